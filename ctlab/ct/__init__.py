@@ -1,0 +1,16 @@
+"""CT series in HU: read, simulate dose, write.
+
+Names are loaded on first use, so that a program which only needs :class:`Window`
+does not wait for a DICOM library.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "files": ["fresh_folder", "write_whole"],
+        "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
+        "volume": ["Acquisition", "Volume"],
+    },
+)

@@ -1,0 +1,63 @@
+"""The CT volume in memory: HU, geometry, and how it was acquired."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the header says about the exposure and reconstruction; ``None`` where it is silent."""
+
+    series_uid: str = ""
+    study_uid: str = ""
+    frame_of_reference_uid: str = ""
+    patient_id: str = ""
+    description: str = ""
+    manufacturer: str = ""
+    model: str = ""
+    kernel: str = ""
+    kvp: float | None = None
+    tube_current_ma: float | None = None  # mean over slices
+    exposure_mas: float | None = None  # mean over slices
+    ctdivol_mgy: float | None = None
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A CT series in HU, slices sorted by position along the slice normal.
+
+    Attributes
+    ----------
+    hu : ndarray, float32, shape (z, y, x)
+    spacing_mm : tuple of float, (z, y, x)
+    origin_mm : tuple of float, patient (x, y, z) of the centre of voxel [0, 0, 0]
+    orientation : six direction cosines, along a row then down a column (0020,0037)
+    sources : files in slice order; empty for phantoms
+    problems : findings about the series, in words
+    """
+
+    hu: np.ndarray
+    spacing_mm: tuple[float, float, float]
+    origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    orientation: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    sources: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.hu.ndim != 3:
+            raise ValueError(f"a volume has shape (z, y, x), got {self.hu.shape}")
+        if len(self.spacing_mm) != 3 or not all(s > 0 for s in self.spacing_mm):
+            raise ValueError(f"spacing_mm must be three values above 0, got {self.spacing_mm}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.hu.shape  # type: ignore[return-value]
+
+    def with_hu(self, hu: np.ndarray) -> "Volume":
+        """Same geometry and header facts, other HU (any shape that fits is the caller's duty)."""
+        if hu.shape != self.hu.shape:
+            raise ValueError(f"expected HU of shape {self.hu.shape}, got {hu.shape}")
+        return replace(self, hu=np.asarray(hu, dtype=np.float32))
