@@ -1,0 +1,161 @@
+"""Input tables: what is refused, and in which rows it was found.
+
+Rows are counted as a spreadsheet shows them: the header is row 1, the first record row 2.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+HEADER_ROWS = 1
+
+
+def spreadsheet_rows(bad: Iterable[bool]) -> str:
+    """The rows that are ``True``, as text with spreadsheet numbers, at most five named.
+
+    Examples
+    --------
+    >>> spreadsheet_rows([False, True, True])
+    'rows 3, 4'
+    >>> spreadsheet_rows([True])
+    'row 2'
+    """
+    found = np.flatnonzero(np.asarray(list(bad), dtype=bool)) + HEADER_ROWS + 1
+    text = ("row " if found.size == 1 else "rows ") + ", ".join(str(row) for row in found[:5])
+    return text if found.size <= 5 else f"{text} and {found.size - 5} more"
+
+
+def refuse(bad: Iterable[bool], what: str, remedy: str) -> None:
+    """Raise ``ValueError`` naming the rows where ``bad`` is true; nothing where none is."""
+    flags = np.asarray(list(bad), dtype=bool)
+    if flags.any():
+        raise ValueError(f"{what} in {spreadsheet_rows(flags)} (the header is row 1); {remedy}")
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ``ValueError`` when a column is missing or the table is empty."""
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        came = ", ".join(map(str, table.columns)) or "none"
+        raise ValueError(
+            f"columns wanted: {', '.join(columns)}; missing: {', '.join(missing)}; "
+            f"came: {came}. Rename or add the missing ones"
+        )
+    if table.empty:
+        raise ValueError("the table has a header but no rows; export at least one reading")
+
+
+def as_numbers(table: pd.DataFrame, column: str, *, integers: bool = False) -> pd.Series:
+    """``column`` as floats (missing stays missing); text that is no number is refused by row.
+
+    Examples
+    --------
+    >>> as_numbers(pd.DataFrame({"rating": ["1", "x"]}), "rating")
+    Traceback (most recent call last):
+        ...
+    ValueError: column 'rating' holds text that is no number ('x') in row 3 (the header is row 1);
+    write a number or leave the cell empty
+    """
+    numbers = pd.to_numeric(table[column], errors="coerce")
+    bad = numbers.isna() & table[column].notna()
+    first = table.loc[bad, column].iloc[0] if bad.any() else ""
+    refuse(
+        bad,
+        f"column {column!r} holds text that is no number ({first!r})",
+        "write a number or leave the cell empty",
+    )
+    refuse(np.isinf(numbers), f"column {column!r} is infinite", "write a finite number")
+    if integers:
+        refuse(
+            numbers.notna() & (numbers % 1 != 0),
+            f"column {column!r} holds fractions where whole numbers are wanted",
+            "write whole numbers",
+        )
+    return numbers.astype(float)
+
+
+def check_table(
+    table: pd.DataFrame,
+    *,
+    columns: Sequence[str],
+    unique: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    filled: Sequence[str] = (),
+) -> pd.DataFrame:
+    """A checked copy: columns present, keys unique and filled, numbers numeric.
+
+    Parameters
+    ----------
+    table : DataFrame
+    columns : names that must exist
+    unique : names which together may occur once only
+    numeric : names turned into floats
+    filled : names in which no cell may be empty (``unique`` ones are always among them)
+
+    Raises
+    ------
+    ValueError
+        Naming the column and the spreadsheet rows.
+
+    Examples
+    --------
+    >>> twice = pd.DataFrame({"reader": ["R1", "R1"], "case": [7, 7]})
+    >>> check_table(twice, columns=["reader", "case"], unique=["reader", "case"])
+    Traceback (most recent call last):
+        ...
+    ValueError: the same reader, case occurs more than once in rows 2, 3 (the header is row 1);
+    keep one reading of each
+    """
+    require_columns(table, columns)
+    checked = table.copy()
+    for name in dict.fromkeys([*filled, *unique]):
+        refuse(table[name].isna(), f"column {name!r} is empty", "fill it in or drop the row")
+    for name in numeric:
+        checked[name] = as_numbers(table, name)
+    if unique:
+        refuse(
+            table.duplicated(list(unique), keep=False),
+            f"the same {', '.join(unique)} occurs more than once",
+            "keep one reading of each",
+        )
+    return checked
+
+
+def check_levels(
+    table: pd.DataFrame, column: str, allowed: Sequence[object], *, what: str = "values"
+) -> None:
+    """Refuse entries of ``column`` outside ``allowed`` (missing ones pass).
+
+    Examples
+    --------
+    >>> check_levels(pd.DataFrame({"arm": ["full", "fulll"]}), "arm", ["full"], what="arms")
+    Traceback (most recent call last):
+        ...
+    ValueError: column 'arm' holds 'fulll' in row 3 (the header is row 1); arms wanted: full
+    """
+    bad = table[column].notna() & ~table[column].isin(list(allowed))
+    found = sorted({str(value) for value in table.loc[bad, column]})
+    refuse(
+        bad,
+        f"column {column!r} holds {', '.join(map(repr, found[:3]))}",
+        f"{what} wanted: {', '.join(map(str, allowed))}",
+    )
+
+
+def check_truth(table: pd.DataFrame, *, case: str = "case", truth: str = "truth") -> None:
+    """Refuse truth other than 0/1 and truth that varies within a case.
+
+    Examples
+    --------
+    >>> check_truth(pd.DataFrame({"case": ["a", "a"], "truth": [0, 1]}))
+    Traceback (most recent call last):
+        ...
+    ValueError: truth varies within case 'a' in rows 2, 3 (the header is row 1); a case has one
+    truth
+    """
+    refuse(table[truth].isna(), "column 'truth' is empty", "write 0 or 1")
+    check_levels(table, truth, [0, 1], what="truth")
+    varies = table.groupby(case)[truth].transform("nunique") > 1
+    name = table.loc[varies, case].iloc[0] if varies.any() else ""
+    refuse(varies, f"truth varies within case {name!r}", "a case has one truth")

@@ -1,0 +1,53 @@
+"""Reader-and-case variance: ANOVA in balanced data, honest size by simulation."""
+
+import numpy as np
+import pytest
+
+from reader_study.stats.crossed import crossed_mean
+
+
+def grid(n_readers, n_cases):
+    return np.repeat(np.arange(n_readers), n_cases), np.tile(np.arange(n_cases), n_readers)
+
+
+def test_components_equal_the_two_way_anova():
+    rng = np.random.default_rng(5)
+    y = rng.normal(size=(4, 9)) + rng.normal(size=(4, 1)) * 2 + rng.normal(size=(1, 9)) * 2
+    readers, cases = grid(4, 9)
+    ms_reader = 9 * np.var(y.mean(1), ddof=1)
+    ms_case = 4 * np.var(y.mean(0), ddof=1)
+    rest = y - y.mean(1, keepdims=True) - y.mean(0, keepdims=True) + y.mean()
+    ms_rest = np.sum(rest**2) / (3 * 8)
+    result = crossed_mean(y.ravel(), readers, cases)
+    assert result.var_reader == pytest.approx((ms_reader - ms_rest) / 9)
+    assert result.var_case == pytest.approx((ms_case - ms_rest) / 4)
+    assert result.var_rest == pytest.approx(ms_rest)
+    assert result.se**2 == pytest.approx((ms_reader + ms_case - ms_rest) / 36)
+    df = (ms_reader + ms_case - ms_rest) ** 2 / (
+        ms_reader**2 / 3 + ms_case**2 / 8 + ms_rest**2 / 24
+    )
+    assert result.df == pytest.approx(df)
+
+
+def test_interval_covers_although_readings_are_missing():
+    rng = np.random.default_rng(11)
+    readers, cases = grid(6, 30)
+    hits, runs = 0, 400
+    for _ in range(runs):
+        y = rng.normal(size=6)[readers] + rng.normal(size=30)[cases] + rng.normal(size=180)
+        keep = rng.random(180) < 0.8
+        result = crossed_mean(y[keep], readers[keep], cases[keep])
+        hits += result.low <= 0 <= result.high
+    assert 0.91 < hits / runs < 0.985  # 3.5 Monte-Carlo errors about 0.95, a little conservative
+
+
+def test_one_reader_speaks_for_himself_only():
+    result = crossed_mean([1.0, 2.0, 3.0], ["R", "R", "R"], [1, 2, 3])
+    assert result.se == pytest.approx(1 / np.sqrt(3))
+    assert result.scope == "cases, this reader only"
+    assert np.isnan(crossed_mean([1.0], ["R"], [1]).se)
+
+
+def test_a_reader_who_meets_a_case_twice_is_refused():
+    with pytest.raises(ValueError, match="1 came twice"):
+        crossed_mean([1, 2], ["R", "R"], ["c", "c"])
