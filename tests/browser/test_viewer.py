@@ -1,0 +1,247 @@
+"""The viewer's script in a real browser, in a page of its own with the network blocked."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from ctlab.view import compare
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MODEL = """
+const raw = STATE, state = {}, handlers = {};
+for (const [name, value] of Object.entries(raw)) state[name] = value?.base64 === undefined ? value
+  : new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer);
+window.model = { get: (name) => state[name], off() {}, save_changes() {},
+  on(event, handler) { (handlers[event] ??= []).push(handler); },
+  set(name, value) { if (state[name] !== value) { state[name] = value;
+    (handlers[`change:${name}`] ?? []).forEach((handler) => handler()); } } };
+const script = await import("data:text/javascript;base64,SCRIPT");
+window.cleanup = script.default.render({ model, el: document.getElementById("host") });
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        try:
+            launched = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        except playwright.Error as error:
+            pytest.skip(f"Chromium is not available: {error}")
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_viewer(browser, tmp_path):
+    pages = []
+
+    def open_page(viewer):
+        state = {
+            name: {"base64": base64.b64encode(value).decode()}
+            if isinstance(value, bytes)
+            else value
+            for name, value in viewer.get_state().items()
+            if not name.startswith("_") and name not in ("layout", "tabbable", "tooltip")
+        }
+        script = base64.b64encode(str(viewer._esm).encode()).decode()
+        module = MODEL.replace("STATE", json.dumps(state)).replace("SCRIPT", script)
+        path = tmp_path / "viewer.html"
+        path.write_text(
+            f"<!doctype html><html lang='en'><title>Viewer</title><style>{viewer._css}</style>"
+            f"<main id='host'></main><p style='height:2000px'>below</p>"
+            f"<script type='module'>{module}</script></html>",
+            "utf-8",
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("console", lambda note: note.type == "error" and page.faults.append(note.text))
+        page.goto(path.as_uri())
+        page.wait_for_selector(".ctv[aria-label]")
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        assert not page.faults
+        page.close()
+
+
+def grey(page, panel, x, y):
+    """Grey value of a panel at a fraction of its width and height, after the next frame."""
+    return page.evaluate(
+        """async ([panel, x, y]) => { await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+        const canvas = document.querySelectorAll('.ctv canvas')[panel];
+        return canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1)
+          .data[0]; }""",
+        [panel, x, y],
+    )
+
+
+def get(page, name):
+    return page.evaluate("(name) => model.get(name)", name)
+
+
+def stack(*values):
+    return np.stack([np.full((64, 64), value, float) for value in values])
+
+
+def test_grey_values_agree_with_the_window_in_python(open_viewer):
+    viewer = compare(stack(-600.0), stack(-1000.0), spacing_mm=(1, 1))
+    page = open_viewer(viewer)
+    assert grey(page, 0, 0.5, 0.5) == pytest.approx(127.5, abs=1)
+    assert grey(page, 1, 0.5, 0.5) == pytest.approx(255 * 350 / 1500, abs=1)
+    page.keyboard.press("Tab")
+    page.click(".ctv canvas")
+    page.keyboard.press("m")
+    assert (get(page, "level_hu"), get(page, "width_hu")) == (40, 400)
+    assert grey(page, 0, 0.5, 0.5) == 0
+
+
+def test_both_sides_scroll_together_and_a_single_slice_stays(open_viewer):
+    page = open_viewer(compare(stack(-600.0), stack(-1350.0, 150.0), spacing_mm=(1, 1)))
+    assert grey(page, 1, 0.5, 0.3) == 0
+    page.click(".ctv canvas")
+    page.keyboard.press("ArrowDown")
+    assert get(page, "frame") == 1
+    assert grey(page, 1, 0.5, 0.3) == 255
+    assert grey(page, 0, 0.5, 0.3) == pytest.approx(127.5, abs=1)
+    page.keyboard.press("ArrowDown")
+    assert get(page, "frame") == 1, "the last slice is the last"
+    page.mouse.wheel(0, -120)
+    page.wait_for_function("model.get('frame') === 0")
+
+
+def test_drag_changes_the_window_and_reset_brings_it_back(open_viewer):
+    page = open_viewer(compare(stack(-600.0), stack(-600.0), spacing_mm=(1, 1)))
+    page.mouse.move(200, 300)
+    page.mouse.down()
+    page.mouse.move(260, 340)
+    page.mouse.up()
+    assert get(page, "width_hu") == pytest.approx(1500 + 60 * 3.75, rel=0.1)
+    assert get(page, "level_hu") > -600
+    page.keyboard.press("r")
+    assert (get(page, "level_hu"), get(page, "width_hu")) == (-600, 1500)
+
+
+def test_zoom_is_linked_and_wheel_leaves_an_unclicked_page_alone(open_viewer):
+    image = np.full((64, 64), -1350.0)
+    image[28:36, 28:36] = 150.0
+    page = open_viewer(compare(image, image, spacing_mm=(1, 1)))
+    assert grey(page, 1, 0.62, 0.5) == 0
+    page.mouse.move(300, 300)
+    page.mouse.wheel(0, 100)
+    page.wait_for_function("window.scrollY > 0")
+    page.evaluate("window.scrollTo(0, 0)")
+    page.click(".ctv canvas")
+    for _ in range(5):
+        page.keyboard.press("+")
+    assert grey(page, 0, 0.62, 0.5) == grey(page, 1, 0.62, 0.5) == 255
+    assert "zoom 3.1" in page.inner_text(".ctv-state")
+
+
+def test_flicker_wipe_and_difference(open_viewer):
+    page = open_viewer(compare(stack(-1350.0), stack(150.0), spacing_mm=(1, 1)))
+    page.click(".ctv canvas")
+    page.keyboard.press("f")
+    assert "showing left" in page.inner_text(".ctv-state")
+    assert grey(page, 0, 0.5, 0.5) == 0
+    page.keyboard.press("f")
+    assert grey(page, 0, 0.5, 0.5) == 255
+    page.keyboard.press("w")
+    assert grey(page, 0, 0.4, 0.5) == 0
+    assert grey(page, 0, 0.6, 0.5) == 255
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert grey(page, 0, 0.6, 0.5) == 0, "the edge moved past the point"
+    page.keyboard.press("d")
+    assert grey(page, 0, 0.5, 0.5) == 255, "1500 HU is above the difference window"
+    assert "Difference" in page.inner_text(".ctv-state")
+
+
+def test_marks_by_click_and_by_keyboard_are_in_voxels_of_the_input(open_viewer):
+    viewer = compare(
+        stack(-600.0), stack(-600.0), spacing_mm=(1, 1), marking=True, mark_kind="added",
+        crop=(slice(16, 64), slice(0, 48)), step=2,
+    )  # fmt: skip
+    page = open_viewer(viewer)
+    page.click(".ctv canvas >> nth=1")
+    assert get(page, "marks") == [], "a click marks nothing before the tool is chosen"
+    page.keyboard.press("v")
+    page.click(".ctv canvas >> nth=1")
+    assert get(page, "marks") == [{"side": "right", "z": 0, "y": 40, "x": 24, "kind": "added"}]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press(" ")
+    assert get(page, "marks")[1] == {"side": "left", "z": 0, "y": 40, "x": 22, "kind": "added"}
+    page.keyboard.press("Delete")
+    assert len(get(page, "marks")) == 1
+    page.click(".ctv canvas >> nth=1")
+    assert get(page, "marks") == [], "a click on a mark takes it away"
+
+
+def test_calliper_measures_millimetres_of_anisotropic_pixels(open_viewer):
+    page = open_viewer(compare(stack(-600.0), stack(-600.0), spacing_mm=(2.0, 0.5)))
+    page.click(".ctv canvas")
+    page.keyboard.press("c")
+    page.keyboard.press(" ")
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press(" ")
+    page.wait_for_function("document.querySelector('.ctv-probe').textContent.includes('20.0 mm')")
+
+
+def test_digits_and_enter_are_left_to_the_page_and_other_keys_are_kept_from_it(open_viewer):
+    page = open_viewer(compare(stack(-600.0), stack(-600.0), spacing_mm=(1, 1)))
+    page.evaluate("window.seen = []; document.addEventListener('keydown', (e) => seen.push(e.key))")
+    page.click(".ctv canvas")
+    for key in ("1", "5", "Enter", "l", "m"):
+        page.keyboard.press(key)
+    assert page.evaluate("seen") == ["1", "5", "Enter"]
+
+
+def test_in_a_reading_room_keys_act_without_a_click_but_never_in_a_text_field(open_viewer):
+    page = open_viewer(compare(stack(-600.0), stack(-600.0), spacing_mm=(1, 1), whole_page=True))
+    page.evaluate("document.body.append(document.createElement('textarea'))")
+    page.keyboard.press("m")
+    assert get(page, "level_hu") == 40
+    page.focus("textarea")
+    page.keyboard.press("b")
+    assert get(page, "level_hu") == 40
+
+
+def test_every_control_has_a_name_and_nothing_is_announced_that_unblinds(open_viewer):
+    page = open_viewer(compare(stack(-600.0), stack(-600.0), spacing_mm=(1, 1)))
+    names = page.eval_on_selector_all(
+        ".ctv canvas, .ctv-stage, .ctv", "nodes => nodes.map(n => n.getAttribute('aria-label'))"
+    )
+    assert all(names)
+    assert page.eval_on_selector_all(
+        ".ctv button", "nodes => nodes.every(n => n.textContent && n.hasAttribute('aria-pressed') "
+        "|| n.closest('[aria-label=View]'))",
+    )  # fmt: skip
+    assert page.inner_text(".ctv-label >> nth=0") == ""
+    assert names[2:] == ["left image", "right image"] or "left image" in names
+
+
+def test_two_full_slices_are_redrawn_many_times_a_second(open_viewer, rng):
+    image = rng.normal(-600, 200, (512, 512))
+    page = open_viewer(compare(image, image, spacing_mm=(1, 1)))
+    draws = page.evaluate(
+        """async () => { let n = 0; const start = performance.now();
+        while (performance.now() - start < 1000) { model.set('level_hu', -600 + n++ % 99);
+          await new Promise(requestAnimationFrame); } return n; }"""
+    )
+    assert draws > 15, "60 on an idle machine; the bound leaves room for a busy one"
