@@ -20,14 +20,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 MODEL = """
 const raw = STATE, state = {}, handlers = {};
 for (const [name, value] of Object.entries(raw)) state[name] = value?.base64 === undefined ? value
