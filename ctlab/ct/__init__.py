@@ -9,8 +9,10 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "dicom": ["SeriesReport", "inspect_folder", "read_series"],
         "files": ["fresh_folder", "write_whole"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
+        "sample": ["SAMPLE_CREDIT", "SAMPLE_NODULE", "Nodule", "load_sample", "write_sample"],
         "volume": ["Acquisition", "Volume"],
     },
 )

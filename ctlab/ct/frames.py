@@ -1,0 +1,213 @@
+"""One image of a CT series: where it lies in space, and its pixels in HU."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab.ct.discover import open_source
+from ctlab.ct.header import BIG_ENDIAN, DEFLATED, NATIVE, Header, read_dataset
+from ctlab.ct.hu import HU_MIN
+
+CT_CLASSIC = "1.2.840.10008.5.1.4.1.1.2"
+CT_ENHANCED = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
+LARGEST_SIDE = 8192
+"""Rows or columns above this are a damaged header: no CT reconstructs such an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Geometry and rescale of one image; ``index`` counts frames within a multi-frame file."""
+
+    header: Header
+    position_mm: tuple[float, ...]
+    orientation: tuple[float, ...]
+    spacing_mm: tuple[float, ...]  # (row, column): down, then across
+    slope: float | None
+    intercept: float | None
+    index: int = 0
+
+    @property
+    def path(self) -> Path:
+        return self.header.path
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.header.integer("rows"), self.header.integer("columns")
+
+
+def frames_of(header: Header) -> list[Frame]:
+    """The images of one file: one for classic CT, many for enhanced multi-frame CT."""
+    if header.text("sop_class") in CT_ENHANCED:
+        return _enhanced(header)
+    return [
+        Frame(
+            header,
+            header.numbers("position_mm"),
+            header.numbers("orientation"),
+            header.numbers("spacing_mm"),
+            header.number("slope"),
+            header.number("intercept"),
+        )
+    ]
+
+
+def _enhanced(header: Header) -> list[Frame]:
+    """Frames with per-frame groups first, shared groups second (DICOM PS3.3, C.7.6.16)."""
+    dataset = read_dataset(header.path, pixels=False)
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    frames = []
+    for index, own in enumerate(per_frame):
+        groups = (own, shared)
+        frames.append(
+            Frame(
+                header,
+                _group(groups, "PlanePositionSequence", "ImagePositionPatient"),
+                _group(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
+                _group(groups, "PixelMeasuresSequence", "PixelSpacing"),
+                next(iter(_group(groups, _RESCALE, "RescaleSlope")), None),
+                next(iter(_group(groups, _RESCALE, "RescaleIntercept")), None),
+                index,
+            )
+        )
+    return frames
+
+
+_RESCALE = "PixelValueTransformationSequence"
+
+
+def _group(groups: tuple[Any, Any], sequence: str, keyword: str) -> tuple[float, ...]:
+    for group in groups:
+        items = group.get(sequence) if group is not None else None
+        value = items[0].get(keyword) if items else None
+        if value is not None:
+            return tuple(map(float, [value] if isinstance(value, int | float) else value))
+    return ()
+
+
+def stream_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
+    """HU of each frame in turn: float32, shape (y, x).
+
+    Pixels that hold the declared padding value lie outside the field of view; they become
+    -1024 HU, the lowest value of 12-bit CT.
+
+    Raises
+    ------
+    ValueError
+        A file is cut short, cannot be decoded, or lacks what HU rest on.
+    """
+    for _, group in groupby(frames, key=lambda frame: frame.path):
+        members = list(group)
+        for frame, stored in zip(members, _stored(members), strict=True):
+            yield to_hu(frame, stored)
+
+
+def to_hu(frame: Frame, stored: np.ndarray) -> np.ndarray:
+    """HU (float32) of stored values, by the rescale of this very image."""
+    if frame.slope is None or frame.intercept is None or frame.slope == 0:
+        raise ValueError(
+            f"{frame.path.name} has no usable rescale slope and intercept, so its HU are unknown; "
+            "export the series from its archive again"
+        )
+    hu = stored.astype(np.float32)
+    if frame.slope != 1:
+        hu *= np.float32(frame.slope)
+    if frame.intercept != 0:
+        hu += np.float32(frame.intercept)
+    outside = padding_mask(frame, stored)
+    if outside is not None:
+        hu[outside] = HU_MIN
+    return hu
+
+
+def padding_mask(frame: Frame, stored: np.ndarray) -> np.ndarray | None:
+    """Pixels that hold the padding value or lie in the padding range; ``None`` if undeclared."""
+    first = frame.header.numbers("padding")
+    if not first:
+        return None
+    last = frame.header.numbers("padding_limit") or first
+    # Declared as unsigned or signed at will by vendors: what counts is the 16-bit pattern.
+    bounds: list[Any] = [
+        np.array(int(v) & 0xFFFF, np.uint16).view(_kind(stored)) for v in (first[0], last[0])
+    ]
+    low, high = int(min(bounds)), int(max(bounds))
+    mask = stored == low if low == high else (stored >= low) & (stored <= high)
+    return mask if mask.any() else None
+
+
+def _kind(stored: np.ndarray) -> type:
+    return np.int16 if stored.dtype.kind == "i" else np.uint16
+
+
+def _stored(frames: list[Frame]) -> Iterator[np.ndarray]:
+    """Stored pixel values of frames of one file."""
+    header = frames[0].header
+    rows, columns = frames[0].shape
+    if not (0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE):
+        raise ValueError(
+            f"{header.path.name} claims {rows} x {columns} pixels; its header is damaged"
+        )
+    if header.pixel_offset is not None and header.integer("bits_allocated") == 16:
+        for frame in frames:
+            yield _native(header, rows, columns, frame.index)
+    else:
+        dataset = read_dataset(header.path)
+        if "PixelData" not in dataset:
+            raise ValueError(f"{header.path.name} holds no pixels")
+        for frame in frames:
+            yield _decoded(header, dataset, rows, columns, frame.index)
+
+
+def _native(header: Header, rows: int, columns: int, index: int) -> np.ndarray:
+    """16-bit little-endian pixels straight from their place in the file."""
+    wanted = rows * columns * 2
+    with open_source(header.path) as stream:
+        stream.seek((header.pixel_offset or 0) + index * wanted)
+        data = stream.read(wanted)
+    if len(data) < wanted:
+        raise ValueError(
+            f"{header.path.name} is cut short: {wanted} bytes of pixels are needed, "
+            f"{len(data)} are there; copy the file again"
+        )
+    signed = header.integer("signed") == 1
+    stored = np.frombuffer(data, "<i2" if signed else "<u2").reshape(rows, columns)
+    return _only_stored_bits(stored, header, signed)
+
+
+def _only_stored_bits(stored: np.ndarray, header: Header, signed: bool) -> np.ndarray:
+    """Bits above the stored ones (old overlays) removed, the sign extended again."""
+    bits = header.integer("bits_stored", 16)
+    if not 0 < bits <= 16 or header.integer("high_bit", bits - 1) != bits - 1:
+        raise ValueError(f"{header.path.name} has a damaged pixel description ({bits} bits stored)")
+    if bits == 16:
+        return stored
+    shift = 16 - bits
+    kept = np.left_shift(stored, shift)
+    return np.right_shift(kept, shift)
+
+
+def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) -> np.ndarray:
+    from pydicom.pixels import pixel_array
+
+    try:
+        stored = pixel_array(dataset, index=index, raw=True)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{header.path.name} cannot be decoded ({header.transfer_syntax}): {reason}"
+        ) from error
+    if stored.shape != (rows, columns):
+        raise ValueError(
+            f"{header.path.name} holds an image of shape {stored.shape} where its header says "
+            f"{(rows, columns)}; it is no CT slice"
+        )
+    return stored
+
+
+def is_native(header: Header) -> bool:
+    """Uncompressed pixels, whatever their byte order."""
+    return header.transfer_syntax in NATIVE or header.transfer_syntax in (DEFLATED, BIG_ENDIAN)
