@@ -1,8 +1,11 @@
 """What both command lines share: one sentence and exit code 2 on bad input, JSON on request."""
 
 import json
+import math
 import sys
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import typer
 
@@ -39,7 +42,81 @@ def sentence(error: BaseException) -> str:
 
 
 def emit(result: dict[str, Any], as_json: bool) -> bool:
-    """Print ``result`` as one JSON object if asked for; true when it was printed."""
+    """Print ``result`` as one JSON object if asked for; true when it was printed.
+
+    Numbers that are not finite become null, since JSON has no word for them.
+    """
     if as_json:
-        sys.stdout.write(json.dumps(result, allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
     return as_json
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def say(text: str) -> None:
+    """Print for people, on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Plain columns, the first left- and the others right-aligned unless they hold words.
+
+    Examples
+    --------
+    >>> print(table(["metric", "mean"], [("psnr_db", "31.2"), ("ssim", "0.8")]))
+    metric    mean
+    psnr_db   31.2
+    ssim       0.8
+    """
+    cells = [[str(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
+    numeric = [all(_is_number(row[i]) for row in cells) for i in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        put = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        return "   ".join(put).rstrip()
+
+    return "\n".join(line(row) for row in [list(head), *cells])
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell in {"", "-", "null"}
+    return True
+
+
+class Progress(Protocol):
+    """Called with how much is done and how much there is."""
+
+    def __call__(self, done: int, total: int) -> None: ...
+
+
+@contextmanager
+def working(what: str) -> Iterator[Progress]:
+    """Progress bar on stderr with the time left; silent where stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    console = Console(stderr=True)
+    bars = Bars(*columns, TimeRemainingColumn(), console=console, transient=True,
+                disable=not console.is_terminal)  # fmt: skip
+    with bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
