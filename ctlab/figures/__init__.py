@@ -1,0 +1,17 @@
+"""Figures of the chapters: each says its window, its source, and what is seen in words."""
+
+from ctlab.figures.images import maps, sinogram, slices
+from ctlab.figures.picture import Picture
+from ctlab.figures.plots import bars, histogram, intervals, lines, scatter
+
+__all__ = [
+    "Picture",
+    "bars",
+    "histogram",
+    "intervals",
+    "lines",
+    "maps",
+    "scatter",
+    "sinogram",
+    "slices",
+]

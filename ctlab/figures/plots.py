@@ -1,0 +1,160 @@
+"""Lines, points, bars and intervals as figures; told apart by shape as well as by colour."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ctlab.figures.picture import INK, Picture, check_alt, finish, styled
+
+# Okabe and Ito's colours, dark ones first; dashes and markers say the same without colour.
+_COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#8c4c86", "#6b5900", INK)
+_DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+_HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
+
+
+def lines(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x: str,
+    y: str,
+    alt: str,
+    note: str = "",
+    log: str = "",
+    marked: bool | None = None,
+) -> Picture:
+    """Curves in one frame.
+
+    Parameters
+    ----------
+    curves : name -> (x values, y values)
+    x, y : axis labels with units
+    note : caption
+    log : axes with a logarithmic scale: ``""``, ``"x"``, ``"y"`` or ``"xy"``
+    marked : whether points carry markers; default: where a curve has up to 20 points
+    """
+    alt = check_alt(alt)
+    with styled():
+        figure, ax = _frame(x, y, log)
+        for i, (name, (xs, ys)) in enumerate(curves.items()):
+            few = len(np.atleast_1d(xs)) <= 20 if marked is None else marked
+            ax.plot(
+                xs, ys, label=name, color=_COLOURS[i % 6], linestyle=_DASHES[i % 6],
+                marker=_MARKERS[i % 6] if few else None, markersize=5.5,
+            )  # fmt: skip
+        if len(curves) > 1:
+            ax.legend(handlelength=3.2)
+        return finish(figure, alt=alt, caption=note, kind="svg")
+
+
+def scatter(
+    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x: str,
+    y: str,
+    alt: str,
+    note: str = "",
+    named: bool = False,
+) -> Picture:
+    """Points in groups; with ``named``, each group's name stands beside its last point."""
+    alt = check_alt(alt)
+    with styled():
+        figure, ax = _frame(x, y, "")
+        for i, (name, (xs, ys)) in enumerate(groups.items()):
+            ax.plot(
+                xs, ys, _MARKERS[i % 6], label=name, color=_COLOURS[i % 6], markersize=6,
+                alpha=0.85,
+            )  # fmt: skip
+            if named:
+                place = (np.atleast_1d(xs)[-1], np.atleast_1d(ys)[-1])
+                ax.annotate(name, place, xytext=(7, 4), textcoords="offset points")
+        if not named and len(groups) > 1:
+            ax.legend()
+        if named:
+            ax.margins(0.18)
+        return finish(figure, alt=alt, caption=note, kind="svg")
+
+
+def histogram(
+    samples: Mapping[str, np.ndarray],
+    *,
+    x: str,
+    alt: str,
+    bins: Sequence[float] | int = 80,
+    note: str = "",
+) -> Picture:
+    """Outlines of the distributions of samples, each with area 1."""
+    alt = check_alt(alt)
+    pooled = np.concatenate([np.ravel(values) for values in samples.values()])
+    edges = np.histogram_bin_edges(pooled, bins)
+    with styled():
+        figure, ax = _frame(x, "density", "")
+        for i, (name, values) in enumerate(samples.items()):
+            heights, _ = np.histogram(np.ravel(values), edges, density=True)
+            ax.stairs(
+                heights, edges, label=name, color=_COLOURS[i % 6], linestyle=_DASHES[i % 6],
+                linewidth=1.9,
+            )  # fmt: skip
+        if len(samples) > 1:
+            ax.legend()
+        return finish(figure, alt=alt, caption=note, kind="svg")
+
+
+def bars(groups: Mapping[str, Mapping[str, float]], *, y: str, alt: str, note: str = "") -> Picture:
+    """Bars side by side: series -> category -> height; series differ in hatching too."""
+    alt = check_alt(alt)
+    categories = list(next(iter(groups.values())))
+    width = 0.8 / len(groups)
+    with styled():
+        figure, ax = _frame("", y, "")
+        for i, (name, heights) in enumerate(groups.items()):
+            at = np.arange(len(categories)) + (i - (len(groups) - 1) / 2) * width
+            ax.bar(
+                at, [heights[c] for c in categories], width * 0.92, label=name,
+                color=_COLOURS[i % 6], hatch=_HATCHES[i % 6], edgecolor="white", linewidth=0.5,
+            )  # fmt: skip
+        ax.set_xticks(np.arange(len(categories)), categories)
+        ax.grid(axis="x", visible=False)
+        ax.axhline(0, color=INK, linewidth=0.8)
+        if len(groups) > 1:
+            ax.legend()
+        return finish(figure, alt=alt, caption=note, kind="svg")
+
+
+def intervals(
+    rows: Mapping[str, tuple[float, float, float]],
+    *,
+    x: str,
+    alt: str,
+    reference: float | None = None,
+    note: str = "",
+) -> Picture:
+    """Estimates with intervals, one a row: name -> (estimate, low, high)."""
+    alt = check_alt(alt)
+    with styled():
+        figure = Figure(figsize=(7.2, 0.9 + 0.42 * len(rows)), layout="constrained")
+        ax = figure.subplots()
+        at = np.arange(len(rows))[::-1]
+        values = np.array(list(rows.values()), float)
+        errors = np.abs(values[:, 1:].T - values[:, 0])
+        ax.errorbar(
+            values[:, 0], at, xerr=errors, fmt="o", color=_COLOURS[0], capsize=4, markersize=6
+        )
+        ax.set_yticks(at, list(rows))
+        ax.set(xlabel=x, ylim=(-0.6, len(rows) - 0.4))
+        ax.grid(axis="y", visible=False)
+        if reference is not None:
+            ax.axvline(reference, color=INK, linestyle="--", linewidth=1.1)
+        return finish(figure, alt=alt, caption=note, kind="svg")
+
+
+def _frame(x: str, y: str, log: str):
+    figure = Figure(figsize=(7.2, 3.9), layout="constrained")
+    ax = figure.subplots()
+    ax.set(xlabel=x, ylabel=y)
+    if "x" in log:
+        ax.set_xscale("log")
+    if "y" in log:
+        ax.set_yscale("log")
+    return figure, ax
