@@ -1,11 +1,27 @@
-"""Reader-study statistics as pure functions on tables; every number has an oracle in the tests."""
+"""Reader-study statistics as pure functions on tables; every number has an oracle in the tests.
+
+Functions named like their module are imported from it, as in
+``from reader_study.stats.mrmc import mrmc``.
+"""
 
 import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "anova": ["Mrmc", "obuchowski_rockette"],
+        "binormal": ["fit_binormal"],
         "crossed": ["CrossedMean", "crossed_mean"],
+        "froc": ["froc_curve", "froc_figures", "radius_sensitivity"],
+        "marks": ["match_marks"],
+        "mrmc": [
+            "binormal_area",
+            "equivalence",
+            "noninferiority",
+            "partial_area",
+            "sensitivity_at",
+            "specificity_at",
+        ],
         "paired": ["SignedRank", "friedman", "hodges_lehmann", "signed_rank"],
         "preference": [
             "PooledShare",
@@ -15,6 +31,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "share_per_reader",
             "trials_from_ratings",
         ],
+        "roc": ["delong_test", "empirical_auc", "partial_auc", "roc_curve", "youden_point"],
         "tables": ["check_table"],
     },
 )

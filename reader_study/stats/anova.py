@@ -1,0 +1,340 @@
+"""Obuchowski-Rockette analysis of any figure of merit of readers and arms.
+
+Input is a table of figures of merit (arm, reader) with their error covariances, whatever
+the figure is: area under a ROC or FROC curve, sensitivity, a part of an area.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+Effect = Literal["random", "fixed"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Figures of merit (arm, reader), NaN where a reader did not read the arm.
+
+    ``covariance`` has shape (arm, reader, arm, reader); ``blocks`` (reader,) says which
+    readers share their cases.
+    """
+
+    arms: tuple[str, ...]
+    readers: tuple[str, ...]
+    values: np.ndarray
+    covariance: np.ndarray
+    blocks: np.ndarray
+    nested_readers: bool = False
+
+
+@dataclass(frozen=True)
+class Mrmc:
+    """Result of a multi-reader multi-case analysis.
+
+    ``f`` with ``df1`` and ``df2`` tests equality of all arms (``df2`` infinite: chi-squared);
+    ``differences`` holds first minus second for each pair of arms.
+    """
+
+    figures: pd.DataFrame
+    arm_means: pd.DataFrame
+    differences: pd.DataFrame
+    reader_differences: pd.DataFrame
+    f: float
+    df1: float
+    df2: float
+    p: float
+    components: dict[str, float]
+    readers: str
+    cases: str
+    design: str
+    method: str
+
+
+@dataclass(frozen=True)
+class _Errors:
+    """What a contrast of arm means is judged against: variance = sum(l**2) * error / readers."""
+
+    error: float
+    df: float
+    arm_error: np.ndarray
+    arm_df: np.ndarray
+
+
+def obuchowski_rockette(
+    cells: Cells, *, readers: Effect = "random", cases: Effect = "random", level: float = 0.95
+) -> Mrmc:
+    """Test and intervals for arms, with readers and cases each random or fixed.
+
+    Parameters
+    ----------
+    cells : Cells
+    readers, cases : "random" (results extend to new ones) or "fixed" (these only)
+
+    Raises
+    ------
+    ValueError
+        With one reader and ``readers="random"``; with both effects fixed; with one arm.
+
+    Notes
+    -----
+    Obuchowski & Rockette 1995 (doi:10.1080/03610919508813243) with the degrees of freedom of
+    Hillis 2007 (doi:10.1002/sim.2532); nested and split-plot designs after Hillis 2014
+    (doi:10.1002/sim.5926). Cov2 - Cov3 below zero counts as zero when readers are random and
+    stands as it is when they are fixed, as in the R package MRMCaov.
+    """
+    _check(cells, readers, cases)
+    parts = error_components(cells)
+    if readers == "fixed":
+        errors = _fixed_readers(cells)
+    elif cells.nested_readers:
+        errors = _nested_readers(cells, parts, cases)
+    else:
+        errors = _random_readers(cells, cases)
+    means = np.nanmean(cells.values, axis=1)
+    count = _reader_count(cells)
+    spread = float(count * np.var(means, ddof=1))
+    df1 = float(len(means) - 1)
+    f = _ratio(spread, errors.error)
+    p = 1.0 if np.isnan(f) else float(stats.f.sf(f, df1, min(errors.df, 1e9)))
+    if np.isinf(errors.df) and np.isfinite(f):
+        p = float(stats.chi2.sf(f * df1, df1))
+    return Mrmc(
+        figures=pd.DataFrame(cells.values.T, index=list(cells.readers), columns=list(cells.arms)),
+        arm_means=_arm_means(cells, means, errors, level),
+        differences=_differences(cells, means, errors, level),
+        reader_differences=_reader_differences(cells, level),
+        f=f, df1=df1, df2=errors.df, p=p,
+        components={**parts, **_mean_squares(cells, spread)},
+        readers=readers, cases=cases, design="", method="",
+    )  # fmt: skip
+
+
+def _check(cells: Cells, readers: Effect, cases: Effect) -> None:
+    if len(cells.arms) < 2:
+        raise ValueError(f"at least two arms wanted to compare; came: {', '.join(cells.arms)}")
+    if readers == "fixed" and cases == "fixed":
+        raise ValueError("random readers or random cases wanted; with both fixed nothing varies")
+    per_arm = np.isfinite(cells.values).sum(axis=1)
+    inside = np.bincount(cells.blocks).max() if not cells.nested_readers else per_arm.max()
+    if readers == "random" and inside < 2:
+        raise ValueError(
+            "at least two readers wanted where readers are random (in a split-plot, in one block "
+            "at least); with one, analyse with readers='fixed': the result holds for that reader"
+        )
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    """Numerator over denominator; 0/0 is no evidence (NaN), x/0 is infinite."""
+    if denominator > 0:
+        return numerator / denominator
+    return np.nan if numerator == 0 else np.inf
+
+
+def _reader_count(cells: Cells) -> float:
+    """Readers per arm; the harmonic mean where arms have different numbers."""
+    per_arm = np.isfinite(cells.values).sum(axis=1)
+    return float(len(per_arm) / np.sum(1 / per_arm))
+
+
+def error_components(cells: Cells) -> dict[str, float]:
+    """Var, Cov1, Cov2, Cov3, VarR and VarTR of the Obuchowski-Rockette model.
+
+    Cov1: same reader, different arm; Cov2: same arm, different reader; Cov3: both different.
+    Averages run over pairs that share cases. Components that the design cannot tell are NaN.
+    """
+    arm, reader = np.nonzero(np.isfinite(cells.values))
+    matrix = cells.covariance[arm[:, None], reader[:, None], arm[None], reader[None]]
+    same_arm, same_reader = arm[:, None] == arm[None], reader[:, None] == reader[None]
+    block = cells.blocks[reader]
+    together = block[:, None] == block[None]
+
+    def mean(mask: np.ndarray) -> float:
+        return float(matrix[mask].mean()) if mask.any() else np.nan
+
+    var = mean(same_arm & same_reader)
+    cov1 = mean(~same_arm & same_reader)
+    cov2 = mean(same_arm & ~same_reader & together)
+    cov3 = mean(~same_arm & ~same_reader & together)
+    squares = _mean_squares(cells, np.nan)
+    arms = len(cells.arms)
+    var_r = (squares["ms_r"] - squares["ms_tr"]) / arms - cov1 + cov3
+    var_tr = squares["ms_tr"] - var + cov1 + cov2 - cov3
+    names = ("var_reader", "var_arm_reader", "var_error", "cov1", "cov2", "cov3")
+    return dict(zip(names, (var_r, var_tr, var, cov1, cov2, cov3), strict=True))
+
+
+def _mean_squares(cells: Cells, spread: float) -> dict[str, float]:
+    """MS(T), MS(R) and MS(TR); within blocks of readers where there are several."""
+    if cells.nested_readers:
+        return {"ms_t": spread, "ms_r": np.nan, "ms_tr": np.nan}
+    freedom = _within(cells)
+    values, arms = cells.values, len(cells.arms)
+    reader_sum, both_sum = 0.0, 0.0
+    for block in np.unique(cells.blocks):
+        part = values[:, cells.blocks == block]
+        centred = part - part.mean(axis=1, keepdims=True)
+        common = centred.mean(axis=0)
+        reader_sum += arms * float(np.sum(common**2))
+        both_sum += float(np.sum((centred - common) ** 2))
+    if freedom == 0:
+        return {"ms_t": spread, "ms_r": np.nan, "ms_tr": np.nan}
+    return {
+        "ms_t": spread,
+        "ms_r": reader_sum / freedom,
+        "ms_tr": both_sum / (freedom * (arms - 1)),
+    }
+
+
+def _within(cells: Cells) -> int:
+    """Degrees of freedom of readers within their blocks."""
+    return len(cells.readers) - np.unique(cells.blocks).size
+
+
+def _block_terms(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Per block: size, Cov2 - Cov3, Var - Cov1, and Cov2 of each arm (block, arm)."""
+    size, shared, own, per_arm = [], [], [], []
+    for block in np.unique(cells.blocks):
+        inside = np.flatnonzero(cells.blocks == block)
+        part = cells.covariance[:, inside][:, :, :, inside]  # arm, reader, arm, reader
+        arms, count = part.shape[:2]
+        apart = ~np.eye(count, dtype=bool)
+        same = np.array([part[i, :, i, :] for i in range(arms)])
+        cross = np.array([part[i, :, k, :] for i in range(arms) for k in range(arms) if i != k])
+        cov2 = same[:, apart].mean(axis=1) if count > 1 else np.zeros(arms)
+        cov3 = cross[:, apart].mean() if count > 1 else 0.0
+        diagonal = np.arange(count)
+        size.append(count)
+        shared.append(cov2.mean() - cov3)
+        own.append(same[:, diagonal, diagonal].mean() - cross[:, diagonal, diagonal].mean())
+        per_arm.append(cov2)
+    return np.array(size), np.array(shared), np.array(own), np.array(per_arm)
+
+
+def _random_readers(cells: Cells, cases: Effect) -> _Errors:
+    size, shared, _, per_arm = _block_terms(cells)
+    total, freedom, arms = len(cells.readers), _within(cells), len(cells.arms)
+    ms_tr = _mean_squares(cells, np.nan)["ms_tr"]
+    ms_arm = np.zeros(arms)
+    for block in np.unique(cells.blocks):
+        part = cells.values[:, cells.blocks == block]
+        ms_arm += np.sum((part - part.mean(axis=1, keepdims=True)) ** 2, axis=1) / freedom
+    from_cases, arm_from_cases = 0.0, np.zeros(arms)
+    if cases == "random":
+        from_cases = max(float(np.sum(size**2 * shared)) / total, 0.0)
+        arm_from_cases = np.maximum(np.sum(size[:, None] ** 2 * per_arm, axis=0) / total, 0.0)
+    error, arm_error = ms_tr + from_cases, ms_arm + arm_from_cases
+    return _Errors(
+        error,
+        _hillis_df(error, ms_tr, (arms - 1) * freedom),
+        arm_error,
+        np.array([_hillis_df(e, m, freedom) for e, m in zip(arm_error, ms_arm, strict=True)]),
+    )
+
+
+def _hillis_df(error: float, mean_square: float, freedom: float) -> float:
+    """Degrees of freedom of Hillis 2007: error**2 / (mean square**2 / its freedom)."""
+    return float(error**2 / mean_square**2 * freedom) if mean_square > 0 else np.inf
+
+
+def _nested_readers(cells: Cells, parts: dict[str, float], cases: Effect) -> _Errors:
+    present = np.isfinite(cells.values)
+    per_arm = present.sum(axis=1)
+    count, freedom = _reader_count(cells), float(np.sum(per_arm - 1))
+    squares = np.nansum((cells.values - np.nanmean(cells.values, axis=1, keepdims=True)) ** 2, 1)
+    mean_square = float(squares.sum() / freedom)
+    shared = parts["cov2"] - (0.0 if np.isnan(parts["cov3"]) else parts["cov3"])
+    error = mean_square + (count * max(shared, 0.0) if cases == "random" else 0.0)
+    own = squares / np.maximum(per_arm - 1, 1)
+    cov2 = np.array([_arm_cov2(cells, i) for i in range(len(per_arm))])
+    scale = count / per_arm  # arm errors are divided by the common count later
+    arm_error = (own + (per_arm * np.maximum(cov2, 0.0) if cases == "random" else 0.0)) * scale
+    arm_df = [
+        _hillis_df(e, m * s, max(n - 1, 1))
+        for e, m, s, n in zip(arm_error, own, scale, per_arm, strict=True)
+    ]
+    return _Errors(error, _hillis_df(error, mean_square, freedom), arm_error, np.array(arm_df))
+
+
+def _arm_cov2(cells: Cells, arm: int) -> float:
+    inside = np.flatnonzero(np.isfinite(cells.values[arm]))
+    part = cells.covariance[arm, inside][:, arm, inside]
+    return float(part[~np.eye(inside.size, dtype=bool)].mean()) if inside.size > 1 else 0.0
+
+
+def _fixed_readers(cells: Cells) -> _Errors:
+    """Only cases vary: the variance of the arm means over these readers."""
+    present = np.isfinite(cells.values)
+    count, arms = _reader_count(cells), len(cells.arms)
+    weights = np.zeros((arms, *cells.values.shape))
+    for i in range(arms):
+        weights[i, i, present[i]] = 1 / present[i].sum()
+    flat = weights.reshape(arms, -1)
+    size = cells.values.size
+    of_means = flat @ np.nan_to_num(cells.covariance).reshape(size, size) @ flat.T
+    pairs = list(combinations(range(arms), 2))
+    of_pairs = [of_means[i, i] + of_means[k, k] - 2 * of_means[i, k] for i, k in pairs]
+    infinite = np.full(arms, np.inf)
+    return _Errors(
+        float(np.mean(of_pairs)) * count / 2, np.inf, np.diag(of_means) * count, infinite
+    )
+
+
+def _quantile(level: float, df: float) -> float:
+    q = 0.5 + level / 2
+    return float(stats.norm.ppf(q) if np.isinf(df) else stats.t.ppf(q, df))
+
+
+def _two_sided(t: float, df: float) -> float:
+    if np.isnan(t):
+        return 1.0
+    return float(2 * (stats.norm.sf(abs(t)) if np.isinf(df) else stats.t.sf(abs(t), df)))
+
+
+def _arm_means(cells: Cells, means: np.ndarray, errors: _Errors, level: float) -> pd.DataFrame:
+    rows = []
+    for arm, mean, error, df in zip(
+        cells.arms, means, errors.arm_error, errors.arm_df, strict=True
+    ):
+        se = float(np.sqrt(error / _reader_count(cells)))
+        half = _quantile(level, df) * se
+        # Every figure of merit here is a share of an area or of cases: it ends at 0 and 1.
+        low, high = max(mean - half, 0.0), min(mean + half, 1.0)
+        rows.append((arm, float(mean), se, float(df), low, high))
+    return pd.DataFrame(rows, columns=["arm", "mean", "se", "df", "low", "high"])
+
+
+def _differences(cells: Cells, means: np.ndarray, errors: _Errors, level: float) -> pd.DataFrame:
+    se = float(np.sqrt(2 * errors.error / _reader_count(cells)))
+    half = _quantile(level, errors.df) * se
+    rows = []
+    for i, k in combinations(range(len(means)), 2):
+        difference = float(means[i] - means[k])
+        t = _ratio(abs(difference), se) * np.sign(difference) if difference else _ratio(0.0, se)
+        rows.append(
+            (cells.arms[i], cells.arms[k], difference, se, errors.df, difference - half,
+             difference + half, t, _two_sided(t, errors.df))
+        )  # fmt: skip
+    names = ["first", "second", "difference", "se", "df", "low", "high", "t", "p"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _reader_differences(cells: Cells, level: float) -> pd.DataFrame:
+    """Each reader's own differences, over cases alone."""
+    rows = []
+    z = float(stats.norm.ppf(0.5 + level / 2))
+    for j, reader in enumerate(cells.readers):
+        for i, k in combinations(range(len(cells.arms)), 2):
+            difference = float(cells.values[i, j] - cells.values[k, j])
+            if np.isnan(difference):
+                continue
+            c = cells.covariance
+            variance = c[i, j, i, j] + c[k, j, k, j] - 2 * c[i, j, k, j]
+            se = float(np.sqrt(max(variance, 0.0)))
+            rows.append((reader, cells.arms[i], cells.arms[k], difference, se,
+                         difference - z * se, difference + z * se))  # fmt: skip
+    names = ["reader", "first", "second", "difference", "se", "low", "high"]
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,230 @@
+"""Free-response analysis: marks anywhere in the image, figures of merit, arms compared."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from reader_study.stats.anova import Cells, Effect, Mrmc, obuchowski_rockette
+from reader_study.stats.auc_covariance import jackknife_covariance
+from reader_study.stats.marks import Duplicates, Rule, check_marks, match_marks
+
+Fom = Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"]
+FOMS = ("wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc")
+# Non-lesion marks per case at which sensitivity is averaged by "froc".
+FALSE_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One reader in one arm: best NL rating per case, LL ratings (case, lesion), all NLs."""
+
+    best_false: np.ndarray
+    lesions: np.ndarray
+    false_case: np.ndarray
+    false_rating: np.ndarray
+
+
+def froc(
+    marks: pd.DataFrame,
+    cases: pd.DataFrame,
+    *,
+    fom: Fom = "wafroc",
+    readers: Effect = "random",
+    case_effect: Effect = "random",
+    arms: tuple[str, ...] | None = None,
+) -> Mrmc:
+    """Compare arms by a free-response figure of merit in the Obuchowski-Rockette model.
+
+    Parameters
+    ----------
+    marks : DataFrame
+        ``reader, arm, case, mark (LL or NL), lesion, rating``. A case without rows was read
+        and not marked.
+    cases : DataFrame
+        ``case, truth, n_lesions``.
+    fom : figure of merit
+        "wafroc": chance that a lesion is rated above the highest non-lesion mark of a case
+        without lesions, each case with lesions counting once; "afroc": each lesion counting
+        once; with "1": non-lesion marks of all cases; "hrauc": ROC area of each case's highest
+        rating; "froc": mean share of lesions found at 1/8, 1/4, 1/2, 1, 2, 4 and 8 non-lesion
+        marks per case.
+    arms : order of the arms
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_marks`; for a single truth; for an unknown figure of merit.
+
+    Notes
+    -----
+    Chakraborty & Berbaum 2004 (doi:10.1118/1.1769352); weighted AFROC: Chakraborty & Zhai
+    2016 (doi:10.1118/1.4947127); mean sensitivity: Setio et al. 2017
+    (doi:10.1016/j.media.2017.06.015). Unmarked lesions and cases rate below every mark, and
+    equal to each other. Covariances by the jackknife over cases.
+
+    Examples
+    --------
+    One case with a lesion found at 80, one without and no mark there: each figure is 1.
+
+    >>> marks = pd.DataFrame({"reader": ["R1", "R2"] * 2, "arm": ["a", "a", "b", "b"],
+    ...                       "case": "s", "mark": "LL", "lesion": 1, "rating": 80})
+    >>> cases = pd.DataFrame({"case": ["s", "n"], "truth": [1, 0], "n_lesions": [1, 0]})
+    >>> froc_figures(marks, cases)["figure"].tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    values, left_out, names, readers_seen = _figures(marks, cases, fom, arms)
+    flat = left_out.reshape(-1, left_out.shape[-1])
+    shape = (*values.shape, *values.shape)
+    cells = Cells(
+        names, readers_seen, values, jackknife_covariance(flat).reshape(shape),
+        np.zeros(len(readers_seen), dtype=int),
+    )  # fmt: skip
+    result = obuchowski_rockette(cells, readers=readers, cases=case_effect)
+    return replace(result, design="crossed", method=f"{fom}, jackknife")
+
+
+def froc_figures(marks: pd.DataFrame, cases: pd.DataFrame, *, fom: Fom = "wafroc") -> pd.DataFrame:
+    """The figure of merit of each reader in each arm: ``arm, reader, figure``."""
+    values, _, names, readers = _figures(marks, cases, fom, None)
+    rows = [(a, r, values[i, j]) for i, a in enumerate(names) for j, r in enumerate(readers)]
+    return pd.DataFrame(rows, columns=["arm", "reader", "figure"])
+
+
+def _figures(
+    marks: pd.DataFrame, cases: pd.DataFrame, fom: str, arms: tuple[str, ...] | None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    if fom not in FOMS:
+        raise ValueError(f"a figure of merit of {', '.join(FOMS)} wanted; {fom!r} came")
+    table, known = check_marks(marks, cases)
+    names = arms or tuple(dict.fromkeys(table["arm"]))
+    readers = tuple(sorted(dict.fromkeys(table["reader"])))
+    n_lesions = known["n_lesions"].to_numpy(int)
+    if (n_lesions > 0).all() or not (n_lesions > 0).any():
+        raise ValueError("cases with and without lesions wanted; only one kind came")
+    values = np.empty((len(names), len(readers)))
+    left_out = np.empty((len(names), len(readers), len(known)))
+    for i, arm in enumerate(names):
+        for j, reader in enumerate(readers):
+            part = table[(table["arm"] == arm) & (table["reader"] == reader)]
+            reading = _reading(part, known, n_lesions)
+            values[i, j], left_out[i, j] = _figure(reading, n_lesions, fom)
+    return values, left_out, tuple(map(str, names)), tuple(map(str, readers))
+
+
+def _reading(marks: pd.DataFrame, cases: pd.DataFrame, n_lesions: np.ndarray) -> _Reading:
+    index = pd.Index(cases["case"])
+    lesions = np.full((len(index), n_lesions.max()), np.nan)
+    lesions[np.arange(n_lesions.max()) < n_lesions[:, None]] = -np.inf
+    hits = marks[marks["mark"] == "LL"]
+    lesions[index.get_indexer(hits["case"]), hits["lesion"].to_numpy(int) - 1] = hits["rating"]
+    misses = marks[marks["mark"] == "NL"]
+    false_case = index.get_indexer(misses["case"])
+    best_false = np.full(len(index), -np.inf)
+    np.maximum.at(best_false, false_case, misses["rating"].to_numpy())
+    return _Reading(best_false, lesions, false_case, misses["rating"].to_numpy())
+
+
+def _figure(reading: _Reading, n_lesions: np.ndarray, fom: str) -> tuple[float, np.ndarray]:
+    """The figure on all cases and with each case left out."""
+    if fom == "froc":
+        return _mean_sensitivity(reading, n_lesions)
+    diseased = n_lesions > 0
+    best = reading.best_false
+    if fom == "hrauc":
+        found = np.where(np.isnan(reading.lesions), -np.inf, reading.lesions).max(axis=1)
+        scores = np.maximum(best, found)[:, None]
+        weights = diseased[:, None].astype(float)
+        best = scores[:, 0]
+    else:
+        scores = reading.lesions
+        each = 1 / np.maximum(n_lesions, 1) if fom.startswith("w") else np.ones(len(n_lesions))
+        weights = np.where(np.isnan(scores), 0.0, each[:, None])
+    false_cases = np.ones(len(best), bool) if fom.endswith("1") else ~diseased
+    beaten = _beaten(np.where(np.isnan(scores), -np.inf, scores), best)  # (false, case, lesion)
+    win = np.einsum("fcl,cl->fc", beaten, weights) * false_cases[:, None]
+    weight = weights.sum(axis=1)
+    rows, columns, total = win.sum(axis=1), win.sum(axis=0), win.sum()
+    count = false_cases.sum() - false_cases.astype(float)
+    value = total / (false_cases.sum() * weight.sum())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left_out = (total - rows - columns + np.diag(win)) / (count * (weight.sum() - weight))
+    return float(value), left_out
+
+
+def _beaten(lesions: np.ndarray, best_false: np.ndarray) -> np.ndarray:
+    above = lesions[None] > best_false[:, None, None]
+    level = lesions[None] == best_false[:, None, None]
+    return above + 0.5 * level
+
+
+def _mean_sensitivity(reading: _Reading, n_lesions: np.ndarray) -> tuple[float, np.ndarray]:
+    keep = np.ones(len(n_lesions), dtype=bool)
+
+    def figure() -> float:
+        false = np.sort(reading.false_rating[keep[reading.false_case]])[::-1]
+        found = np.sort(reading.lesions[keep][np.isfinite(reading.lesions[keep])])
+        allowed = np.floor(np.array(FALSE_RATES) * keep.sum() + 1e-9).astype(int)
+        # At a threshold, all marks rated above it count: the first false mark too many sets it.
+        cut = np.array([false[k] if k < false.size else -np.inf for k in allowed])
+        return float(np.mean(found.size - np.searchsorted(found, cut, side="right"))) / float(
+            n_lesions[keep].sum()
+        )
+
+    value = figure()
+    left_out = np.empty(len(n_lesions))
+    for case in range(len(n_lesions)):
+        keep[case] = False
+        left_out[case] = figure()
+        keep[case] = True
+    return value, left_out
+
+
+def froc_curve(marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """Operating points per arm and reader: ``arm, reader, threshold, nlf, llf``.
+
+    ``nlf``: non-lesion marks per case; ``llf``: share of lesions found; both at ratings at or
+    above the threshold. The first point, (0, 0), has threshold infinity.
+    """
+    table, known = check_marks(marks, cases)
+    lesions = known["n_lesions"].sum()
+    rows = []
+    for (arm, reader), part in table.groupby(["arm", "reader"], sort=False):
+        for cut in [np.inf, *sorted(part["rating"].unique(), reverse=True)]:
+            called = part[part["rating"] >= cut]
+            nlf = float((called["mark"] == "NL").sum() / len(known))
+            llf = float((called["mark"] == "LL").sum() / lesions)
+            rows.append((arm, reader, cut, nlf, llf))
+    return pd.DataFrame(rows, columns=["arm", "reader", "threshold", "nlf", "llf"])
+
+
+def radius_sensitivity(
+    marks: pd.DataFrame,
+    lesions: pd.DataFrame,
+    cases: pd.DataFrame,
+    *,
+    radii_mm: tuple[float, ...],
+    fom: Fom = "wafroc",
+    rule: Rule = "fixed",
+    duplicates: Duplicates = "highest",
+) -> pd.DataFrame:
+    """How the comparison of arms depends on the acceptance radius.
+
+    Returns
+    -------
+    DataFrame
+        ``radius_mm, hits, first, second, difference, low, high, p``; one row per radius and
+        pair of arms.
+    """
+    rows = []
+    for radius in radii_mm:
+        matched = match_marks(marks, lesions, radius_mm=radius, rule=rule, duplicates=duplicates)
+        result = froc(matched, cases, fom=fom)
+        hits = int((matched["mark"] == "LL").sum())
+        for row in result.differences.itertuples():
+            rows.append(
+                (radius, hits, row.first, row.second, row.difference, row.low, row.high, row.p)
+            )
+    names = ["radius_mm", "hits", "first", "second", "difference", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=names)

@@ -1,0 +1,142 @@
+"""Rows of an MRMC study as one array, and the design found in them."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from reader_study.stats.tables import check_levels, check_table, check_truth
+
+Design = Literal[
+    "crossed", "split-plot", "cases nested in arms", "readers nested in arms", "arms independent"
+]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Scores with shape (arm, reader, case); NaN where a case was not read."""
+
+    arms: tuple[str, ...]
+    readers: tuple[str, ...]
+    cases: tuple[str, ...]
+    truth: np.ndarray
+    scores: np.ndarray
+    patients: np.ndarray | None = field(default=None)
+
+    @property
+    def read(self) -> np.ndarray:
+        """True where a reader read a case in an arm; shape (arm, reader, case)."""
+        return ~np.isnan(self.scores)
+
+
+def read_readings(
+    table: pd.DataFrame, *, arms: tuple[str, ...] | None = None, cluster: str | None = None
+) -> Readings:
+    """The table ``reader, case, arm, truth, rating`` as an array.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows with an empty rating count as not read.
+    arms : names in the order wanted; default the order of first appearance
+    cluster : column that names the patient where one patient gives several cases
+
+    Raises
+    ------
+    ValueError
+        With row numbers: repeated readings, unknown arms, ratings that are no numbers, truth
+        that varies within a case, a case that changes its patient.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"reader": "R1", "case": ["a", "b"], "arm": "full",
+    ...                       "truth": [0, 1], "rating": [1, 5]})
+    >>> read_readings(table).scores.tolist()
+    [[[1.0, 5.0]]]
+    """
+    columns = ["reader", "case", "arm", "truth", "rating", *([cluster] if cluster else [])]
+    checked = check_table(
+        table, columns=columns, unique=["reader", "arm", "case"], numeric=["truth", "rating"]
+    )
+    check_truth(checked)
+    names = arms or tuple(dict.fromkeys(checked["arm"]))
+    check_levels(checked, "arm", names, what="arms")
+    if len(names) < 1:
+        raise ValueError("at least one arm wanted; none came")
+    readers = tuple(dict.fromkeys(checked["reader"]))
+    cases = tuple(dict.fromkeys(checked["case"]))
+    scores = np.full((len(names), len(readers), len(cases)), np.nan)
+    at = [
+        pd.Index(labels).get_indexer(checked[column])
+        for labels, column in ((names, "arm"), (readers, "reader"), (cases, "case"))
+    ]
+    scores[at[0], at[1], at[2]] = checked["rating"].to_numpy()
+    truth = checked.groupby("case")["truth"].first().loc[list(cases)].to_numpy(dtype=int)
+    patients = _patients(checked, cluster, cases) if cluster else None
+    text = [tuple(map(str, labels)) for labels in (names, readers, cases)]
+    return Readings(text[0], text[1], text[2], truth, scores, patients)
+
+
+def _patients(table: pd.DataFrame, cluster: str, cases: tuple) -> np.ndarray:
+    per_case = table.groupby("case")[cluster].nunique()
+    if (per_case != 1).any():
+        raise ValueError(
+            f"each case belongs to one {cluster}; case {per_case[per_case != 1].index[0]!r} has "
+            f"{per_case[per_case != 1].iloc[0]}; correct the column"
+        )
+    return table.groupby("case")[cluster].first().loc[list(cases)].to_numpy()
+
+
+def find_design(readings: Readings) -> tuple[Design, np.ndarray]:
+    """The design and each reader's block; refuses one that the ANOVA cannot analyse.
+
+    Returns
+    -------
+    design : str
+    blocks : ndarray of int, shape (readers,)
+        All 0 unless readers and cases come in blocks of their own (split-plot).
+
+    Raises
+    ------
+    ValueError
+        Naming the reader, arm and number of cases where readings are missing; such data want
+        the U-statistic method.
+    """
+    read = readings.read
+    cell = np.asarray(read.any(axis=2))
+    one_block = np.zeros(len(readings.readers), dtype=int)
+    if read.all():
+        return "crossed", one_block
+    arms_read = cell.sum(axis=0)
+    if cell.all():
+        if (read == read[:, :1]).all() and _disjoint(read[:, 0]):
+            return "cases nested in arms", one_block
+        if (read == read[:1]).all():
+            patterns, blocks = np.unique(read[0], axis=0, return_inverse=True)
+            if len(patterns) > 1 and _disjoint(patterns):
+                return "split-plot", np.asarray(blocks).ravel()
+    elif (arms_read == 1).all():
+        rows = [np.unique(read[i][cell[i]], axis=0) for i in range(len(cell))]
+        if all(len(row) == 1 for row in rows):
+            per_arm = np.concatenate(rows)
+            if per_arm.all():
+                return "readers nested in arms", one_block
+            if _disjoint(per_arm):
+                return "arms independent", one_block
+    raise ValueError(_what_is_missing(readings))
+
+
+def _disjoint(patterns: np.ndarray) -> bool:
+    return bool((patterns.sum(axis=0) <= 1).all())
+
+
+def _what_is_missing(readings: Readings) -> str:
+    missing = (~readings.read).sum(axis=2)
+    arm, reader = np.unravel_index(int(missing.argmax()), missing.shape)
+    return (
+        f"every reader must read every case in every arm for this method; {int(missing.sum())} "
+        f"readings are missing, most of them of reader {readings.readers[reader]} in arm "
+        f"{readings.arms[arm]} ({int(missing[arm, reader])} of {len(readings.cases)} cases); "
+        "use the U-statistic method (ustat), which needs no complete design"
+    )
