@@ -8,11 +8,13 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
+    submodules={"dose", "export", "phantom", "projector"},
     submod_attrs={
         "dose": ["calibrate", "fraction_for_noise", "simulate_dose"],
         "noise_level": ["measure_noise_hu"],
         "scanner": ["Scanner"],
         "dicom": ["SeriesReport", "inspect_folder", "read_series"],
+        "export": ["Derivation", "write_series"],
         "files": ["fresh_folder", "write_whole"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
         "sample": ["SAMPLE_CREDIT", "SAMPLE_NODULE", "Nodule", "load_sample", "write_sample"],

@@ -54,7 +54,7 @@ class ParallelBeam:
         detector_mm = detector_mm or pixel_mm
         diagonal = np.hypot(*shape) * pixel_mm / detector_mm
         angles = tuple(np.arange(views) * np.pi / views)
-        return cls(tuple(shape), pixel_mm, angles, int(np.ceil(diagonal)) + 2, detector_mm)
+        return cls((shape[0], shape[1]), pixel_mm, angles, int(np.ceil(diagonal)) + 2, detector_mm)
 
     @property
     def sinogram_shape(self) -> tuple[int, int]:

@@ -56,6 +56,20 @@ class Volume:
     def shape(self) -> tuple[int, int, int]:
         return self.hu.shape  # type: ignore[return-value]
 
+    def slices(self, start: int, stop: int) -> "Volume":
+        """Slices ``start`` to ``stop - 1`` with the origin and sources that belong to them."""
+        count = len(self.hu)
+        if not 0 <= start < stop <= count:
+            raise ValueError(f"slices {start}:{stop} do not lie in 0:{count}")
+        normal = np.cross(self.orientation[:3], self.orientation[3:])
+        origin = np.asarray(self.origin_mm) + start * self.spacing_mm[0] * normal
+        return replace(
+            self,
+            hu=self.hu[start:stop],
+            origin_mm=tuple(origin.tolist()),
+            sources=self.sources[start:stop],
+        )
+
     def with_hu(self, hu: np.ndarray) -> "Volume":
         """Same geometry and header facts, other HU (any shape that fits is the caller's duty)."""
         if hu.shape != self.hu.shape:
