@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "files": ["fresh_folder", "write_whole"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
         "sample": ["SAMPLE_CREDIT", "SAMPLE_NODULE", "Nodule", "load_sample", "write_sample"],
+        "simulate": ["SimulationReport", "simulate_series"],
         "volume": ["Acquisition", "Volume"],
     },
 )
