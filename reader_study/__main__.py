@@ -1,0 +1,222 @@
+"""Command line of reader studies: new, lock, readers, serve, status, verify, close, unblind."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctlab.command import emit, run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Blinded reader studies of CT images, from protocol to tables.",
+)
+
+Study = Annotated[Path, typer.Argument(help="folder of the study")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Passphrase = Annotated[Path, typer.Option(help="file whose first line is the passphrase")]
+
+
+@app.command()
+def new(
+    study: Study,
+    example: Annotated[bool, typer.Option(help="fill the protocol with an example")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write a commented protocol.toml and folders for the arms."""
+    from .scaffold import new_study
+
+    written = new_study(study, example=example)
+    if not emit({"protocol": str(written)}, as_json):
+        typer.echo(f"Edit {written}, put the DICOM series under {study / 'arms'}, then lock.")
+
+
+@app.command()
+def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> None:
+    """Validate, render, allocate and seal; then nothing can be changed."""
+    from .lock import lock_study
+    from .progress import bar
+    from .seal import read_passphrase
+
+    passphrase = read_passphrase(passphrase_file)
+    with bar("Rendering cases") as advance:
+        locked = lock_study(study, passphrase=passphrase, progress=advance)
+    facts = {
+        "study": locked.study_id,
+        "commitment": locked.commitment,
+        "protocol_sha256": locked.protocol_sha256,
+        "balance": locked.balance,
+        "trials": locked.n_trials,
+        "sealed": str(study / "sealed" / "key.sealed"),
+    }
+    if not emit(facts, as_json):
+        typer.echo(f"Locked {locked.n_trials} trials. Publish this commitment before reading:")
+        typer.echo(locked.commitment)
+        typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer.")
+
+
+@app.command()
+def readers(
+    study: Study,
+    add: Annotated[str, typer.Option(help="name of a new reader")] = "",
+    replace: Annotated[str, typer.Option(help="reader number to replace; needs --add")] = "",
+    withdraw: Annotated[str, typer.Option(help="reader number that leaves")] = "",
+    open_session: Annotated[str, typer.Option(help="READER:SESSION to open early")] = "",
+    reason: Annotated[str, typer.Option(help="why, for the record")] = "",
+    valid_days: Annotated[int, typer.Option(min=1, help="days the code opens the room")] = 365,
+    as_json: Json = False,
+) -> None:
+    """Add, replace or withdraw readers; without options, list them."""
+    from . import coordinator
+
+    if replace and not add:
+        raise ValueError("--replace needs --add NAME, the reader who takes over")
+    if add:
+        reader, code = coordinator.add_reader(study, add, valid_days=valid_days, replaces=replace)
+        facts = {"reader": reader.reader, "slot": reader.slot, "code": code}
+        if not emit(facts, as_json):
+            typer.echo(f"{reader.reader} reads slot {reader.slot}. The code, shown only now:")
+            typer.echo(code)
+        return
+    if withdraw:
+        coordinator.withdraw_reader(study, withdraw, reason)
+    if open_session:
+        name, _, number = open_session.partition(":")
+        if not number.isdigit():
+            raise ValueError(f"--open-session wants READER:SESSION like R1:2, got {open_session}")
+        coordinator.override_washout(study, name, int(number), reason)
+    rows = coordinator.status(study)["readers"]
+    if not emit({"readers": rows}, as_json):
+        _print_readers(rows)
+
+
+@app.command()
+def serve(
+    study: Study,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
+    cert: Annotated[Path | None, typer.Option(help="certificate (PEM) for https")] = None,
+    key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
+    browser: Annotated[bool, typer.Option(help="open a browser here")] = False,
+) -> None:
+    """Open the reading room; needs the bundle and the database, not the key."""
+    from .serve import serve as run_room
+
+    def ready(url: str) -> None:
+        typer.echo(f"The reading room is open at {url}")
+        if host not in {"127.0.0.1", "localhost", "::1"} and cert is None:
+            typer.echo("Codes travel unencrypted without --cert and --key.", err=True)
+
+    run_room(study, host=host, port=port, cert=cert, key=key, open_browser=browser, ready=ready)
+
+
+@app.command()
+def status(study: Study, as_json: Json = False) -> None:
+    """Progress without unblinding: no ratings, no arms."""
+    from . import coordinator
+
+    facts = coordinator.status(study)
+    if not emit(facts, as_json):
+        state = "unblinded" if facts["unblinded"] else "closed" if facts["closed"] else "open"
+        typer.echo(f"{facts['title']} ({state}), {len(facts['readers'])} of {facts['slots']} slots")
+        _print_readers(facts["readers"])
+
+
+@app.command()
+def verify(
+    study: Study,
+    receipts: Annotated[list[Path] | None, typer.Option(help="files with receipts")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that nothing was changed, removed or cut short; exit code 1 if so."""
+    from . import coordinator
+
+    verdict = coordinator.verify(study, receipts)
+    facts = {
+        "ok": verdict.ok,
+        "events": verdict.n_events,
+        "answers": verdict.n_answers,
+        "fault": verdict.fault,
+        "bad_event": verdict.bad_seq,
+        "notes": list(verdict.notes),
+    }
+    if not emit(facts, as_json):
+        typer.echo(verdict.fault or f"Intact: {verdict.n_events} events, {verdict.n_answers} answers")
+        for note in verdict.notes:
+            typer.echo(f"Note: {note}")
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def close(study: Study, as_json: Json = False) -> None:
+    """End the reading; comes before unblinding."""
+    from . import coordinator
+
+    facts = coordinator.close(study)
+    if not emit(facts, as_json):
+        typer.echo(f"Closed. Keep this receipt: {facts['receipt']}")
+
+
+@app.command()
+def unblind(
+    study: Study,
+    passphrase_file: Passphrase,
+    who: Annotated[str, typer.Option(help="who unblinds, for the record")] = "",
+    reason: Annotated[str, typer.Option(help="why, where readers have not finished")] = "",
+    as_json: Json = False,
+) -> None:
+    """Open the sealed key of a closed study and write the tables."""
+    import getpass
+
+    from . import coordinator, export
+    from .seal import read_passphrase
+
+    passphrase = read_passphrase(passphrase_file)
+    coordinator.unblind(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
+    paths = export.write_tables(study)
+    if not emit({"tables": [str(path) for path in paths]}, as_json):
+        typer.echo("Unblinded. Tables: " + ", ".join(str(path) for path in paths))
+
+
+@app.command()
+def export(
+    study: Study,
+    to: Annotated[str, typer.Option(help="csv, imrmc, rjafroc or mrmcaov")] = "csv",
+    as_json: Json = False,
+) -> None:
+    """Write tidy tables, or what other programs read."""
+    from . import export as exporting
+
+    paths = exporting.write_tables(study, to=to)
+    if not emit({"tables": [str(path) for path in paths]}, as_json):
+        typer.echo("\n".join(str(path) for path in paths))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
+    browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
+) -> None:
+    """Build a small study from the packaged CT, lock it and open its reading room."""
+    from .demo import open_demo
+
+    open_demo(folder, port=port, browser=browser, say=typer.echo)
+
+
+def _print_readers(rows: list[dict]) -> None:
+    for row in rows:
+        state = "" if row["active"] else " (left)"
+        flags = f" [{', '.join(row['flags'])}]" if row["flags"] else ""
+        typer.echo(f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']}{state}{flags}")
+
+
+def main() -> None:
+    """Entry point of ``reader-study``."""
+    run(app, "reader-study")
+
+
+if __name__ == "__main__":
+    main()

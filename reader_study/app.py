@@ -1,0 +1,148 @@
+"""The reading room in a kernel: draws what the session decides and forwards what readers do."""
+
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets as t
+
+from ctlab.ct.hu import WINDOWS
+from ctlab.view.compare import CompareViewer
+
+from .bundle import Bundle, ShownTrial, open_bundle
+from .paths import bundle_folder, database_url
+from .session import ReadingSession
+from .store import NotSavedError, Store
+from .texts import load_texts
+
+_ROOM = Path(__file__).parent / "room"
+_WITH_IMAGES = {"question", "feedback"}
+
+
+class Panel(anywidget.AnyWidget):
+    """The question beside the images; see ``room/panel.js``."""
+
+    _esm = _ROOM / "panel.js"
+    _css = _ROOM / "panel.css"
+
+    screen = t.Dict().tag(sync=True)
+    texts = t.Dict().tag(sync=True)
+
+
+class Room:
+    """Two viewers that take turns and a panel: while one pair is read, the next is loaded."""
+
+    def __init__(self, bundle: Bundle, session: ReadingSession) -> None:
+        self._bundle, self._session = bundle, session
+        self._viewers = [self._viewer(), self._viewer()]
+        self._loaded: list[str | None] = [None, None]  # trial token in each viewer
+        self._front = 0
+        self.panel = Panel(texts=load_texts(bundle.facts["language"]))
+        self.panel.on_msg(self._on_message)
+        for viewer in self._viewers:
+            viewer.observe(self._on_marks, "marks")
+        images = ipywidgets.VBox(self._viewers)
+        self.widget = ipywidgets.Box([images, self.panel])
+        self.widget.add_class("room")
+        self._draw(session.screen())
+
+    def _viewer(self) -> CompareViewer:
+        view = self._bundle.facts["view"]
+        viewer = CompareViewer(modes=list(view["modes"]), probe=False, whole_page=False)
+        viewer.layout.display = "none"
+        return viewer
+
+    # ------------------------------------------------------------ images
+
+    def _load(self, place: int, trial: ShownTrial) -> None:
+        """Put the images of a trial into a viewer, seen the way every trial is first seen."""
+        if self._loaded[place] == trial.token:
+            return
+        image, view = self._bundle.images[trial.left], self._bundle.facts["view"]
+        window = WINDOWS[view["window"]]
+        item_marks = any(item["marks"] for item in self._bundle.items)
+        traits = {
+            "left_bytes": self._bundle.pixels(trial.left),
+            "right_bytes": self._bundle.pixels(trial.right) if trial.right else b"",
+            "shape": list(image.shape),
+            "spacing_mm": list(image.spacing_mm[1:]),
+            "grid": [0, 0, 1],
+            "level_hu": window.level_hu,
+            "width_hu": window.width_hu,
+            "frame": image.shape[0] // 2,
+            "mode": "pair",
+            "marking": item_marks,
+            "marks": [],
+        }
+        self._loaded[place] = None  # marks reset below belong to no trial
+        viewer = self._viewers[place]
+        with viewer.hold_sync():
+            for name, value in traits.items():
+                setattr(viewer, name, value)
+        self._loaded[place] = trial.token
+
+    def _bring_forward(self, trial: ShownTrial) -> None:
+        if self._loaded[self._front] != trial.token:
+            self._front = 1 - self._front
+        self._load(self._front, trial)
+        for place, viewer in enumerate(self._viewers):
+            viewer.whole_page = place == self._front
+            viewer.layout.display = None if place == self._front else "none"
+
+    # ------------------------------------------------------------ screens
+
+    def _draw(self, screen: dict[str, Any]) -> None:
+        question = self._session.question()
+        if screen["kind"] in _WITH_IMAGES:
+            if screen["kind"] == "question" and question is not None:
+                self._bring_forward(question.trial)
+        else:
+            for viewer in self._viewers:
+                viewer.whole_page, viewer.layout.display = False, "none"
+        self.panel.screen = screen
+        # Read ahead after the screen is on its way; a first screen has nothing to wait for.
+        ahead = self._session.next_trial()
+        if screen["kind"] == "question" and ahead is not None:
+            self._load(1 - self._front, ahead)
+        elif question is not None and screen["kind"] not in _WITH_IMAGES:
+            self._load(self._front, question.trial)
+
+    def _on_message(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        if not isinstance(message, dict):
+            return
+        try:
+            screen = self._session.act(message)
+        except (NotSavedError, ValueError) as error:
+            screen = {**self.panel.screen, "problem": str(error)}
+        self._draw(screen)
+
+    def _on_marks(self, change: Any) -> None:
+        """Marks are stored as they are set, not only with the answer."""
+        front = change.owner is self._viewers[self._front]
+        if front and self._loaded[self._front] is not None:
+            self._on_message(
+                None,
+                {"action": "marks", "id": self.panel.screen.get("id"), "marks": change.new},
+                None,
+            )
+
+
+def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:
+    """Reading room of one reader, to be displayed in a cell.
+
+    In a notebook this is honest-reader blinding: whoever can run a cell can read files. The
+    served room (``reader-study serve``) lets no reader run code.
+
+    Raises
+    ------
+    ValueError
+        No locked study there, or no active reader of that name.
+    """
+    bundle = open_bundle(bundle_folder(study))
+    store = Store(database_url(study))
+    store.check(bundle.study_id)
+    found = [r for r in store.readers() if r.reader == reader and r.active]
+    if not found:
+        raise ValueError(f"the study has no active reader {reader!r}")
+    return Room(bundle, ReadingSession(bundle, store, found[0])).widget

@@ -1,0 +1,226 @@
+"""The study protocol: what is shown to whom, what is asked, and how it will be analysed."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+FORMAT_VERSION = 1
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Strict(BaseModel):
+    """A table of the protocol: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ethics(Strict):
+    reference: str = ""
+    consent: str = ""
+
+
+class Population(Strict):
+    """Who was scanned, and what readers are told about them."""
+
+    description: str = ""
+    reference_standard: str = ""
+    prevalence_told: str = ""
+    incidental_findings: str = ""
+
+
+class Design(Strict):
+    """Layout, randomisation and what readers may do."""
+
+    layout: Literal["pair", "single"] = "pair"
+    readers: int = Field(4, ge=1, le=500)
+    sessions: int = Field(1, ge=1, le=20)
+    repeats: float = Field(0.1, ge=0, le=0.5)
+    catch_trials: int = Field(2, ge=0, le=50)
+    patient_gap_trials: int = Field(3, ge=0, le=50)
+    longest_side_run: int = Field(4, ge=2, le=20)
+    cases_per_reader: int | None = Field(None, ge=2)
+    anchor_cases: int = Field(0, ge=0)
+    washout_days: float = Field(28, ge=0, le=730)
+    undo: Literal["none", "last", "session"] = "last"
+    break_after_minutes: float = Field(25, gt=0, le=600)
+    display_check: bool = True
+
+
+class View(Strict):
+    """How images are first shown; readers may change the window at will."""
+
+    window: Literal["lung", "mediastinum", "bone"] = "lung"
+    modes: tuple[Literal["pair", "flicker", "wipe", "difference"], ...] = ("pair", "flicker")
+
+    @model_validator(mode="after")
+    def _side_by_side_comes_first(self) -> "View":
+        if "pair" not in self.modes:
+            raise ValueError('modes must hold "pair"; images are first shown side by side')
+        return self
+
+
+class Arm(Strict):
+    """One way of making the images; its series lie in ``arms/<name>/<case>/``."""
+
+    name: Name
+    description: str = ""
+    reference: bool = False
+
+
+class Case(Strict):
+    """One examination, or a slab of it, shown once per comparison."""
+
+    name: Name
+    patient: Text
+    stratum: Name = "all"
+    series: Name | None = None  # folder inside each arm; the case's own name if not given
+    slices: tuple[int, int] | None = None  # first, one past the last
+    practice: bool = False
+    feedback: str = ""
+    lesions: tuple["Lesion", ...] = ()
+
+    @model_validator(mode="after")
+    def _slices_run_forward(self) -> "Case":
+        if self.slices and not 0 <= self.slices[0] < self.slices[1]:
+            raise ValueError(
+                f"slices must be [first, one past the last] with first < last, got "
+                f"{list(self.slices)}"
+            )
+        return self
+
+    @property
+    def folder(self) -> str:
+        return self.series or self.name
+
+
+class Lesion(Strict):
+    """Known lesion: centre in voxels (z, y, x) of the whole series."""
+
+    centre_zyx: tuple[float, float, float]
+    diameter_mm: float = Field(gt=0)
+    kind: str = ""
+
+
+class Item(Strict):
+    """One question with anchored answers."""
+
+    name: Name
+    kind: Literal["preference", "scale", "choice", "slider"]
+    question: Text
+    answers: tuple[Text, ...] = ()
+    ties: bool = True
+    about: Literal["pair", "each"] = "pair"
+    marks: bool = False
+
+    @model_validator(mode="after")
+    def _answers_fit_the_kind(self) -> "Item":
+        if self.kind == "preference" and self.answers:
+            raise ValueError(
+                "a preference has the answers left, right and (with ties = true) no "
+                "preference; remove answers"
+            )
+        if self.kind in {"scale", "choice"} and not 2 <= len(self.answers) <= 9:
+            raise ValueError(
+                f"a {self.kind} needs 2 to 9 written answers, one per number key, got "
+                f"{len(self.answers)}"
+            )
+        if self.kind == "slider" and len(self.answers) != 2:
+            raise ValueError("a slider needs two answers: the wording at 0 and the wording at 100")
+        if self.kind == "preference" and self.about == "each":
+            raise ValueError('a preference is about the pair; remove about = "each"')
+        return self
+
+
+class Guess(Strict):
+    """Asked once per session, over its last images: can readers tell one arm by sight?"""
+
+    arm: Name
+    question: Text
+
+
+class Analysis(Strict):
+    """What was decided before the first image was read."""
+
+    primary_item: Name
+    margin: float | None = None
+    margin_justification: str = ""
+    missing_data: str = "Trials without an answer are left out and counted."
+    withdrawn_readers: str = "Answers given before withdrawal are kept."
+    plan: str = ""
+
+
+class Protocol(Strict):
+    """A whole protocol, checked for what its parts owe each other."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    title: Text
+    language: Name = "en"
+    ethics: Ethics = Ethics()
+    population: Population = Population()
+    design: Design = Design()
+    view: View = View()
+    arms: tuple[Arm, ...] = Field(min_length=2)
+    cases: tuple[Case, ...] = Field(min_length=2)
+    items: tuple[Item, ...] = Field(min_length=1)
+    guess: Guess | None = None
+    analysis: Analysis
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Protocol":
+        for kind in ("arms", "cases", "items"):
+            names = [part.name for part in getattr(self, kind)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{kind} must have different names; twice: {', '.join(twice)}")
+        known = [item.name for item in self.items]
+        if self.analysis.primary_item not in known:
+            raise ValueError(
+                f"analysis.primary_item must be one of the items ({', '.join(known)}), got "
+                f"{self.analysis.primary_item!r}"
+            )
+        arms = [arm.name for arm in self.arms]
+        if self.guess and self.guess.arm not in arms:
+            raise ValueError(f"guess.arm must be one of {', '.join(arms)}; got {self.guess.arm!r}")
+        self._check_layout()
+        self._check_subset()
+        return self
+
+    def _check_layout(self) -> None:
+        if self.design.layout == "pair":
+            return
+        pairwise = [i.name for i in self.items if i.kind == "preference" or i.about == "each"]
+        if pairwise:
+            raise ValueError(
+                f"items {', '.join(pairwise)} compare two images but layout is single; use "
+                'layout = "pair", or ask a scale'
+            )
+        if self.design.sessions != len(self.arms):
+            raise ValueError(
+                f"with layout = single every case is seen once per session in another arm: set "
+                f"sessions = {len(self.arms)} (the number of arms), got {self.design.sessions}"
+            )
+
+    def _check_subset(self) -> None:
+        wanted, n_cases = self.design.cases_per_reader, len(self.reading_cases)
+        if n_cases < 2:
+            raise ValueError("at least two cases must not be practice cases")
+        if wanted is not None and wanted > n_cases:
+            raise ValueError(
+                f"cases_per_reader is {wanted} but there are {n_cases} cases; lower it or leave "
+                "it out, and every reader reads every case"
+            )
+        if self.design.anchor_cases > (wanted or n_cases):
+            raise ValueError("anchor_cases must not exceed cases_per_reader")
+
+    @property
+    def reading_cases(self) -> tuple[Case, ...]:
+        return tuple(case for case in self.cases if not case.practice)
+
+    @property
+    def practice_cases(self) -> tuple[Case, ...]:
+        return tuple(case for case in self.cases if case.practice)
+
+
+Case.model_rebuild()

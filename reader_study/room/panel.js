@@ -1,0 +1,278 @@
+// The question panel: shows one screen, forwards what the reader does. Decides nothing.
+
+const LETTERS = { n: "cannot", u: "undo", t: "comment", x: "pause" };
+
+function node(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === false) continue;
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+class Panel {
+  constructor(model, el) {
+    this.model = model;
+    this.root = node("main", { class: "rs", "data-lm-suppress-shortcuts": "true" });
+    el.append(this.root);
+    this.keys = {};
+    this.awayFor = 0;
+    this.onKey = (event) => this.key(event);
+    this.onBlur = () => { this.leftAt ??= performance.now(); };
+    this.onFocus = () => this.back();
+    document.addEventListener("keydown", this.onKey);
+    window.addEventListener("blur", this.onBlur);
+    window.addEventListener("focus", this.onFocus);
+    model.on("change:screen", () => this.show());
+    this.show();
+  }
+
+  close() {
+    document.removeEventListener("keydown", this.onKey);
+    window.removeEventListener("blur", this.onBlur);
+    window.removeEventListener("focus", this.onFocus);
+  }
+
+  get screen() { return this.model.get("screen"); }
+
+  say(name, values = {}) {
+    let text = this.model.get("texts")[name] ?? name;
+    for (const [key, value] of Object.entries(values)) text = text.replaceAll(`{${key}}`, value);
+    return text;
+  }
+
+  // ---------------------------------------------------------------- time
+
+  seconds() {
+    const away = this.awayFor + (this.leftAt ? performance.now() - this.leftAt : 0);
+    return Math.max(0, (performance.now() - this.since - away) / 1000);
+  }
+
+  back() {
+    if (this.leftAt === undefined) return;
+    const gone = performance.now() - this.leftAt;
+    this.leftAt = undefined;
+    this.awayFor += gone;
+    if (gone > 2000 && this.screen.kind === "question") this.send("away", { seconds: gone / 1000 });
+  }
+
+  // ---------------------------------------------------------------- talking to the session
+
+  send(action, values = {}) {
+    this.model.send({ action, ...values });
+    if (action === "away") return;
+    this.busy = true;
+    this.state.textContent = this.say("saving");
+    this.state.classList.remove("bad");
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => this.complain(this.say("waiting")), 4000);
+  }
+
+  complain(text) {
+    this.state.textContent = text;
+    this.state.classList.add("bad");
+  }
+
+  answer(value) {
+    if (this.busy) return;  // one press, one answer
+    this.send("answer", { id: this.screen.id, value, seconds: this.seconds() });
+  }
+
+  key(event) {
+    const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName)
+      || (event.target.tagName === "INPUT" && event.target.type !== "range");
+    if (typing || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    const act = this.keys[event.key.toLowerCase()];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  // ---------------------------------------------------------------- screens
+
+  show() {
+    const screen = this.screen;
+    clearTimeout(this.waiting);
+    this.busy = false;
+    document.body.dataset.screen = screen.kind ?? "opening";
+    this.state = node("p", { class: "rs-state", role: "status" });
+    if (screen.id === undefined || screen.id !== this.shownId) {
+      this.since = performance.now();
+      this.awayFor = 0;
+    }
+    this.shownId = screen.id;
+    this.keys = {};
+    const draw = this[`show_${screen.kind}`];
+    this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state);
+    if (screen.problem) this.complain(this.say("not_saved", { reason: screen.problem }));
+    else if (screen.saved_at) {
+      const time = new Date(screen.saved_at).toLocaleTimeString([], { hour12: false });
+      this.state.textContent = this.say("saved", { time });
+    }
+    // Screen readers hear the new page; the images keep the focus while reading.
+    if (screen.kind !== "question") this.root.querySelector("h1")?.focus();
+  }
+
+  title(text) { return node("h1", { tabindex: "-1" }, text); }
+
+  proceed(label, action = "continue", values = () => ({})) {
+    const go = () => { if (!this.busy) this.send(action, values()); };
+    this.keys.enter = go;
+    return node("button", { type: "button", onclick: go, "aria-keyshortcuts": "Enter" },
+      this.say(label), " ", node("kbd", { "aria-hidden": "true" }, "Enter"));
+  }
+
+  show_consent(screen) {
+    const told = [["prevalence", screen.prevalence_told], ["incidental", screen.incidental_findings]]
+      .filter(([, text]) => text)
+      .flatMap(([name, text]) => [node("h2", {}, this.say(name)), node("p", {}, text)]);
+    return [this.title(screen.title), node("p", { class: "dim" }, this.say("consent_title")),
+      screen.consent ? node("pre", {}, screen.consent) : null, ...told,
+      node("p"), this.proceed("consent_agree", "consent")].filter(Boolean);
+  }
+
+  show_display() {
+    const card = node("div", { class: "rs-card" });
+    const size = node("input", { type: "range", min: 150, max: 900, value: 324, id: "rs-card" });
+    const fit = () => { card.style.width = `${size.value}px`; };
+    size.addEventListener("input", fit);
+    fit();
+    const ramp = node("div", { class: "rs-ramp", "aria-hidden": "true" },
+      ...Array.from({ length: 18 }, (_, i) => node("span", { style: `background: rgb(${[0, 0, 0].fill(15 * i)})` })));
+    const field = (ground, steps) => node("div", { class: "rs-field", style: `background: rgb(${[0, 0, 0].fill(ground)})`,
+      "aria-hidden": "true" }, ...steps.map((grey) => node("span", { style: `background: rgb(${[0, 0, 0].fill(grey)})` })));
+    const count = (id) => node("input", { type: "number", min: 0, max: 4, id, inputmode: "numeric" });
+    const dark = count("rs-dark"), light = count("rs-light");
+    const dim = node("input", { type: "checkbox", id: "rs-dim" });
+    const number = (input) => (input.value === "" ? null : Number(input.value));
+    const facts = () => ({ card_px: Number(size.value), pixel_ratio: window.devicePixelRatio,
+      screen_width_px: window.screen.width, screen_height_px: window.screen.height,
+      dark_patches_seen: number(dark), light_patches_seen: number(light), room_is_dim: dim.checked });
+    return [this.title(this.say("display_title")), node("p", {}, this.say("display_card")),
+      node("label", { for: "rs-card" }, this.say("display_card_label")), size, card, ramp,
+      node("label", { for: "rs-dark" }, this.say("display_dark")), field(0, [3, 5, 8, 13]), dark,
+      node("label", { for: "rs-light" }, this.say("display_light")), field(255, [252, 250, 247, 242]), light,
+      node("label", {}, dim, " ", this.say("display_dim")), node("p"),
+      this.proceed("display_done", "display", facts)];
+  }
+
+  show_feedback(screen) {
+    return [this.title(this.say("feedback_title")), node("p", {}, screen.feedback), node("p"),
+      this.proceed("continue")];
+  }
+
+  show_paused() {
+    return [this.title(this.say("paused_title")), node("p", {}, this.say("paused_text")), node("p"),
+      this.proceed("continue")];
+  }
+
+  show_break(screen) {
+    return [this.title(this.say("break_title")),
+      node("p", {}, this.say("break_text", { minutes: Math.round(screen.minutes) })), node("p"),
+      this.proceed("continue")];
+  }
+
+  show_thanks(screen) {
+    const date = screen.opens ? new Date(screen.opens).toLocaleString() : "";
+    return [this.title(this.say("thanks_title")),
+      node("p", {}, screen.last ? this.say("thanks_last") : this.say("thanks_session", { date })),
+      node("h2", {}, this.say("receipt")), node("code", { class: "rs-receipt" }, screen.receipt),
+      node("p", { class: "dim" }, this.say("receipt_help"))];
+  }
+
+  show_closed() {
+    return [this.title(this.say("closed_title")), node("p", {}, this.say("closed_text"))];
+  }
+
+  // ---------------------------------------------------------------- the question
+
+  show_question(screen) {
+    const { item } = screen, word = this.say(screen.pair ? "pair" : "image");
+    const where = screen.practice ? `${this.say("practice")} ${screen.number} ${this.say("of")} ${screen.of}`
+      : `${word} ${screen.number} ${this.say("of")} ${screen.of}`;
+    const left = screen.minutes_left ? this.say("minutes_left", { minutes: screen.minutes_left }) : "";
+    const head = node("div", { class: "rs-head" }, node("strong", { id: "rs-where" }, where),
+      node("span", { class: "dim" }, left));
+    const progress = node("progress", { max: screen.of, value: screen.number - 1, "aria-labelledby": "rs-where" });
+    const side = item.side ? node("span", { class: "rs-tag" }, this.say(`${item.side}_image`)) : null;
+    const legend = node("legend", {}, item.question);
+    const body = item.kind === "slider" ? this.slider(item) : this.choices(this.options(screen));
+    return [head, progress, side, node("fieldset", {}, legend, body), item.marks ? this.marksHelp() : null,
+      this.more(screen), this.commentBox(screen)].filter(Boolean);
+  }
+
+  options(screen) {
+    const { item } = screen, said = (value) => ({ value, text: this.say(value), side: value });
+    if (item.kind === "scale") return item.answers.map((text, i) => ({ value: i + 1, text }));
+    if (item.kind === "choice") return item.answers.map((text) => ({ value: text, text }));
+    if (item.kind === "guess") return (screen.pair ? ["left", "right", "unsure"] : ["yes", "no", "unsure"]).map(said);
+    return ["left", "right", ...(item.ties ? ["tie"] : [])].map(said);
+  }
+
+  choices(options) {
+    const sides = options.some(({ side }) => side === "left");
+    const buttons = options.map(({ value, text }, i) => {
+      const press = () => this.answer(value);
+      this.keys[String(i + 1)] = press;
+      return node("button", { type: "button", onclick: press, "aria-keyshortcuts": String(i + 1),
+        class: sides && i > 1 ? "wide" : undefined },
+        node("kbd", { "aria-hidden": "true" }, String(i + 1)), node("span", {}, text));
+    });
+    return node("div", { class: `rs-answers${sides ? " sides" : ""}` }, ...buttons);
+  }
+
+  slider(item) {
+    const value = node("output", { for: "rs-slider" }, "50");
+    const input = node("input", { type: "range", min: 0, max: 100, value: 50, id: "rs-slider", "aria-label": item.question });
+    input.addEventListener("input", () => { value.textContent = input.value; });
+    const save = () => this.answer(Number(input.value));
+    this.keys.enter = save;
+    return node("div", {}, input, node("div", { class: "rs-ends" }, node("span", {}, `0 ${item.answers[0]}`), value,
+      node("span", {}, `100 ${item.answers[1]}`)), node("p"),
+      node("button", { type: "button", onclick: save, "aria-keyshortcuts": "Enter" }, this.say("save"), " ",
+        node("kbd", { "aria-hidden": "true" }, "Enter")));
+  }
+
+  marksHelp() { return node("p", { class: "dim" }, this.say("marks_help")); }
+
+  more(screen) {
+    const act = {
+      cannot: screen.item.kind === "guess" ? null : () => this.answer("cannot-judge"),
+      undo: screen.can_undo ? () => { if (!this.busy) this.send("undo"); } : null,
+      comment: () => this.openComment(),
+      pause: () => { if (!this.busy) this.send("pause"); },
+    };
+    const names = { cannot: "cannot_judge", undo: "undo", comment: "comment", pause: "pause" };
+    const buttons = Object.entries(LETTERS).filter(([, name]) => act[name]).map(([letter, name]) => {
+      this.keys[letter] = act[name];
+      return node("button", { type: "button", onclick: act[name], "aria-keyshortcuts": letter },
+        this.say(names[name]), " ", node("kbd", { "aria-hidden": "true" }, letter.toUpperCase()));
+    });
+    return node("div", { class: "rs-more" }, ...buttons);
+  }
+
+  commentBox(screen) {
+    this.text = node("textarea", { id: "rs-comment", maxlength: 2000 });
+    this.text.value = screen.comment;
+    const save = () => this.send("comment", { id: screen.id, text: this.text.value });
+    this.box = node("div", { hidden: !screen.comment }, node("label", { for: "rs-comment" }, this.say("comment_label")),
+      this.text, node("button", { type: "button", onclick: save }, this.say("comment_save")));
+    return this.box;
+  }
+
+  openComment() {
+    this.box.hidden = false;
+    this.text.focus();
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const panel = new Panel(model, el);
+    return () => panel.close();
+  },
+};

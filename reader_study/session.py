@@ -1,0 +1,374 @@
+"""The reading session decides: what comes next, what may be answered, what may be undone.
+
+It keeps nothing that matters in memory. Where a reader stands follows from the answers in the
+store, so a reader whose browser, kernel or server died goes on at the first open question.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from .bundle import Bundle, ShownTrial
+from .store import Answer, NotSavedError, Reader, Store, latest, utc_now
+
+CANNOT_JUDGE = "cannot-judge"
+GUESS, COMMENT, MARKS = "_guess", "_comment", "_marks"
+LONGEST_COMMENT = 2000
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to answer: an item of a trial, on one side where it is asked of each image."""
+
+    trial: ShownTrial
+    item: str
+    facts: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.trial.token}:{self.item}"
+
+
+class ReadingSession:
+    """One visit of one reader.
+
+    Parameters
+    ----------
+    bundle, store : the locked study and its database
+    reader : who reads
+    now : clock, replaced in tests
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        store: Store,
+        reader: Reader,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._bundle, self._store, self._reader, self._now = bundle, store, reader, now
+        self._trials = bundle.trials(reader.slot)
+        self._answers = store.answers(reader.reader)
+        self._events = {e.kind: e for e in store.events(reader=reader.reader)}
+        self._displays = {e.payload["session"] for e in self._of_kind("display-checked")}
+        self._overrides = {e.payload["session"] for e in self._of_kind("washout-overridden")}
+        self._finished = {e.payload["session"]: e for e in self._of_kind("session-finished")}
+        self._feedback: str | None = None
+        self._paused = False
+        self._break_at = now() + self._break_length
+        self.visit = store.open_session(reader.reader, self.session)
+
+    def _of_kind(self, kind: str):
+        return self._store.events(kind, self._reader.reader)
+
+    @property
+    def _break_length(self) -> timedelta:
+        return timedelta(minutes=self._bundle.facts["design"]["break_after_minutes"])
+
+    # ------------------------------------------------------------ where the reader stands
+
+    @property
+    def session(self) -> int:
+        """Number of the session being read; the last one when all is read."""
+        question = self.question()
+        return question.trial.session if question else self._trials[-1].session
+
+    def questions_of(self, trial: ShownTrial) -> list[Question]:
+        asked = []
+        for item in self._bundle.items:
+            sides = ("left", "right") if item["about"] == "each" else ("",)
+            for side in sides:
+                name = f"{item['name']}@{side}" if side else item["name"]
+                asked.append(Question(trial, name, {**item, "side": side}))
+        if self._bundle.facts["guess"] and self._closes_session(trial):
+            guess = {"kind": "guess", **self._bundle.facts["guess"], "marks": False, "side": ""}
+            asked.append(Question(trial, GUESS, guess))
+        return asked
+
+    def _closes_session(self, trial: ShownTrial) -> bool:
+        same = [t for t in self._trials if t.session == trial.session and not t.practice]
+        return bool(same) and same[-1] is trial
+
+    def question(self) -> Question | None:
+        """First open question in reading order; None when everything is answered."""
+        given = latest(self._answers)
+        for trial in self._trials:
+            for question in self.questions_of(trial):
+                if (trial.token, question.item) not in given:
+                    return question
+        return None
+
+    def next_trial(self) -> ShownTrial | None:
+        """The trial after the one on screen, for reading its images ahead."""
+        question = self.question()
+        if question is None:
+            return None
+        place = self._trials.index(question.trial)
+        following = self._trials[place + 1 : place + 2]
+        return following[0] if following and following[0].session == self.session else None
+
+    # ------------------------------------------------------------ what is on screen
+
+    def screen(self) -> dict[str, Any]:
+        """What to show now: ``kind`` and what that kind needs."""
+        if self._store.is_closed():
+            return {"kind": "closed"}
+        if "consented" not in self._events:
+            return {"kind": "consent", "consent": self._bundle.facts["consent"]} | self._told()
+        if self._feedback is not None:
+            return {"kind": "feedback", "feedback": self._feedback}
+        question = self.question()
+        if question is None:
+            return self._thanks(self._trials[-1].session, last=True)
+        session = question.trial.session
+        if session > 0:
+            shown = self._thanks(session - 1, last=False)
+            if opens := self._washout_until(session):
+                return {**shown, "opens": opens.isoformat(timespec="minutes")}
+        if self._bundle.facts["design"]["display_check"] and session not in self._displays:
+            return {"kind": "display"}
+        if self._paused:
+            return {"kind": "paused"}
+        if self._now() >= self._break_at:
+            return {"kind": "break", "minutes": self._bundle.facts["design"]["break_after_minutes"]}
+        return self._asked(question)
+
+    def _told(self) -> dict[str, Any]:
+        return {"title": self._bundle.facts["title"], **self._bundle.facts["population"]}
+
+    def _asked(self, question: Question) -> dict[str, Any]:
+        trial, facts = question.trial, question.facts
+        same = [
+            t for t in self._trials if t.practice == trial.practice and t.session == trial.session
+        ]
+        given = latest(self._answers)
+        comment = given.get((trial.token, COMMENT))
+        return {
+            "kind": "question",
+            "id": question.id,
+            "trial": trial.token,
+            "practice": trial.practice,
+            "pair": trial.right is not None,
+            "number": same.index(trial) + 1,
+            "of": len(same),
+            "item": {
+                name: facts.get(name)
+                for name in ("kind", "question", "answers", "ties", "side", "marks")
+            },
+            "can_undo": self._undoable() is not None,
+            "comment": comment.value if comment else "",
+            "saved_at": self._answers[-1].at if self._answers else "",
+            "minutes_left": self._minutes_left(same, trial),
+        }
+
+    def _minutes_left(self, same: list[ShownTrial], trial: ShownTrial) -> int | None:
+        """Median seconds per trial so far, times the trials left; None before three are done."""
+        tokens = {t.token for t in same}
+        spent: dict[str, float] = {}
+        for answer in self._answers:
+            if answer.trial in tokens and answer.seconds is not None:
+                spent[answer.trial] = spent.get(answer.trial, 0.0) + answer.seconds
+        spent.pop(trial.token, None)
+        if len(spent) < 3:
+            return None
+        left = len(same) - same.index(trial)
+        return max(1, round(median(spent.values()) * left / 60))
+
+    # ------------------------------------------------------------ sessions and washout
+
+    def _washout_until(self, session: int) -> datetime | None:
+        """When the session may open; None when it may be opened now."""
+        if session in self._overrides:
+            return None
+        ended = datetime.fromisoformat(self._finished[session - 1].at)
+        opens = ended + timedelta(days=self._bundle.facts["design"]["washout_days"])
+        return opens if self._now() < opens else None
+
+    def _thanks(self, session: int, *, last: bool) -> dict[str, Any]:
+        if session not in self._finished:
+            done = self._store.append("session-finished", self._reader.reader, session=session)
+            self._finished[session] = done
+        link = self._finished[session]
+        return {
+            "kind": "thanks",
+            "last": last,
+            "receipt": f"{link.seq}:{link.hash}",
+            "answers": len(latest(self._answers)),
+        }
+
+    # ------------------------------------------------------------ what the reader does
+
+    def act(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one action of the reader and return the screen that follows.
+
+        Raises
+        ------
+        NotSavedError
+            The answer could not be stored. The screen stays as it was.
+        ValueError
+            An action or answer that this screen does not offer.
+        """
+        actions = {
+            "consent": self._consent,
+            "display": self._display,
+            "answer": self._answer,
+            "marks": self._marks,
+            "comment": self._comment,
+            "undo": self._undo,
+            "continue": self._continue,
+            "pause": self._pause,
+            "away": self._away,
+        }
+        name = message.get("action")
+        if not isinstance(name, str) or name not in actions:
+            raise ValueError("the reading room does not know this action")
+        actions[name](message)
+        return self.screen()
+
+    def _record(self, kind: str, **payload: Any) -> None:
+        self._events[kind] = self._store.append(kind, self._reader.reader, **payload)
+
+    def _consent(self, _message: dict[str, Any]) -> None:
+        if "consented" not in self._events:
+            self._record("consented")
+
+    def _display(self, message: dict[str, Any]) -> None:
+        facts = {name: message.get(name) for name in _DISPLAY_FACTS}
+        if not all(isinstance(v, int | float | str | bool | None) for v in facts.values()):
+            raise ValueError("display facts must be plain values")
+        session = self.session
+        self._record("display-checked", session=session, **facts)
+        self._displays.add(session)
+
+    def _current(self, message: dict[str, Any]) -> Question:
+        """The question on screen; a second press of a key must not answer the next one."""
+        question = self.question()
+        if question is None or message.get("id") != question.id:
+            raise NotSavedError("that question is answered already")
+        return question
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        question = self._current(message)
+        value = checked_value(question.facts, message.get("value"))
+        self._keep(question.trial, question.item, value, _seconds(message))
+        finished = self.question()
+        same_trial = finished is not None and finished.trial.token == question.trial.token
+        if question.trial.practice and not same_trial and question.trial.feedback:
+            self._feedback = question.trial.feedback
+
+    def _keep(
+        self, trial: ShownTrial, item: str, value: Any, seconds: float | None = None
+    ) -> Answer:
+        answer = self._store.save_answer(
+            self._reader.reader,
+            visit=self.visit,
+            session=trial.session,
+            trial=trial.token,
+            item=item,
+            value=value,
+            seconds=seconds,
+        )
+        self._answers.append(answer)
+        return answer
+
+    def _marks(self, message: dict[str, Any]) -> None:
+        question = self._current(message)
+        self._keep(question.trial, MARKS, checked_marks(message.get("marks")))
+
+    def _comment(self, message: dict[str, Any]) -> None:
+        question = self._current(message)
+        text = message.get("text")
+        if not isinstance(text, str) or len(text) > LONGEST_COMMENT:
+            raise ValueError(f"a comment may have up to {LONGEST_COMMENT} characters")
+        self._keep(question.trial, COMMENT, text.strip())
+
+    def _undoable(self) -> Answer | None:
+        """The answer that "undo" would take back under the protocol's rule."""
+        rule = self._bundle.facts["design"]["undo"]
+        asked = [a for a in self._answers if not a.item.startswith("_") or a.item == GUESS]
+        if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
+            return None
+        session = self.session
+        given = [a for a in latest(asked).values() if a.session == session]
+        return max(given, key=lambda a: a.seq, default=None)
+
+    def _undo(self, _message: dict[str, Any]) -> None:
+        answer = self._undoable()
+        if answer is None:
+            raise NotSavedError("there is nothing that may be taken back")
+        trial = next(t for t in self._trials if t.token == answer.trial)
+        self._keep(trial, answer.item, None)
+        self._feedback = None
+
+    def _continue(self, _message: dict[str, Any]) -> None:
+        if self._paused or self._now() >= self._break_at:
+            self._record("resumed")
+            self._break_at = self._now() + self._break_length
+        self._paused, self._feedback = False, None
+
+    def _pause(self, _message: dict[str, Any]) -> None:
+        self._record("paused")
+        self._paused = True
+
+    def _away(self, message: dict[str, Any]) -> None:
+        """The window lost the focus for a while; the panel's clock had stopped."""
+        self._record("away", seconds=_seconds(message))
+
+
+_DISPLAY_FACTS = (
+    "card_px",
+    "pixel_ratio",
+    "screen_width_px",
+    "screen_height_px",
+    "dark_patches_seen",
+    "light_patches_seen",
+    "room_is_dim",
+)
+
+
+def _seconds(message: dict[str, Any]) -> float | None:
+    value = message.get("seconds")
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if usable and 0 <= value < 86_400 else None  # type: ignore[operator]
+
+
+def checked_value(item: dict[str, Any], value: Any) -> Any:
+    """The answer if the item offers it.
+
+    Preference: ``left``, ``right``, ``tie``. Scale: 1 to n. Choice: the written answer. Slider:
+    0 to 100. Guess: ``left``, ``right``, ``unsure``.
+    """
+    if value == CANNOT_JUDGE and item["kind"] != "guess":
+        return value
+    offered: dict[str, list[Any]] = {
+        "preference": ["left", "right", *(["tie"] if item.get("ties") else [])],
+        "scale": list(range(1, len(item.get("answers") or ()) + 1)),
+        "choice": list(item.get("answers") or ()),
+        "slider": list(range(101)),
+        "guess": ["left", "right", "yes", "no", "unsure"],
+    }
+    if isinstance(value, bool) or value not in offered[item["kind"]]:
+        raise ValueError(f"this question does not offer the answer {value!r}")
+    return value
+
+
+def checked_marks(marks: Any) -> list[dict[str, Any]]:
+    """Marks as voxel positions with a side, a kind and a confidence, nothing else."""
+    if not isinstance(marks, list) or len(marks) > 200:
+        raise ValueError("marks must be a list of up to 200")
+    kept = []
+    for mark in marks:
+        if not isinstance(mark, dict) or mark.get("side") not in {"left", "right"}:
+            raise ValueError("a mark has a side, left or right")
+        spot = {axis: mark.get(axis) for axis in "zyx"}
+        if not all(isinstance(c, int | float) and 0 <= c < 1e5 for c in spot.values()):
+            raise ValueError("a mark has whole voxel positions z, y, x")
+        confidence = mark.get("confidence")
+        if not (confidence is None or (isinstance(confidence, int) and 0 <= confidence <= 100)):
+            raise ValueError("the confidence of a mark is 0 to 100")
+        kind = str(mark.get("kind") or "")[:40]
+        kept.append({"side": mark["side"], **spot, "kind": kind, "confidence": confidence})
+    return kept

@@ -1,0 +1,304 @@
+"""What readers answered and what happened, kept insert-only and hash-chained."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from . import schema
+
+GENESIS = "0" * 64
+
+
+class NotSavedError(RuntimeError):
+    """An answer was not stored; the text says why, in words a reader understands."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One link of the chain."""
+
+    seq: int
+    at: str
+    kind: str
+    reader: str
+    payload: dict[str, Any]
+    prev: str
+    hash: str
+
+    def digest(self) -> str:
+        """SHA-256 over the previous hash and everything this event says."""
+        return link_hash(self.prev, self.seq, self.at, self.kind, self.reader, self.payload)
+
+
+@dataclass(frozen=True)
+class Reader:
+    reader: str
+    slot: int
+    code_hash: str
+    expires: str
+    active: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One stored answer; ``value`` None takes an earlier revision back."""
+
+    seq: int
+    reader: str
+    session: int
+    trial: str
+    item: str
+    revision: int
+    value: Any
+    seconds: float | None
+    at: str
+
+
+def canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def link_hash(
+    prev: str, seq: int, at: str, kind: str, reader: str, payload: dict[str, Any]
+) -> str:
+    text = canonical([prev, seq, at, kind, reader, payload])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class Store:
+    """The database of one study.
+
+    Parameters
+    ----------
+    url : SQLAlchemy address, ``sqlite:///path`` or ``postgresql+psycopg://...``
+    now : clock, replaced in tests
+    """
+
+    def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
+        self.engine = schema.connect(url)
+        self._now = now
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    # ------------------------------------------------------------ transactions
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """One transaction that extends the chain; on the disk when the block has ended."""
+        try:
+            with self.engine.begin() as connection:
+                schema.lock_chain(connection)
+                yield connection
+        except IntegrityError:
+            raise NotSavedError("this answer was already stored from another window") from None
+        except DBAPIError as error:
+            raise NotSavedError(f"the database refused it ({_reason(error)})") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self.engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    def _append(
+        self, connection: sa.Connection, kind: str, reader: str, payload: dict[str, Any]
+    ) -> Event:
+        query = sa.select(schema.events.c.seq, schema.events.c.hash)
+        last = connection.execute(query.order_by(schema.events.c.seq.desc()).limit(1)).first()
+        seq, prev = (last.seq + 1, last.hash) if last else (1, GENESIS)
+        at = self._now().astimezone(timezone.utc).isoformat(timespec="milliseconds")
+        digest = link_hash(prev, seq, at, kind, reader, payload)
+        link = Event(seq, at, kind, reader, payload, prev, digest)
+        row = {**link.__dict__, "payload": canonical(payload)}
+        connection.execute(sa.insert(schema.events), row)
+        return link
+
+    # ------------------------------------------------------------ study
+
+    def create(self, facts: dict[str, Any]) -> Event:
+        """Empty database whose first event is the lock, with ``facts`` about it."""
+        if sa.inspect(self.engine).has_table("event"):
+            raise ValueError("the database already holds a study; give each study its own")
+        schema.create_all(self.engine)
+        with self._writing() as connection:
+            rows = {"format_version": schema.FORMAT_VERSION, "study_id": facts["study_id"]}
+            connection.execute(
+                sa.insert(schema.meta), [{"name": n, "value": str(v)} for n, v in rows.items()]
+            )
+            return self._append(connection, "locked", "", facts)
+
+    def check(self, study_id: str) -> None:
+        """Refuse a database of another study, a newer format, or none at all."""
+        if not sa.inspect(self.engine).has_table("meta"):
+            raise ValueError("the study database is missing or empty; copy study.db beside bundle")
+        with self._reading() as connection:
+            facts = dict(connection.execute(sa.select(schema.meta)).tuples().all())
+        if int(facts["format_version"]) > schema.FORMAT_VERSION:
+            raise ValueError(
+                f"the database has format_version {facts['format_version']}; this program reads "
+                f"up to {schema.FORMAT_VERSION}: install a newer ctlab"
+            )
+        if facts["study_id"] != study_id:
+            raise ValueError("the database belongs to another study than the bundle")
+
+    def append(self, kind: str, reader: str = "", **payload: Any) -> Event:
+        """Record an event."""
+        with self._writing() as connection:
+            return self._append(connection, kind, reader, payload)
+
+    def events(self, kind: str | None = None, reader: str | None = None) -> list[Event]:
+        query = sa.select(schema.events).order_by(schema.events.c.seq)
+        if kind is not None:
+            query = query.where(schema.events.c.kind == kind)
+        if reader is not None:
+            query = query.where(schema.events.c.reader == reader)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Event(**{**row, "payload": json.loads(row["payload"])}) for row in rows]
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the last event: the anchor that a receipt carries."""
+        query = sa.select(schema.events.c.seq, schema.events.c.hash)
+        with self._reading() as connection:
+            last = connection.execute(query.order_by(schema.events.c.seq.desc()).limit(1)).one()
+        return last.seq, last.hash
+
+    def is_closed(self) -> bool:
+        with self._reading() as connection:
+            return _has(connection, "closed")
+
+    # ------------------------------------------------------------ readers
+
+    def add_reader(
+        self, slot: int, *, code_hash: str, expires: str, label: str = "", replaces: str = ""
+    ) -> Reader:
+        """Give a slot to a new reader, who gets the next number; ``replaces`` leaves the study."""
+        with self._writing() as connection:
+            if replaces:
+                self._append(connection, "reader-withdrawn", replaces, {"reason": "replaced"})
+            taken = connection.execute(sa.select(sa.func.count()).select_from(schema.readers))
+            name = f"R{taken.scalar_one() + 1}"
+            facts = {"slot": slot, "label": label, "code_hash": code_hash, "expires": expires}
+            link = self._append(connection, "reader-added", name, {**facts, "replaces": replaces})
+            row = {"slot": slot, "code_hash": code_hash, "expires": expires}
+            connection.execute(
+                sa.insert(schema.readers), {"seq": link.seq, "reader": name, **row}
+            )
+        return Reader(name, slot, code_hash, expires, active=True)
+
+    def readers(self) -> list[Reader]:
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(schema.readers).order_by(schema.readers.c.seq))
+            gone = _withdrawn(connection)
+            return [
+                Reader(r.reader, r.slot, r.code_hash, r.expires, r.reader not in gone) for r in rows
+            ]
+
+    def reader_of_code(self, code_hash: str) -> Reader | None:
+        """Active reader with this code who may still enter today."""
+        now = self._now().astimezone(timezone.utc).isoformat()
+        for reader in self.readers():
+            if reader.code_hash == code_hash:
+                return reader if reader.active and reader.expires > now else None
+        return None
+
+    # ------------------------------------------------------------ reading
+
+    def open_session(self, reader: str, session: int, **facts: Any) -> int:
+        """Number of the visit just opened; answers of an earlier visit are refused from now on."""
+        return self.append("opened", reader, session=session, **facts).seq
+
+    def save_answer(
+        self,
+        reader: str,
+        *,
+        visit: int,
+        session: int,
+        trial: str,
+        item: str,
+        value: Any,
+        seconds: float | None = None,
+    ) -> Answer:
+        """Store the next revision of an answer; it is on the disk when this returns.
+
+        Raises
+        ------
+        NotSavedError
+            The study is closed, the reader left, reading goes on in another window, or the
+            database failed; nothing was stored then.
+        """
+        with self._writing() as connection:
+            _refuse_unless_open(connection, reader, visit)
+            revision = _next_revision(connection, reader, trial, item)
+            body = {
+                "session": session,
+                "trial": trial,
+                "item": item,
+                "revision": revision,
+                "value": value,
+                "seconds": None if seconds is None else round(float(seconds), 3),
+            }
+            link = self._append(connection, "answer", reader, body)
+            row = {**body, "value": canonical(value), "seq": link.seq, "at": link.at}
+            connection.execute(sa.insert(schema.answers), {**row, "reader": reader})
+        return Answer(seq=link.seq, reader=reader, at=link.at, **body)
+
+    def answers(self, reader: str | None = None) -> list[Answer]:
+        """Every revision of every answer, oldest first."""
+        query = sa.select(schema.answers).order_by(schema.answers.c.seq)
+        if reader is not None:
+            query = query.where(schema.answers.c.reader == reader)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [Answer(**{**row, "value": json.loads(row["value"])}) for row in rows]
+
+
+def latest(answers: list[Answer]) -> dict[tuple[str, str], Answer]:
+    """Last revision of each (trial, item), without those that were taken back."""
+    last = {(a.trial, a.item): a for a in answers}
+    return {key: answer for key, answer in last.items() if answer.value is not None}
+
+
+def _refuse_unless_open(connection: sa.Connection, reader: str, visit: int) -> None:
+    if _has(connection, "closed"):
+        raise NotSavedError("the study has been closed")
+    if reader in _withdrawn(connection):
+        raise NotSavedError("this reader has left the study")
+    query = sa.select(sa.func.max(schema.events.c.seq)).where(
+        schema.events.c.kind == "opened", schema.events.c.reader == reader
+    )
+    if connection.execute(query).scalar_one() != visit:
+        raise NotSavedError("reading continues in another window; close this one")
+
+
+def _next_revision(connection: sa.Connection, reader: str, trial: str, item: str) -> int:
+    table = schema.answers.c
+    query = sa.select(sa.func.max(table.revision)).where(
+        table.reader == reader, table.trial == trial, table.item == item
+    )
+    return (connection.execute(query).scalar_one() or 0) + 1
+
+
+def _has(connection: sa.Connection, kind: str) -> bool:
+    query = sa.select(schema.events.c.seq).where(schema.events.c.kind == kind).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _withdrawn(connection: sa.Connection) -> set[str]:
+    query = sa.select(schema.events.c.reader).where(schema.events.c.kind == "reader-withdrawn")
+    return set(connection.execute(query).scalars())
+
+
+def _reason(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())[:120]
