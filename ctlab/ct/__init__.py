@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "dose": ["calibrate", "fraction_for_noise", "simulate_dose"],
         "noise_level": ["measure_noise_hu"],
         "scanner": ["Scanner"],
+        "deidentify": ["DeidentificationReport", "deidentify_series"],
         "dicom": ["SeriesReport", "inspect_folder", "read_series"],
         "export": ["Derivation", "write_series"],
         "files": ["fresh_folder", "write_whole"],

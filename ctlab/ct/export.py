@@ -27,59 +27,25 @@ COMPRESSIONS = {
 """Lossless encodings, and their transfer syntaxes."""
 
 # Values that describe the source's own pixels or file and would be untrue of the new ones.
-_STALE = [
-    "PixelData",
-    "FloatPixelData",
-    "DoubleFloatPixelData",
-    "SmallestImagePixelValue",
-    "LargestImagePixelValue",
-    "SmallestPixelValueInSeries",
-    "LargestPixelValueInSeries",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "IconImageSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "SharedFunctionalGroupsSequence",
-    "NumberOfFrames",
-    "DimensionIndexSequence",
-    "DimensionOrganizationSequence",
-    "DimensionOrganizationType",
-    "ConcatenationUID",
-    "ReferencedImageSequence",
-    "SourceImageSequence",
-    "DerivationCodeSequence",
-    "DerivationDescription",
-    "ModalityLUTSequence",
-    "VOILUTSequence",
-    "RescaleType",
-    "DigitalSignaturesSequence",
-    "MACParametersSequence",
-    "OriginalAttributesSequence",
-    "SeriesDescriptionCodeSequence",
-    "InstanceCreatorUID",
-    "PerformedProtocolCodeSequence",
-    "SOPInstanceStatus",
-]
+_STALE_TEXT = """
+PixelData FloatPixelData DoubleFloatPixelData SmallestImagePixelValue LargestImagePixelValue
+SmallestPixelValueInSeries LargestPixelValueInSeries PixelPaddingValue PixelPaddingRangeLimit
+IconImageSequence PerFrameFunctionalGroupsSequence SharedFunctionalGroupsSequence NumberOfFrames
+DimensionIndexSequence DimensionOrganizationSequence DimensionOrganizationType ConcatenationUID
+ReferencedImageSequence SourceImageSequence DerivationCodeSequence DerivationDescription
+ModalityLUTSequence VOILUTSequence RescaleType DigitalSignaturesSequence MACParametersSequence
+OriginalAttributesSequence SeriesDescriptionCodeSequence InstanceCreatorUID
+PerformedProtocolCodeSequence SOPInstanceStatus
+"""
+_STALE = _STALE_TEXT.split()
 
 # Present in every CT image, empty where unknown (PS3.3, A.3: type 2 attributes).
-_TYPE_2 = [
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "StudyID",
-    "Manufacturer",
-    "PositionReferenceIndicator",
-    "KVP",
-    "AcquisitionNumber",
-    "PatientPosition",
-    "SeriesNumber",
-    "SliceThickness",
-]
+_TYPE_2_TEXT = """
+PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber
+ReferringPhysicianName StudyID Manufacturer PositionReferenceIndicator KVP AcquisitionNumber
+PatientPosition SeriesNumber SliceThickness
+"""
+_TYPE_2 = _TYPE_2_TEXT.split()
 
 
 @dataclass(frozen=True)
