@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ctlab.command import emit, run, say, table
+from ctlab.command import emit, run, say, table, working
 
 app = typer.Typer(
     name="ctlab",
@@ -25,7 +25,9 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder, zip or DICO
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="folder to write; must be new or empty")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object instead of text")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what OUT holds")]
-Series = Annotated[str | None, typer.Option("--series", help="series UID, or how it ends")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="trained model; default: the one that ships with ctlab")
+]
 
 
 @app.command()
@@ -75,6 +77,121 @@ def inspect(folder: Folder, as_json: Json = False) -> None:
             for problem in problems or ["no problem found"]:
                 say(f"- {problem}")
     raise typer.Exit(0 if any(report["readable"] for report in reports) else 1)
+
+
+@app.command()
+def simulate(
+    folder: Folder,
+    out: Out,
+    dose: Annotated[float, typer.Option(help="fraction of the scan's own dose, 0 < F <= 1")],
+    seed: Annotated[int, typer.Option(help="same seed, same series")] = 0,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the series as if scanned at a fraction of its dose."""
+    from ctlab.ct import simulate_series
+
+    with working("simulating slices") as progress:
+        report = simulate_series(
+            folder, out, fraction=dose, seed=seed, overwrite=overwrite, progress=progress
+        )
+    if not emit(report.as_dict(), as_json):
+        say(
+            f"{report.slices} slices at {100 * dose:g} % of this scan's own dose in {out}\n"
+            f"noise in soft tissue {report.reference_noise_hu:.1f} HU before, "
+            f"{report.noise_sd_hu:.1f} HU after (simulated)"
+        )
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="training configuration")],
+    out: Annotated[Path, typer.Option(help="run folder; must be new or empty")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in OUT")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train an OT-CycleGAN into a run folder."""
+    from ctlab.learn import TrainConfig, train_run
+
+    settings = TrainConfig.from_toml(config)
+    with working("training steps") as progress:
+        result = train_run(
+            settings,
+            out,
+            resume=resume,
+            on_row=lambda row: progress(int(row["step"]), settings.steps),
+        )
+    alarms = [str(alarm) for alarm in result.alarms]
+    facts = {"steps": result.steps, "checkpoint": str(result.checkpoint), "alarms": alarms}
+    if not emit(facts, as_json):
+        say(f"{result.steps} steps; checkpoint in {result.checkpoint}")
+        for alarm in alarms or ["no alarm"]:
+            say(f"- {alarm}")
+    raise typer.Exit(1 if alarms else 0)
+
+
+@app.command()
+def denoise(
+    folder: Folder,
+    out: Out,
+    checkpoint: Checkpoint = None,
+    method: Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")] = "model",
+    force: Annotated[
+        bool, typer.Option("--force", help="also outside the model's range of use")
+    ] = False,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the series denoised, as a derived DICOM series."""
+    from ctlab.denoise import denoise_series
+
+    with working("denoising slices") as progress:
+        report = denoise_series(
+            folder, out, method=method, checkpoint=checkpoint, force=force, overwrite=overwrite,
+            progress=progress,
+        )  # fmt: skip
+    if not emit(report.as_dict(), as_json):
+        say(
+            f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
+            f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
+            f"{report.noise_after_hu:.1f} HU after"
+        )
+        for reason in report.applicability.get("reasons", []):
+            say(f"- outside the model's range of use: {reason}")
+
+
+@app.command()
+def evaluate(
+    reference: Annotated[Path, typer.Argument(metavar="REFERENCE_DIR", help="reference series")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE_DIR...", help="to be judged")],
+    window: Annotated[str, typer.Option(help="chest, lung, mediastinum, abdomen, ...")] = "chest",
+    csv: Annotated[Path | None, typer.Option(help="also write one row per slice")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print image quality beside a reference: PSNR, SSIM, RMSE, VIF, bias."""
+    from ctlab.assess import write_table
+    from ctlab.evaluate import evaluate_folders, named_window, report_of
+
+    shown = named_window(window)
+    with working("measuring series") as progress:
+        slices = evaluate_folders(reference, images, window=shown, progress=progress)
+    if csv is not None:
+        write_table(slices, csv)
+    reports = report_of(slices)
+    if emit({**reports[0], "window": str(shown), "images": reports}, as_json):
+        return
+    for report in reports:
+        rows = [(k, _cell(v["mean"]), _cell(v["low"]), _cell(v["high"]))
+                for k, v in report.items() if isinstance(v, dict)]  # fmt: skip
+        say(f"{report['image']} beside {reference}, {shown}")
+        say(table(["metric", "mean", "low", "high"], rows))
+        say(f"patients {report['n_patients']}, slices {report['n_slices']}")
+        if report["note"]:
+            say(f"no intervals: {report['note']}")
+
+
+def _cell(value: float) -> str:
+    return f"{value:.4g}" if value == value else "-"
 
 
 def _text(value: object) -> str:

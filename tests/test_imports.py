@@ -37,6 +37,8 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "ctlab.classic": ({"ctlab.ct"}, SCIENCE | {"skimage", "lazy_loader"}),
+    "ctlab.denoise": ({"ctlab"}, {"numpy"}),
+    "ctlab.evaluate": ({"ctlab"}, {"pandas"}),
     "ctlab.learn": (
         {"ctlab.ct", "ctlab.learn"},
         SCIENCE

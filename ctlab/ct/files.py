@@ -37,6 +37,15 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def refuse_full_folder(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise ``ValueError`` where :func:`fresh_folder` would; for use before long work."""
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file; name a folder to write to")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise ValueError(f"{path} is not empty; name a new folder or pass --overwrite")
+
+
 @contextmanager
 def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Temporary folder that becomes ``path`` when the block ends without an error.
@@ -47,10 +56,7 @@ def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]
         ``path`` is a file, or a folder that is not empty and ``overwrite`` is false.
     """
     path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ValueError(f"{path} is a file; name a folder to write to")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
-        raise ValueError(f"{path} is not empty; name a new folder or pass --overwrite")
+    refuse_full_folder(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     part.chmod(0o755)
