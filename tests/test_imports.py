@@ -37,6 +37,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
         },
     ),
     "ctlab.classic": ({"ctlab.ct"}, SCIENCE | {"skimage", "lazy_loader"}),
+    "ctlab.doctor": (set(), {"torch", "pydicom"}),
     "ctlab.denoise": ({"ctlab"}, {"numpy"}),
     "ctlab.evaluate": ({"ctlab"}, {"pandas"}),
     "ctlab.learn": (
