@@ -1,11 +1,36 @@
-"""Image quality in HU and the risk of being fooled; no torch."""
+"""Image quality, and the risk of being fooled by it.
+
+Names are loaded on first use: reading a table does not wait for a compiler.
+"""
 
 import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "noise": ["Nps", "noise_map", "nps", "nps_distance", "nps_of_difference"],
-        "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
+        "local_noise": ["local_noise_hu", "noise_sd_hu"],
+        "metrics": [
+            "CHEST",
+            "PROTOCOL_CLIP_HU",
+            "PROTOCOL_WINDOWS",
+            "bias_hu",
+            "gmsd",
+            "mae_hu",
+            "ms_ssim",
+            "psnr_db",
+            "rmse_hu",
+            "ssim",
+            "vif",
+        ],
+        "tables": [
+            "MIN_PATIENTS",
+            "check_same_grid",
+            "compare_arms",
+            "evaluate_volume",
+            "holm",
+            "summarise",
+            "write_table",
+        ],
+        "tissue": ["TISSUES_HU", "tissue_masks"],
     },
 )
