@@ -22,6 +22,9 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "ssim",
             "vif",
         ],
+        "noise": ["Nps", "noise_map", "nps", "nps_distance", "nps_of_difference"],
+        "residual": ["coherence", "residual_test"],
+        "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
         "tables": [
             "MIN_PATIENTS",
             "check_same_grid",
