@@ -1,7 +1,7 @@
 """One image of a CT series: where it lies in space, and its pixels in HU."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def _enhanced(header: Header) -> list[Frame]:
         groups = (own, shared)
         frames.append(
             Frame(
-                header,
+                replace(header, elements=header.elements | _exposure(groups)),
                 _group(groups, "PlanePositionSequence", "ImagePositionPatient"),
                 _group(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
                 _group(groups, "PixelMeasuresSequence", "PixelSpacing"),
@@ -78,15 +78,42 @@ def _enhanced(header: Header) -> list[Frame]:
 
 
 _RESCALE = "PixelValueTransformationSequence"
+_NESTED = {
+    "kvp": ("CTXRayDetailsSequence", "KVP"),
+    "tube_current_ma": ("CTExposureSequence", "XRayTubeCurrentInmA"),
+    "exposure_time_ms": ("CTExposureSequence", "ExposureTimeInms"),
+    "exposure_mas": ("CTExposureSequence", "ExposureInmAs"),
+    "kernel": ("CTReconstructionSequence", "ConvolutionKernel"),
+    "thickness_mm": ("PixelMeasuresSequence", "SliceThickness"),
+    "rescale_type": (_RESCALE, "RescaleType"),
+}
+
+
+def _exposure(groups: tuple[Any, Any]) -> dict[str, bytes]:
+    """Header facts that enhanced CT keeps in functional groups, as raw elements."""
+    found = {}
+    for name, (sequence, keyword) in _NESTED.items():
+        value = _value(groups, sequence, keyword)
+        if value is not None:
+            found[name] = str(value).encode()
+    return found
 
 
 def _group(groups: tuple[Any, Any], sequence: str, keyword: str) -> tuple[float, ...]:
+    value = _value(groups, sequence, keyword)
+    if value is None:
+        return ()
+    return tuple(map(float, [value] if isinstance(value, int | float) else value))
+
+
+def _value(groups: tuple[Any, Any], sequence: str, keyword: str) -> Any:
+    """Value of a nested element: the frame's own first, the shared one second."""
     for group in groups:
         items = group.get(sequence) if group is not None else None
         value = items[0].get(keyword) if items else None
         if value is not None:
-            return tuple(map(float, [value] if isinstance(value, int | float) else value))
-    return ()
+            return value
+    return None
 
 
 def stream_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
@@ -135,7 +162,10 @@ def padding_mask(frame: Frame, stored: np.ndarray) -> np.ndarray | None:
         np.array(int(v) & 0xFFFF, np.uint16).view(_kind(stored)) for v in (first[0], last[0])
     ]
     low, high = int(min(bounds)), int(max(bounds))
-    mask = stored == low if low == high else (stored >= low) & (stored <= high)
+    if low * (frame.slope or 1) + (frame.intercept or 0) < HU_MIN:
+        mask = stored <= high  # below air: lossy compression smears such fill further down
+    else:
+        mask = stored == low if low == high else (stored >= low) & (stored <= high)
     return mask if mask.any() else None
 
 

@@ -286,7 +286,9 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
             ) from error
     if not dataset or ("SOPClassUID" not in dataset and "Modality" not in dataset):
         kind = ValueError if is_marked else NotDicom
-        raise kind(f"{path.name} holds no DICOM object")
+        raise kind(f"{path.name} holds no DICOM object, or is cut short")
+    if not is_marked and "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = IMPLICIT if dataset.original_encoding[0] else EXPLICIT
     return dataset
 
 

@@ -1,0 +1,66 @@
+"""Small DICOM series, written element by element, that tests can fault."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+Faults = Callable[[int, Dataset], None]
+
+
+def ct_slice(k: int, *, size: int = 16, step_mm: float = 2.5, uid: str = "1.2.3") -> Dataset:
+    """Slice ``k`` of a toy chest: air outside, water inside, one voxel that tells slices apart."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = CTImageStorage
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[uid, str(k)])
+    dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.Modality = "CT"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.9", uid
+    dataset.FrameOfReferenceUID = "1.2.8"
+    dataset.PatientID, dataset.PatientName = "P1", "Doe^Jane"
+    dataset.KVP, dataset.XRayTubeCurrent, dataset.ConvolutionKernel = 120, 100 + k, "B30f"
+    dataset.SliceThickness = step_mm
+    dataset.InstanceNumber = k + 1
+    dataset.ImagePositionPatient = [-8.0, -8.0, 10 + step_mm * k]
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.PixelSpacing = [0.5, 0.75]
+    stored = np.full((size, size), 24, np.int16)
+    stored[4:12, 4:12] = 1024
+    stored[0, 0] = 100 + k
+    put_pixels(dataset, stored)
+    dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
+    return dataset
+
+
+def put_pixels(dataset: Dataset, stored: np.ndarray, *, bits: int = 16) -> None:
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, bits, bits - 1
+    dataset.PixelRepresentation = int(stored.dtype.kind == "i")
+    dataset.PixelData = stored.tobytes()
+
+
+@pytest.fixture
+def make_series(tmp_path) -> Callable[..., Path]:
+    """Write a series of slices; ``change(k, dataset)`` may fault each before it is written."""
+
+    def make(slices: int = 4, change: Faults | None = None, name: str = "series", **facts: Any):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for k in range(slices):
+            dataset = ct_slice(k, **facts)
+            if change:
+                change(k, dataset)
+            # Names run against z, so that sorting by name gives the wrong order.
+            dataset.save_as(
+                folder / f"{facts.get('uid', '')}-{99 - k}.dcm", enforce_file_format=True
+            )
+        return folder
+
+    return make
