@@ -1,6 +1,7 @@
 """The served reading room: Voila, behind the code form, with our own page and no outside network."""
 
 import secrets
+import socket
 import ssl
 import threading
 import webbrowser
@@ -71,6 +72,7 @@ class ReadingRoom(Voila):
     def setup_template_dirs(self) -> None:
         super().setup_template_dirs()
         self.template_paths = [str(_ROOM / "template"), *self.template_paths]
+        self.static_paths = [str(_ROOM / "static"), *self.static_paths]
         self.voila_configuration.prelaunch_hook = self._prepare_room
         self.voila_configuration.page_config_hook = _offline_page
 
@@ -94,7 +96,10 @@ class ReadingRoom(Voila):
     def init_handlers(self) -> list[Any]:
         """Voila's routes without those that hand out files or list folders."""
         unwanted = ("/voila/files/", "/voila/api/contents", "/voila/tree", "/voila/query")
-        return [h for h in super().init_handlers() if not any(u in h[0] for u in unwanted)]
+        routes = [h for h in super().init_handlers() if not any(u in h[0] for u in unwanted)]
+        room = f"{self.server_url}(.*)"
+        # The last route would take any address and redirect it to the files left out above.
+        return [(self.server_url, *h[1:]) if h[0] == room else h for h in routes]
 
     def listen(self) -> None:
         """Bind to exactly the port asked for and say where the room is."""
@@ -119,9 +124,10 @@ class ReadingRoom(Voila):
             self.stop()
 
 
-def _offline_page(page_config: dict[str, Any], **_: Any) -> dict[str, Any]:
+def _offline_page(page_config: dict[str, Any], *, base_url: str, **_: Any) -> dict[str, Any]:
     """Page settings without the addresses of content delivery networks."""
-    return {**page_config, "fullMathjaxUrl": "", "mathjaxConfig": ""}
+    nothing = f"{base_url}voila/static/no-formulas.js"
+    return {**page_config, "fullMathjaxUrl": nothing, "mathjaxConfig": "none"}
 
 
 def _config() -> Config:
@@ -142,6 +148,8 @@ def _config() -> Config:
     config.RoomKernels.cull_idle_timeout = _KEPT_OPEN_S
     # A stack of images is larger than the rate at which a notebook may print.
     config.ZMQChannelsWebsocketConnection.limit_rate = False
+    if hasattr(socket, "AF_UNIX"):
+        config.KernelManager.transport = "ipc"  # other users of this computer cannot listen
     return config
 
 
