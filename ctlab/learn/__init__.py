@@ -1,0 +1,22 @@
+"""Train an unpaired OT-CycleGAN for low-dose CT, and denoise with it.
+
+Names are loaded on first use: importing this package does not import PyTorch.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "alarms": ["Alarm", "find_alarms"],
+        "checkpoint": ["Checkpoint", "HuDenoiser", "load_checkpoint", "save_checkpoint"],
+        "config": ["TrainConfig"],
+        "domains": ["Domains", "build_domains"],
+        "inference": ["Applicability", "applicability", "denoise_slices", "denoise_volume"],
+        "patches": ["PatchDomain"],
+        "players": ["TrainState"],
+        "run": ["RunResult", "train_run"],
+        "split": ["Slab", "split_series"],
+        "train": ["make_fabric", "train"],
+    },
+)

@@ -1,0 +1,164 @@
+"""What a training run is: one TOML file, checked key by key, with the defaults kept here."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ctlab.ct import HuScale
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Data(_Section):
+    """Where the two unpaired domains come from, and how patches are drawn from them."""
+
+    full: tuple[str, ...] = ("sample",)
+    """Routine-dose series: folders of DICOM files, or ``sample`` for the packaged one."""
+    low: tuple[str, ...] = ()
+    """Low-dose series of *other* patients. Empty: low dose is simulated from part of ``full``."""
+    doses: tuple[Fraction, ...] = (0.05, 0.1, 0.25)
+    """Dose fractions at which the low domain is simulated; unused where ``low`` is given."""
+    leave_out: tuple[tuple[int, int], ...] = ()
+    """Slice ranges [first, last] of each series that no domain may come near (test slices)."""
+    first: Literal["full", "low"] = "low"
+    """Domain of the first patient or slab; they alternate from there."""
+    slab_slices: int = Field(default=7, ge=1)
+    gap_slices: int = Field(default=10, ge=10)
+    """Unused slices between two slabs, and between a slab and a range left out."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the simulated dose reduction."""
+
+
+class Networks(_Section):
+    """Shapes of the players."""
+
+    generator: Literal["unet"] = "unet"
+    width: int = Field(default=32, ge=4)
+    attention: Literal["none", "gate", "cbam"] = "none"
+    degrader: Literal["noise", "unet"] = "noise"
+    """``noise`` adds learned, signal-dependent, correlated noise; ``unet`` is deterministic."""
+    noise_kernels: int = Field(default=16, ge=1)
+    noise_kernel_px: int = Field(default=25, ge=3)
+    critic_width: int = Field(default=32, ge=4)
+    critic_highpass_px: float = Field(default=6.0, gt=0)
+    """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""
+
+
+class Losses(_Section):
+    """Weights of the terms, for images in units of ``unit_hu`` (about one noise SD)."""
+
+    adversarial: Literal["wasserstein", "least_squares"] = "wasserstein"
+    full: Weight = 0.05
+    """Weight of the critic of routine-dose images."""
+    low: Weight = 1.0
+    """Weight of the critic of low-dose images."""
+    cycle_full: Weight = 1.0
+    """full -> low -> full, as L1 times sqrt(pixels); 1 balances a 1-Lipschitz critic."""
+    cycle_low: Weight = 0.0
+    identity: Weight = 0.0
+    penalty: Weight = 10.0
+    penalty_every: int = Field(default=2, ge=1)
+    """The penalty is taken at every n-th step with n times its weight."""
+    stop_cycle_at_degrader: bool = True
+    """The cycle teaches the denoiser only, so the degrader cannot hide information in it."""
+
+
+class TrainConfig(_Section):
+    """A whole training run.
+
+    Examples
+    --------
+    >>> TrainConfig().scale
+    HuScale(centre_hu=-300.0, unit_hu=50.0)
+    >>> TrainConfig.from_toml_text("stepz = 3")
+    Traceback (most recent call last):
+    ...
+    ValueError: training configuration: stepz: Extra inputs are not permitted (got 3)
+    """
+
+    format_version: Literal[1] = 1
+    data: Data = Data()
+    networks: Networks = Networks()
+    losses: Losses = Losses()
+    centre_hu: float = -300.0
+    unit_hu: float = Field(default=50.0, gt=0)
+    patch_px: int = Field(default=64, ge=16, multiple_of=4)
+    batch: int = Field(default=4, ge=1)
+    """Unpaired patches of each domain per step and process."""
+    cycle_batch: int = Field(default=16, ge=1)
+    """Routine-dose patches of the cycle per step and process (the first ``batch`` are shared)."""
+    steps: int = Field(default=3000, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    final_rate: Fraction = 0.02
+    """Learning rate at the end, as a fraction; constant for one half, then linear."""
+    betas: tuple[float, float] = (0.5, 0.9)
+    clip_norm: float = Field(default=5.0, gt=0)
+    ema_denoiser: float = Field(default=0.999, ge=0, lt=1)
+    ema_degrader: float = Field(default=0.998, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    monitor_every: int = Field(default=100, ge=1)
+    save_every: int = Field(default=500, ge=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TrainConfig":
+        if self.cycle_batch < self.batch:
+            raise ValueError(f"cycle_batch {self.cycle_batch} must be at least batch {self.batch}")
+        if self.networks.noise_kernel_px > self.patch_px:
+            raise ValueError(
+                f"noise_kernel_px {self.networks.noise_kernel_px} exceeds patch_px {self.patch_px}"
+            )
+        return self
+
+    @property
+    def scale(self) -> HuScale:
+        """Map between HU and network units."""
+        return HuScale(self.centre_hu, self.unit_hu)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
+        """Configuration from plain values; ``ValueError`` names each wrong key."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'whole file'}: {e['msg']} (got {e['input']!r})"
+                for e in error.errors()
+            )
+            raise ValueError(f"training configuration: {wrong}") from None
+
+    @classmethod
+    def from_toml_text(cls, text: str) -> "TrainConfig":
+        """Configuration from TOML text; an unknown key is refused."""
+        try:
+            return cls.from_dict(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"training configuration is not valid TOML: {error}") from None
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "TrainConfig":
+        """Configuration from a TOML file."""
+        return cls.from_toml_text(Path(path).read_text(encoding="utf-8"))
+
+    def to_toml(self) -> str:
+        """TOML text with every value written out; reads back as an equal configuration."""
+        values = self.model_dump(mode="json")
+        # Plain keys must precede the first table, or TOML would read them as part of it.
+        lines = [_line(k, v) for k, v in values.items() if not isinstance(v, dict)]
+        for name, section in values.items():
+            if isinstance(section, dict):
+                lines += ["", f"[{name}]", *(_line(k, v) for k, v in section.items())]
+        return "\n".join(lines) + "\n"
+
+
+def _line(key: str, value: Any) -> str:
+    # JSON scalars, strings and lists are spelled alike in TOML.
+    return f"{key} = {json.dumps(value)}"

@@ -1,0 +1,162 @@
+"""Denoising of whole volumes, and the question whether a checkpoint may be used on one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ctlab.ct import Volume, measure_noise_hu
+from ctlab.ct.hu import HU_MAX, HU_MIN
+from ctlab.learn.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
+
+
+@dataclass(frozen=True)
+class Check:
+    """One fact about a volume beside what the checkpoint was made for.
+
+    ``is_met`` is ``None`` where the volume's header is silent: noted, not refused.
+    """
+
+    name: str
+    value: Any
+    wanted: Any
+    is_met: bool | None
+
+    def __str__(self) -> str:
+        wanted = self.wanted
+        if isinstance(wanted, list) and len(wanted) == 2 and not isinstance(wanted[0], str):
+            wanted = f"{wanted[0]:.4g} to {wanted[1]:.4g}"
+        value = f"{self.value:.4g}" if isinstance(self.value, float) else self.value
+        return f"{self.name} is {value}, the checkpoint was made for {wanted}"
+
+
+@dataclass(frozen=True)
+class Applicability:
+    """Whether a checkpoint may be used on a volume, check by check."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def is_met(self) -> bool:
+        """True where no check failed."""
+        return all(check.is_met is not False for check in self.checks)
+
+    @property
+    def reasons(self) -> list[str]:
+        """The checks that failed, in words."""
+        return [str(check) for check in self.checks if check.is_met is False]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        checks = {
+            c.name: {"value": c.value, "wanted": c.wanted, "is_met": c.is_met} for c in self.checks
+        }
+        return {"is_met": self.is_met, "reasons": self.reasons, "checks": checks}
+
+
+def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Applicability:
+    """Whether noise, kernel, spacing and field of view lie in the range on the checkpoint's card.
+
+    Parameters
+    ----------
+    volume : Volume
+    checkpoint : Checkpoint, optional
+        Default: the shipped one.
+    """
+    wanted = (checkpoint or load_checkpoint()).card["range_of_use"]
+    _, height, width = volume.shape
+    slice_mm, row_mm, column_mm = volume.spacing_mm
+    facts: dict[str, Any] = {
+        "noise_hu": float(measure_noise_hu(volume)),
+        "pixel_mm": float(max(row_mm, column_mm)),
+        "slice_mm": float(slice_mm),
+        "field_of_view_mm": float(max(height * row_mm, width * column_mm)),
+        "kernel": volume.acquisition.kernel or None,
+    }
+    return Applicability(tuple(_check(name, facts[name], wanted[name]) for name in facts))
+
+
+def _check(name: str, value: Any, wanted: list) -> Check:
+    if value is None or not wanted:
+        return Check(name, value, wanted, None)
+    if isinstance(value, str):
+        return Check(name, value, wanted, value in wanted)
+    return Check(name, value, wanted, bool(wanted[0] <= value <= wanted[1]))
+
+
+def denoise_volume(
+    volume: Volume,
+    checkpoint: Checkpoint | None = None,
+    *,
+    batch: int = 2,
+    force: bool = False,
+    device: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Volume:
+    """Denoised volume: same geometry and header facts, other HU.
+
+    Whole slices pass through the network, so there are no tile borders. Voxels below -1024 HU
+    (outside the scanner's field of view) are returned unchanged.
+
+    Parameters
+    ----------
+    volume : Volume
+        Any height and width; sizes the network cannot take are padded and cropped again.
+    checkpoint : Checkpoint, optional
+        Default: the shipped one.
+    batch : int
+        Slices per forward pass; it changes speed and memory, not the result.
+    force : bool
+        Denoise even outside the checkpoint's range of use.
+    device : str, optional
+        PyTorch device; default: CUDA where there is one.
+    progress : function, optional
+        Called with (slices done, slices in all) after each batch.
+
+    Raises
+    ------
+    ValueError
+        The volume lies outside the checkpoint's range of use and ``force`` is false.
+    """
+    checkpoint = checkpoint or load_checkpoint()
+    if not force:
+        refuse_outside_range(volume, checkpoint)
+    model = checkpoint.denoiser(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    denoised = np.empty(volume.shape, dtype=np.float32)
+    for start in range(0, len(denoised), batch):
+        part = slice(start, start + batch)
+        denoised[part] = denoise_slices(volume.hu[part], model)
+        if progress is not None:
+            progress(min(start + batch, len(denoised)), len(denoised))
+    return volume.with_hu(denoised)
+
+
+def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:
+    """Raise ``ValueError`` with the reasons where :func:`applicability` fails."""
+    reasons = applicability(volume, checkpoint).reasons
+    if reasons:
+        raise ValueError(
+            f"this series lies outside the checkpoint's range of use: {'; '.join(reasons)}. "
+            "Use a checkpoint trained on such series, or force the use of this one"
+        )
+
+
+@torch.inference_mode()
+def denoise_slices(hu: NDArray, model: HuDenoiser) -> NDArray:
+    """Denoised slices (n, y, x) in HU, float32, of slices (n, y, x) in HU."""
+    device = next(model.parameters()).device
+    clipped = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
+    batch = torch.from_numpy(clipped)[:, None].to(device)
+    height, width = hu.shape[1:]
+    multiple = model.network.size_multiple
+    padded = nn.functional.pad(
+        batch, (0, -width % multiple, 0, -height % multiple), mode="replicate"
+    )
+    padded = padded.contiguous(memory_format=torch.channels_last)
+    result = model(padded)[:, 0, :height, :width].cpu().numpy()
+    # Adding the change keeps what was clipped away above; below lies no image.
+    return np.where(hu < HU_MIN, hu, hu + (result - clipped)).astype(np.float32)

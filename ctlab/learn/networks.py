@@ -1,0 +1,160 @@
+"""The denoising generator: a residual U-Net without normalisation, and its attention.
+
+Nothing on the HU path is normalised and, unless ``attention="cbam"``, no statistic depends on
+the extent of the image, so that a crop and a whole slice give the same HU.
+"""
+
+import torch
+from torch import Tensor, nn
+
+INPUT_GAIN = 0.2
+"""Networks see units of five noise SDs: soft tissue and lung then lie within about +-3."""
+
+
+def conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
+    """3x3 convolution that keeps the size (or halves it)."""
+    return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
+
+
+class AttentionGate(nn.Module):
+    """Additive attention on a skip connection: one weight in (0, 1) per position.
+
+    ``skip * sigmoid(w . leaky(A skip + B signal))`` after Oktay et al. 2018 (arXiv 1804.03999,
+    equation 1), here with the signal at the resolution of the skip. The map of the last forward
+    pass without gradients is returned by :meth:`weights`, not kept.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.from_skip = nn.Conv2d(channels, channels // 2, 1)
+        self.from_signal = nn.Conv2d(channels, channels // 2, 1, bias=False)
+        self.to_weight = nn.Conv2d(channels // 2, 1, 1)
+
+    def weights(self, skip: Tensor, signal: Tensor) -> Tensor:  # (B, C, h, w) -> (B, 1, h, w)
+        """Attention map in (0, 1)."""
+        mixed = nn.functional.leaky_relu(self.from_skip(skip) + self.from_signal(signal), 0.1)
+        return torch.sigmoid(self.to_weight(mixed))
+
+    def forward(self, skip: Tensor, signal: Tensor) -> Tensor:
+        return skip * self.weights(skip, signal)
+
+
+class Cbam(nn.Module):
+    """Channel then spatial attention (Woo et al. 2018, arXiv 1807.06521, equations 2 and 3).
+
+    The channel weights come from means and maxima over the image, so the output at one position
+    depends on the extent of the image: such a model refuses crops.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channel = nn.Sequential(
+            nn.Conv2d(channels, channels // 4, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels // 4, channels, 1),
+        )
+        self.spatial = nn.Conv2d(2, 1, 7, padding=3)
+
+    def weights(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Channel weights (B, C, 1, 1) and spatial weights (B, 1, h, w), both in (0, 1)."""
+        mean = features.mean((2, 3), keepdim=True)
+        peak = features.amax((2, 3), keepdim=True)
+        channel = torch.sigmoid(self.channel(mean) + self.channel(peak))
+        scaled = features * channel
+        pooled = torch.cat([scaled.mean(1, keepdim=True), scaled.amax(1, keepdim=True)], 1)
+        return channel, torch.sigmoid(self.spatial(pooled))
+
+    def forward(self, features: Tensor) -> Tensor:
+        channel, spatial = self.weights(features)
+        return features * channel * spatial
+
+
+class ResidualUNet(nn.Module):
+    """Image minus a learned residual, computed at half and quarter resolution.
+
+    Pixel-unshuffle and pixel-shuffle stand for the first and last change of resolution, a
+    nearest-neighbour step for the inner one: none of them leaves a checkerboard. The last layer
+    starts at zero, so an untrained network is the identity.
+
+    Parameters
+    ----------
+    width : int
+        Channels at half resolution; quarter resolution has twice as many.
+    attention : {"none", "gate", "cbam"}
+        A gate on the skip connection, or a CBAM block at quarter resolution.
+
+    Examples
+    --------
+    >>> image = torch.arange(64.0).reshape(1, 1, 8, 8)
+    >>> bool((ResidualUNet(8)(image) == image).all())
+    True
+    """
+
+    size_multiple = 4
+    """Height and width must be multiples of this; :func:`denoise_volume` pads."""
+
+    def __init__(self, width: int = 32, attention: str = "none") -> None:
+        super().__init__()
+        if attention not in ("none", "gate", "cbam"):
+            raise ValueError(f"attention must be none, gate or cbam, got {attention!r}")
+        self.entry = nn.ModuleList([conv(4, width), conv(width, width)])
+        self.deep = nn.ModuleList(
+            [
+                conv(width, 2 * width, stride=2),
+                conv(2 * width, 2 * width),
+                conv(2 * width, 2 * width),
+            ]
+        )
+        self.up = conv(2 * width, width)
+        self.exit = nn.ModuleList([conv(2 * width, width), conv(width, width)])
+        self.last = conv(width, 4)
+        self.gate = AttentionGate(width) if attention == "gate" else None
+        self.cbam = Cbam(2 * width) if attention == "cbam" else None
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    @property
+    def depends_on_extent(self) -> bool:
+        """True where cropping the image changes the output away from the crop's border."""
+        return self.cbam is not None
+
+    def _features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Skip, quarter-resolution features before CBAM, and decoder signal."""
+        skip = nn.functional.pixel_unshuffle(INPUT_GAIN * image, 2)  # (B, 4, H/2, W/2)
+        for layer in self.entry:
+            skip = nn.functional.leaky_relu(layer(skip), 0.1)
+        deep = skip
+        for layer in self.deep:
+            deep = nn.functional.leaky_relu(layer(deep), 0.1)  # (B, 2 width, H/4, W/4)
+        attended = deep if self.cbam is None else self.cbam(deep)
+        signal = nn.functional.leaky_relu(
+            self.up(nn.functional.interpolate(attended, scale_factor=2.0)), 0.1
+        )
+        return skip, deep, signal
+
+    def residual(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, 1, H, W)
+        """What the network takes away from the image, in network units."""
+        skip, _, signal = self._features(image)
+        features = torch.cat([skip if self.gate is None else self.gate(skip, signal), signal], 1)
+        for layer in self.exit:
+            features = nn.functional.leaky_relu(layer(features), 0.1)
+        return nn.functional.pixel_shuffle(self.last(features), 2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image - self.residual(image)
+
+    @torch.no_grad()
+    def attention_maps(self, image: Tensor) -> dict[str, Tensor]:
+        """Attention weights for an image (B, 1, H, W), each map (B, 1, h, w) in (0, 1).
+
+        Empty without attention. ``channels`` (B, C) is added for CBAM. The maps say what is let
+        through, not why: treat them as a description of the forward pass.
+        """
+        skip, deep, signal = self._features(image)
+        maps: dict[str, Tensor] = {}
+        if self.gate is not None:
+            maps["gate"] = self.gate.weights(skip, signal)
+        if self.cbam is not None:
+            channel, spatial = self.cbam.weights(deep)
+            maps |= {"cbam": spatial, "channels": channel.flatten(1)}
+        return maps

@@ -1,0 +1,101 @@
+"""Unpaired patches: what the networks see of the two domains."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from ctlab.ct.hu import HU_MAX, HU_MIN
+
+AIR_BELOW_HU, LUNG_BELOW_HU = -950.0, -600.0
+"""Edges of local means between air around the patient, lung, and all else."""
+STRIDE_PX = 8
+
+
+class PatchDomain:
+    """Slabs of one domain, from which patches are drawn evenly over kinds of tissue.
+
+    Lung, border and soft-tissue patches are drawn equally often from either domain, so that a
+    critic cannot tell the domains by how much lung they happen to contain.
+
+    Parameters
+    ----------
+    slabs : sequence of ndarray (z, y, x), HU
+    noise_hu : sequence of float
+        SD of the noise added in each slab, handed out with its patches; 0 for routine dose.
+    patch_px : int
+
+    Raises
+    ------
+    ValueError
+        A slab is smaller than a patch, or holds nothing but air.
+    """
+
+    def __init__(
+        self, slabs: Sequence[NDArray], noise_hu: Sequence[float], *, patch_px: int
+    ) -> None:
+        self.patch_px = patch_px
+        self.slabs = [np.clip(slab, HU_MIN, HU_MAX).astype(np.float32) for slab in slabs]
+        self.noise_hu = [float(sd) for sd in noise_hu]
+        kinds: list[list[NDArray]] = [[], [], []]
+        for k, slab in enumerate(self.slabs):
+            corners, kind = _corners(slab, patch_px)
+            for n in range(3):
+                chosen = corners[kind == n]
+                kinds[n].append(np.column_stack([np.full(len(chosen), k), chosen]))
+        merged = [np.concatenate(rows) for rows in kinds]
+        self.places = [rows for rows in merged if len(rows)]
+        """For each kind of tissue present: rows of (slab, z, y, x) of a patch's corner."""
+        if not self.places:
+            raise ValueError(f"no patch of {patch_px} px holds tissue (under 40 % air)")
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+        """Patches (count, 1, p, p) in HU and the noise SD of their slabs (count,) in HU.
+
+        Flipped at random along both axes. The noise texture of a filtered back-projection keeps
+        its distribution under flips, not under rotations.
+        """
+        size = self.patch_px
+        patches = np.empty((count, 1, size, size), dtype=np.float32)
+        noise_hu = np.empty(count, dtype=np.float32)
+        for n in range(count):
+            rows = self.places[rng.integers(len(self.places))]
+            k, z, y, x = rows[rng.integers(len(rows))]
+            slab = self.slabs[k]
+            y = min(y + rng.integers(STRIDE_PX), slab.shape[1] - size)
+            x = min(x + rng.integers(STRIDE_PX), slab.shape[2] - size)
+            patch = slab[z, y : y + size, x : x + size]
+            patches[n, 0] = patch[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
+            noise_hu[n] = self.noise_hu[k]
+        return patches, noise_hu
+
+    def noise_like(self, count: int, noise_hu: NDArray, rng: np.random.Generator) -> NDArray:
+        """Noise SDs (count,) in HU: those given, then others drawn from this domain's slabs."""
+        more = rng.choice(np.asarray(self.noise_hu, np.float32), count - len(noise_hu))
+        return np.concatenate([noise_hu, more]).astype(np.float32)
+
+
+def _corners(slab: NDArray, patch_px: int) -> tuple[NDArray, NDArray]:
+    """Corners (n, 3) of the patches on a grid that are not air, and their kind.
+
+    0: more than 40 % lung. 1: a border, of lung or of the body. 2: under 5 % lung and air.
+    Patches that are more than 40 % air are left out.
+    """
+    if min(slab.shape[1:]) < patch_px:
+        raise ValueError(f"slices of {slab.shape[1:]} px are smaller than a patch of {patch_px} px")
+    local = uniform_filter(slab, (0, 9, 9), mode="nearest")
+    air = _share(local < AIR_BELOW_HU, patch_px)
+    lung = _share((local >= AIR_BELOW_HU) & (local < LUNG_BELOW_HU), patch_px)
+    kind = np.where(lung > 0.4, 0, np.where(lung + air > 0.05, 1, 2))
+    kept = np.argwhere(air <= 0.4)
+    return kept * (1, STRIDE_PX, STRIDE_PX), kind[tuple(kept.T)]
+
+
+def _share(mask: NDArray, patch_px: int) -> NDArray:
+    """Share of true pixels in the patch at each corner of the grid, (z, rows, columns)."""
+    share = uniform_filter(mask.astype(np.float32), (0, patch_px, patch_px), mode="nearest")
+    # An even window is centred half a pixel late: index half is the patch that starts at 0.
+    half = patch_px // 2
+    height, width = mask.shape[1:]
+    return share[:, half : height - half + 1 : STRIDE_PX, half : width - half + 1 : STRIDE_PX]

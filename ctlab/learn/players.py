@@ -1,0 +1,122 @@
+"""The four networks of the game and their optimisers: everything a step changes."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.critics import Critic
+from ctlab.learn.degrade import AIR_HU, NetworkDegrader, Noise, NoiseDegrader
+from ctlab.learn.networks import ResidualUNet
+
+
+class Players(nn.ModuleDict):
+    """Networks by name: ``denoiser``, ``degrader``, their averages, and the two critics.
+
+    ``denoiser_ema`` and ``degrader_ema`` are running averages of the weights: the first is the
+    one that is used for denoising, the second makes the low-dose images of the cycle.
+    """
+
+    generators = ("denoiser", "degrader")
+    critics = ("critic_full", "critic_low")
+
+    def parameters_of(self, names: tuple[str, ...]) -> list[nn.Parameter]:
+        """Parameters of the named networks, in a fixed order."""
+        return [p for name in names for p in self[name].parameters()]
+
+    def draw_noise(
+        self, image: Tensor, generator: torch.Generator, device: torch.device | str
+    ) -> Noise:
+        """Random numbers the degrader needs for a batch."""
+        degrader: Any = self["degrader"]
+        return degrader.draw(image, generator, device)
+
+    @torch.no_grad()
+    def update_averages(self, config: TrainConfig, step: int) -> None:
+        """Move both averages one step towards the present weights; faster in early steps."""
+        early = (1.0 + step) / (10.0 + step)
+        for name, wanted in (("denoiser", config.ema_denoiser), ("degrader", config.ema_degrader)):
+            decay = min(wanted, early)
+            averaged = [p.data for p in self[f"{name}_ema"].parameters()]
+            present = [p.data for p in self[name].parameters()]
+            torch._foreach_lerp_(averaged, present, 1.0 - decay)
+
+
+def build_players(config: TrainConfig) -> Players:
+    """Freshly initialised networks; the same configuration gives the same weights.
+
+    The global random state of PyTorch is put back as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        networks: dict[str, nn.Module] = {
+            "denoiser": build_denoiser(config),
+            "degrader": _degrader(config),
+            "critic_full": _critic(config),
+            "critic_low": _critic(config),
+        }
+    for name in Players.generators:
+        networks[f"{name}_ema"] = copy.deepcopy(networks[name]).requires_grad_(False)
+    return Players(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def build_denoiser(config: TrainConfig) -> ResidualUNet:
+    """Untrained denoiser of a configuration."""
+    return ResidualUNet(config.networks.width, config.networks.attention)
+
+
+def _degrader(config: TrainConfig) -> nn.Module:
+    shape = config.networks
+    if shape.degrader == "unet":
+        return NetworkDegrader(shape.width)
+    air_net = float(config.scale.to_net(AIR_HU))
+    return NoiseDegrader(shape.noise_kernels, shape.noise_kernel_px, air_net=air_net)
+
+
+def _critic(config: TrainConfig) -> Critic:
+    return Critic(config.networks.critic_width, config.networks.critic_highpass_px)
+
+
+@dataclass
+class TrainState:
+    """Where a run stands: networks, moments of both optimisers, and steps done.
+
+    There is no random state to keep: the draws of a step follow from the seed and its number.
+    """
+
+    players: Players
+    made_by: torch.optim.Adam
+    """Optimiser of the generators."""
+    judged_by: torch.optim.Adam
+    """Optimiser of the critics."""
+    step: int = 0
+
+    @classmethod
+    def start(cls, config: TrainConfig, device: torch.device | str = "cpu") -> "TrainState":
+        """State before the first step."""
+        players = build_players(config).to(device)
+
+        def adam(names: tuple[str, ...]) -> torch.optim.Adam:
+            groups = [{"params": players.parameters_of((name,))} for name in names]
+            return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+        return cls(players, adam(Players.generators), adam(Players.critics))
+
+    def state_dict(self) -> dict:
+        """Tensors and plain values that :meth:`load_state_dict` takes back."""
+        return {
+            "step": self.step,
+            "players": self.players.state_dict(),
+            "made_by": self.made_by.state_dict(),
+            "judged_by": self.judged_by.state_dict(),
+        }
+
+    def load_state_dict(self, values: dict) -> None:
+        """Continue from a saved state of the same configuration."""
+        self.players.load_state_dict(values["players"])
+        self.made_by.load_state_dict(values["made_by"])
+        self.judged_by.load_state_dict(values["judged_by"])
+        self.step = int(values["step"])

@@ -1,0 +1,204 @@
+"""A training run on disk: a folder that says what was done and can be continued at any time."""
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from ctlab.ct.files import write_whole
+from ctlab.learn.alarms import Alarm, Probe, find_alarms, watch
+from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.domains import Domains, build_domains
+from ctlab.learn.players import TrainState
+from ctlab.learn.split import split_csv
+from ctlab.learn.train import make_fabric, train
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run leaves: steps done, where the checkpoint is, and which alarms rang."""
+
+    steps: int
+    checkpoint: Path
+    alarms: tuple[Alarm, ...]
+
+
+class TrainingStoppedError(ValueError):
+    """A fatal alarm: the run was stopped, its last good checkpoint stays."""
+
+
+def train_run(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    on_row: Callable[[Row], None] | None = None,
+) -> RunResult:
+    """Train into a run folder: ``config.toml``, ``split.csv``, ``log.csv``, ``checkpoint.pt``,
+    ``card.json`` and TensorBoard events.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    out : path
+        A folder that is new or empty, unless ``resume``.
+    resume : bool
+        Continue from the folder's last checkpoint; the result is that of a run never cut.
+    on_row : function, optional
+        Called with each log row, for a display.
+
+    Raises
+    ------
+    ValueError
+        The folder is not empty, or holds a run of another configuration or split; the data
+        do not give two domains; a fatal alarm rang (:class:`TrainingStoppedError`).
+    """
+    out = Path(out)
+    _check_folder(out, config, resume=resume)
+    fabric = make_fabric(config)
+    domains = build_domains(config)
+    state = TrainState.start(config, fabric.device)
+    if resume and (out / "checkpoint.pt").exists():
+        checkpoint = load_checkpoint(out / "checkpoint.pt")
+        if checkpoint.split_hash != domains.split_hash:
+            raise ValueError(
+                f"{out} was trained on other slices than {config.data.full} now give; "
+                "resume with the data of the first run, or start a new run folder"
+            )
+        state.load_state_dict(checkpoint.state)
+    if fabric.is_global_zero:
+        _describe(out, config, domains)
+    alarms: list[Alarm] = []
+    with _log(out, state.step, fabric) as write:
+        probe = Probe.draw(config, domains.full, domains.low)
+        rows = train(config, domains.full, domains.low, state=state, fabric=fabric)
+        for row in rows:
+            is_last = state.step == config.steps
+            if state.step % config.monitor_every == 0 or is_last:
+                row |= watch(state.players, probe, config)
+            new = find_alarms(row)
+            alarms = [a for a in alarms if a.name not in {n.name for n in new}] + new
+            if any(alarm.is_fatal for alarm in new):
+                raise TrainingStoppedError("; ".join(map(str, new)))
+            write(row)
+            if on_row is not None:
+                on_row(row)
+            if fabric.is_global_zero and (state.step % config.save_every == 0 or is_last):
+                _save(out, config, state, domains, alarms)
+    return RunResult(state.step, out / "checkpoint.pt", tuple(alarms))
+
+
+def _check_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
+    """Refuse a folder that holds something else than this run, before anything is written."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; name a folder for the run")
+    is_empty = not out.exists() or not any(out.iterdir())
+    if is_empty or not (out / "config.toml").exists():
+        if not is_empty:
+            raise ValueError(f"{out} is not empty and holds no run; name a new folder")
+        return
+    if not resume:
+        raise ValueError(
+            f"{out} holds a run already; continue it with --resume or name a new folder"
+        )
+    first = TrainConfig.from_toml(out / "config.toml")
+    if first != config:
+        differing = [
+            name
+            for name in TrainConfig.model_fields
+            if getattr(first, name) != getattr(config, name)
+        ]
+        raise ValueError(
+            f"{out} was begun with another configuration (differing: {', '.join(differing)}); "
+            "resume with the same file, or start a new run folder"
+        )
+
+
+def _describe(out: Path, config: TrainConfig, domains: Domains) -> None:
+    """The files that stand from the first step on."""
+    for name, text in (("config.toml", config.to_toml()), ("split.csv", split_csv(domains.slabs))):
+        with write_whole(out / name) as part:
+            part.write_text(text, encoding="utf-8")
+
+
+def _save(
+    out: Path, config: TrainConfig, state: TrainState, domains: Domains, alarms: list[Alarm]
+) -> None:
+    card = {
+        "format_version": 1,
+        "steps": state.step,
+        "is_finished": state.step == config.steps,
+        "split_hash": domains.split_hash,
+        "seed": config.seed,
+        **domains.card,
+        "alarms": [alarm.to_dict() for alarm in alarms],
+    }
+    # The card goes first: a checkpoint never stands without one that is as new.
+    with write_whole(out / "card.json") as part:
+        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    save_checkpoint(
+        out / "checkpoint.pt", config, state, split_hash=domains.split_hash, card=domains.card
+    )
+
+
+@contextmanager
+def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row], None]]:
+    """Function that appends a row to ``log.csv`` and to the TensorBoard events.
+
+    Rows after ``step``, left by a run that was cut after its last checkpoint, are dropped.
+    """
+    if not fabric.is_global_zero:
+        yield lambda row: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    path = out / "log.csv"
+    kept = _rows_until(path, step)
+    started = time.monotonic() - (float(kept[-1]["seconds"]) if kept else 0.0)
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, COLUMNS, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(kept)
+        with SummaryWriter(str(out / "tensorboard"), purge_step=step + 1) as events:
+
+            def write(row: Row) -> None:
+                row["seconds"] = round(time.monotonic() - started, 3)
+                writer.writerow(row)
+                if int(row["step"]) % 10 == 0 or "watch_hidden" in row:
+                    handle.flush()
+                    for name in row.keys() - {"step", "seconds"}:
+                        events.add_scalar(name.replace("_", "/", 1), row[name], int(row["step"]))
+
+            yield write
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
+    if step == 0 or not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as handle:
+        # A row that was cut short by a kill has empty fields at its end, never a wrong step.
+        return [row for row in csv.DictReader(handle) if row["step"] and int(row["step"]) <= step]
+
+
+COLUMNS = (
+    "step",
+    "seconds",
+    *(
+        f"critic_{term}_{domain}"
+        for term in ("gap", "penalty", "error")
+        for domain in ("full", "low")
+    ),
+    *(f"generator_{term}" for term in ("full", "low", "cycle_full", "cycle_low", "identity")),
+    *(f"watch_{name}" for name in ("residual_ratio", "degrader_ratio", "structure", "hidden")),
+    *(f"watch_bias_{tissue}_hu" for tissue in ("lung", "soft", "bone")),
+)
+"""Columns of ``log.csv``; empty where a term was not computed at a step."""

@@ -1,0 +1,263 @@
+"""Training, top to bottom: draw, make, judge, move, and hand out one row of named terms.
+
+Nothing here prints, plots or saves: :func:`train` yields, the caller decides. The draws of a
+step depend on the seed, the step and the process alone, so a run that was cut at any step and
+continued from its state goes on exactly as if it had not been cut.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from ctlab.learn import losses
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.degrade import Noise
+from ctlab.learn.patches import PatchDomain
+from ctlab.learn.players import Players, TrainState
+
+Terms = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Unpaired patches of one step in network units, and all random numbers the step uses."""
+
+    low: Tensor  # (B, 1, p, p)
+    full: Tensor  # (C, 1, p, p); the critics use the first B
+    strength: Tensor  # (C, 1, 1, 1): noise SD asked of the degrader, in network units
+    noise: Noise  # for the C degraded patches
+    mix: Tensor  # (2, B, 1, 1, 1): places on the segments of the gradient penalty
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the generators made of a batch."""
+
+    full: Tensor  # (B, 1, p, p): denoised low
+    low: Tensor  # (B, 1, p, p): degraded full
+    returned: Tensor  # (C, 1, p, p): full -> low -> full
+
+
+def train(
+    config: TrainConfig,
+    full: PatchDomain,
+    low: PatchDomain,
+    *,
+    state: TrainState | None = None,
+    fabric: Fabric | None = None,
+) -> Iterator[dict[str, float]]:
+    """Rows of named terms, one per step, until ``config.steps`` steps are done.
+
+    Parameters
+    ----------
+    full, low : PatchDomain
+        Unpaired patches at routine and at low dose.
+    state : TrainState, optional
+        Changed in place, so that the caller can save it between rows. Default: a fresh one.
+    fabric : lightning_fabric.Fabric, optional
+        Device, precision and processes. Default: :func:`make_fabric`.
+
+    Yields
+    ------
+    dict
+        ``step`` (steps done) and the unweighted terms: ``critic_gap_full`` and
+        ``critic_gap_low`` estimate the transport distances, ``generator_cycle_full`` is the
+        cycle error, all in network units.
+    """
+    fabric = fabric or make_fabric(config)
+    state = state or TrainState.start(config, fabric.device)
+    players, weights = state.players, config.losses
+    while state.step < config.steps:
+        batch = draw_batch(config, full, low, state=state, fabric=fabric)
+        _set_rate(state, config)
+        with fabric.autocast():
+            made = make_images(players, batch, config)
+            judged = critic_terms(players, batch, made, config, state.step)
+        _descend(state.judged_by, judged, _critic_weights(config), fabric, math.inf)
+        with fabric.autocast(), _frozen(players, Players.critics):
+            moved = generator_terms(players, batch, made, config)
+            wanted = {k: getattr(weights, k) for k in moved}
+            _descend(state.made_by, moved, wanted, fabric, config.clip_norm)
+        players.update_averages(config, state.step)
+        state.step += 1
+        yield {"step": state.step, **_numbers("critic", judged), **_numbers("generator", moved)}
+
+
+def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:
+    """Device, precision and processes of a run: one process, or what torchrun started."""
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    precision = config.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if has_fast_bf16() else "32-true"
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def has_fast_bf16() -> bool:
+    """True where bfloat16 arithmetic is done in hardware, on the GPU or the CPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def draw_batch(
+    config: TrainConfig, full: PatchDomain, low: PatchDomain, *, state: TrainState, fabric: Fabric
+) -> Batch:
+    """All that is random in one step, from the seed, the step and the process."""
+    rng = np.random.default_rng([config.seed, state.step, fabric.global_rank])
+    low_hu, noise_hu = low.draw(config.batch, rng)
+    full_hu, _ = full.draw(config.cycle_batch, rng)
+    # Degraded patches get the noise levels of real ones, as labels only: still unpaired.
+    wanted = low.noise_like(config.cycle_batch, noise_hu, rng) / config.unit_hu
+    torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    device = fabric.device
+    full_net = config.scale.to_net(torch.from_numpy(full_hu))
+    return Batch(
+        low=config.scale.to_net(torch.from_numpy(low_hu)).to(device),
+        full=full_net.to(device),
+        strength=torch.from_numpy(wanted).reshape(-1, 1, 1, 1).to(device),
+        noise=state.players.draw_noise(full_net, torch_rng, device),
+        mix=torch.rand((2, config.batch, 1, 1, 1), generator=torch_rng).to(device),
+    )
+
+
+def make_images(players: Players, batch: Batch, config: TrainConfig) -> Made:
+    """One forward pass of each generator; the denoiser sees real and made images in one batch."""
+    count = config.batch
+    made_low = players["degrader"](
+        batch.full[:count], tuple(n[:count] for n in batch.noise), batch.strength[:count]
+    )
+    if config.losses.stop_cycle_at_degrader:
+        with torch.no_grad():
+            cycled = players["degrader_ema"](batch.full, batch.noise, batch.strength)
+    else:
+        rest = tuple(n[count:] for n in batch.noise)
+        more = players["degrader"](batch.full[count:], rest, batch.strength[count:])
+        cycled = torch.cat([made_low, more])
+    both = players["denoiser"](torch.cat([batch.low, cycled]))
+    return Made(full=both[:count], low=made_low, returned=both[count:])
+
+
+def critic_terms(
+    players: Players, batch: Batch, made: Made, config: TrainConfig, step: int
+) -> Terms:
+    """Terms the critics descend; the images are held fixed."""
+    terms: Terms = {}
+    every = config.losses.penalty_every
+    real_and_made = {
+        "full": (batch.full[: config.batch], made.full.detach()),
+        "low": (batch.low, made.low.detach()),
+    }
+    for k, (name, (real, fake)) in enumerate(real_and_made.items()):
+        critic = players[f"critic_{name}"]
+        real_score, made_score = critic(torch.cat([real, fake])).chunk(2)
+        if config.losses.adversarial == "least_squares":
+            terms[f"error_{name}"] = losses.least_squares_critic(real_score, made_score)
+            continue
+        terms[f"gap_{name}"] = losses.gap(real_score, made_score)
+        if step % every == 0:
+            terms[f"penalty_{name}"] = losses.gradient_penalty(critic, real, fake, batch.mix[k])
+    return terms
+
+
+def _critic_weights(config: TrainConfig) -> dict[str, float]:
+    """A critic *widens* the gap, hence the sign."""
+    penalty = config.losses.penalty * config.losses.penalty_every
+    return {
+        **{f"gap_{d}": -1.0 for d in ("full", "low")},
+        **{f"penalty_{d}": penalty for d in ("full", "low")},
+        **{f"error_{d}": 1.0 for d in ("full", "low")},
+    }
+
+
+def generator_terms(players: Players, batch: Batch, made: Made, config: TrainConfig) -> Terms:
+    """Terms the generators descend, named like their weights in the configuration."""
+    weights = config.losses
+    terms: Terms = {}
+    for name, image in (("full", made.full), ("low", made.low)):
+        if getattr(weights, name) > 0:
+            score = players[f"critic_{name}"](image)
+            is_squares = weights.adversarial == "least_squares"
+            terms[name] = losses.least_squares_generator(score) if is_squares else -score.mean()
+    if weights.cycle_full > 0:
+        terms["cycle_full"] = losses.cycle(batch.full, made.returned)
+    if weights.cycle_low > 0:
+        count = config.batch
+        noise = tuple(n[:count] for n in batch.noise)
+        again = players["degrader"](made.full, noise, batch.strength[:count])
+        terms["cycle_low"] = losses.cycle(batch.low, again)
+    if weights.identity > 0:
+        kept = players["denoiser"](batch.full[: config.batch])
+        terms["identity"] = losses.cycle(batch.full[: config.batch], kept)
+    return terms
+
+
+def _descend(
+    optimiser: torch.optim.Adam,
+    terms: Terms,
+    weights: dict[str, float],
+    fabric: Fabric,
+    clip_norm: float,
+) -> None:
+    """One step down the weighted sum; gradients are averaged over processes, then clipped."""
+    optimiser.zero_grad(set_to_none=True)
+    torch.stack([weights[name] * term for name, term in terms.items()]).sum().backward()
+    for group in optimiser.param_groups:  # one network each, clipped by itself
+        average_gradients(group["params"], fabric)
+        if math.isfinite(clip_norm):
+            torch.nn.utils.clip_grad_norm_(group["params"], clip_norm)
+    optimiser.step()
+
+
+def average_gradients(parameters: list[torch.nn.Parameter], fabric: Fabric) -> None:
+    """Replace each gradient by its mean over all processes, in one message."""
+    if fabric.world_size == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    flat = fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+class _frozen:  # noqa: N801  (reads as a word in a with statement)
+    """Within the block the named networks get no gradients of their own."""
+
+    def __init__(self, players: Players, names: tuple[str, ...]) -> None:
+        self.parameters = players.parameters_of(names)
+
+    def __enter__(self) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+
+    def __exit__(self, *error: object) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+
+
+def _set_rate(state: TrainState, config: TrainConfig) -> None:
+    """Constant for the first half, then linear to ``final_rate`` of it."""
+    late = max(0.0, 2.0 * state.step / config.steps - 1.0)
+    rate = config.learning_rate * (1.0 - late * (1.0 - config.final_rate))
+    for optimiser in (state.made_by, state.judged_by):
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+
+
+def _numbers(prefix: str, terms: Terms) -> dict[str, float]:
+    values = torch.stack([term.detach().float() for term in terms.values()]).tolist()
+    return {f"{prefix}_{name}": value for name, value in zip(terms, values, strict=True)}
