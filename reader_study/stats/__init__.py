@@ -22,6 +22,15 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "sensitivity_at",
             "specificity_at",
         ],
+        "ordinal": [
+            "OrdinalFit",
+            "clm",
+            "clmm",
+            "contrast",
+            "likelihood_ratio",
+            "predict",
+            "proportional_odds_check",
+        ],
         "paired": ["SignedRank", "friedman", "hodges_lehmann", "signed_rank"],
         "preference": [
             "PooledShare",
@@ -31,6 +40,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "share_per_reader",
             "trials_from_ratings",
         ],
+        "profile": ["profile_interval"],
         "roc": ["delong_test", "empirical_auc", "partial_auc", "roc_curve", "youden_point"],
         "tables": ["check_table"],
     },
