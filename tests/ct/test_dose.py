@@ -1,0 +1,237 @@
+"""Dose simulation against theory: variance, spectrum, low counts, and what must not change."""
+
+import numpy as np
+import pytest
+
+from ctlab.ct import load_sample, simulate_dose
+from ctlab.ct.dose import (
+    UnitNoise,
+    add_noise,
+    calibrate,
+    draw_noise,
+    fraction_for_noise,
+    line_integrals,
+    projection_noise,
+)
+from ctlab.ct.noise_level import measure_noise_hu
+from ctlab.ct.phantom import water_cylinder
+from ctlab.ct.projector import ParallelBeam, apodisation, backproject, fbp, filter_views
+from ctlab.ct.scanner import SPECTRUM_120_KVP, Scanner
+
+SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def water():
+    return water_cylinder(size=SIZE, pixel_mm=2.0, radius_mm=100.0, slices=2)
+
+
+@pytest.fixture(scope="module")
+def sample_slices():
+    return load_sample().slices(18, 20)
+
+
+def centre(hu):
+    return hu[..., 44:84, 44:84]
+
+
+def test_dose_one_adds_exactly_nothing(water, sample_slices):
+    for volume in (water, sample_slices):
+        same = simulate_dose(volume, 1.0, rng=np.random.default_rng(0))
+        assert np.array_equal(same.hu, volume.hu)
+        assert same.hu is not volume.hu
+
+
+def test_the_same_seed_gives_the_same_series_and_slices_differ(water):
+    one, two, other = (
+        simulate_dose(water, 0.2, rng=np.random.default_rng(s), scanner=Scanner(views=90)).hu
+        for s in (5, 5, 6)
+    )
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(one[0], one[1])
+
+
+def test_variance_follows_the_missing_dose(water):
+    """Variance added at d is (1/d - 1) times that of full dose, while electrons are no issue."""
+    scanner = Scanner(photons=1e6, electronic_sd=0.0, views=360)
+    units = [
+        draw_noise(scanner.beam((SIZE, SIZE), 2.0), np.random.default_rng(k)) for k in range(4)
+    ]
+    beam = scanner.beam((SIZE, SIZE), 2.0)
+
+    def variance(fraction):
+        added = [
+            add_noise(water.hu[0], u, fraction, beam=beam, scanner=scanner) - water.hu[0]
+            for u in units
+        ]
+        return float(np.var(centre(np.stack(added))))
+
+    unit = variance(0.5)
+    for fraction in (0.25, 0.1, 0.05):
+        assert variance(fraction) / unit == pytest.approx(1 / fraction - 1, rel=0.05)
+
+
+@pytest.mark.parametrize("electronic_sd", [0.0, 30.0])
+def test_projection_variance_is_that_of_the_formula(electronic_sd, rng):
+    photons, fraction, p = 1e5, 0.1, 3.0
+    beam = ParallelBeam((4, 4), 1.0, tuple(np.zeros(400)), 400, 1.0)
+    lines = np.full(beam.sinogram_shape, p, np.float32)
+    scanner = Scanner(photons=photons, electronic_sd=electronic_sd)
+    added = projection_noise(lines, draw_noise(beam, rng), fraction, beam=beam, scanner=scanner)
+    inverse = np.exp(p) / photons
+    electronic = (1 + fraction) / fraction * electronic_sd**2 * inverse
+    expected = (1 / fraction - 1) * inverse * (1 + electronic)
+    assert added.var() == pytest.approx(expected, rel=0.02)
+    if electronic_sd:  # it departs from 1/dose as predicted, not by chance
+        assert electronic > 1
+
+
+def test_quantum_noise_has_the_moments_of_thinned_counts(rng):
+    """Against numpy's binomial: mean, variance and skewness of the low-dose count."""
+    count, fraction = 200, 0.1
+    beam = ParallelBeam((4, 4), 1.0, tuple(np.zeros(500)), 500, 1.0)
+    scanner = Scanner(photons=count, electronic_sd=0.0)
+    lines = np.zeros(beam.sinogram_shape, np.float32)
+    added = projection_noise(lines, draw_noise(beam, rng), fraction, beam=beam, scanner=scanner)
+    low = fraction * count * np.exp(-added.astype(float))
+    exact = rng.binomial(count, fraction, low.size).astype(float)
+    assert low.mean() == pytest.approx(exact.mean(), rel=0.005)
+    assert low.var() == pytest.approx(exact.var(), rel=0.02)
+    skewness = [np.mean((v - v.mean()) ** 3) / v.std() ** 3 for v in (low, exact)]
+    assert skewness[0] == pytest.approx(skewness[1], abs=0.03)
+
+
+def test_few_photons_shift_the_logarithm_and_hu(water):
+    """The mean of ln(mean / count) is 1 / (2 mean) to first order, and images get lighter."""
+    scanner = Scanner(photons=3e3, electronic_sd=3.0, views=180)
+    beam = scanner.beam((SIZE, SIZE), 2.0)
+    unit = draw_noise(beam, np.random.default_rng(1))
+    lines = line_integrals(water.hu[0], beam)
+    added = projection_noise(lines, unit, 0.3, beam=beam, scanner=scanner)
+    thick = lines > lines.max() - 0.1
+    expected = 0.5 * added[thick].var()
+    assert added[thick].mean() == pytest.approx(expected, rel=0.35)
+    noisy = simulate_dose(water, 0.3, rng=np.random.default_rng(2), scanner=scanner)
+    plenty = simulate_dose(
+        water, 0.3, rng=np.random.default_rng(2), scanner=Scanner(1e6, views=180)
+    )
+    assert centre(noisy.hu).mean() > 5 > abs(centre(plenty.hu).mean())
+
+
+def test_noise_power_is_the_squared_window_times_frequency():
+    """White projection noise: NPS(f) ~ A(f)^2 f, times the window of linear interpolation."""
+    beam = ParallelBeam.covering((256, 256), 1.0, views=400)
+    power = np.zeros((128, 128))
+    for seed in range(12):
+        white = np.random.default_rng(seed).standard_normal(beam.sinogram_shape)
+        roi = fbp(white, beam, filter_name="hann")[64:192, 64:192]
+        power += np.abs(np.fft.fft2(roi - roi.mean())) ** 2
+    axis = np.fft.fftfreq(128)
+    f = np.hypot(axis[:, None], axis[None, :])
+    bands = [(f > low) & (f <= low + 0.05) for low in np.arange(0.05, 0.45, 0.05)]
+    found = np.array([power[b].mean() for b in bands])
+    predicted = np.array(
+        [(f[b] * (apodisation(f[b] / 0.5, "hann") * np.sinc(f[b]) ** 2) ** 2).mean() for b in bands]
+    )
+    shape = found / found.sum() - predicted / predicted.sum()
+    assert np.abs(shape).max() < 0.012
+    dc = power[f < 0.01].mean()
+    assert dc < 0.15 * found.max()
+
+
+def test_filtered_noise_is_zero_at_dc_before_interpolation(rng):
+    white = rng.standard_normal((200, 256))
+    spectrum = np.abs(np.fft.rfft(filter_views(white, 1.0, "ramp"), axis=1)) ** 2
+    mean = spectrum.mean(axis=0)
+    assert mean[0] < 0.01 * mean[64]
+    assert mean[96] / mean[48] == pytest.approx(4.0, rel=0.25)  # |A f|^2 of a view
+
+
+def test_calibration_reproduces_the_noise_of_the_scan(sample_slices):
+    reference = measure_noise_hu(sample_slices)
+    scanner = calibrate(sample_slices)
+    lower = simulate_dose(sample_slices, 0.1, rng=np.random.default_rng(0), scanner=scanner)
+    assert measure_noise_hu(lower) == pytest.approx(reference / np.sqrt(0.1), rel=0.12)
+    double = calibrate(sample_slices, noise_sd_hu=2 * reference)
+    assert scanner.photons / double.photons == pytest.approx(4, rel=0.05)
+
+
+def test_the_dose_for_a_noise_is_found(sample_slices):
+    scanner = calibrate(sample_slices)
+    fraction = fraction_for_noise(sample_slices, 60.0, scanner=scanner)
+    reference = measure_noise_hu(sample_slices)
+    assert fraction == pytest.approx((reference / 60.0) ** 2, rel=0.15)
+    with pytest.raises(ValueError, match="ask for more than that"):
+        fraction_for_noise(sample_slices, 1.0)
+
+
+def test_fill_outside_the_field_of_view_stays(sample_slices):
+    lower = simulate_dose(sample_slices, 0.1, rng=np.random.default_rng(0), scanner=Scanner())
+    outside = sample_slices.hu < -1024
+    assert outside.mean() > 0.1
+    assert np.array_equal(lower.hu[outside], sample_slices.hu[outside])
+    assert np.isfinite(lower.hu).all()
+    assert any("10 % of this scan's own dose" in p for p in lower.problems)
+
+
+def test_only_noise_is_added(water):
+    """With the random numbers at zero nothing changes but a tiny bias."""
+    scanner = Scanner(views=60)
+    beam = scanner.beam((SIZE, SIZE), 2.0)
+    zero = np.zeros(beam.sinogram_shape, np.float32)
+    still = add_noise(water.hu[0], UnitNoise(zero, zero), 0.1, beam=beam, scanner=scanner)
+    # The quantile at z = 0 lies below the mean of a skewed count, by a sixth of a photon.
+    assert np.abs(centre(still) - centre(water.hu[0])).max() < 1.5
+
+
+def test_halving_the_resolution_of_the_projector_is_harmless(water, monkeypatch):
+    from ctlab.ct import dose
+    from ctlab.ct.projector import project
+    from ctlab.ct.scanner import MU_WATER_PER_MM
+
+    beam = Scanner(views=60).beam((SIZE, SIZE), 2.0)
+    full = project(np.clip(MU_WATER_PER_MM * (1 + water.hu[0] / 1000), 0, None), beam)
+    thick = full > 1
+    assert np.abs(dose.line_integrals(water.hu[0], beam) - full)[thick].max() < 0.1
+
+
+def test_bowtie_modulation_and_spectrum_change_where_photons_are(water):
+    beam = Scanner(views=60).beam((SIZE, SIZE), 2.0)
+    oval = water.hu[0].copy()
+    oval[:44] = oval[84:] = -1000  # flat body: thick from the side, thin from the front
+    lines = line_integrals(oval, beam)
+    plain = Scanner().counts(lines, beam)
+    bowtie = Scanner(bowtie_mm=60.0).counts(lines, beam)
+    middle = beam.detectors // 2
+    assert bowtie[0, middle] == pytest.approx(plain[0, middle], rel=0.01)
+    offset = int(np.argmin(np.abs(beam.detector_positions_mm - 60)))
+    assert bowtie[0, offset] == pytest.approx(plain[0, offset] / 2, rel=0.03)
+    modulated = Scanner(modulation=1.0).counts(lines, beam)
+    assert np.ptp(np.log(modulated.min(axis=1))) < 0.1 < np.ptp(np.log(plain.min(axis=1)))
+    current = modulated[:, 0] / plain[:, 0]
+    assert current.mean() == pytest.approx(1.0)
+    hard = Scanner(spectrum=SPECTRUM_120_KVP)
+    attenuation = -np.log(hard.transmission(np.array([0.0, 1.0, 7.0, 8.0])))
+    assert attenuation[3] - attenuation[2] < 0.95 * (attenuation[1] - attenuation[0])
+    assert hard.hardening_slope(np.array([8.0]))[0] > hard.hardening_slope(np.array([0.1]))[0]
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.1, 1.01, 7, np.nan])
+def test_doses_out_of_range_are_refused(water, fraction):
+    with pytest.raises(ValueError, match="fraction above 0 and at most 1"):
+        simulate_dose(water, fraction, rng=np.random.default_rng(0))
+
+
+def test_impossible_scanners_are_refused():
+    with pytest.raises(ValueError, match="photons"):
+        Scanner(photons=0)
+    with pytest.raises(ValueError, match="modulation"):
+        Scanner(modulation=2)
+    with pytest.raises(ValueError, match="filter"):
+        Scanner(filter_name="B30f")
+
+
+def test_backprojection_alone_of_zero_is_zero():
+    beam = ParallelBeam.covering((16, 16), 1.0, views=4)
+    assert (backproject(np.zeros(beam.sinogram_shape), beam) == 0).all()
