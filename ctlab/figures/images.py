@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ctlab.ct.hu import Window
 from ctlab.figures.picture import Picture, check_alt, finish, styled
@@ -87,14 +90,12 @@ def maps(
             if over is not None and window is not None:
                 ax.imshow(window.render(over), cmap="gray", vmin=0, vmax=255)
             alpha = np.ones_like(values) if over is None else np.clip(abs(values) / limit, 0, 1)
-            shown = ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, alpha=alpha)
+            ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, alpha=alpha)
             ax.set_title(title, pad=4)
             ax.set_axis_off()
-        shown.set_alpha(None)
-        bar = figure.colorbar(shown, ax=axes, shrink=0.82, pad=0.01)
-        bar.set_label(unit)
-        if over is not None:
-            shown.set_alpha(alpha)
+        # A bar of its own, for the maps may be transparent.
+        scale = ScalarMappable(Normalize(-limit, limit), "PuOr_r")
+        figure.colorbar(scale, ax=axes, shrink=0.82, pad=0.01).set_label(unit)
         under = f"Slice: {_window_words(window)}. " if over is not None and window else ""
         caption = f"{under}Map: purple negative, orange positive, ±{limit:.3g} {unit}. {note}"
         return finish(figure, alt=alt, caption=caption.strip(), kind="png")
@@ -125,8 +126,6 @@ def _outline(ax, box: tuple[slice, slice]) -> None:
     rows, columns = box
     corner = (columns.start - 0.5, rows.start - 0.5)
     size = (columns.stop - columns.start, rows.stop - rows.start)
-    from matplotlib.patches import Rectangle
-
     for width, colour in ((3.2, "black"), (1.4, "#ffe14d")):
         ax.add_patch(Rectangle(corner, *size, fill=False, linewidth=width, edgecolor=colour))
 

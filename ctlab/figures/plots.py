@@ -153,8 +153,10 @@ def _frame(x: str, y: str, log: str):
     figure = Figure(figsize=(7.2, 3.9), layout="constrained")
     ax = figure.subplots()
     ax.set(xlabel=x, ylabel=y)
-    if "x" in log:
-        ax.set_xscale("log")
-    if "y" in log:
-        ax.set_yscale("log")
+    for letter in log:
+        axis = getattr(ax, f"{letter}axis")
+        getattr(ax, f"set_{letter}scale")("log", subs=[2, 5])
+        # Plain numbers: 20 is read faster than 2 x 10^1.
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("{x:g}")
     return figure, ax

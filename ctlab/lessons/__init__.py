@@ -1,0 +1,19 @@
+"""What chapters need besides the library: teaching images, self-checking exercises, quizzes."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "checking": ["Exercise", "Feedback", "check"],
+        "materials": [
+            "AROUND_NODULE",
+            "CREDIT",
+            "CREDIT_LOW",
+            "LEFT_LUNG",
+            "dose_ladder",
+            "nodule_slice",
+        ],
+        "quizzes": ["Option", "Question", "Quiz", "quiz"],
+    },
+)

@@ -1,0 +1,111 @@
+"""House rules for chapters, read from their sources; nothing is executed here."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+TOC = yaml.safe_load((BOOK.parent / "_toc.yml").read_text("utf-8"))
+PAGES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
+SOURCES = [BOOK.parent / f"{page}.md" for page in PAGES]
+CHAPTERS = [path for path in SOURCES if "```{code-cell}" in path.read_text("utf-8")]
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.M | re.S)
+
+
+def cells(path: Path, *, shown: bool = False) -> list[str]:
+    """Code of each cell, its options taken off; only those a reader sees, if so asked."""
+    bodies = CELL.findall(path.read_text("utf-8"))
+    if shown:
+        bodies = [body for body in bodies if not re.search(r"hide-input|remove-cell", body)]
+    return ["\n".join(x for x in body.splitlines() if x[:1] != ":").strip() for body in bodies]
+
+
+def prose(path: Path) -> str:
+    """What a reader reads: no code, maths, roles, comments, links or front matter."""
+    text = path.read_text("utf-8")
+    text = re.sub(r"\A---.*?^---$", "", text, flags=re.M | re.S)
+    text = re.sub(r"^(`{3,}).*?^\1\s*$", "", text, flags=re.M | re.S)
+    text = re.sub(r"\$\$.*?\$\$", " ", text, flags=re.S)
+    text = re.sub(r"\$[^$]*\$", " ", text)
+    return text
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_every_page_of_the_contents_exists(path):
+    assert path.is_file()
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_chapters_define_nothing_and_use_public_names_only(path):
+    for cell in cells(path):
+        tree = ast.parse(cell)
+        for node in ast.walk(tree):
+            assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda), cell
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", "") or ""]
+                assert not any(p.startswith("_") for n in names for p in n.split(".") if p), cell
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_cells_are_short_and_narrow_enough_to_read(path):
+    for cell in cells(path):
+        assert len(cell.splitlines()) <= 30, cell
+    for cell in cells(path, shown=True):
+        lines = cell.splitlines()
+        assert len(lines) <= 15, cell
+        assert max(map(len, lines), default=0) <= 85, cell
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_chapters_have_no_outputs_and_a_notebook_header(path):
+    text = path.read_text("utf-8")
+    assert "jupytext:" in text
+    assert "kernelspec:" in text
+    assert "```{output}" not in text
+
+
+@pytest.mark.parametrize("path", CHAPTERS[1:], ids=lambda p: p.stem)
+def test_chapters_have_the_parts_that_readers_rely_on(path):
+    text = path.read_text("utf-8")
+    for part in (":class: objectives", ":class: pitfalls", ":class: summary", "**Time**"):
+        assert part in text, part
+    starts = re.findall(r":::\{exercise-start\}\n:label: (\S+)", text)
+    solved = re.findall(r":::\{solution-start\} (\S+)\n:class: dropdown", text)
+    assert len(starts) >= 3
+    assert starts == solved, "each exercise has its folded solution, in order"
+    assert "{cite:p}" in text or "{cite:t}" in text
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_chapter_length(path):
+    assert len(prose(path).split()) <= 3000
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_numbers_in_prose_are_computed_or_cited(path):
+    """A number stands in maths, code or a computed role; or its sentence cites a source."""
+    text = re.sub(r"\{[a-z:]+\}`[^`]*`", lambda m: m[0] if m[0].startswith("{cite") else " ",
+                  prose(path))  # fmt: skip
+    text = re.sub(r"(?<!\})`[^`]*`", " ", text)
+    text = re.sub(r"\]\([^)]*\)|<[^>]*>|^[:(].*$|^#.*$", " ", text, flags=re.M)
+    loose = []
+    for sentence in re.split(r"(?<=[.?!:])\s+(?=[A-Z*_-])|\n\n|\n- ", text):
+        plain = re.sub(r"\b(?:2-?D|3-?D|BM3D|CC BY[\w .-]*|LIDC-IDRI-0001|8 bit)\b", " ", sentence)
+        if re.search(r"\d", plain) and "{cite" not in sentence:
+            loose.append(sentence.strip())
+    assert loose == []
+
+
+def test_every_reference_is_cited_and_has_a_doi_or_address():
+    text = (BOOK / "references.bib").read_text("utf-8")
+    entries = dict(re.findall(r"@\w+\{(\w+),(.*?)^\}", text, re.M | re.S))
+    cited = set()
+    for path in SOURCES:
+        for keys in re.findall(r"\{cite:[pt]\}`([^`]*)`", path.read_text("utf-8")):
+            cited |= {key.strip() for key in keys.split(",")}
+    assert cited == set(entries), "every entry is cited and every citation has an entry"
+    for key, body in entries.items():
+        assert re.search(r"doi = \{10\.\d{4,9}/\S+\}|eprint = \{\d{4}\.\d{4,5}\}", body), key

@@ -1,0 +1,81 @@
+"""Figures state their window, refuse to go without alternative text, and repeat bit for bit."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ctlab import figures
+from ctlab.ct import LUNG, MEDIASTINUM
+
+ALT = "A grey square on black, and beside it the same square with noise"
+
+
+@pytest.fixture
+def image():
+    hu = np.full((40, 60), -1000.0)
+    hu[10:30, 20:40] = 0.0
+    return hu
+
+
+def test_the_caption_states_window_bar_and_source(image):
+    picture = figures.slices(
+        {"one": image}, window=LUNG, spacing_mm=(0.7, 0.7), alt=ALT, credit="Source: a phantom."
+    )
+    assert "lung level −600, width 1500 HU" in picture.caption
+    assert "Bar: 10 mm" in picture.caption
+    assert picture.caption.endswith("Source: a phantom.")
+
+
+def test_pixels_follow_the_window(image):
+    at = {}
+    for window in (LUNG, MEDIASTINUM):
+        picture = figures.slices({"": image}, window=window, spacing_mm=(1, 1), alt=ALT)
+        grey = np.asarray(Image.open(io.BytesIO(picture.data)).convert("L"))
+        at[window.name] = grey[grey.shape[0] // 2, grey.shape[1] // 8]
+    assert at["lung"] == pytest.approx(255 * (-1000 + 1350) / 1500, abs=2)
+    assert at["mediastinum"] == 0
+
+
+@pytest.mark.parametrize("alt", ["", "Figure", "   plot of noise   "])
+def test_a_figure_without_a_sentence_of_alternative_text_is_refused(image, alt):
+    with pytest.raises(ValueError, match="alt must say"):
+        figures.slices({"one": image}, window=LUNG, spacing_mm=(1, 1), alt=alt)
+    with pytest.raises(ValueError, match="alt must say"):
+        figures.lines({"a": ([1, 2], [3, 4])}, x="x", y="y", alt=alt)
+
+
+def test_html_carries_alternative_text_escaped():
+    alt = 'Values rise from "low" to <high> as dose grows'
+    page = figures.lines({"a": ([1, 2], [3, 4])}, x="x", y="y", alt=alt)._repr_html_()
+    assert 'alt="Values rise from &quot;low&quot; to &lt;high&gt; as dose grows"' in page
+    assert page.startswith('<figure class="ctlab-figure"><img')
+
+
+def test_the_same_figure_gives_the_same_bytes(image):
+    curves = {"a": ([1, 2, 3], [3, 4, 9]), "b": ([1, 2, 3], [1, 1, 2])}
+    first, second = (
+        figures.lines(curves, x="dose", y="noise", log="xy", alt=ALT).data for _ in range(2)
+    )
+    assert first == second
+
+
+def test_a_map_over_a_slice_needs_its_window(image):
+    with pytest.raises(ValueError, match="window="):
+        figures.maps({"m": image / 1000}, unit="HU", alt=ALT, over=image)
+    picture = figures.maps({"m": image / 1000}, unit="HU", alt=ALT, over=image, window=LUNG)
+    assert "−600" in picture.caption
+    assert "±1 HU" in picture.caption
+
+
+def test_style_does_not_leak(image):
+    import matplotlib as mpl
+
+    before = mpl.rcParams.copy()
+    figures.bars({"a": {"x": 1.0, "y": 2.0}}, y="share", alt=ALT)
+    figures.histogram({"a": image}, x="HU", alt=ALT)
+    figures.intervals({"a": (1.0, 0.5, 1.5)}, x="difference", reference=0.0, alt=ALT)
+    figures.scatter({"a": ([1.0], [2.0])}, x="x", y="y", alt=ALT, named=True)
+    figures.sinogram(image, alt=ALT)
+    assert mpl.rcParams == before

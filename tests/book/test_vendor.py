@@ -1,0 +1,104 @@
+"""The scripts that build the book: pins, cache key and configuration."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book"))
+    spec = importlib.util.spec_from_file_location(f"book_{name}", ROOT / "book" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def build(monkeypatch):
+    return load("build", monkeypatch)
+
+
+@pytest.fixture
+def vendor(monkeypatch):
+    return load("vendor", monkeypatch)
+
+
+@pytest.fixture
+def library(tmp_path, build):
+    for name in build.LIBRARY:
+        place = tmp_path / name
+        if place.suffix:
+            place.write_text("numpy==2")
+        else:
+            place.mkdir()
+            (place / "a.py").write_text("x = 1")
+    return tmp_path
+
+
+def test_the_cache_key_changes_with_library_data_and_pins(build, library):
+    before = build.library_digest(library)
+    assert build.library_digest(library) == before
+    seen = {before}
+    (library / "ctlab" / "a.py").write_text("x = 2")
+    seen.add(build.library_digest(library))
+    (library / "ctlab" / "sample.dcm").write_bytes(b"\0\1")
+    seen.add(build.library_digest(library))
+    (library / "constraints.txt").write_text("numpy==3")
+    seen.add(build.library_digest(library))
+    assert len(seen) == 4
+
+
+def test_the_cache_key_ignores_compiled_leftovers(build, library):
+    before = build.library_digest(library)
+    (library / "ctlab" / "__pycache__").mkdir()
+    (library / "ctlab" / "__pycache__" / "a.pyc").write_bytes(b"x")
+    assert build.library_digest(library) == before
+
+
+def test_pages_are_mended_for_opening_from_disk(build, monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    (tmp_path / "html").mkdir()
+    page = tmp_path / "html" / "a.html"
+    page.write_text('<link rel="preload" as="font" crossorigin href="x.woff2" />\n<p>stays</p>')
+    build.mend_pages()
+    assert page.read_text() == "<p>stays</p>"
+
+
+def test_nothing_in_the_configuration_comes_from_outside():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    sphinx = config["sphinx"]["config"]
+    assert not sphinx["mathjax_path"].startswith("http")
+    assert not any(script.startswith("http") for script in sphinx["nb_ipywidgets_js"])
+    # The AMD loader must stand before our paths, and those before the widget manager.
+    assert list(sphinx["nb_ipywidgets_js"]) == [
+        "vendor/require.js",
+        "loader.js",
+        "vendor/embed-amd.js",
+    ]
+    assert config["only_build_toc_files"] is True
+
+
+def test_a_download_with_another_checksum_is_refused(vendor, monkeypatch, tmp_path):
+    def fake_pack(command, **_):
+        folder = Path(command[command.index("--pack-destination") + 1])
+        (folder / "requirejs-2.3.7.tgz").write_bytes(b"not the package")
+
+    monkeypatch.setattr(vendor.subprocess, "run", fake_pack)
+    with pytest.raises(ValueError, match="checksum differs"):
+        vendor.fetch("requirejs", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_fetched_where_the_versions_are_there(vendor, monkeypatch, tmp_path):
+    import json
+
+    monkeypatch.setattr(vendor, "FOLDER", tmp_path)
+    (tmp_path / "versions.json").write_text(json.dumps(vendor.versions()))
+    monkeypatch.setattr(vendor, "fetch", lambda *_: pytest.fail("must not fetch"))
+    vendor.main()
