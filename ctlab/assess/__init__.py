@@ -24,6 +24,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ],
         "noise": ["Nps", "noise_map", "nps", "nps_distance", "nps_of_difference"],
         "residual": ["coherence", "residual_test"],
+        "resolution": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
         "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
         "tables": [
             "MIN_PATIENTS",

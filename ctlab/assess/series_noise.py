@@ -9,7 +9,7 @@ from scipy import ndimage
 from ctlab.assess.noise import Nps, nps
 from ctlab.assess.spectra import same_shape, spacing_yx
 
-TISSUES_HU: Mapping[str, tuple[float, float]] = {
+REGIONS_HU: Mapping[str, tuple[float, float]] = {
     "lung": (-950.0, -700.0),
     "mediastinum": (-20.0, 150.0),
 }
@@ -57,7 +57,7 @@ def nps_by_tissue(
     second: np.ndarray,
     spacing_mm,
     *,
-    tissues_hu: Mapping[str, tuple[float, float]] = TISSUES_HU,
+    ranges_hu: Mapping[str, tuple[float, float]] = REGIONS_HU,
     size_px: int = 32,
     detrend: str = "plane",
     window: str = "hann",
@@ -78,10 +78,10 @@ def nps_by_tissue(
     same_shape(first, second, "the two realisations")
     if np.ndim(first) != 3:
         raise ValueError(f"volumes have shape (z, y, x), got {np.shape(first)}")
-    power = {name: np.zeros((size_px, size_px)) for name in tissues_hu}
-    count = dict.fromkeys(tissues_hu, 0)
+    power = {name: np.zeros((size_px, size_px)) for name in ranges_hu}
+    count = dict.fromkeys(ranges_hu, 0)
     for a, b in zip(first, second, strict=True):
-        for name, range_hu in tissues_hu.items():
+        for name, range_hu in ranges_hu.items():
             corners = find_rois((a + b) / 2, range_hu, size_px=size_px)
             if len(corners) == 0:
                 continue
@@ -94,10 +94,10 @@ def nps_by_tissue(
     if missing:
         raise ValueError(
             f"no region of {size_px} x {size_px} px of {', '.join(missing)} was found; pass more "
-            f"slices, a smaller size_px, or tissues_hu that fit this series"
+            f"slices, a smaller size_px, or ranges_hu that fit this series"
         )
     spacing = spacing_yx(spacing_mm)
-    return {name: Nps(power[name] / count[name], spacing, count[name]) for name in tissues_hu}
+    return {name: Nps(power[name] / count[name], spacing, count[name]) for name in ranges_hu}
 
 
 def z_correlation(
