@@ -8,6 +8,8 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "channels": ["difference_of_gaussians", "eye_filter", "gabor", "laguerre_gauss"],
+        "ideal": ["Ceiling", "ideal_d_prime", "information_ceiling"],
         "local_noise": ["local_noise_hu", "noise_sd_hu"],
         "metrics": [
             "CHEST",
@@ -23,8 +25,10 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "vif",
         ],
         "noise": ["Nps", "noise_map", "nps", "nps_distance", "nps_of_difference"],
+        "observer": ["Observation", "auc_difference", "cho", "npw_e"],
         "residual": ["coherence", "residual_test"],
         "resolution": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
+        "roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc"],
         "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
         "tables": [
             "MIN_PATIENTS",
