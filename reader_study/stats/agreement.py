@@ -245,7 +245,7 @@ def _krippendorff(data: _Counts) -> tuple[float, float, np.ndarray, float]:
     both = (data.w + data.w.T) / 2
     chance = float(shares @ both @ shares)
     centre = (plain.mean() - chance) / (1 - chance)
-    own = plain - plain.mean() * (r - mean) / mean
+    own = plain - observed * (r - mean) / mean
     each_chance = (data.counts @ (both @ shares)) / mean - chance * (r - mean) / mean
     each = (own - chance) / (1 - chance) - 2 * (1 - centre) * (each_chance - chance) / (1 - chance)
     return observed, chance, each, float(centre)
