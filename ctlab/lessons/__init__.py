@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "LEFT_LUNG",
             "dose_ladder",
             "nodule_slice",
+            "without_nodule",
         ],
         "quizzes": ["Option", "Question", "Quiz", "quiz"],
     },

@@ -18,6 +18,9 @@ AROUND_NODULE = (slice(327, 407), slice(276, 356))
 """Rows and columns of an 80-pixel square around the nodule."""
 
 
+_NODULE_REACH_PX, _FEATHER_PX, _LUNG_SHIFT_PX = 27, 6, 70
+
+
 def nodule_slice() -> Volume:
     """The slice through the middle of the sample's nodule, as a volume of one slice (1, y, x)."""
     volume = load_sample()
@@ -44,3 +47,20 @@ def dose_ladder(volume: Volume, fractions: Sequence[float], *, seed: int = 0) ->
         for fraction in fractions
     ]
     return np.stack(rungs)
+
+
+def without_nodule(volume: Volume) -> np.ndarray:
+    """The nodule slice with lung in the nodule's place: float32, shape (y, x).
+
+    Lung from 70 rows further forward, in the same slice, is blended in within 24 pixels of the
+    nodule's centre. Nobody could see from the image alone that something is missing, which is
+    what makes it a teaching image.
+    """
+    image = volume.hu[0]
+    _, row, column = SAMPLE_NODULE.centre
+    y, x = np.ogrid[: image.shape[0], : image.shape[1]]
+    distance = np.hypot(y - row, x - column)
+    blend = np.clip((_NODULE_REACH_PX - distance) / _FEATHER_PX, 0.0, 1.0)
+    lung = np.roll(image, _LUNG_SHIFT_PX, axis=0)
+    # Only what is denser than the lung that comes instead is nodule; the rest stays.
+    return (image + blend * np.minimum(lung - image, 0.0)).astype(np.float32)

@@ -7,7 +7,7 @@ import pytest
 from ctlab.lessons import check, quiz
 from ctlab.lessons.checking import find
 
-CHAPTERS = ("physics", "noise")
+CHAPTERS = ("physics", "noise", "metrics")
 EXERCISES = [
     f"{chapter}.{name}"
     for chapter in CHAPTERS
