@@ -288,7 +288,9 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
         kind = ValueError if is_marked else NotDicom
         raise kind(f"{path.name} holds no DICOM object, or is cut short")
     if not is_marked and "TransferSyntaxUID" not in dataset.file_meta:
-        dataset.file_meta.TransferSyntaxUID = IMPLICIT if dataset.original_encoding[0] else EXPLICIT
+        implicit = dataset.original_encoding[0]
+        meta: Any = dataset.file_meta
+        meta.TransferSyntaxUID = IMPLICIT if implicit else EXPLICIT
     return dataset
 
 

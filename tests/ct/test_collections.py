@@ -1,0 +1,177 @@
+"""Small replicas of each collection's layout, whole and faulted."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ctlab.ct import Acquisition, Volume, confounds, open_collection
+from ctlab.ct.collections import DomainFacts, benchmark_split
+
+
+def place(make_series, folder, *, slices=3, uid="1.2.3", **facts):
+    """A toy series moved to its place in a replica."""
+
+    def change(k, dataset):
+        for keyword, value in facts.items():
+            setattr(dataset, keyword, value)
+
+    made = make_series(slices, change, name=f"tmp-{uid}", uid=uid)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(folder)
+
+
+def exposure(mas):
+    return {"XRayTubeCurrent": round(mas), "ExposureTime": 1000}
+
+
+@pytest.fixture
+def ieee(make_series, tmp_path):
+    root = tmp_path / "replica"
+    s1 = root / "Dataset-S1"
+    cases = {"COVID-S1/C001": 90, "COVID-S1/C002": 12, "Normal-S1/N001": 100}
+    for number, (case, mas) in enumerate(cases.items()):
+        place(make_series, s1 / case, uid=f"1.5.{number}", **exposure(mas))
+    positive = root / "Dataset-S2" / "COVID-S2" / "PCRP-Lung-Positive" / "C001"
+    place(make_series, positive, uid="1.5.9", **exposure(11))
+    (s1 / "LDCT-SL-Labels-S1.csv").write_text("0,1,1\n0,0,1\n")
+    return root
+
+
+def test_ieee_patients_doses_and_labels(ieee):
+    collection = open_collection(ieee)
+    assert collection.kind == "ieee-covid"
+    assert collection.patients == [
+        "COVID-S1/C001",
+        "COVID-S1/C002",
+        "Normal-S1/N001",
+        "PCRP-Lung-Positive/C001",
+    ]
+    arms = {s.patient: s.arm for s in collection.scans}
+    assert arms["COVID-S1/C001"] == arms["Normal-S1/N001"] == "low"
+    assert arms["COVID-S1/C002"] == arms["PCRP-Lung-Positive/C001"] == "ultra-low"
+    labels = {s.patient: s.labels for s in collection.scans}
+    assert labels["COVID-S1/C001"] == (0, 1, 1)
+    assert labels["Normal-S1/N001"] is None
+    assert collection.problems == ()
+    assert collection.scans[0].read().shape == (3, 16, 16)
+
+
+def test_ieee_without_labels(ieee):
+    (ieee / "Dataset-S1" / "LDCT-SL-Labels-S1.csv").unlink()
+    collection = open_collection(ieee)
+    assert collection.problems == ("LDCT-SL-Labels-S1.csv is missing: no slice labels",)
+
+
+def test_ieee_with_a_row_too_many(ieee):
+    (ieee / "Dataset-S1" / "LDCT-SL-Labels-S1.csv").write_text("0,1,1\n0,0,1\n1,1,1\n")
+    collection = open_collection(ieee)
+    assert "3 rows for 2 COVID cases" in collection.problems[0]
+    assert all(s.labels is None for s in collection.scans)
+
+
+def test_ieee_with_a_missing_slice(ieee):
+    next((ieee / "Dataset-S1" / "COVID-S1" / "C002").iterdir()).unlink()
+    collection = open_collection(ieee)
+    assert collection.problems == ("C002 has 2 slices and 3 labels: not used",)
+    assert {s.patient: s.labels for s in collection.scans}["COVID-S1/C001"] == (0, 1, 1)
+
+
+def test_ieee_labels_with_names_and_nonsense(ieee):
+    table = ieee / "Dataset-S1" / "LDCT-SL-Labels-S1.csv"
+    table.write_text("case,slice 1,slice 2,slice 3\nC001,0,1,1\nC002,1,0,1\n")
+    assert open_collection(ieee).scans[1].labels == (1, 0, 1)
+    table.write_text("0,1,1\n0,7,1\n")
+    with pytest.raises(ValueError, match="row 2: labels are 0 or 1, got '7'"):
+        open_collection(ieee)
+
+
+@pytest.mark.parametrize("layout", ["idc", "tcia"])
+def test_mayo_in_both_layouts(make_series, tmp_path, layout):
+    for number, (patient, arm) in enumerate(
+        [("C121", "Full"), ("C121", "Low"), ("C095", "Full"), ("C095", "Low"), ("C777", "Full")]
+    ):
+        uid = f"1.7.{number}"
+        if layout == "idc":
+            folder = tmp_path / "ldct_and_projection_data" / patient / "1.1" / f"CT_{uid}"
+            facts = {"SeriesDescription": f"{arm} Dose Images"}
+        else:
+            name = f"1.000000-{arm} Dose Images-0{number}"
+            folder = tmp_path / "LDCT-and-Projection-data" / patient / "12-23-2021-NA" / name
+            facts = {}
+        place(make_series, folder, uid=uid, PatientID=patient, **facts)
+    collection = open_collection(tmp_path)
+    assert collection.kind == "mayo"
+    pairs = collection.pairs()
+    assert [(a.patient, a.arm, b.arm) for a, b in pairs] == [
+        ("C095", "full", "low"),
+        ("C121", "full", "low"),
+    ]
+    assert collection.split == {"C121": "test", "C095": "train"}
+    assert collection.problems == ("1 patients have one dose only: C777",)
+
+
+def test_the_published_split_keeps_patients_apart():
+    split = benchmark_split()
+    for letter in "CL":
+        counts = [
+            sum(v == part and k[0] == letter for k, v in split.items())
+            for part in ("train", "val", "test")
+        ]
+        assert counts == [35, 10, 5]
+    assert {k for k, v in split.items() if v == "test" and k[0] == "C"} == {
+        "C121",
+        "C249",
+        "C170",
+        "C135",
+        "C280",
+    }
+
+
+def test_lidc_and_plain_folders(make_series, tmp_path):
+    place(make_series, tmp_path / "a" / "LIDC-IDRI-0001" / "s", PatientID="LIDC-IDRI-0001")
+    assert open_collection(tmp_path / "a").kind == "lidc"
+    place(make_series, tmp_path / "b" / "clean" / "p1", uid="1.8.1", PatientID="p1")
+    place(make_series, tmp_path / "b" / "noisy" / "p2", uid="1.8.2", PatientID="p2")
+    collection = open_collection(tmp_path / "b")
+    assert {k: [s.patient for s in v] for k, v in collection.arms.items()} == {
+        "clean": ["p1"],
+        "noisy": ["p2"],
+    }
+
+
+def test_folders_without_ct_are_refused(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "readme.txt").write_text("hello")
+    with pytest.raises(ValueError, match="holds no folder with CT slices"):
+        open_collection(tmp_path)
+    with pytest.raises(ValueError, match="is not a folder"):
+        open_collection(tmp_path / "none")
+    with pytest.raises(ValueError, match="kind must be"):
+        open_collection(tmp_path, kind="zenodo")
+
+
+def volume(**facts):
+    header = Acquisition(kernel="B30f", manufacturer="Siemens", model="X", kvp=120.0)
+    return Volume(
+        np.zeros((2, 8, 8), np.float32), (2.5, 0.7, 0.7), acquisition=replace(header, **facts)
+    )
+
+
+def test_domains_that_differ_in_dose_alone_pass():
+    assert confounds([volume(), volume()], [volume(tube_current_ma=20.0)]) == []
+
+
+def test_each_confound_is_named():
+    assert "kernel differs: B30f (2) against B70f (1)" in confounds(
+        [volume(), volume()], [volume(kernel="B70f")]
+    )
+    assert "scanner" in confounds([volume()], [volume(model="Y")])[0]
+    facts = DomainFacts.of(volume())
+    for name in ("pixel_mm", "slice_mm", "field_mm"):
+        other = replace(facts, **{name: getattr(facts, name) * 1.5})
+        assert len(confounds([facts], [other])) == 1
+    mixed = [volume(), volume(kernel="B70f")]
+    assert confounds(mixed, mixed[::-1]) == []
+    with pytest.raises(ValueError, match="at least one series"):
+        confounds([], mixed)
