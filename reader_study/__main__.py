@@ -130,9 +130,9 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that nothing was changed, removed or cut short; exit code 1 if so."""
-    from . import coordinator
+    from .unblinding import verify as check
 
-    verdict = coordinator.verify(study, receipts)
+    verdict = check(study, receipts)
     facts = {
         "ok": verdict.ok,
         "events": verdict.n_events,
@@ -142,7 +142,9 @@ def verify(
         "notes": list(verdict.notes),
     }
     if not emit(facts, as_json):
-        typer.echo(verdict.fault or f"Intact: {verdict.n_events} events, {verdict.n_answers} answers")
+        typer.echo(
+            verdict.fault or f"Intact: {verdict.n_events} events, {verdict.n_answers} answers"
+        )
         for note in verdict.notes:
             typer.echo(f"Note: {note}")
     if not verdict.ok:
@@ -170,11 +172,12 @@ def unblind(
     """Open the sealed key of a closed study and write the tables."""
     import getpass
 
-    from . import coordinator, export
+    from . import export
     from .seal import read_passphrase
+    from .unblinding import unblind as open_key
 
     passphrase = read_passphrase(passphrase_file)
-    coordinator.unblind(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
+    open_key(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
     paths = export.write_tables(study)
     if not emit({"tables": [str(path) for path in paths]}, as_json):
         typer.echo("Unblinded. Tables: " + ", ".join(str(path) for path in paths))
@@ -195,6 +198,26 @@ def export(
 
 
 @app.command()
+def preference(
+    study: Study,
+    item: Annotated[str, typer.Option(help="which item, where there are several")] = "",
+    as_json: Json = False,
+) -> None:
+    """Preference shares of an unblinded study: per reader, pooled, signed-rank."""
+    from .summary import preference_results
+
+    facts = preference_results(study, item=item or None)
+    if emit(facts, as_json):
+        return
+    for found in facts["comparisons"]:
+        typer.echo(f"{found['arm']} preferred over {found['over']}")
+        for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]:
+            share = "-" if row["share"] is None else f"{row['share']:.2f}"
+            typer.echo(f"  {row['reader']:8} {share} [{row['low']:.2f}, {row['high']:.2f}]")
+        typer.echo(f"  signed-rank over cases, exact p = {found['signed_rank']['p']:.4f}")
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
@@ -210,7 +233,9 @@ def _print_readers(rows: list[dict]) -> None:
     for row in rows:
         state = "" if row["active"] else " (left)"
         flags = f" [{', '.join(row['flags'])}]" if row["flags"] else ""
-        typer.echo(f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']}{state}{flags}")
+        typer.echo(
+            f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']}{state}{flags}"
+        )
 
 
 def main() -> None:

@@ -11,7 +11,12 @@ from .streams import Stream
 ALGORITHM = "ctlab-allocation-1"
 """Changes whenever the same seed would give another allocation; stored in the sealed key."""
 
-_SIDES, _ORDER, _GROUPS, _PRACTICE = 0, 1, 2, 3  # first part of a stream's key: what the stream is for
+_SIDES, _ORDER, _GROUPS, _PRACTICE = (
+    0,
+    1,
+    2,
+    3,
+)  # first part of a stream's key: what the stream is for
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,7 @@ def _sided_trials(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
     return [trial.mirrored() for trial in trials] if slot % 2 else trials
 
 
-def _with_catches(
-    order: list[Trial], protocol: Protocol, slot: int, stream: Stream
-) -> list[Trial]:
+def _with_catches(order: list[Trial], protocol: Protocol, slot: int, stream: Stream) -> list[Trial]:
     """Identical images on both sides, arms taking turns, at random places."""
     order, rules = list(order), rules_of(protocol)
     cases = stream.shuffled(sorted({trial.case for trial in order}))
@@ -118,9 +121,7 @@ def _with_catches(
     return order
 
 
-def _with_repeats(
-    order: list[Trial], n_repeats: int, rules: Rules, stream: Stream
-) -> list[Trial]:
+def _with_repeats(order: list[Trial], n_repeats: int, rules: Rules, stream: Stream) -> list[Trial]:
     """Mirrored repeats of early trials, at least half the final list later."""
     order = list(order)
     distance = (len(order) + n_repeats + 1) // 2
@@ -159,7 +160,9 @@ def _single_slot(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
     for session in range(n_arms):
         stream = Stream(seed, _ORDER, slot, session)
         shown = [
-            Trial("main", case, arm_of_session(n_arms, slot + numbers[case], session), None, session)
+            Trial(
+                "main", case, arm_of_session(n_arms, slot + numbers[case], session), None, session
+            )
             for case in cases
         ]
         n_repeats = round(protocol.design.repeats * len(shown))

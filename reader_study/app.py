@@ -78,6 +78,9 @@ class Room:
         self._loaded[place] = None  # marks reset below belong to no trial
         viewer = self._viewers[place]
         with viewer.hold_sync():
+            # Only changes travel. An image that this viewer showed before would make a shorter
+            # message, so a reader could see from the traffic which trials are related.
+            viewer.left_bytes = viewer.right_bytes = b""
             for name, value in traits.items():
                 setattr(viewer, name, value)
         self._loaded[place] = trial.token

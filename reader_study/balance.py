@@ -40,9 +40,7 @@ def _row(slot: int, trials: tuple[Trial, ...]) -> dict[str, Any]:
 def _spread(allocation: Allocation) -> dict[str, int]:
     """How often the least and the most read case are read."""
     readers = Counter(
-        case
-        for trials in allocation.slots
-        for case in {t.case for t in trials if t.kind == "main"}
+        case for trials in allocation.slots for case in {t.case for t in trials if t.kind == "main"}
     )
     return {"least_readers": min(readers.values()), "most_readers": max(readers.values())}
 

@@ -1,5 +1,6 @@
 """Verification: is the record whole, in order, and unchanged?"""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ def _clock_notes(events: list[Event]) -> list[str]:
     """A clock set back breaks no chain (numbers give the order) but must be known."""
     return [
         f"the clock went back between events {before.seq} and {after.seq}"
-        for before, after in zip(events, events[1:], strict=False)
+        for before, after in itertools.pairwise(events)
         if after.at < before.at
     ]
 

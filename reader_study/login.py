@@ -4,7 +4,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from jupyter_server.auth.authorizer import Authorizer
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -54,10 +54,13 @@ class RateLimit:
 class CodeForm(JupyterHandler):
     """The login page. The code comes in the body of a POST, never in an address."""
 
+    @property
+    def door(self) -> "CodeIdentityProvider":
+        return cast("CodeIdentityProvider", self.identity_provider)
+
     def _page(self, problem: str = "") -> None:
-        provider = self.identity_provider
         self.set_header("Cache-Control", "no-store")
-        self.finish(self.render_template("login.html", texts=provider.texts, problem=problem))
+        self.finish(self.render_template("login.html", texts=self.door.texts, problem=problem))
 
     @allow_unauthenticated
     def get(self) -> None:
@@ -68,7 +71,7 @@ class CodeForm(JupyterHandler):
 
     @allow_unauthenticated
     def post(self) -> None:
-        provider = self.identity_provider
+        provider = self.door
         caller = self.request.remote_ip or ""
         if provider.limit.blocks(caller):
             self.set_status(429)
@@ -89,8 +92,9 @@ class CodeIdentityProvider(IdentityProvider):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.store: Store = self.parent.store
-        self.texts: dict[str, str] = self.parent.texts
+        room: Any = self.parent
+        self.store: Store = room.store
+        self.texts: dict[str, str] = room.texts
         self.limit = RateLimit()
         self.cookie_options = {"samesite": "Strict", "expires_days": 2}
         self.get_secure_cookie_kwargs = {"max_age_days": 2}
@@ -101,9 +105,8 @@ class CodeIdentityProvider(IdentityProvider):
 
     async def get_user(self, handler: Any) -> User | None:
         """Reader of the cookie, unless withdrawn since; addresses carry no identity."""
-        known = getattr(handler, "_jupyter_current_user", None)
-        user = known or self.get_user_cookie(handler)
-        if user is None:
+        user = getattr(handler, "_jupyter_current_user", None) or self.get_user_cookie(handler)
+        if not isinstance(user, User):
             return None
         active = {r.reader for r in self.store.readers() if r.active}
         return user if user.username in active else None
@@ -123,5 +126,6 @@ class OwnKernelOnly(Authorizer):
 
     def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:
         kernel_id = handler.path_kwargs.get("kernel_id", "")
-        owners: dict[str, str] = self.parent.kernel_manager.owners
+        room: Any = self.parent
+        owners: dict[str, str] = room.kernel_manager.owners
         return owners.get(kernel_id, user.username if not kernel_id else "") == user.username

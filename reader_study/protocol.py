@@ -34,17 +34,17 @@ class Design(Strict):
     """Layout, randomisation and what readers may do."""
 
     layout: Literal["pair", "single"] = "pair"
-    readers: int = Field(4, ge=1, le=500)
-    sessions: int = Field(1, ge=1, le=20)
-    repeats: float = Field(0.1, ge=0, le=0.5)
-    catch_trials: int = Field(2, ge=0, le=50)
-    patient_gap_trials: int = Field(3, ge=0, le=50)
-    longest_side_run: int = Field(4, ge=2, le=20)
-    cases_per_reader: int | None = Field(None, ge=2)
-    anchor_cases: int = Field(0, ge=0)
-    washout_days: float = Field(28, ge=0, le=730)
+    readers: int = Field(default=4, ge=1, le=500)
+    sessions: int = Field(default=1, ge=1, le=20)
+    repeats: float = Field(default=0.1, ge=0, le=0.5)
+    catch_trials: int = Field(default=2, ge=0, le=50)
+    patient_gap_trials: int = Field(default=3, ge=0, le=50)
+    longest_side_run: int = Field(default=4, ge=2, le=20)
+    cases_per_reader: int | None = Field(default=None, ge=2)
+    anchor_cases: int = Field(default=0, ge=0)
+    washout_days: float = Field(default=28, ge=0, le=730)
     undo: Literal["none", "last", "session"] = "last"
-    break_after_minutes: float = Field(25, gt=0, le=600)
+    break_after_minutes: float = Field(default=25, gt=0, le=600)
     display_check: bool = True
 
 
@@ -154,7 +154,7 @@ class Analysis(Strict):
 class Protocol(Strict):
     """A whole protocol, checked for what its parts owe each other."""
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     title: Text
     language: Name = "en"
     ethics: Ethics = Ethics()

@@ -1,4 +1,4 @@
-"""The served reading room: Voila, behind the code form, with our own page and no outside network."""
+"""The served reading room: Voila behind the code form, our own page, no outside network."""
 
 import secrets
 import socket
@@ -47,7 +47,7 @@ class RoomKernels(AsyncMappingKernelManager):
         super().__init__(**kwargs)
         self.owners: dict[str, str] = {}
 
-    async def start_kernel(self, *args: Any, **kwargs: Any) -> str:
+    async def start_kernel(self, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
         if len(self.list_kernel_ids()) >= MOST_ROOMS:
             raise web.HTTPError(503, reason="All places are taken")
         kernel_id = await super().start_kernel(*args, **kwargs)
@@ -57,6 +57,10 @@ class RoomKernels(AsyncMappingKernelManager):
 
 class ReadingRoom(Voila):
     """Voila that serves one study to readers with a code."""
+
+    template_paths: Any
+    static_paths: Any
+    port: Any
 
     def __init__(self, study: Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -232,4 +236,3 @@ def _tls(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"certificate or key cannot be used: {error}") from None
     return context
-

@@ -331,8 +331,9 @@ _DISPLAY_FACTS = (
 
 def _seconds(message: dict[str, Any]) -> float | None:
     value = message.get("seconds")
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if usable and 0 <= value < 86_400 else None  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 86_400 else None
 
 
 def checked_value(item: dict[str, Any], value: Any) -> Any:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,15 +65,13 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def link_hash(
-    prev: str, seq: int, at: str, kind: str, reader: str, payload: dict[str, Any]
-) -> str:
+def link_hash(prev: str, seq: int, at: str, kind: str, reader: str, payload: dict[str, Any]) -> str:
     text = canonical([prev, seq, at, kind, reader, payload])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 class Store:
@@ -117,7 +115,7 @@ class Store:
         query = sa.select(schema.events.c.seq, schema.events.c.hash)
         last = connection.execute(query.order_by(schema.events.c.seq.desc()).limit(1)).first()
         seq, prev = (last.seq + 1, last.hash) if last else (1, GENESIS)
-        at = self._now().astimezone(timezone.utc).isoformat(timespec="milliseconds")
+        at = self._now().astimezone(UTC).isoformat(timespec="milliseconds")
         digest = link_hash(prev, seq, at, kind, reader, payload)
         link = Event(seq, at, kind, reader, payload, prev, digest)
         row = {**link.__dict__, "payload": canonical(payload)}
@@ -143,7 +141,8 @@ class Store:
         if not sa.inspect(self.engine).has_table("meta"):
             raise ValueError("the study database is missing or empty; copy study.db beside bundle")
         with self._reading() as connection:
-            facts = dict(connection.execute(sa.select(schema.meta)).tuples().all())
+            rows = connection.execute(sa.select(schema.meta))
+            facts = {row.name: row.value for row in rows}
         if int(facts["format_version"]) > schema.FORMAT_VERSION:
             raise ValueError(
                 f"the database has format_version {facts['format_version']}; this program reads "
@@ -192,9 +191,7 @@ class Store:
             facts = {"slot": slot, "label": label, "code_hash": code_hash, "expires": expires}
             link = self._append(connection, "reader-added", name, {**facts, "replaces": replaces})
             row = {"slot": slot, "code_hash": code_hash, "expires": expires}
-            connection.execute(
-                sa.insert(schema.readers), {"seq": link.seq, "reader": name, **row}
-            )
+            connection.execute(sa.insert(schema.readers), {"seq": link.seq, "reader": name, **row})
         return Reader(name, slot, code_hash, expires, active=True)
 
     def readers(self) -> list[Reader]:
@@ -207,7 +204,7 @@ class Store:
 
     def reader_of_code(self, code_hash: str) -> Reader | None:
         """Active reader with this code who may still enter today."""
-        now = self._now().astimezone(timezone.utc).isoformat()
+        now = self._now().astimezone(UTC).isoformat()
         for reader in self.readers():
             if reader.code_hash == code_hash:
                 return reader if reader.active and reader.expires > now else None

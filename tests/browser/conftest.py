@@ -1,0 +1,253 @@
+"""A locked study of real CT slabs, a server that can be killed, and a browser without a network."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Every name but this computer's own fails to resolve.
+OFFLINE = "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost"
+
+SECRETS = ["arm-quiet-owl", "arm-loud-fox", "slab-0", "slab-1", "slab-5", "pat-zebra", "Owl method"]
+PROTOCOL = """
+title = "Browser test"
+[ethics]
+consent = "Your answers are stored under a number."
+[population]
+prevalence_told = "About one in three has a nodule."
+[design]
+readers = 2
+repeats = 0.2
+catch_trials = 1
+patient_gap_trials = 0
+display_check = false
+[[arms]]
+name = "arm-quiet-owl"
+description = "Owl method"
+[[arms]]
+name = "arm-loud-fox"
+[[items]]
+name = "preference"
+kind = "preference"
+question = "Which image would you rather report from?"
+[analysis]
+primary_item = "preference"
+"""
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium that reaches this computer only."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed (/usr/bin/chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, OFFLINE])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def locked_study(tmp_path_factory):
+    """Study of six two-slice slabs of the packaged CT; arms differ in smoothing."""
+    pytest.importorskip("voila", reason="the reading room needs the study extra")
+    from scipy.ndimage import gaussian_filter
+
+    from ctlab.ct import load_sample
+    from reader_study.lock import lock_study
+
+    study = tmp_path_factory.mktemp("room") / "study"
+    cases = [
+        f'[[cases]]\nname = "slab-{i}"\npatient = "pat-zebra"\nslices = [{2 * i}, {2 * i + 2}]\n'
+        for i in range(6)
+    ]
+    for arm in SECRETS[:2]:
+        for i in range(6):
+            (study / "arms" / arm / f"slab-{i}").mkdir(parents=True)
+    (study / "protocol.toml").write_text(PROTOCOL + "\n".join(cases), "utf-8")
+    sample = load_sample().slices(14, 26)
+
+    def read(folder):
+        if folder.parent.name == SECRETS[1]:
+            noise = np.random.default_rng(3).normal(0, 60, sample.hu.shape)
+            return sample.with_hu(sample.hu + noise.astype(np.float32))
+        return sample.with_hu(gaussian_filter(sample.hu, (0, 1.2, 1.2)))
+
+    lock_study(study, passphrase="correct horse battery staple", read=read)
+    shutil.move(study / "sealed", study.parent / "safe")  # the coordinator moved it away
+    shutil.move(study / "arms", study.parent / "arms")
+    (study / "protocol.toml").rename(study.parent / "protocol.toml")
+    return study
+
+
+@pytest.fixture
+def study(locked_study, tmp_path):
+    """Copy of the locked study, bundle and database alone, with one reader; and the code."""
+    from reader_study.coordinator import add_reader
+
+    copy = tmp_path / "study"
+    shutil.copytree(locked_study, copy)
+    assert sorted(path.name for path in copy.iterdir()) == ["bundle", "study.db"]
+    _, code = add_reader(copy, "Reader One")
+    return copy, code
+
+
+class Server:
+    """``reader-study serve`` in a process of its own."""
+
+    def __init__(self, study: Path, *options: str) -> None:
+        self.study, self.options, self.port = study, options, 0
+        self.log = study.parent / "serve.log"
+
+    def start(self) -> "Server":
+        command = [sys.executable, "-m", "reader_study", "serve", str(self.study)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *self.options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, "JUPYTER_PLATFORM_DIRS": "1", "PYTHONUNBUFFERED": "1"},
+            )
+        deadline = time.monotonic() + 60
+        while not (found := re.search(r"open at (https?://\S+:(\d+)/)", self.log.read_text())):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the server did not start: {self.log.read_text()[-2000:]}")
+            time.sleep(0.1)
+        self.url, self.port = found[1], int(found[2])
+        return self
+
+    def kill(self) -> None:
+        """``kill -9`` of the server and of every kernel it started."""
+        if self.process.poll() is None:
+            children = self._children()
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            for child in children:
+                _kill(child)
+
+    def _children(self) -> list[int]:
+        """Kernels lead process groups of their own, so they are found by their parent."""
+        pids = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[1]) == self.process.pid:
+                pids.append(int(stat.parent.name))
+        return pids
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+@pytest.fixture
+def serve():
+    """Function that starts a server for a study; stopped at the end whatever happens."""
+    servers = []
+
+    def start(study, *options):
+        servers.append(Server(study, *options).start())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+class Wire:
+    """Everything that crosses to a page: documents, scripts, frames both ways, the DOM."""
+
+    def __init__(self, page) -> None:
+        self.page, self.texts, self.hosts, self.errors = page, [], set(), []
+        self.frame_sizes = []
+        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2]))
+        page.on("response", self._response)
+        page.on("websocket", self._websocket)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._console)
+
+    def _response(self, response) -> None:
+        self._keep(f"{response.url} {response.headers}")
+        if "/voila/static/" not in response.url and "/labextensions/" not in response.url:
+            try:
+                self._keep(response.body())
+            except Exception as error:  # redirects have no body
+                self._keep(str(error))
+
+    def _websocket(self, socket) -> None:
+        socket.on("framereceived", lambda payload: self._keep(payload, frame=True))
+        socket.on("framesent", self._keep)
+
+    def _console(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _keep(self, payload, *, frame=False) -> None:
+        raw = payload if isinstance(payload, bytes) else str(payload).encode()
+        if frame:
+            self.frame_sizes.append(len(raw))
+        self.texts.append(raw)
+
+    def look(self) -> None:
+        self._keep(self.page.content())
+
+    def leaks(self, secrets) -> list[str]:
+        everything = b"\n".join(self.texts).lower()
+        return [secret for secret in secrets if secret.lower().encode() in everything]
+
+
+@pytest.fixture
+def open_page(browser):
+    """Function that opens an address in a fresh browser profile and listens on the wire."""
+    contexts = []
+
+    def open_at(url, *, size=(1280, 800), **options):
+        width, height = size
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        wire = Wire(page)
+        page.goto(url)
+        return page, wire
+
+    yield open_at
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def enter():
+    """Function that passes the door and the consent page."""
+
+    def go(page, code, *, consent=True):
+        page.fill("#code", code)
+        page.keyboard.press("Enter")
+        if consent:
+            page.wait_for_selector(".rs h1", timeout=40_000)
+            page.keyboard.press("Enter")
+        page.wait_for_selector("#rs-where", timeout=40_000)
+
+    return go
