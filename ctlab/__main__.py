@@ -6,6 +6,7 @@ torch but the commands that train, denoise with a model, or explain.
 """
 
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated
 
 import typer
@@ -104,6 +105,45 @@ def simulate(
 
 
 @app.command()
+def fetch(
+    collection: Annotated[str, typer.Argument(help="mayo-chest, mayo-abdomen or lidc")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="folder to download to")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list, download nothing")] = False,
+    patients: Annotated[int | None, typer.Option(help="only so many patients")] = None,
+    as_json: Json = False,
+) -> None:
+    """Download a public collection, or list what would be downloaded."""
+    from ctlab.ct import fetch as fetch_collection
+
+    report = fetch_collection(collection, out, dry_run=dry_run, patients=patients)
+    if not emit(report.as_dict(), as_json):
+        verb = "downloaded to" if report.downloaded else "would go to"
+        say(
+            f"{len(report.series)} series of {report.patients} patients, "
+            f"{report.bytes / 1e9:.1f} GB {verb} {out}\n{report.credit}"
+        )
+
+
+@app.command()
+def deidentify(
+    folder: Folder, out: Out, as_json: Json = False, overwrite: Overwrite = False
+) -> None:
+    """Write copies without identity (DICOM PS3.15 basic profile)."""
+    from ctlab.ct import deidentify_series
+
+    report = deidentify_series(folder, out, overwrite=overwrite)
+    if not emit(report.as_dict(), as_json):
+        say(f"{report.files} files in {out}; left out: {len(report.left_out)}")
+        rows = [(name, "removed", count) for name, count in sorted(report.removed.items())]
+        rows += [(name, "replaced", count) for name, count in sorted(report.replaced.items())]
+        say(table(["element", "what", "files"], rows))
+        for file, reason in sorted(report.left_out.items()):
+            say(f"- left out {file}: {reason}")
+        for warning in report.warnings:
+            say(f"- {warning}")
+
+
+@app.command()
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="training configuration")],
     out: Annotated[Path, typer.Option(help="run folder; must be new or empty")] = Path("run"),
@@ -188,6 +228,46 @@ def evaluate(
         say(f"patients {report['n_patients']}, slices {report['n_slices']}")
         if report["note"]:
             say(f"no intervals: {report['note']}")
+
+
+@app.command()
+def explain(
+    folder: Folder,
+    number: Annotated[int, typer.Option("--slice", help="slice; 0 is the first")],
+    roi: Annotated[
+        tuple[int, int, int], typer.Option(metavar="Y X R", help="row, column and radius in pixels")
+    ],
+    method: Annotated[str, typer.Option(help="hirescam, gradcam, layercam, gradient, ...")] = (
+        "hirescam"
+    ),
+    target: Annotated[str, typer.Option(help="mean, edge, noise, ...")] = "mean",
+    checkpoint: Checkpoint = None,
+    out: Annotated[Path | None, typer.Option(help="NPZ for the map; a PNG goes beside it")] = None,
+    as_json: Json = False,
+) -> None:
+    """Map what a region's value was made from, with the audit of the map."""
+    from ctlab.ct import read_series
+    from ctlab.explain import AuditPlan, explain_region, write_explanation
+    from ctlab.learn import load_checkpoint
+
+    hu = read_series(folder).hu
+    if not 0 <= number < len(hu):
+        raise ValueError(f"--slice must be 0 to {len(hu) - 1}, got {number}")
+    with working("auditing the map") as progress:
+        found = explain_region(
+            load_checkpoint(checkpoint), hu[number], roi, method=method, target=target,
+            plan=AuditPlan(progress=progress),
+        )  # fmt: skip
+    if out is not None:
+        write_explanation(found, out, out.with_suffix(".png"))
+    facts = {"method": method, "target": target, "layer": found.layer, "value": found.value}
+    facts |= {"verdict": found.verdict, "in_words": found.in_words(), "audit": found.audit}
+    if not emit(facts, as_json):
+        say(fill(found.in_words(), 80))
+        say(table(["check", "value"], [(k, _text(v)) for k, v in found.audit.items()
+                                       if isinstance(v, int | float)]))  # fmt: skip
+        if out is not None:
+            say(f"map in {out}, picture in {out.with_suffix('.png')}")
 
 
 def _cell(value: float) -> str:
