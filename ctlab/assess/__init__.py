@@ -28,6 +28,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "observer": ["Observation", "auc_difference", "cho", "npw_e"],
         "residual": ["coherence", "residual_test"],
         "resolution": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
+        "ring": ["RingAgreement", "frc", "scan_frc"],
         "roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc"],
         "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
         "tables": [
