@@ -17,6 +17,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "players": ["TrainState"],
         "run": ["RunResult", "train_run"],
         "split": ["Slab", "split_series"],
-        "train": ["make_fabric", "train"],
+        "training": ["make_fabric", "train"],
     },
 )

@@ -7,6 +7,7 @@ A checkpoint is a dictionary of tensors and plain Python values, so that
 import hashlib
 import io
 import pickle
+import warnings
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -167,9 +168,13 @@ def load_checkpoint(path: str | Path | None = None, *, scale: HuScale | None = N
 
 def _read(raw: bytes, path: str | Path) -> dict[str, Any]:
     """Content of a checkpoint file; ``ValueError`` for anything else."""
+    foreign = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, UserWarning)
     try:
-        content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            # A pickle of another protocol is read with a warning only; ours never warns.
+            warnings.simplefilter("error", UserWarning)
+            content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except foreign as error:
         raise ValueError(
             f"{path} cannot be read as a checkpoint: it is cut short, damaged, or not a file that "
             "ctlab train wrote; copy it again or train anew"

@@ -63,6 +63,8 @@ class Losses(_Section):
     cycle_full: Weight = 1.0
     """full -> low -> full, as L1 times sqrt(pixels); 1 balances a 1-Lipschitz critic."""
     cycle_low: Weight = 0.0
+    cycle_rounding: Weight = 0.0
+    """Cycle errors below this count quadratically, in units of ``unit_hu``; 0 is a pure L1."""
     identity: Weight = 0.0
     penalty: Weight = 10.0
     penalty_every: int = Field(default=2, ge=1)

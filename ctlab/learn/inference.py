@@ -18,7 +18,8 @@ from ctlab.learn.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
 class Check:
     """One fact about a volume beside what the checkpoint was made for.
 
-    ``is_met`` is ``None`` where the volume's header is silent: noted, not refused.
+    ``is_met`` is ``None`` where the header is silent or the noise cannot be measured: noted,
+    not refused.
     """
 
     name: str
@@ -71,13 +72,21 @@ def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Appli
     _, height, width = volume.shape
     slice_mm, row_mm, column_mm = volume.spacing_mm
     facts: dict[str, Any] = {
-        "noise_hu": float(measure_noise_hu(volume)),
+        "noise_hu": _noise_hu(volume),
         "pixel_mm": float(max(row_mm, column_mm)),
         "slice_mm": float(slice_mm),
         "field_of_view_mm": float(max(height * row_mm, width * column_mm)),
         "kernel": volume.acquisition.kernel or None,
     }
     return Applicability(tuple(_check(name, facts[name], wanted[name]) for name in facts))
+
+
+def _noise_hu(volume: Volume) -> float | None:
+    """Measured noise; ``None`` where there is too little soft tissue to measure it in."""
+    try:
+        return float(measure_noise_hu(volume))
+    except ValueError:
+        return None
 
 
 def _check(name: str, value: Any, wanted: list) -> Check:

@@ -64,8 +64,10 @@ def build_players(config: TrainConfig) -> Players:
 
 
 def build_denoiser(config: TrainConfig) -> ResidualUNet:
-    """Untrained denoiser of a configuration."""
-    return ResidualUNet(config.networks.width, config.networks.attention)
+    """Untrained denoiser of a configuration; PyTorch's global generator is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        return ResidualUNet(config.networks.width, config.networks.attention)
 
 
 def _degrader(config: TrainConfig) -> nn.Module:

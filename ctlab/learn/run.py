@@ -18,7 +18,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains, build_domains
 from ctlab.learn.players import TrainState
 from ctlab.learn.split import split_csv
-from ctlab.learn.train import make_fabric, train
+from ctlab.learn.training import make_fabric, train
 
 Row = dict[str, float]
 

@@ -32,7 +32,9 @@ def test_slabs_use_every_slice_the_gaps_leave():
 
 
 def test_two_patients_alternate_as_wholes():
-    slabs = split_series([("a", "P1", 30), ("b", "P2", 20), ("c", "P1", 9)], slab_slices=5, gap_slices=10)
+    slabs = split_series(
+        [("a", "P1", 30), ("b", "P2", 20), ("c", "P1", 9)], slab_slices=5, gap_slices=10
+    )
     assert {s.patient for s in slabs if s.role == "low"} == {"P1"}
     assert {s.patient for s in slabs if s.role == "full"} == {"P2"}
 
@@ -61,5 +63,7 @@ def test_too_few_slices_for_two_domains_say_so():
 def test_the_hash_knows_the_split_and_not_its_order():
     slabs = split_series(ONE, slab_slices=7, gap_slices=10, leave_out=[TEST])
     assert split_hash(slabs) == split_hash(slabs[::-1])
-    assert split_hash(slabs) != split_hash([*slabs[:-1], replace(slabs[-1], last=slabs[-1].last - 1)])
+    assert split_hash(slabs) != split_hash(
+        [*slabs[:-1], replace(slabs[-1], last=slabs[-1].last - 1)]
+    )
     assert split_csv(slabs).splitlines()[1] == "LIDC,P1,0,7,low"

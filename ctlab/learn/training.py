@@ -187,6 +187,7 @@ def _critic_weights(config: TrainConfig) -> dict[str, float]:
 def generator_terms(players: Players, batch: Batch, made: Made, config: TrainConfig) -> Terms:
     """Terms the generators descend, named like their weights in the configuration."""
     weights = config.losses
+    rounding = weights.cycle_rounding
     terms: Terms = {}
     for name, image in (("full", made.full), ("low", made.low)):
         if getattr(weights, name) > 0:
@@ -194,12 +195,12 @@ def generator_terms(players: Players, batch: Batch, made: Made, config: TrainCon
             is_squares = weights.adversarial == "least_squares"
             terms[name] = losses.least_squares_generator(score) if is_squares else -score.mean()
     if weights.cycle_full > 0:
-        terms["cycle_full"] = losses.cycle(batch.full, made.returned)
+        terms["cycle_full"] = losses.cycle(batch.full, made.returned, rounding_net=rounding)
     if weights.cycle_low > 0:
         count = config.batch
         noise = tuple(n[:count] for n in batch.noise)
         again = players["degrader"](made.full, noise, batch.strength[:count])
-        terms["cycle_low"] = losses.cycle(batch.low, again)
+        terms["cycle_low"] = losses.cycle(batch.low, again, rounding_net=rounding)
     if weights.identity > 0:
         kept = players["denoiser"](batch.full[: config.batch])
         terms["identity"] = losses.cycle(batch.full[: config.batch], kept)

@@ -1,0 +1,166 @@
+"""The run folder: what it holds, what it refuses, and that a killed run goes on."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctlab.learn import load_checkpoint, run
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.domains import Domains
+from ctlab.learn.split import Slab, split_hash
+
+SLABS = (Slab("s", "P", 0, 3, "low"), Slab("s", "P", 14, 17, "full"))
+
+
+@pytest.fixture
+def domains(tiny_domains, monkeypatch):
+    full, low = tiny_domains
+    made = Domains(full, low, SLABS, {"doses": [0.1]})
+    monkeypatch.setattr(run, "build_domains", lambda config: made)
+    return made
+
+
+def rows_of(folder: Path):
+    with (folder / "log.csv").open(newline="") as handle:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(handle)]
+
+
+def test_a_run_folder_holds_what_was_done(tmp_path, tiny_config, domains):
+    seen = []
+    result = run.train_run(tiny_config, tmp_path / "run", on_row=seen.append)
+    folder = tmp_path / "run"
+    assert {p.name for p in folder.iterdir()} == {
+        "config.toml",
+        "split.csv",
+        "log.csv",
+        "checkpoint.pt",
+        "card.json",
+        "tensorboard",
+    }
+    assert TrainConfig.from_toml(folder / "config.toml") == tiny_config
+    rows = rows_of(folder)
+    assert [int(r["step"]) for r in rows] == list(range(1, 13))
+    assert len(seen) == 12
+    assert [bool(r["watch_hidden"]) for r in rows] == [False, False, False, True] * 3
+    assert set(rows[0]) | {"seconds"} == set(run.COLUMNS)
+    card = json.loads((folder / "card.json").read_text())
+    assert card["is_finished"]
+    assert (
+        card["split_hash"]
+        == split_hash(SLABS)
+        == load_checkpoint(folder / "checkpoint.pt").split_hash
+    )
+    assert result.steps == card["steps"] == 12
+    assert any(p.stat().st_size > 0 for p in (folder / "tensorboard").iterdir())
+
+
+def test_a_run_cut_by_an_error_resumes_to_the_same_weights(tmp_path, tiny_config, domains):
+    run.train_run(tiny_config, tmp_path / "whole")
+
+    class Cut(Exception):
+        pass
+
+    def cut(row):
+        if row["step"] == 7:
+            raise Cut
+
+    with pytest.raises(Cut):
+        run.train_run(tiny_config, tmp_path / "cut", on_row=cut)
+    assert load_checkpoint(tmp_path / "cut" / "checkpoint.pt").step == 4
+    assert not json.loads((tmp_path / "cut" / "card.json").read_text())["is_finished"]
+    run.train_run(tiny_config, tmp_path / "cut", resume=True)
+    assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole")
+    whole, resumed = (
+        load_checkpoint(tmp_path / name / "checkpoint.pt").state["players"]
+        for name in ("whole", "cut")
+    )
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+
+def test_folders_of_something_else_are_refused_untouched(tmp_path, tiny_config, domains):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    with pytest.raises(ValueError, match="holds no run"):
+        run.train_run(tiny_config, tmp_path / "notes")
+    assert [p.name for p in (tmp_path / "notes").iterdir()] == ["a.txt"]
+    run.train_run(tiny_config, tmp_path / "run")
+    with pytest.raises(ValueError, match="--resume"):
+        run.train_run(tiny_config, tmp_path / "run")
+    other = TrainConfig.from_dict(tiny_config.model_dump() | {"seed": 5, "steps": 20})
+    with pytest.raises(ValueError, match="differing: steps, seed"):
+        run.train_run(other, tmp_path / "run", resume=True)
+
+
+def test_another_split_is_refused(tmp_path, tiny_config, domains, monkeypatch):
+    run.train_run(tiny_config, tmp_path / "run")
+    moved = Domains(domains.full, domains.low, (SLABS[0], Slab("s", "P", 15, 18, "full")), {})
+    monkeypatch.setattr(run, "build_domains", lambda config: moved)
+    with pytest.raises(ValueError, match="other slices"):
+        run.train_run(tiny_config, tmp_path / "run", resume=True)
+
+
+def test_bad_data_leaves_no_folder(tmp_path, tiny_config):
+    config = TrainConfig.from_dict({"data": {"full": [str(tmp_path / "nowhere")]}})
+    with pytest.raises((ValueError, OSError), match="nowhere"):
+        run.train_run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_lost_run_stops_and_keeps_its_last_checkpoint(
+    tmp_path, tiny_config, domains, monkeypatch
+):
+    real = run.train
+
+    def poisoned(config, full, low, *, state, fabric):
+        for row in real(config, full, low, state=state, fabric=fabric):
+            yield row | ({"generator_low": float("nan")} if row["step"] == 6 else {})
+
+    monkeypatch.setattr(run, "train", poisoned)
+    with pytest.raises(run.TrainingStoppedError, match="step 6: generator_low is not finite"):
+        run.train_run(tiny_config, tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt").step == 4
+
+
+KILLED = """
+import os, pickle, signal, sys
+import torch
+torch.set_num_threads(1)
+from ctlab.learn import run
+from ctlab.learn.config import TrainConfig
+folder, step = sys.argv[1], int(sys.argv[2])
+with open(sys.argv[3], "rb") as handle:
+    made = pickle.load(handle)
+run.build_domains = lambda config: made
+def kill(row):
+    if row["step"] == step:
+        os.kill(os.getpid(), signal.SIGKILL)
+run.train_run(TrainConfig.from_toml(sys.argv[4]), folder, resume=True, on_row=kill)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 9])
+def test_kill_9_at_any_step_and_resume(tmp_path, tiny_config, domains, step):
+    """Killed before the first checkpoint, and between two."""
+    import pickle
+
+    (tmp_path / "domains.pkl").write_bytes(pickle.dumps(domains))
+    (tmp_path / "config.toml").write_text(tiny_config.to_toml())
+    arguments = [str(tmp_path / n) for n in ("run", "domains.pkl", "config.toml")]
+    arguments.insert(1, str(step))
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], env=os.environ, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    run.train_run(tiny_config, tmp_path / "run", resume=True)
+    run.train_run(tiny_config, tmp_path / "whole")
+    assert rows_of(tmp_path / "run") == rows_of(tmp_path / "whole")
+    one, two = (
+        load_checkpoint(tmp_path / n / "checkpoint.pt").state["players"] for n in ("run", "whole")
+    )
+    assert all(torch.equal(one[k], two[k]) for k in one)
