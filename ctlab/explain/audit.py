@@ -1,0 +1,250 @@
+"""Numbers that say whether a map deserves belief, and the words they allow.
+
+Four questions. Does the map depend on what the network learnt, or only on its architecture?
+Does changing what it marks change the result more than changing random pixels, or simply the
+nearest ones? Is it more local than the network's own receptive field? Does it survive another
+noise realisation?
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+
+from ctlab.explain.imputation import imputed
+from ctlab.explain.subject import Subject
+from ctlab.explain.targets import Target
+
+Explainer = Callable[[Subject, np.ndarray], np.ndarray]
+"""Function of subject and image (y, x) to a signed map (y, x)."""
+
+BELIEVE, WEAK, CHANCE = "believe", "weak", "no better than chance"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a map has to reach. Proposals of this project, not taken from a standard.
+
+    Attributes
+    ----------
+    randomised_cosine : largest likeness to maps of networks with shuffled weights
+    share_of_draws : least share of draws in which the map has to win
+    stability_cosine : least likeness between maps of two noise realisations
+    localisation_gain : least ratio of relevance to receptive field inside the region
+    """
+
+    randomised_cosine: float = 0.5
+    share_of_draws: float = 0.875
+    stability_cosine: float = 0.7
+    localisation_gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """How much is computed, from which seed, and what is wanted.
+
+    ``progress`` is called with (steps done, steps in all).
+    """
+
+    draws: int = 8
+    random_networks: int = 5
+    fractions: tuple[float, ...] = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
+    seed: int = 0
+    limits: Limits = Limits()
+    progress: Callable[[int, int], None] | None = None
+
+
+def audit_map(
+    subject: Subject,
+    image: np.ndarray,
+    mask: np.ndarray,
+    target: Target,
+    explain: Explainer,
+    *,
+    plan: AuditPlan | None = None,
+) -> dict[str, object]:
+    """Audit of one map: numbers, which of them pass, the verdict and its reasons.
+
+    Parameters
+    ----------
+    image : ndarray, HU, shape (y, x)
+    mask : ndarray of bool, shape (y, x)
+        The region the target reads.
+    explain : function of subject and image to a signed map
+
+    Returns
+    -------
+    dict
+        ``randomisation``: cosines of the signed map with those of networks with shuffled weights
+        (``all``: every layer, median; ``cascade``: from the last layer down), and of those among
+        each other (``architecture``). ``deletion`` and ``insertion``: mean change of the target
+        over growing shares of pixels, for the map, for random pixels and for the pixels nearest
+        to the region, with the share of draws the map wins. ``localisation``: share of relevance
+        in the region over the share of the receptive field there. ``stability``: median cosine
+        over noise realisations. ``passed``, ``verdict``, ``reasons``.
+    """
+    plan = plan or AuditPlan()
+    rng = np.random.default_rng(plan.seed)
+    steps = _Steps(plan.progress, 4 + 2 * plan.random_networks + 2 * plan.draws)
+    signed = explain(subject, image)
+    steps.one()
+    randomisation = _randomisation(subject, image, signed, explain, plan, rng, steps)
+    deletion, insertion = _faithfulness(subject, image, mask, target, signed, plan, rng, steps)
+    numbers: dict[str, object] = {
+        "randomisation": randomisation,
+        "deletion": deletion,
+        "insertion": insertion,
+        "localisation": _localisation(subject, image, mask, target, signed),
+        "stability": _stability(subject, image, signed, explain, rng, steps),
+    }
+    steps.finish()
+    return numbers | judge(numbers, plan.limits)
+
+
+def judge(numbers: dict, limits: Limits) -> dict[str, object]:
+    """Which numbers pass, and the word they allow: believe, weak, no better than chance."""
+    passed = {
+        "learnt": abs(numbers["randomisation"]["all"]) <= limits.randomised_cosine,
+        "beats random pixels": numbers["deletion"]["wins_over_random"] >= limits.share_of_draws,
+        "beats nearest pixels": numbers["deletion"]["wins_over_nearest"] >= limits.share_of_draws,
+        "restores the result": numbers["insertion"]["wins_over_random"] >= limits.share_of_draws,
+        "more local than the receptive field": (
+            numbers["localisation"]["gain"] > limits.localisation_gain
+        ),
+        "stable": numbers["stability"] >= limits.stability_cosine,
+    }
+    if not (passed["learnt"] and passed["beats random pixels"]):
+        verdict = CHANCE
+    else:
+        verdict = BELIEVE if all(passed.values()) else WEAK
+    reasons = [f"not shown: {name}" for name, is_met in passed.items() if not is_met]
+    return {"passed": passed, "verdict": verdict, "reasons": reasons}
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    """Cosine of the angle between two signed maps; 0 where one of them is empty.
+
+    Examples
+    --------
+    >>> cosine(np.array([1.0, -1.0]), np.array([-2.0, 2.0])).__round__(6)
+    -1.0
+    """
+    length = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return 0.0 if length == 0 else float(np.sum(first * second, dtype=np.float64) / length)
+
+
+class _Steps:
+    """Counts steps for a progress bar."""
+
+    def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
+        self.tell, self.total, self.done = tell, total, 0
+
+    def one(self) -> None:
+        self.done += 1
+        if self.tell is not None:
+            self.tell(min(self.done, self.total), self.total)
+
+    def finish(self) -> None:
+        self.done = self.total - 1
+        self.one()
+
+
+def _randomisation(subject, image, signed, explain, plan, rng, steps) -> dict[str, object]:
+    """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
+    others = []
+    for _ in range(plan.random_networks):
+        others.append(explain(subject.randomised(rng), image))
+        steps.one()
+    layers = subject.layers[::-1]
+    cascade = {}
+    for count in sorted({max(1, round(len(layers) * q)) for q in (0.1, 0.35, 0.6, 0.85)}):
+        twin = subject.randomised(rng, names=layers[:count])
+        cascade[layers[count - 1]] = cosine(signed, explain(twin, image))
+        steps.one()
+    likeness = [cosine(signed, other) for other in others]
+    pairs = [cosine(a, b) for i, a in enumerate(others) for b in others[:i]]
+    return {
+        "all": float(np.median(likeness)),
+        "range": [min(likeness), max(likeness)],
+        "architecture": float(np.median(pairs)) if pairs else 0.0,
+        "cascade": cascade,
+    }
+
+
+def _faithfulness(subject, image, mask, target, signed, plan, rng, steps):
+    """Deletion and insertion of pixels with noise-matched imputation, in three orders."""
+    sizes = [max(1, round(f * image.size)) for f in plan.fractions]
+    value = _score(subject, image[None], target)[0]
+    near = distance_transform_edt(~mask)
+    results = np.zeros((2, 3, plan.draws))
+    for draw in range(plan.draws):
+        other = imputed(image, rng)
+        ties = rng.random(image.shape)
+        keys = (-np.abs(signed), near, np.zeros(image.shape))  # the map, nearest pixels, random
+        for k, key in enumerate(keys):
+            order = np.lexsort((ties.ravel(), key.ravel()))
+            moved = np.zeros((len(sizes), image.size), dtype=bool)
+            for row, size in zip(moved, sizes, strict=True):
+                row[order[:size]] = True
+            moved = moved.reshape(-1, *image.shape)
+            for kind, (inside, outside) in enumerate(((other, image), (image, other))):
+                scores = _score(subject, np.where(moved, inside, outside), target)
+                results[kind, k, draw] = np.abs(scores - value).mean()
+        steps.one()
+        steps.one()
+    return _versus(results[0], 1), _versus(results[1], -1)
+
+
+def _versus(results: np.ndarray, sign: int) -> dict[str, float]:
+    """Means of (map, nearest, random) over draws and how often the map wins."""
+    own, nearest, chance = results
+    return {
+        "map": float(own.mean()),
+        "nearest": float(nearest.mean()),
+        "random": float(chance.mean()),
+        "wins_over_nearest": float(np.mean(sign * (own - nearest) > 0)),
+        "wins_over_random": float(np.mean(sign * (own - chance) > 0)),
+    }
+
+
+@torch.no_grad()
+def _score(subject: Subject, images: np.ndarray, target: Target) -> np.ndarray:
+    """Target of each image of a stack (n, y, x)."""
+    batch = subject.tensor(images[:, None])
+    return target(batch, subject.forward(batch)).cpu().numpy().astype(np.float64)
+
+
+def input_gradient(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
+    """Derivative of the target with respect to each input pixel, shape (y, x)."""
+    batch = subject.tensor(image).requires_grad_(True)
+    with torch.enable_grad():
+        score = target(batch, subject.forward(batch)).sum()
+    (gradient,) = torch.autograd.grad(score, batch)
+    return gradient[0, gradient.shape[1] // 2].cpu().numpy()
+
+
+def _localisation(subject, image, mask, target, signed) -> dict[str, float]:
+    """Share of relevance in the region beside the same share of the effective receptive field."""
+    field = np.abs(input_gradient(subject, image, target))
+    shares = [
+        float(np.abs(m)[mask].sum() / total) if (total := np.abs(m).sum()) > 0 else 0.0
+        for m in (signed, field)
+    ]
+    return {
+        "relevance": shares[0],
+        "receptive_field": shares[1],
+        "area": float(mask.mean()),
+        "gain": shares[0] / shares[1] if shares[1] > 0 else 0.0,
+    }
+
+
+def _stability(subject, image, signed, explain, rng, steps) -> float:
+    """Median cosine with maps of the image under a third of its noise, added anew."""
+    likeness = []
+    for _ in range(3):
+        fresh = (imputed(image, rng) - imputed(image, rng)) / np.sqrt(2)  # noise, no structure
+        likeness.append(cosine(signed, explain(subject, image + fresh / 3)))
+        steps.one()
+    return float(np.median(likeness))

@@ -1,0 +1,137 @@
+"""Class activation maps of a region's target, signed and unscaled.
+
+Own exact and fast path for Grad-CAM, HiResCAM and LayerCAM: the forward pass is cut at the
+layer, so that only what lies above it is differentiated. ``pytorch-grad-cam`` serves the wider
+family and is the reference in tests; its maps are clipped at 0 and scaled to 1, so sign and
+size are lost.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctlab.explain.subject import Subject
+from ctlab.explain.targets import Target
+from ctlab.explain.torchvision_ops import import_with_torchvision
+
+CAM_METHODS = ("hirescam", "gradcam", "layercam")
+
+LIBRARY_METHODS = {
+    "gradcam++": "GradCAMPlusPlus",
+    "xgradcam": "XGradCAM",
+    "scorecam": "ScoreCAM",
+    "ablationcam": "AblationCAM",
+}
+
+
+def cam_map(
+    subject: Subject, image: np.ndarray, target: Target, *, method: str, layer: str
+) -> np.ndarray:
+    """Signed, unscaled map at the layer's own resolution.
+
+    With activations A and gradients G = dS/dA at the layer, summed over its channels c:
+    HiResCAM ``sum G_c A_c`` (Draelos, Carin 2020, arXiv 2011.08891), Grad-CAM
+    ``sum mean(G_c) A_c`` (Selvaraju 2017, doi 10.1109/ICCV.2017.74), LayerCAM
+    ``sum max(G_c, 0) A_c`` (Jiang 2021, doi 10.1109/TIP.2021.3089943). The last step of the
+    published maps, clipping at 0, is left out.
+
+    Parameters
+    ----------
+    image : ndarray, HU, shape (y, x), (c, y, x) or a batch (b, c, y, x)
+    method : one of :data:`CAM_METHODS`
+    layer : name of a layer of the subject
+
+    Returns
+    -------
+    ndarray, float32, shape (h, w), or (b, h, w) for a batch
+        In units of the target.
+
+    Notes
+    -----
+    Grad-CAM averages the gradient over the whole layer. A classifier pools position away; a
+    denoiser does not, so the average says little about one region: expect a map that does not
+    localise.
+    """
+    if method not in CAM_METHODS:
+        raise ValueError(f"unknown map {method!r}; choose one of {', '.join(CAM_METHODS)}")
+    activation, gradient = activation_and_gradient(subject, subject.tensor(image), target, layer)
+    if method == "gradcam":
+        gradient = gradient.mean(dim=(2, 3), keepdim=True)
+    elif method == "layercam":
+        gradient = gradient.clamp(min=0)
+    maps = (gradient * activation).sum(dim=1).cpu().numpy()
+    return maps if np.ndim(image) == 4 else maps[0]
+
+
+def activation_and_gradient(
+    subject: Subject, batch: Tensor, target: Target, layer: str
+) -> tuple[Tensor, Tensor]:
+    """Output of a layer and the derivative of the target with respect to it, (B, C, h, w).
+
+    The part of the network below the layer runs without recording anything.
+    """
+    kept: list[Tensor] = []
+
+    def cut(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        if kept:
+            raise ValueError(f"layer {layer!r} runs more than once; name one that runs once")
+        kept.append(output.detach().requires_grad_(True))
+        torch.set_grad_enabled(True)
+        return kept[0].clone()  # a copy, because what follows may work in place
+
+    handle = subject.layer(layer).register_forward_hook(cut)
+    try:
+        with torch.no_grad():  # also puts the recording mode back after the hook switched it on
+            output = subject.forward(batch)
+            if not kept:
+                raise ValueError(f"layer {layer!r} took no part in the forward pass")
+            with torch.enable_grad():
+                score = target(batch[:, batch.shape[1] // 2][:, None], output).sum()
+    finally:
+        handle.remove()
+    if not score.requires_grad:
+        raise ValueError(f"the target does not depend on layer {layer!r}")
+    (gradient,) = torch.autograd.grad(score, kept[0])
+    return kept[0].detach(), gradient
+
+
+def library_cam_map(
+    subject: Subject, image: np.ndarray, target: Target, *, method: str, layer: str
+) -> np.ndarray:
+    """Map by ``pytorch-grad-cam``, clipped at 0 and scaled to 1 as that library does.
+
+    Parameters
+    ----------
+    method : one of :data:`LIBRARY_METHODS`
+        Score-CAM and Ablation-CAM run the network once per channel of the layer.
+
+    Returns
+    -------
+    ndarray, float32, shape (y, x) of the image
+    """
+    if method not in LIBRARY_METHODS:
+        raise ValueError(f"unknown map {method!r}; choose one of {', '.join(LIBRARY_METHODS)}")
+    library = import_with_torchvision("pytorch_grad_cam")
+    batch = subject.tensor(image)
+    copied = subject.randomised(np.random.default_rng(0), names=[])  # shuffles nothing
+    copied.model.requires_grad_(True)  # the library reads gradients off the recorded graph
+    middle = batch[:, batch.shape[1] // 2][:, None]
+
+    def read(output: Tensor) -> Tensor:
+        return target(middle, output[None])[0]
+
+    cam = getattr(library, LIBRARY_METHODS[method])
+    with cam(model=_Plain(copied), target_layers=[copied.layer(layer)]) as machine:
+        return machine(input_tensor=batch.clone(), targets=[read])[0]
+
+
+class _Plain(nn.Module):
+    """A subject's copy as a module, so that the library's clearing of gradients stays there."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.subject = subject
+        self.inner = subject.model
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return self.subject.forward(batch)

@@ -1,0 +1,248 @@
+"""One call from a model, a slice and a region to a map with its evidence."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ctlab.ct.files import write_whole
+from ctlab.ct.hu import LUNG, Window
+from ctlab.explain.audit import AuditPlan, audit_map, input_gradient
+from ctlab.explain.cam import CAM_METHODS, cam_map
+from ctlab.explain.overlay import overlay_rgb
+from ctlab.explain.regions import Region, region_mask
+from ctlab.explain.subject import Subject
+from ctlab.explain.targets import Target, make_target
+from ctlab.learn import Checkpoint
+
+METHODS = (*CAM_METHODS, "gradient")
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A map, what it explains, and the numbers that say whether to believe it.
+
+    Attributes
+    ----------
+    signed : ndarray, float32, shape (y, x)
+        In units of the target; above zero raises the target.
+    native : ndarray, float32
+        The map at the layer's own resolution, over ``field_box``.
+    mask : ndarray of bool, shape (y, x)
+    value : float
+        The target itself, for the HU-valued ones in HU.
+    audit : dict
+        See :func:`ctlab.explain.audit_map`.
+    field_box : (top, left, bottom, right)
+        Part of the slice that was looked at; outside it the map is 0.
+    """
+
+    method: str
+    target: str
+    layer: str
+    signed: np.ndarray
+    native: np.ndarray
+    mask: np.ndarray
+    value: float
+    image_hu: np.ndarray
+    output_hu: np.ndarray
+    audit: dict = field(repr=False)
+    field_box: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    @property
+    def scaled(self) -> np.ndarray:
+        """The map over its largest absolute value, -1 to 1; all 0 where it is empty."""
+        top = float(np.abs(self.signed).max())
+        return self.signed / top if top > 0 else self.signed
+
+    @property
+    def verdict(self) -> str:
+        """``believe``, ``weak`` or ``no better than chance``."""
+        return self.audit["verdict"]
+
+    def in_words(self) -> str:
+        """One sentence with what the numbers allow."""
+        why = "; ".join(self.audit["reasons"]) or "every check passed"
+        return f"{self.method} map of the region's {self.target}: {self.verdict} ({why})."
+
+
+def explain_region(
+    model: Checkpoint | nn.Module | Subject,
+    image_hu: np.ndarray,
+    roi: Region,
+    *,
+    method: str = "hirescam",
+    target: str | Target = "mean",
+    layer: str | None = None,
+    plan: AuditPlan | None = None,
+) -> Explanation:
+    """Signed map of what moved a region's value, with its audit and verdict.
+
+    Parameters
+    ----------
+    model : Checkpoint, Module or Subject
+        Denoiser from HU to HU, (B, 1, H, W).
+    image_hu : ndarray, HU, shape (y, x)
+        The noisy slice.
+    roi : (y, x, radius), (top, left, bottom, right) or a mask; see :func:`region_mask`
+    method : one of :data:`METHODS`
+        ``gradient`` is the row of the Jacobian for the region: the filter the network applied.
+    target : one of :data:`ctlab.explain.targets.TARGETS`, or a function of input and output
+    layer : str, optional
+        For the CAM family; None takes the last convolution at the coarsest resolution.
+    plan : AuditPlan, optional
+
+    Raises
+    ------
+    ValueError
+        Unknown method, target or layer (the names available are listed), or a region that
+        reaches out of the image.
+
+    Notes
+    -----
+    Where the model says that crops are exact, only the field around the region is looked at:
+    the map is the same and the audit many times faster.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    image_hu = np.asarray(image_hu, dtype=np.float32)
+    if image_hu.ndim != 2:
+        raise ValueError(f"expected one slice of shape (y, x), got {image_hu.shape}")
+    subject = model if isinstance(model, Subject) else Subject(model)
+    mask = region_mask(roi, image_hu.shape)
+    box = subject.field_box(mask)
+    inside = np.s_[box[0] : box[2], box[1] : box[3]]
+    read = make_target(target, mask[inside]) if isinstance(target, str) else target
+    where = "" if method == "gradient" else layer or subject.default_layer()
+    if where:
+        subject.layer(where)
+    native = native_map(subject, image_hu[inside], read, method, where)
+    explain = explainer(read, method, where)
+    audit = audit_map(subject, image_hu[inside], mask[inside], read, explain, plan=plan)
+    signed = np.zeros_like(image_hu)
+    signed[inside] = enlarge(native, image_hu[inside].shape)
+    output = subject.run(image_hu)
+    batch = subject.tensor(image_hu[inside]), subject.tensor(output[inside])
+    return Explanation(
+        method=method,
+        target=target if isinstance(target, str) else "own target",
+        layer=where,
+        signed=signed,
+        native=native,
+        mask=mask,
+        value=float(read(*batch)[0]),
+        image_hu=image_hu,
+        output_hu=output,
+        audit=audit,
+        field_box=box,
+    )
+
+
+def explainer(
+    target: Target, method: str, layer: str
+) -> Callable[[Subject, np.ndarray], np.ndarray]:
+    """Function of subject and image to the signed map at the image's resolution."""
+    return lambda subject, image: enlarge(
+        native_map(subject, image, target, method, layer), image.shape
+    )
+
+
+def native_map(
+    subject: Subject, image: np.ndarray, target: Target, method: str, layer: str
+) -> np.ndarray:
+    """Signed map at its own resolution."""
+    if method == "gradient":
+        return input_gradient(subject, image, target)
+    return cam_map(subject, image, target, method=method, layer=layer)
+
+
+def enlarge(native: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Bilinear enlargement to the image's shape."""
+    if native.shape == tuple(shape):
+        return native
+    # A padded image gives a slightly larger grid: enlarge by the whole factor, then cut.
+    factors = [-(-wanted // have) for wanted, have in zip(shape, native.shape, strict=True)]
+    size = [have * factor for have, factor in zip(native.shape, factors, strict=True)]
+    large = nn.functional.interpolate(
+        torch.from_numpy(native)[None, None], size=size, mode="bilinear", align_corners=False
+    )
+    return large[0, 0, : shape[0], : shape[1]].numpy()
+
+
+def write_explanation(
+    explanation: Explanation,
+    npz: str | Path,
+    png: str | Path | None = None,
+    *,
+    window: Window = LUNG,
+) -> None:
+    """Writes the map with its audit (NPZ) and a picture (PNG), each whole or not at all.
+
+    The NPZ holds ``signed, native, mask, image_hu, output_hu`` and ``facts``, a JSON text with
+    method, target, layer, value, audit, verdict and ``format_version``.
+    """
+    facts = {
+        "format_version": FORMAT_VERSION,
+        "method": explanation.method,
+        "target": explanation.target,
+        "layer": explanation.layer,
+        "value": explanation.value,
+        "field_box": explanation.field_box,
+        "verdict": explanation.verdict,
+        "in_words": explanation.in_words(),
+        "audit": explanation.audit,
+        "window": str(window),
+    }
+    with write_whole(npz) as part:
+        np.savez_compressed(
+            part,
+            signed=explanation.signed,
+            native=explanation.native,
+            mask=explanation.mask,
+            image_hu=explanation.image_hu,
+            output_hu=explanation.output_hu,
+            facts=json.dumps(facts),
+        )
+    if png is not None:
+        with write_whole(png) as part:
+            _save_png(picture(explanation, window=window), part)
+
+
+def picture(explanation: Explanation, *, window: Window = LUNG) -> np.ndarray:
+    """Noisy slice, denoised slice with the map, and what was removed, side by side; RGB uint8."""
+    removed = explanation.image_hu - explanation.output_hu
+    grey = Window(0.0, 200.0, "removed")
+    panels = [
+        overlay_rgb(image, signed, window=shown, mask=explanation.mask)
+        for image, signed, shown in (
+            (explanation.image_hu, np.zeros_like(removed), window),
+            (explanation.output_hu, explanation.signed, window),
+            (removed, np.zeros_like(removed), grey),
+        )
+    ]
+    return np.concatenate(panels, axis=1)
+
+
+def load_explanation(npz: str | Path) -> Explanation:
+    """Explanation from the file :func:`write_explanation` wrote."""
+    with np.load(npz) as content:
+        facts = json.loads(str(content["facts"]))
+        if facts["format_version"] > FORMAT_VERSION:
+            raise ValueError(
+                f"{npz} has format {facts['format_version']}, this version reads up to "
+                f"{FORMAT_VERSION}; update ctlab"
+            )
+        arrays = {k: content[k] for k in ("signed", "native", "mask", "image_hu", "output_hu")}
+    kept = {k: facts[k] for k in ("method", "target", "layer", "value", "audit")}
+    return replace(Explanation(**arrays, **kept), field_box=tuple(facts["field_box"]))
+
+
+def _save_png(rgb: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(rgb).save(path, format="PNG")

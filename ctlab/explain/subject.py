@@ -1,0 +1,171 @@
+"""The denoiser under study: any module from HU to HU, run, cut and randomised without a trace."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from ctlab.learn import Checkpoint
+
+FIELD_MARGIN_PX = 96
+"""Around a region; what lies farther away cannot reach it in the networks of this package."""
+
+
+class Subject:
+    """A denoiser from HU to HU with named layers.
+
+    Parameters
+    ----------
+    model : Checkpoint or Module
+        A module takes and gives (B, C, H, W) in HU; of several input channels (neighbouring
+        slices) the middle one is the slice that is denoised. It is used in evaluation mode and
+        put back into the mode it was in; its weights and their gradients are not touched.
+
+    Examples
+    --------
+    >>> subject = Subject(nn.Conv2d(1, 1, 3, padding=1))
+    >>> subject.layers, subject.run(np.zeros((6, 5))).shape
+    (['conv'], (6, 5))
+    """
+
+    def __init__(self, model: Checkpoint | nn.Module) -> None:
+        self.model = model.denoiser() if isinstance(model, Checkpoint) else model
+        if not isinstance(self.model, nn.Module):
+            raise ValueError(f"expected a checkpoint or a torch module, got {type(model).__name__}")
+        self.network: nn.Module = getattr(self.model, "network", self.model)
+        named = {n: m for n, m in self.network.named_modules() if isinstance(m, nn.Conv2d)}
+        self._convolutions: dict[str, nn.Module] = {
+            name or "conv": module for name, module in named.items()
+        }
+        self.size_multiple = int(getattr(self.network, "size_multiple", 1))
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the convolutions, in the order they were made."""
+        return list(self._convolutions)
+
+    @property
+    def crops_are_exact(self) -> bool:
+        """Whether a crop gives the same HU as the whole slice, away from its border."""
+        return getattr(self.network, "depends_on_extent", True) is False
+
+    def layer(self, name: str) -> nn.Module:
+        """The module of a name; any module of the network, not only convolutions."""
+        if name in self._convolutions:
+            return self._convolutions[name]
+        modules = dict(self.network.named_modules())
+        if name in modules and name:
+            return modules[name]
+        raise ValueError(f"the model has no layer {name!r}; it has {', '.join(self.layers)}")
+
+    def default_layer(self) -> str:
+        """Last convolution at the coarsest resolution, where a map is not trivially local.
+
+        At the last layer of a network every map repeats the region by construction.
+        """
+        sizes: dict[str, int] = {}
+
+        def note(name: str, out: Tensor) -> None:
+            if out.shape[1] > 1 and out.shape[-1] > 1:  # not the weights of an attention
+                sizes[name] = out.shape[-1]
+
+        with torch.no_grad(), _watching(self._convolutions, note):
+            self.forward(torch.zeros(1, self.channels, 64, 64, device=self.device))
+        if not sizes:
+            return self.layers[-1]
+        coarsest = min(sizes.values())
+        return [name for name, size in sizes.items() if size == coarsest][-1]
+
+    @property
+    def device(self) -> torch.device:
+        return next((p.device for p in self.model.parameters()), torch.device("cpu"))
+
+    @property
+    def channels(self) -> int:
+        """Channels of the image the model takes: 1, or the number of neighbouring slices."""
+        return int(getattr(self.network, "context_slices", 1))
+
+    def tensor(self, hu: np.ndarray) -> Tensor:
+        """Batch (B, C, H, W) on the model's device from (y, x), (c, y, x) or (b, c, y, x)."""
+        hu = np.ascontiguousarray(hu, dtype=np.float32)
+        if hu.ndim not in (2, 3, 4) or not np.isfinite(hu).all():
+            raise ValueError(f"expected finite HU of shape (y, x) or (b, c, y, x), got {hu.shape}")
+        return torch.from_numpy(hu.reshape((1,) * (4 - hu.ndim) + hu.shape)).to(self.device)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Output (B, 1, H, W) for a batch of any height and width, with gradients if asked for."""
+        height, width = batch.shape[-2:]
+        extra = [-n % self.size_multiple for n in (height, width)]
+        padded = pad(batch, (0, extra[1], 0, extra[0]), mode="replicate") if any(extra) else batch
+        with _evaluating(self.model):
+            out = self.model(padded)
+        if out.shape[-2:] != padded.shape[-2:]:
+            raise ValueError(f"the model turned {tuple(padded.shape)} into {tuple(out.shape)}")
+        return out[..., :height, :width]
+
+    def field_box(self, mask: np.ndarray) -> tuple[int, int, int, int]:
+        """Top, left, bottom, right of what can matter to a region: all unless crops are exact."""
+        height, width = mask.shape
+        if not self.crops_are_exact:
+            return 0, 0, height, width
+        step = self.size_multiple
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        low = [max(0, int(v[0]) - FIELD_MARGIN_PX) // step * step for v in (rows, columns)]
+        high = [
+            min(size, -(-(int(v[-1]) + 1 + FIELD_MARGIN_PX) // step) * step)
+            for v, size in ((rows, height), (columns, width))
+        ]
+        return low[0], low[1], high[0], high[1]
+
+    @torch.no_grad()
+    def run(self, hu: np.ndarray) -> np.ndarray:
+        """Denoised HU; (y, x) in and out, or (b, c, y, x) to (b, 1, y, x)."""
+        out = self.forward(self.tensor(hu)).cpu().numpy()
+        return out[0, 0] if np.ndim(hu) < 4 else out
+
+    def randomised(self, rng: np.random.Generator, *, names: list[str] | None = None) -> "Subject":
+        """Copy whose weights are shuffled within each tensor, in all layers or those named.
+
+        Shuffling keeps the mean and spread of every layer, so that signals neither die nor
+        explode, and destroys what was learnt.
+        """
+        twin = Subject(copy.deepcopy(self.model))
+        wanted = set(self.layers if names is None else names)
+        for name in self.layers:
+            if name in wanted:
+                for parameter in twin.layer(name).parameters():
+                    order = torch.from_numpy(rng.permutation(parameter.numel()))
+                    shuffled = parameter.detach().flatten()[order.to(parameter.device)]
+                    parameter.data.copy_(shuffled.view_as(parameter))
+        return twin
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, every module's own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+@contextmanager
+def _watching(modules: dict[str, nn.Module], see: Callable[[str, Any], None]) -> Iterator[None]:
+    """Calls ``see(name, output)`` for each of the modules; the hooks go whatever happens."""
+    handles = [
+        module.register_forward_hook(lambda m, i, out, name=name: see(name, out))
+        for name, module in modules.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
