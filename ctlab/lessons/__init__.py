@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "nodule_slice",
             "without_nodule",
         ],
+        "readers": ["simulated_choices"],
         "quizzes": ["Option", "Question", "Quiz", "quiz"],
     },
 )

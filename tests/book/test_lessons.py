@@ -7,7 +7,7 @@ import pytest
 from ctlab.lessons import check, quiz
 from ctlab.lessons.checking import find
 
-CHAPTERS = ("physics", "noise", "metrics")
+CHAPTERS = ("physics", "noise", "metrics", "study")
 EXERCISES = [
     f"{chapter}.{name}"
     for chapter in CHAPTERS
