@@ -8,11 +8,15 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules={"dose", "export", "phantom", "projector"},
+    submodules={"dose", "export", "fan", "phantom", "projector"},
     submod_attrs={
         "dose": ["calibrate", "fraction_for_noise", "simulate_dose"],
+        "dose_facts": ["DoseFacts", "dose_facts"],
+        "lesion": ["Lesion", "insert_lesion"],
+        "nifti": ["read_nifti", "write_nifti"],
         "noise_level": ["measure_noise_hu"],
         "scanner": ["Scanner"],
+        "chest": ["ChestPhantom", "chest_phantom"],
         "collections": ["Collection", "DomainFacts", "Scan", "confounds", "open_collection"],
         "deidentify": ["DeidentificationReport", "deidentify_series"],
         "dicom": ["SeriesReport", "inspect_folder", "read_series"],
