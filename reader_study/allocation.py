@@ -11,6 +11,7 @@ from .streams import Stream
 ALGORITHM = "ctlab-allocation-1"
 """Changes whenever the same seed would give another allocation; stored in the sealed key."""
 
+_REDRAWS = 200
 _SIDES, _ORDER, _GROUPS, _PRACTICE = (
     0,
     1,
@@ -70,20 +71,43 @@ def _practice(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
 
 
 def _pair_slot(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
-    design, rules, stream = protocol.design, rules_of(protocol), Stream(seed, _ORDER, slot)
+    stream = Stream(seed, _ORDER, slot)
     main = _sided_trials(protocol, slot, seed)
-    n_repeats = round(design.repeats * len(main))
-    order = in_order(main, rules, stream)
-    order = _with_catches(order, protocol, slot, stream)
-    order = _with_repeats(order, n_repeats, rules, stream)
-    per_session = -(-len(order) // design.sessions)
+    order = _reading_order(protocol, main, slot, stream)
+    per_session = -(-len(order) // protocol.design.sessions)
     order = [replace(trial, session=i // per_session) for i, trial in enumerate(order)]
-    practice = _practice(protocol, slot, seed)
-    shift = len(practice)
-    return practice + [
-        trial if trial.repeat_of is None else replace(trial, repeat_of=trial.repeat_of + shift)
-        for trial in order
+    return _after_practice(_practice(protocol, slot, seed), order)
+
+
+def _after_practice(before: list[Trial], order: list[Trial]) -> list[Trial]:
+    """``order`` behind ``before``; what it says about positions moves along."""
+    shift = len(before)
+    return before + [
+        t if t.repeat_of is None else replace(t, repeat_of=t.repeat_of + shift) for t in order
     ]
+
+
+def _reading_order(protocol: Protocol, main: list[Trial], slot: int, stream: Stream) -> list[Trial]:
+    """Main trials in random order with catch trials and repeats among them.
+
+    A draw that leaves no place for one of them is thrown away whole, and another is made.
+    """
+    rules, n_repeats = rules_of(protocol), round(protocol.design.repeats * len(main))
+    for _ in range(_REDRAWS):
+        order = in_order(main, rules, stream)
+        if protocol.design.layout == "pair":
+            with_catches = _with_catches(order, protocol, slot, stream)
+        else:
+            with_catches = order
+        if with_catches is None:
+            continue
+        if (whole := _with_repeats(with_catches, n_repeats, rules, stream)) is not None:
+            return whole
+    raise ValueError(
+        f"no order of {len(main)} trials leaves room for {n_repeats} hidden repeats half the list "
+        f"later and {protocol.design.catch_trials} identical-image trials with the same patient "
+        "kept apart; lower patient_gap_trials, repeats or catch_trials, or add cases"
+    )
 
 
 def _sided_trials(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
@@ -104,48 +128,49 @@ def _sided_trials(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
     return [trial.mirrored() for trial in trials] if slot % 2 else trials
 
 
-def _with_catches(order: list[Trial], protocol: Protocol, slot: int, stream: Stream) -> list[Trial]:
-    """Identical images on both sides, arms taking turns, at random places."""
+def _with_catches(
+    order: list[Trial], protocol: Protocol, slot: int, stream: Stream
+) -> list[Trial] | None:
+    """Identical images on both sides, arms taking turns, at random places; None: no room."""
     order, rules = list(order), rules_of(protocol)
     cases = stream.shuffled(sorted({trial.case for trial in order}))
     for number in range(protocol.design.catch_trials):
         arm = (slot + number) % len(protocol.arms)
-        trial = Trial("catch", cases[number % len(cases)], arm, arm)
-        position = inserted(order, trial, 0, rules, stream)
-        if position is None:
-            raise ValueError(
-                "no place for an identical-image trial keeps the same patient apart; lower "
-                "patient_gap_trials or catch_trials"
-            )
-        order.insert(position, trial)
+        turn = number % len(cases)
+        for case in cases[turn:] + cases[:turn]:  # another case each time, if it fits
+            trial = Trial("catch", case, arm, arm)
+            position = inserted(order, trial, 0, rules, stream)
+            if position is not None:
+                order.insert(position, trial)
+                break
+        else:
+            return None
     return order
 
 
-def _with_repeats(order: list[Trial], n_repeats: int, rules: Rules, stream: Stream) -> list[Trial]:
-    """Mirrored repeats of early trials, at least half the final list later."""
+def _with_repeats(
+    order: list[Trial], n_repeats: int, rules: Rules, stream: Stream
+) -> list[Trial] | None:
+    """Mirrored repeats of early trials, at least half the final list later; None: no room."""
     order = list(order)
     distance = (len(order) + n_repeats + 1) // 2
     for wanted in range(n_repeats):
         repeated = {trial.repeat_of for trial in order}
-        side = 1 if (wanted % 2 == 0) else -1
+        side = 1 if wanted % 2 == 0 else -1
         # Only trials that leave room for the distance; one side and the other take turns.
         early = [
             i
             for i, trial in enumerate(order)
             if trial.kind == "main" and i not in repeated and i + distance <= len(order)
         ]
-        early = [i for i in early if order[i].side == side] or early
-        for source in stream.shuffled(early):
+        for source in sorted(stream.shuffled(early), key=lambda i: order[i].side != side):
             trial = replace(order[source].mirrored(), kind="repeat", repeat_of=source)
             position = inserted(order, trial, source + distance, rules, stream)
             if position is not None:
                 order.insert(position, trial)
                 break
         else:
-            raise ValueError(
-                f"no place for hidden repeat {wanted + 1} of {n_repeats} at least {distance} "
-                "trials after its first showing; lower repeats or patient_gap_trials"
-            )
+            return None
     return order
 
 
@@ -153,24 +178,19 @@ def _with_repeats(order: list[Trial], n_repeats: int, rules: Rules, stream: Stre
 
 
 def _single_slot(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
-    rules, n_arms = rules_of(protocol), len(protocol.arms)
+    n_arms = len(protocol.arms)
     cases = cases_of_slot(protocol, slot, Stream(seed, _GROUPS))
     numbers = _numbers_by_stratum(protocol, cases, Stream(seed, _GROUPS, 1))
     trials = _practice(protocol, slot, seed)
     for session in range(n_arms):
-        stream = Stream(seed, _ORDER, slot, session)
         shown = [
             Trial(
                 "main", case, arm_of_session(n_arms, slot + numbers[case], session), None, session
             )
             for case in cases
         ]
-        n_repeats = round(protocol.design.repeats * len(shown))
-        order = _with_repeats(in_order(shown, rules, stream), n_repeats, rules, stream)
-        start = len(trials)
-        trials += [
-            t if t.repeat_of is None else replace(t, repeat_of=t.repeat_of + start) for t in order
-        ]
+        stream = Stream(seed, _ORDER, slot, session)
+        trials = _after_practice(trials, _reading_order(protocol, shown, slot, stream))
     return trials
 
 

@@ -10,12 +10,14 @@ from reader_study.protocol import Protocol
 PASSPHRASE = "correct horse battery staple"
 
 
-def protocol_text(n_cases=6, *, arms=("alpha", "bravo"), design="", items="", head="", tail=""):
+def protocol_text(
+    n_cases=6, *, arms=("alpha", "bravo"), readers=2, design="", items="", head="", tail=""
+):
     """Protocol with ``n_cases`` patients in two strata and one practice case."""
     tables = [
         'title = "A test"',
         head,
-        f"[design]\nreaders = 2\ndisplay_check = false\n{design}",
+        f"[design]\nreaders = {readers}\ndisplay_check = false\n{design}",
     ]
     tables += [f'[[arms]]\nname = "{arm}"' for arm in arms]
     tables += [

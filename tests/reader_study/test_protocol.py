@@ -1,0 +1,112 @@
+"""A protocol is read whole, or refused with the line and the remedy."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reader_study.protocol_file import line_of, read_protocol
+from reader_study.scaffold import new_study
+
+EXAMPLE = Path(__file__).parents[2] / "reader_study" / "example_protocol.toml"
+
+
+def refusal(path: Path, text: str) -> str:
+    path.write_text(text, "utf-8")
+    with pytest.raises(ValueError) as refused:  # noqa: PT011
+        read_protocol(path)
+    return str(refused.value)
+
+
+def changed(old: str, new: str) -> str:
+    text = EXAMPLE.read_text("utf-8")
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def test_the_example_is_a_valid_protocol_and_its_hash_follows_its_bytes(tmp_path):
+    protocol, digest = read_protocol(EXAMPLE)
+    assert [arm.name for arm in protocol.arms] == ["denoiser-a", "denoiser-b"]
+    assert len(protocol.practice_cases) == 1
+    copy = tmp_path / "protocol.toml"
+    copy.write_bytes(EXAMPLE.read_bytes() + b"# one more line\n")
+    again, other = read_protocol(copy)
+    assert again == protocol
+    assert other != digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("catch_trials =", "catch_trails =", ["line 25", "'catch_trails'", "'catch_trials'"]),
+        ("[design]", "[desing]", ["'desing'", "'design'"]),
+        ('stratum = "no-nodule"', 'stratums = "x"', ["line 55", "'stratum'"]),
+        ("readers = 4", "readers = 0", ["line 22", "design.readers = 0", "greater than or equal"]),
+        ('kind = "preference" ', 'kind = "prefrence" ', ["items.1.kind", "'preference'"]),
+        ('name = "case-02"', 'name = "case-01"', ["cases", "twice: case-01"]),
+        ('primary_item = "preference"', 'primary_item = "x"', ["preference, texture", "'x'"]),
+        ('arm = "denoiser-a"', 'arm = "denoiser-c"', ["guess.arm", "denoiser-a, denoiser-b"]),
+        ("format_version = 1", "format_version = 9", ["format_version 9", "newer ctlab"]),
+        ('title = "Two', 'titel = "Two', ["line 5", "'titel'", "'title'"]),
+        ('layout = "pair"', 'layout = "single"', ["preference", "layout"]),
+        ("readers = 4", "readers = ", ["not valid TOML", "line 22"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_remedy(tmp_path, old, new, words):
+    said = refusal(tmp_path / "protocol.toml", changed(old, new))
+    assert all(word in said for word in words), said
+    assert "\n" not in said
+
+
+def test_single_images_need_one_session_per_arm(tmp_path, write_protocol):
+    scale = '[[items]]\nname = "noise"\nkind = "scale"\nquestion = "?"\nanswers = ["1", "2"]'
+    text = write_protocol(design='layout = "single"', items=scale)
+    assert "sessions = 2" in refusal(tmp_path / "p.toml", text)
+
+
+def test_lines_are_found_in_repeated_tables():
+    text = "[[arms]]\nname = 'a'\n\n[[arms]]\nname = 'b'\n[x.y]\nz = 1\n"
+    assert line_of(text, ("arms", 1, "name")) == 5
+    assert line_of(text, ("arms", 1)) == 4
+    assert line_of(text, ("x", "y", "z")) == 7
+    assert line_of(text, ("nowhere",)) is None
+
+
+LINES = EXAMPLE.read_text("utf-8").splitlines()
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    cuts=st.lists(st.integers(0, len(LINES) - 1), max_size=4),
+    noise=st.binary(max_size=12),
+    at=st.integers(0, len(LINES) - 1),
+)
+def test_a_damaged_protocol_is_read_or_refused_in_one_line(tmp_path, cuts, noise, at):
+    lines = [line.encode() for i, line in enumerate(LINES) if i not in cuts]
+    lines.insert(at, noise)
+    path = tmp_path / "fuzzed.toml"
+    path.write_bytes(b"\n".join(lines))
+    try:
+        read_protocol(path)
+    except ValueError as error:
+        assert str(error)
+        assert "Traceback" not in str(error)
+
+
+def test_new_writes_a_protocol_that_loads_and_refuses_a_full_folder(tmp_path):
+    written = new_study(tmp_path / "study")
+    protocol, _ = read_protocol(written)
+    for arm in protocol.arms:
+        for case in protocol.cases:
+            assert (tmp_path / "study" / "arms" / arm.name / case.folder).is_dir()
+    with pytest.raises(ValueError, match="not empty"):
+        new_study(tmp_path / "study")
+
+
+def test_new_without_the_example_leaves_arms_cases_and_items_to_be_written(tmp_path):
+    written = new_study(tmp_path / "study", example=False)
+    assert "arms is missing" in refusal(written, written.read_text("utf-8"))
+    assert list((tmp_path / "study" / "arms").iterdir()) == []
