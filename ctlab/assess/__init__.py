@@ -29,6 +29,15 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "residual": ["coherence", "residual_test"],
         "resolution": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
         "ring": ["RingAgreement", "frc", "scan_frc"],
+        "risk": [
+            "RiskLimit",
+            "calibrate_risk",
+            "check_coverage",
+            "loss_curve",
+            "patients_needed",
+            "risk_maps",
+        ],
+        "risk_scores": ["compare_scores", "score_auc", "spread_hu"],
         "roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc"],
         "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
         "tables": [
