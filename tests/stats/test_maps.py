@@ -1,0 +1,133 @@
+"""Maps against marks, metrics against ratings: hand-made maps, theorems, bootstrap by patient."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from reader_study.stats.maps import (
+    map_at_marks,
+    map_froc,
+    map_peaks,
+    over_patients,
+    rank_agreement,
+    score_maps,
+)
+
+SPACING = (2.0, 1.0, 1.0)
+
+
+def test_auc_is_the_mann_whitney_probability(rng):
+    noise = rng.standard_normal((4, 12, 12))
+    noise[1, 4:8, 4:8] += 1.0
+    auc, ranks = map_at_marks(noise, [(1, 6, 6)], spacing_mm=SPACING, radius_mm=2.0)
+    z, y, x = np.indices(noise.shape)
+    near = (2 * (z - 1)) ** 2 + (y - 6) ** 2 + (x - 6) ** 2 <= 4
+    wanted = stats.mannwhitneyu(noise[near], noise[~near]).statistic / near.sum() / (~near).sum()
+    assert auc == pytest.approx(wanted)
+    assert ranks[0] == pytest.approx((noise[~near] < noise[near].max()).mean())
+
+
+def test_a_flat_map_knows_nothing_and_a_turned_map_knows_the_opposite(rng):
+    flat = np.ones((2, 6, 6))
+    assert map_at_marks(flat, [(0, 2, 2)], spacing_mm=SPACING, radius_mm=1)[0] == 0.5
+    noise = rng.standard_normal((2, 6, 6))
+    up = map_at_marks(noise, [(0, 2, 2)], spacing_mm=SPACING, radius_mm=1)[0]
+    down = map_at_marks(-noise, [(0, 2, 2)], spacing_mm=SPACING, radius_mm=1)[0]
+    assert up + down == pytest.approx(1.0)
+
+
+def test_only_voxels_inside_the_mask_count():
+    bright = np.zeros((1, 5, 5))
+    bright[0, 0, :] = 9.0  # a bright rim outside the lung
+    bright[0, 2, 2] = 1.0
+    inside = np.ones(bright.shape, bool)
+    inside[0, 0] = False
+    all_voxels = map_at_marks(bright, [(0, 2, 2)], spacing_mm=SPACING, radius_mm=0.4)[0]
+    lung = map_at_marks(bright, [(0, 2, 2)], spacing_mm=SPACING, radius_mm=0.4, inside=inside)[0]
+    assert all_voxels < 1.0 == lung
+
+
+def test_no_marks_or_all_marked_is_undefined():
+    flat = np.zeros((1, 3, 3))
+    assert np.isnan(map_at_marks(flat, [], spacing_mm=SPACING, radius_mm=1)[0])
+    assert np.isnan(map_at_marks(flat, [(0, 1, 1)], spacing_mm=SPACING, radius_mm=99)[0])
+
+
+def test_peaks_keep_their_distance_and_hits_make_the_froc_curve():
+    bright = np.zeros((1, 30, 30))
+    bright[0, 5, 5], bright[0, 5, 7], bright[0, 20, 20], bright[0, 25, 4] = 9.0, 8.0, 7.0, 5.0
+    peaks = map_peaks(bright, spacing_mm=SPACING, apart_mm=4)
+    assert peaks["rating"].tolist() == [9.0, 7.0, 5.0]  # 8.0 is 2 mm from 9.0
+    quiet = map_peaks(np.zeros((1, 30, 30)), spacing_mm=SPACING, apart_mm=4)
+    assert quiet.empty
+    places = pd.DataFrame({"case": ["c", "c"], "z": 0.0, "y": [5.0, 25.0], "x": [6.0, 4.0]})
+    curve = map_froc(peaks.assign(case="c"), places, cases=["c", "empty"], radius_mm=2)
+    assert curve[["nlf", "llf"]].to_numpy().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1]]
+
+
+def test_rank_agreement_is_spearman_with_intervals_from_ten_patients(rng):
+    patients = np.repeat([f"P{i:02d}" for i in range(20)], 3)
+    metric = rng.standard_normal(60)
+    rating = np.clip(np.rint(3 + metric + rng.standard_normal(60)), 1, 5)
+    scores = pd.DataFrame({"patient": patients, "ssim": metric, "rating": rating})
+    found = rank_agreement(scores, metric="ssim", rng=rng, replicates=200)
+    assert found.value == pytest.approx(stats.spearmanr(metric, rating).statistic)
+    assert found.low < found.value < found.high
+    assert found.n_patients == 20
+    constant = rank_agreement(scores.assign(ssim=1.0), metric="ssim", rng=rng)
+    assert np.isnan(constant.value)
+    assert constant.note == "not defined: nothing varies"
+
+
+def test_bootstrap_draws_patients_not_rows(rng):
+    """Ten copies of every row say nothing new: the interval must not shrink."""
+    table = pd.DataFrame({"patient": np.arange(30), "y": rng.standard_normal(30)})
+
+    def width(rows):
+        found = over_patients(
+            rows, lambda t: float(t["y"].mean()), rng=np.random.default_rng(5), replicates=400
+        )
+        return found.high - found.low
+
+    assert width(pd.concat([table] * 10)) == pytest.approx(width(table))
+
+
+def test_score_maps_averages_patients_and_names_lost_cases(rng):
+    maps, rows = {}, []
+    for number in range(12):
+        values = rng.random((1, 16, 16))
+        values[0, 8, 8] = 2.0
+        maps[f"c{number}"] = values
+        rows.append((f"c{number}", f"p{number // 2}", 0, 8, 8))
+    marks = pd.DataFrame(rows, columns=["case", "patient", "z", "y", "x"])
+    spacing = dict.fromkeys(maps, (1.0, 1.0, 1.0))
+    per_case, mean = score_maps(
+        maps, marks, spacing_mm=spacing, radius_mm=0.5, rng=rng, replicates=50
+    )
+    assert (per_case["auc"] == 1.0).all()
+    assert (mean.value, mean.n_patients, mean.low) == (1.0, 6, None)
+    with pytest.raises(ValueError, match="none for c11"):
+        score_maps(
+            {n: m for n, m in maps.items() if n != "c11"}, marks, spacing_mm=spacing,
+            radius_mm=1, rng=rng,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"marks_zyx": [(0, 9, 1)]}, "inside the image"),
+        ({"radius_mm": 0}, "radius above 0 mm"),
+        ({"value_map": np.zeros((4, 4))}, "a single slice has shape"),
+        ({"value_map": np.full((1, 4, 4), np.nan)}, "finite values"),
+    ],
+)
+def test_bad_maps_are_refused(change, message):
+    good = {"value_map": np.zeros((1, 4, 4)), "marks_zyx": [(0, 1, 1)], "radius_mm": 1.0}
+    arguments = {**good, **change}
+    with pytest.raises(ValueError, match=message):
+        map_at_marks(
+            arguments["value_map"], arguments["marks_zyx"], spacing_mm=SPACING,
+            radius_mm=arguments["radius_mm"],
+        )  # fmt: skip
