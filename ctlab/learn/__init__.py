@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "inference": ["Applicability", "applicability", "denoise_slices", "denoise_volume"],
         "patches": ["PatchDomain"],
         "players": ["TrainState"],
+        "resume": ["resume_shipped", "shipped_domains"],
         "run": ["RunResult", "train_run"],
         "split": ["Slab", "split_series"],
         "training": ["make_fabric", "train"],

@@ -66,6 +66,8 @@ class Losses(_Section):
     cycle_rounding: Weight = 0.0
     """Cycle errors below this count quadratically, in units of ``unit_hu``; 0 is a pure L1."""
     identity: Weight = 0.0
+    mean_shift: Weight = 3.0
+    """Change of the means of 16 x 16 pixels by the denoiser: noise has none."""
     penalty: Weight = 10.0
     penalty_every: int = Field(default=2, ge=1)
     """The penalty is taken at every n-th step with n times its weight."""

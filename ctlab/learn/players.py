@@ -107,18 +107,21 @@ class TrainState:
 
         return cls(players, adam(Players.generators), adam(Players.critics))
 
-    def state_dict(self) -> dict:
+    def state_dict(self, *, with_optimisers: bool = True) -> dict:
         """Tensors and plain values that :meth:`load_state_dict` takes back."""
-        return {
-            "step": self.step,
-            "players": self.players.state_dict(),
-            "made_by": self.made_by.state_dict(),
-            "judged_by": self.judged_by.state_dict(),
-        }
+        values = {"step": self.step, "players": self.players.state_dict()}
+        if with_optimisers:
+            values["made_by"] = self.made_by.state_dict()
+            values["judged_by"] = self.judged_by.state_dict()
+        return values
 
     def load_state_dict(self, values: dict) -> None:
-        """Continue from a saved state of the same configuration."""
+        """Continue from a saved state of the same configuration.
+
+        A state without the moments of the optimisers (a shipped checkpoint) starts them anew.
+        """
         self.players.load_state_dict(values["players"])
-        self.made_by.load_state_dict(values["made_by"])
-        self.judged_by.load_state_dict(values["judged_by"])
+        for name in ("made_by", "judged_by"):
+            if name in values:
+                getattr(self, name).load_state_dict(values[name])
         self.step = int(values["step"])

