@@ -9,6 +9,15 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "channels": ["difference_of_gaussians", "eye_filter", "gabor", "laguerre_gauss"],
+        "detectability": [
+            "NODULE_TASKS",
+            "LesionTask",
+            "contrast_recovery",
+            "detectability_table",
+            "false_lesion_rate",
+            "lesion_amplitude_hu",
+        ],
+        "equivalent_dose": ["equivalent_dose"],
         "ideal": ["Ceiling", "ideal_d_prime", "information_ceiling"],
         "local_noise": ["local_noise_hu", "noise_sd_hu"],
         "metrics": [
