@@ -140,15 +140,38 @@ class Guess(Strict):
     question: Text
 
 
+class Comparison(Strict):
+    """Two arms to compare; results are given as new against reference."""
+
+    new: Name
+    reference: Name
+
+
 class Analysis(Strict):
     """What was decided before the first image was read."""
 
     primary_item: Name
-    margin: float | None = None
+    endpoint: Literal["share", "odds", "difference", "auc", "wafroc"] | None = None
+    comparisons: tuple[Comparison, ...] = ()  # the first is primary
+    aim: Literal["superiority", "noninferiority", "equivalence"] | None = None
+    margin: float | None = Field(None, gt=0)
     margin_justification: str = ""
+    lower_is_better: tuple[Name, ...] = ()  # items whose high answers are bad
+    multiplicity: Literal["holm", "gatekeeping", "none"] = "holm"
+    mark_radius_mm: float = Field(10.0, gt=0, le=100)
     missing_data: str = "Trials without an answer are left out and counted."
     withdrawn_readers: str = "Answers given before withdrawal are kept."
     plan: str = ""
+
+    @model_validator(mode="after")
+    def _aim_and_margin_agree(self) -> "Analysis":
+        if self.aim in {"noninferiority", "equivalence"} and self.margin is None:
+            raise ValueError(f'aim = "{self.aim}" needs a margin in the unit of the primary item')
+        if self.aim == "superiority" and self.margin is not None:
+            raise ValueError('aim = "superiority" has no margin; remove it or change the aim')
+        if self.endpoint == "odds" and self.margin is not None:
+            raise ValueError('a margin in rating points needs endpoint = "difference"')
+        return self
 
 
 class Protocol(Strict):
@@ -181,11 +204,23 @@ class Protocol(Strict):
                 f"{self.analysis.primary_item!r}"
             )
         arms = [arm.name for arm in self.arms]
+        self._check_analysis(known, arms)
         if self.guess and self.guess.arm not in arms:
             raise ValueError(f"guess.arm must be one of {', '.join(arms)}; got {self.guess.arm!r}")
         self._check_layout()
         self._check_subset()
         return self
+
+    def _check_analysis(self, items: list[str], arms: list[str]) -> None:
+        for pair in self.analysis.comparisons:
+            if pair.new not in arms or pair.reference not in arms or pair.new == pair.reference:
+                raise ValueError(
+                    f"analysis.comparisons compares two of the arms ({', '.join(arms)}); got "
+                    f"{pair.new} against {pair.reference}"
+                )
+        strangers = sorted(set(self.analysis.lower_is_better) - set(items))
+        if strangers:
+            raise ValueError(f"analysis.lower_is_better names no item: {', '.join(strangers)}")
 
     def _check_layout(self) -> None:
         if self.design.layout == "pair":
