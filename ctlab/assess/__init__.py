@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "false_lesion_rate",
             "lesion_amplitude_hu",
         ],
-        "equivalent_dose": ["equivalent_dose"],
+        "dose_equivalence": ["equivalent_dose"],
         "ideal": ["Ceiling", "ideal_d_prime", "information_ceiling"],
         "local_noise": ["local_noise_hu", "noise_sd_hu"],
         "metrics": [

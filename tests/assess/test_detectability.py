@@ -13,7 +13,7 @@ from ctlab.assess.detectability import (
     false_lesion_rate,
     lesion_amplitude_hu,
 )
-from ctlab.assess.equivalent_dose import equivalent_dose
+from ctlab.assess.dose_equivalence import equivalent_dose
 from ctlab.assess.roc import d_prime_to_auc
 
 SPACING_MM, SIZE = 0.7, 25

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctlab.assess.equivalent_dose import equivalent_dose
+from ctlab.assess.dose_equivalence import equivalent_dose
 from ctlab.assess.roc import d_prime_to_auc
 
 
