@@ -57,7 +57,7 @@ def create_all(engine: Engine) -> None:
     with engine.begin() as connection:
         metadata.create_all(connection)
         for statement in _TRIGGERS[engine.dialect.name]():
-            connection.exec_driver_sql(statement)
+            connection.execute(sa.text(statement))
 
 
 def _sqlite_triggers() -> list[str]:

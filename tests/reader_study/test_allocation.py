@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_williams_rows_balance_position_and_what_comes_before(n_arms):
     assert len(rows) == n_arms * (1 + n_arms % 2)
     for column in zip(*rows, strict=True):
         assert set(Counter(column).values()) == {len(rows) // n_arms}
-    follows = Counter(pair for row in rows for pair in zip(row, row[1:], strict=False))
+    follows = Counter(pair for row in rows for pair in pairwise(row))
     assert len(follows) == n_arms * (n_arms - 1)
     assert len(set(follows.values())) == 1
 

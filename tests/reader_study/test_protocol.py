@@ -73,6 +73,14 @@ def test_lines_are_found_in_repeated_tables():
     assert line_of(text, ("nowhere",)) is None
 
 
+def outcome(path: Path) -> str:
+    """Title of what was read, or the refusal; any other exception fails the test."""
+    try:
+        return read_protocol(path)[0].title
+    except ValueError as error:
+        return str(error)
+
+
 LINES = EXAMPLE.read_text("utf-8").splitlines()
 
 
@@ -89,11 +97,9 @@ def test_a_damaged_protocol_is_read_or_refused_in_one_line(tmp_path, cuts, noise
     lines.insert(at, noise)
     path = tmp_path / "fuzzed.toml"
     path.write_bytes(b"\n".join(lines))
-    try:
-        read_protocol(path)
-    except ValueError as error:
-        assert str(error)
-        assert "Traceback" not in str(error)
+    said = outcome(path)
+    assert said
+    assert "\n" not in said
 
 
 def test_new_writes_a_protocol_that_loads_and_refuses_a_full_folder(tmp_path):
