@@ -59,5 +59,13 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "write_table",
         ],
         "tissue": ["TISSUES_HU", "tissue_masks"],
+        "visibility": [
+            "amplitude_noise_hu",
+            "confirm_visibility",
+            "finite_jvp",
+            "grid_positions",
+            "screen_visibility",
+            "visibility_image",
+        ],
     },
 )
