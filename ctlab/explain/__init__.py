@@ -8,16 +8,31 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "audit": ["AuditPlan", "Limits", "audit_map"],
+        "attention": ["AttentionFinding", "attention_finding"],
+        "attribution": [
+            "diffusion_index",
+            "integrated_gradients",
+            "local_attribution",
+            "local_mean",
+            "occlusion",
+        ],
+        "audit": ["AuditPlan", "Limits", "audit_map", "input_gradient"],
         "cam": ["CAM_METHODS", "cam_map", "library_cam_map"],
         "explanation": [
-            "METHODS",
             "Explanation",
             "explain_region",
             "load_explanation",
             "picture",
             "write_explanation",
         ],
+        "jacobian": [
+            "JacobianRow",
+            "divergence",
+            "jacobian_row",
+            "jacobian_times",
+            "sure_hu2",
+        ],
+        "methods": ["METHODS"],
         "overlay": ["overlay_rgb", "signed_colours"],
         "regions": ["region_mask"],
         "subject": ["Subject"],

@@ -1,26 +1,24 @@
 """One call from a model, a slice and a region to a map with its evidence."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from ctlab.ct.files import write_whole
 from ctlab.ct.hu import LUNG, Window
-from ctlab.explain.audit import AuditPlan, audit_map, input_gradient
-from ctlab.explain.cam import CAM_METHODS, cam_map
-from ctlab.explain.overlay import overlay_rgb
+from ctlab.explain.audit import AuditPlan, audit_map
+from ctlab.explain.methods import check_method, enlarge, explainer, has_layer, native_map
+from ctlab.explain.overlay import caption_below, overlay_rgb
 from ctlab.explain.regions import Region, region_mask
 from ctlab.explain.subject import Subject
 from ctlab.explain.targets import Target, make_target
 from ctlab.learn import Checkpoint
 
-METHODS = (*CAM_METHODS, "gradient")
 FORMAT_VERSION = 1
+REMOVED = Window(0.0, 200.0, "removed")
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,7 @@ def explain_region(
     image_hu : ndarray, HU, shape (y, x)
         The noisy slice.
     roi : (y, x, radius), (top, left, bottom, right) or a mask; see :func:`region_mask`
-    method : one of :data:`METHODS`
-        ``gradient`` is the row of the Jacobian for the region: the filter the network applied.
+    method : one of :data:`ctlab.explain.METHODS`
     target : one of :data:`ctlab.explain.targets.TARGETS`, or a function of input and output
     layer : str, optional
         For the CAM family; None takes the last convolution at the coarsest resolution.
@@ -108,8 +105,7 @@ def explain_region(
     Where the model says that crops are exact, only the field around the region is looked at:
     the map is the same and the audit many times faster.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    check_method(method)
     image_hu = np.asarray(image_hu, dtype=np.float32)
     if image_hu.ndim != 2:
         raise ValueError(f"expected one slice of shape (y, x), got {image_hu.shape}")
@@ -118,11 +114,11 @@ def explain_region(
     box = subject.field_box(mask)
     inside = np.s_[box[0] : box[2], box[1] : box[3]]
     read = make_target(target, mask[inside]) if isinstance(target, str) else target
-    where = "" if method == "gradient" else layer or subject.default_layer()
+    where = (layer or subject.default_layer()) if has_layer(method) else ""
     if where:
         subject.layer(where)
     native = native_map(subject, image_hu[inside], read, method, where)
-    explain = explainer(read, method, where)
+    explain = explainer(method, where)
     audit = audit_map(subject, image_hu[inside], mask[inside], read, explain, plan=plan)
     signed = np.zeros_like(image_hu)
     signed[inside] = enlarge(native, image_hu[inside].shape)
@@ -141,37 +137,6 @@ def explain_region(
         audit=audit,
         field_box=box,
     )
-
-
-def explainer(
-    target: Target, method: str, layer: str
-) -> Callable[[Subject, np.ndarray], np.ndarray]:
-    """Function of subject and image to the signed map at the image's resolution."""
-    return lambda subject, image: enlarge(
-        native_map(subject, image, target, method, layer), image.shape
-    )
-
-
-def native_map(
-    subject: Subject, image: np.ndarray, target: Target, method: str, layer: str
-) -> np.ndarray:
-    """Signed map at its own resolution."""
-    if method == "gradient":
-        return input_gradient(subject, image, target)
-    return cam_map(subject, image, target, method=method, layer=layer)
-
-
-def enlarge(native: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Bilinear enlargement to the image's shape."""
-    if native.shape == tuple(shape):
-        return native
-    # A padded image gives a slightly larger grid: enlarge by the whole factor, then cut.
-    factors = [-(-wanted // have) for wanted, have in zip(shape, native.shape, strict=True)]
-    size = [have * factor for have, factor in zip(native.shape, factors, strict=True)]
-    large = nn.functional.interpolate(
-        torch.from_numpy(native)[None, None], size=size, mode="bilinear", align_corners=False
-    )
-    return large[0, 0, : shape[0], : shape[1]].numpy()
 
 
 def write_explanation(
@@ -213,19 +178,37 @@ def write_explanation(
             _save_png(picture(explanation, window=window), part)
 
 
-def picture(explanation: Explanation, *, window: Window = LUNG) -> np.ndarray:
-    """Noisy slice, denoised slice with the map, and what was removed, side by side; RGB uint8."""
-    removed = explanation.image_hu - explanation.output_hu
-    grey = Window(0.0, 200.0, "removed")
+def picture(
+    explanation: Explanation, *, window: Window = LUNG, zoom: int = 2, caption: bool = True
+) -> np.ndarray:
+    """Noisy slice, denoised slice with the map, and what was removed, side by side; RGB uint8.
+
+    Shown is the part that was looked at. The caption says the method, the scale of the colours,
+    the windows and the verdict.
+    """
+    top, left, bottom, right = explanation.field_box
+    inside = np.s_[top:bottom, left:right]
+    removed = (explanation.image_hu - explanation.output_hu)[inside]
+    nothing = np.zeros_like(removed)
     panels = [
-        overlay_rgb(image, signed, window=shown, mask=explanation.mask)
+        overlay_rgb(image, signed, window=shown, mask=explanation.mask[inside])
         for image, signed, shown in (
-            (explanation.image_hu, np.zeros_like(removed), window),
-            (explanation.output_hu, explanation.signed, window),
-            (removed, np.zeros_like(removed), grey),
+            (explanation.image_hu[inside], nothing, window),
+            (explanation.output_hu[inside], explanation.signed[inside], window),
+            (removed, nothing, REMOVED),
         )
     ]
-    return np.concatenate(panels, axis=1)
+    rgb = np.concatenate(panels, axis=1).repeat(zoom, axis=0).repeat(zoom, axis=1)
+    return caption_below(rgb, _lines(explanation, window)) if caption else rgb
+
+
+def _lines(explanation: Explanation, window: Window) -> list[str]:
+    top = float(np.abs(explanation.signed).max())
+    return [
+        f"noisy | denoised with {explanation.method} map ({window}) | removed ({REMOVED})",
+        f"orange raises, blue lowers the region's {explanation.target}; strongest colour {top:.3g}",
+        f"verdict: {explanation.verdict}",
+    ]
 
 
 def load_explanation(npz: str | Path) -> Explanation:

@@ -1,6 +1,7 @@
 """A signed map over a slice: blue for below zero, orange for above, the slice always visible."""
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from ctlab.ct.hu import LUNG, Window
 
@@ -44,7 +45,7 @@ def overlay_rgb(
     ----------
     image_hu, signed : ndarray, shape (y, x)
     mask : ndarray of bool, shape (y, x), optional
-        Region to outline in white.
+        Region to outline.
     largest : float, optional
         As for :func:`signed_colours`.
     """
@@ -54,13 +55,23 @@ def overlay_rgb(
     colours = signed_colours(signed, largest=largest).astype(float)
     opacity = colours[..., 3:] / 255
     shown = (1 - opacity) * grey + opacity * colours[..., :3]
-    if mask is not None:
-        shown[_outline(mask)] = 255
+    if mask is not None:  # just outside, so that the region stays free; seen on black and white
+        ring = np.ones((3, 3), bool)
+        inner = binary_dilation(mask, ring)
+        shown[binary_dilation(inner, ring) & ~inner] = 0
+        shown[inner & ~mask] = 255
     return shown.round().astype(np.uint8)
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
-    """Pixels just outside a region, so that the region itself stays free."""
-    from scipy.ndimage import binary_dilation
+def caption_below(rgb: np.ndarray, lines: list[str]) -> np.ndarray:
+    """Picture with lines of white text on black beneath it, widened where the text needs it."""
+    from PIL import Image, ImageDraw, ImageFont
 
-    return binary_dilation(mask, np.ones((3, 3), bool)) & ~mask
+    font = ImageFont.load_default(size=13)
+    width = max(rgb.shape[1], 8 + max(int(font.getlength(line)) for line in lines))
+    sheet = Image.new("RGB", (width, rgb.shape[0] + 18 * len(lines) + 6))
+    sheet.paste(Image.fromarray(rgb))
+    pen = ImageDraw.Draw(sheet)
+    for k, line in enumerate(lines):
+        pen.text((4, rgb.shape[0] + 3 + 18 * k), line, fill="white", font=font)
+    return np.asarray(sheet)

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from ctlab.learn import Checkpoint
 
-FIELD_MARGIN_PX = 96
+FIELD_MARGIN_PX = 64
 """Around a region; what lies farther away cannot reach it in the networks of this package."""
 
 

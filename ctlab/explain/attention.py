@@ -1,0 +1,127 @@
+"""Attention maps of a generator, and what changes in HU when one is made flat.
+
+A map of weights describes the forward pass. It explains something only if flattening it changes
+the output, and changes it where the map said.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctlab.assess import local_noise_hu, tissue_masks
+from ctlab.explain.methods import enlarge
+from ctlab.explain.subject import Subject
+from ctlab.learn.networks import AttentionGate, Cbam
+
+
+@dataclass(frozen=True)
+class AttentionFinding:
+    """An attention map and its counterfactual.
+
+    Attributes
+    ----------
+    weights : ndarray, float32, shape (y, x)
+        Enlarged to the image; ``native`` is the map as the network uses it.
+    change_hu : ndarray, float32, shape (y, x)
+        Output with the map minus output with the map replaced by its mean over the slice.
+    numbers : dict
+        ``change_sd_hu``; ``agreement``: correlation of the absolute departure of the weights
+        from their mean with the absolute change; ``with_noise`` and ``with_edges``: correlation
+        of the weights with local noise and gradient; ``mean_<tissue>``.
+    """
+
+    weights: np.ndarray
+    native: np.ndarray
+    change_hu: np.ndarray
+    numbers: dict[str, float]
+
+
+def attention_finding(subject: Subject, image_hu: np.ndarray) -> AttentionFinding:
+    """Attention map of the first gate or CBAM block, and its counterfactual.
+
+    Parameters
+    ----------
+    image_hu : ndarray, HU, shape (y, x)
+
+    Raises
+    ------
+    ValueError
+        The model has no attention.
+    """
+    image_hu = np.asarray(image_hu, dtype=np.float32)
+    module = _attention_module(subject)
+    seen: list[Tensor] = []
+    with _seen(module, seen):
+        output = subject.run(image_hu)
+    with _flattened(module):
+        flat = subject.run(image_hu)
+    native = seen[0][0, 0].cpu().numpy()
+    weights = enlarge(native, image_hu.shape)
+    change = output - flat
+    departure = np.abs(weights - native.mean())
+    numbers = {
+        "change_sd_hu": float(change.std()),
+        "agreement": _correlation(departure, np.abs(change)),
+        "with_noise": _correlation(weights, local_noise_hu(image_hu)),
+        "with_edges": _correlation(weights, np.hypot(*np.gradient(output))),
+        "lowest": float(native.min()),
+        "highest": float(native.max()),
+    }
+    for tissue, mask in tissue_masks(output).items():
+        numbers[f"mean_{tissue}"] = float(weights[mask].mean()) if mask.any() else float("nan")
+    return AttentionFinding(weights, native, change, numbers)
+
+
+def _attention_module(subject: Subject) -> nn.Module:
+    for module in subject.network.modules():
+        if isinstance(module, AttentionGate | Cbam):
+            return module
+    raise ValueError(
+        "the model has no attention; train one with attention = 'gate' or 'cbam' in [networks], "
+        "or use another method"
+    )
+
+
+def _weights(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """Spatial weights (B, 1, h, w) the module computes for its inputs."""
+    found = module.weights(*inputs)  # type: ignore[operator]
+    return found[1] if isinstance(module, Cbam) else found
+
+
+@contextmanager
+def _seen(module: nn.Module, kept: list[Tensor]) -> Iterator[None]:
+    handle = module.register_forward_hook(
+        lambda m, inputs, out: kept.append(_weights(m, inputs).detach())
+    )
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _flattened(module: nn.Module) -> Iterator[None]:
+    """Inside, the spatial weights are their own mean over the slice."""
+
+    def flat(m: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> Tensor:
+        weights = _weights(m, inputs)
+        # The module multiplies by its weights, so its output is put right by their ratio.
+        return out * (weights.mean(dim=(2, 3), keepdim=True) / weights)
+
+    handle = module.register_forward_hook(flat)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        handle.remove()
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson correlation; NaN where one of the two is constant."""
+    a, b = first.ravel() - first.mean(), second.ravel() - second.mean()
+    length = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.dot(a, b) / length) if length > 1e-12 else float("nan")
