@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "lesion_amplitude_hu",
         ],
         "dose_equivalence": ["equivalent_dose"],
+        "hidden": ["HiddenExhibit", "hidden_exhibit", "hidden_information"],
         "ideal": ["Ceiling", "ideal_d_prime", "information_ceiling"],
         "local_noise": ["local_noise_hu", "noise_sd_hu"],
         "metrics": [
