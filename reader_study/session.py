@@ -58,6 +58,7 @@ class ReadingSession:
         self._finished = {e.payload["session"]: e for e in self._of_kind("session-finished")}
         self._feedback: str | None = None
         self._paused = False
+        self._open: str | None = None  # id of the question on screen
         self._break_at = now() + self._break_length
         self.visit = store.open_session(reader.reader, self.session)
 
@@ -114,6 +115,11 @@ class ReadingSession:
 
     def screen(self) -> dict[str, Any]:
         """What to show now: ``kind`` and what that kind needs."""
+        screen = self._next_screen()
+        self._open = screen.get("id")
+        return screen
+
+    def _next_screen(self) -> dict[str, Any]:
         if self._store.is_closed():
             return {"kind": "closed"}
         if "consented" not in self._events:
@@ -244,10 +250,16 @@ class ReadingSession:
         self._displays.add(session)
 
     def _current(self, message: dict[str, Any]) -> Question:
-        """The question on screen; a second press of a key must not answer the next one."""
+        """The question on screen.
+
+        A second press of a key must not answer the next question, and nothing is taken that is
+        not asked: before consent, during a pause, in a session whose washout is not over.
+        """
         question = self.question()
         if question is None or message.get("id") != question.id:
             raise NotSavedError("that question is answered already")
+        if self._open != question.id:
+            raise NotSavedError("that question is not open now")
         return question
 
     def _answer(self, message: dict[str, Any]) -> None:

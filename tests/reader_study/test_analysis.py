@@ -1,0 +1,285 @@
+"""The pre-registered analysis: planted effects come out, deviations are flagged, nothing else runs.
+
+Robots that know the key answer with a stated preference, so the truth of each study is known.
+"""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reader_study.analysis import analyse, conclusion
+from reader_study.coordinator import add_reader, close, opened, override_washout, withdraw_reader
+from reader_study.export import read_key
+from reader_study.paths import sealed_key
+from reader_study.plan import plan_of
+from reader_study.seal import unseal
+from reader_study.session import GUESS
+from reader_study.stats.preference import pooled_share
+from reader_study.unblinding import unblind
+
+SCALE = """
+[[items]]
+name = "noise"
+kind = "scale"
+about = "each"
+question = "How noisy?"
+answers = ["very", "much", "some", "little", "none"]
+"""
+PREFERENCE = '[[items]]\nname = "pref"\nkind = "preference"\nquestion = "Which?"\n'
+GUESSES = '[guess]\narm = "alpha"\nquestion = "Which is which?"\n'
+
+
+def lesions(n_cases):
+    """Tables of cases, every other one with a lesion in its middle."""
+    rows = []
+    for i in range(n_cases):
+        found = "lesions = [{ centre_zyx = [1, 6, 5], diameter_mm = 2.0 }]\n" if i % 2 else ""
+        rows.append(f'[[cases]]\nname = "case-{i}"\npatient = "pat-{i}"\n{found}')
+    return "\n".join(rows)
+
+
+def answers_of(trial, key, rng, effect):
+    """Robot's answers: ``effect`` is the pull towards alpha, in logits or points."""
+    arms = [a["name"] for a in key["protocol"]["arms"]]
+    case = key["protocol"]["cases"][trial["case"]]
+    shown = {"left": arms[trial["left_arm"]]}
+    if trial["right_arm"] is not None:
+        shown["right"] = arms[trial["right_arm"]]
+    for item in key["protocol"]["items"]:
+        if item["kind"] == "preference":
+            pull = effect * ((shown["left"] == "alpha") - (shown["right"] == "alpha"))
+            yield item["name"], "left" if rng.logistic() < pull else "right"
+            continue
+        sides = ["left", "right"] if item["about"] == "each" else [""]
+        for side in sides:
+            arm = shown[side or "left"]
+            if item["kind"] == "scale":
+                value = int(np.clip(np.rint(3 + effect * (arm == "alpha") + rng.normal(0, 0.7)), 1, 5))
+            else:
+                signal = 1.0 + effect * (arm == "alpha") if case["lesions"] else 0.0
+                value = int(np.clip(40 + 20 * (signal + rng.normal()), 0, 100))
+            yield f"{item['name']}@{side}" if side else item["name"], value
+
+
+@pytest.fixture
+def read_study(locked, passphrase):
+    """A study read by robots, closed and unblinded; options go to the protocol."""
+
+    def make(*, effect=1.5, readers=4, seed=1, stop=None, before_close=None, seconds=6.0, **options):
+        study = locked(readers=readers, **options)
+        with opened(study) as (bundle, _):
+            key = unseal(sealed_key(study).read_bytes(), passphrase, commitment=bundle.commitment)
+        rng = np.random.default_rng(seed)
+        for number in range(1, readers + 1):
+            reader, _ = add_reader(study, f"Dr {number}")
+            with opened(study) as (bundle, store):
+                with store.engine.connect().execution_options(reading=True) as connection:
+                    connection.exec_driver_sql("PRAGMA synchronous=OFF")  # robots are in a hurry
+                visit = store.open_session(reader.reader, 0)
+                trials = [t for t in bundle.trials(reader.slot) if not t.practice]
+                if stop and number == readers:
+                    trials = trials[:stop]
+                for trial in trials:
+                    facts = key["trials"][trial.token]
+                    for item, value in answers_of(facts, key, rng, effect):
+                        store.save_answer(
+                            reader.reader, visit=visit, session=trial.session, trial=trial.token,
+                            item=item, value=value, seconds=seconds * float(rng.uniform(0.7, 1.3)),
+                        )  # fmt: skip
+                if bundle.facts["guess"]:
+                    store.save_answer(
+                        reader.reader, visit=visit, session=0, trial=trials[-1].token, item=GUESS,
+                        value="left",
+                    )  # fmt: skip
+        if before_close:
+            before_close(study)
+        close(study)
+        unblind(study, passphrase=passphrase, who="test", reason="robots" if stop else "")
+        return study
+
+    return make
+
+
+def test_a_planted_preference_comes_out_with_its_balance_proof_and_files(read_study):
+    study = read_study(n_cases=8, tail="", head="")
+    facts = analyse(study)
+    row = facts["primary"][0]
+    assert (row["new"], row["reference"], row["endpoint"]) == ("alpha", "bravo", "share")
+    assert row["low"] > 0.5
+    assert facts["conclusion"] == ["alpha was better than bravo."]
+    assert facts["flow"]["analysed"] == facts["flow"]["asked"] == 32
+    assert facts["balance"]["ok"]
+    assert facts["integrity"]["ok"]
+    assert facts["deviations"] == []
+    written = json.loads((study / "report" / "analysis.json").read_text("utf-8"))
+    assert written == facts
+    rows = pd.read_csv(study / "report" / "primary.csv")
+    again = pooled_share(rows, arm="alpha", over="bravo")
+    assert (again.share, again.low) == pytest.approx((row["value"], row["low"]))
+
+
+def test_the_p_value_agrees_with_the_interval(read_study):
+    row = analyse(read_study(n_cases=8, effect=0.6))["primary"][0]
+    assert (row["p"] < 0.05) == (row["low"] > 0.5 or row["high"] < 0.5)
+
+
+def test_analysis_is_refused_before_unblinding_and_after_tampering(locked, read_study):
+    with pytest.raises(ValueError, match="not unblinded"):
+        analyse(locked(n_cases=6))
+    study = read_study(n_cases=6)
+    with opened(study) as (_, store), store.engine.begin() as connection:
+        for statement in (
+            "DROP TRIGGER answer_no_update",
+            "UPDATE answer SET value = '\"tie\"' WHERE seq = (SELECT max(seq) FROM answer)",
+        ):
+            connection.exec_driver_sql(statement)
+    with pytest.raises(ValueError, match=r"not intact .*answer of event .* was changed"):
+        analyse(study)
+    assert not (study / "report").exists()
+
+
+def test_what_went_otherwise_than_planned_is_listed(read_study):
+    def happen(study):
+        text = (study / "protocol.toml").read_text("utf-8")
+        (study / "protocol.toml").write_text(text.replace("A test", "Another title"), "utf-8")
+        override_washout(study, "R1", 1, "holiday")
+        withdraw_reader(study, "R2", "ill")
+
+    study = read_study(n_cases=6, readers=3, stop=3, before_close=happen, seconds=0.5)
+    facts = analyse(study)
+    said = " / ".join(row["what"] for row in facts["deviations"])
+    for part in (
+        "differs from the locked protocol", "R1 opened session 1 before the washout",
+        "R2 left (ill)", "R3 answered 3 of", "unblinded while R3", "s per trial", "3 readers",
+    ):  # fmt: skip
+        assert part in said
+    assert facts["title"] == "A test"  # the locked text, not the edited one
+    assert facts["few_readers"]
+    assert any(row["label"] == "readers who finished only" for row in facts["sensitivity"])
+    missing = {row["reader"]: row["missing"] for row in facts["missing"]}
+    assert missing["R3"] > 0 == missing["R1"]
+
+
+def test_ratings_of_each_image_give_odds_agreement_and_checks(read_study):
+    study = read_study(
+        n_cases=8, items=SCALE + PREFERENCE, tail=GUESSES, effect=1.2,
+        design="repeats = 0.25\ncatch_trials = 1\n",
+    )  # fmt: skip
+    facts = analyse(study)
+    row = facts["primary"][0]
+    assert row["endpoint"] == "odds"
+    assert row["low"] > 1
+    assert row["extra"]["formula"] == "rating ~ arm + (1|reader) + (1|case)"
+    assert [r["item"] for r in facts["secondary"]] == ["pref"]
+    assert {r["coefficient"] for r in facts["agreement"]} == {"percent", "gwet", "krippendorff"}
+    assert {r["item"] for r in facts["repeats"]} == {"noise", "pref"}
+    assert facts["blinding"][0]["n"] == 4
+    assert facts["time"]["means"][0]["seconds"] == pytest.approx(12, rel=0.4)
+    labels = [r["label"] for r in facts["sensitivity"]]
+    assert "mean difference of ratings" in labels
+    assert "without reader R4" in labels
+
+
+def test_a_margin_makes_it_a_mean_difference_and_turns_bad_scales_round(read_study):
+    margin = 'margin = 0.5\nmargin_justification = "half a step"\nlower_is_better = ["noise"]\n'
+    study = read_study(n_cases=8, items=SCALE, tail=margin, effect=-1.0)
+    row = analyse(study)["primary"][0]
+    assert (row["endpoint"], row["aim"], row["turned"]) == ("difference", "noninferiority", True)
+    assert row["value"] == pytest.approx(1.0, abs=0.35)  # lower answers, turned round
+    assert row["p_aim"] < row["p"]
+    worse = read_study(n_cases=8, items=SCALE, tail=margin, effect=1.0)
+    facts = analyse(worse)
+    assert facts["primary"][0]["p_aim"] == 1.0
+    assert "was not shown to be non-inferior" in facts["conclusion"][0]
+
+
+SLIDER = """
+[[items]]
+name = "lesion"
+kind = "slider"
+about = "{about}"
+question = "Lesion?"
+answers = ["no", "yes"]
+marks = true
+"""
+
+
+@pytest.mark.parametrize("layout", ["single", "pair"])
+def test_lesion_confidence_gives_the_area_under_the_roc_curve(read_study, layout):
+    about = "each" if layout == "pair" else "pair"
+    sessions = "sessions = 2\nwashout_days = 0\n" if layout == "single" else ""
+    study = read_study(
+        n_cases=0, items=SLIDER.format(about=about) + lesions(16), effect=1.5,
+        design=f'layout = "{layout}"\nrepeats = 0\ncatch_trials = 0\n{sessions}',
+        tail='endpoint = "auc"\n',
+    )  # fmt: skip
+    facts = analyse(study)
+    row = facts["primary"][0]
+    assert row["endpoint"] == "auc"
+    assert 0 < row["value"] < 0.4
+    assert {m["arm"] for m in row["extra"]["arm_means"]} == {"alpha", "bravo"}
+    assert len(facts["curves"]) == 8
+    if layout == "single":
+        assert facts["time"]["ratios"][0]["ratio"] == pytest.approx(1.0, abs=0.2)
+        assert any("order" in r["effect"] for r in facts["effects"])
+
+
+def test_plans_that_the_design_cannot_give_are_refused(make_protocol):
+    for options, message in (
+        ({"items": SCALE, "tail": 'endpoint = "share"\n'}, "a share belongs to a preference"),
+        ({"tail": 'endpoint = "odds"\n'}, "a share belongs to a preference"),
+        ({"items": SCALE, "tail": 'endpoint = "auc"\n'}, "with and without lesions"),
+        ({"items": SCALE.replace('"scale"', '"choice"')}, "unordered answers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plan_of(make_protocol(**options))
+
+
+def test_a_reference_arm_is_compared_with_all_and_serves_assay_sensitivity(make_protocol):
+    protocol = make_protocol(arms=("alpha", "bravo", "full"))
+    full = protocol.arms[2].model_copy(update={"reference": True})
+    protocol = protocol.model_copy(update={"arms": (*protocol.arms[:2], full)})
+    pairs = [(t.role, t.new, t.reference) for t in plan_of(protocol).tests]
+    assert pairs == [("primary", "alpha", "full"), ("primary", "bravo", "full")]
+    named = {"comparisons": ({"new": "alpha", "reference": "bravo"},)}
+    analysis = type(protocol.analysis)(**{**protocol.analysis.model_dump(), **named})
+    roles = plan_of(protocol.model_copy(update={"analysis": analysis})).tests
+    assert [(t.role, t.new, t.reference) for t in roles] == [
+        ("primary", "alpha", "bravo"), ("assay", "full", "alpha"), ("assay", "full", "bravo"),
+    ]  # fmt: skip
+
+
+def test_several_comparisons_are_adjusted(read_study):
+    study = read_study(n_cases=6, arms=("alpha", "bravo", "charlie"), effect=2.0, readers=2)
+    rows = analyse(study)["primary"]
+    assert len(rows) == 3
+    smallest = min(rows, key=lambda r: r["p_aim"])
+    assert smallest["p_adjusted"] == pytest.approx(min(1.0, 3 * smallest["p_aim"]))
+
+
+def test_ties_everywhere_give_a_sentence_not_a_number(read_study, monkeypatch):
+    def tie(trial, key, rng, effect):
+        yield "pref", "tie"
+
+    monkeypatch.setitem(globals(), "answers_of", tie)
+    facts = analyse(read_study(n_cases=6, readers=2))
+    assert facts["primary"][0]["value"] is None
+    assert "could not be estimated: no reader preferred" in facts["conclusion"][0]
+
+
+def test_progress_reaches_its_end_and_words_follow_the_aim(read_study):
+    seen = []
+    analyse(read_study(n_cases=6, readers=2), progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1][0] == seen[-1][1]
+    row = {"new": "a", "reference": "b", "aim": "equivalence", "value": 0.0, "null": 0.0,
+           "p_adjusted": 0.01, "note": "", "margin": 0.1}  # fmt: skip
+    assert conclusion(row, multiple=True) == (
+        "a was equivalent to b within the margin of 0.1 after adjustment for several comparisons."
+    )
+
+
+def test_the_key_that_was_used_is_the_unsealed_one(read_study):
+    study = read_study(n_cases=6, readers=2)
+    assert analyse(study)["study"] == read_key(study)["study_id"]

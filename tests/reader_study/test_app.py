@@ -1,0 +1,119 @@
+"""The room without a browser: two viewers that take turns, a panel, and what they are sent."""
+
+import json
+
+import pytest
+
+from reader_study.app import Room, open_room
+from reader_study.coordinator import add_reader, opened
+from reader_study.session import ReadingSession
+
+
+@pytest.fixture
+def room(locked):
+    study = locked(n_cases=6)
+    reader, _ = add_reader(study, "one")
+    with opened(study) as (bundle, store):
+        yield Room(bundle, ReadingSession(bundle, store, reader)), bundle, store
+
+
+def press(room, **message):
+    room._on_message(None, message, None)
+    return room.panel.screen
+
+
+def shown(room):
+    """The viewer that readers see."""
+    visible = [v for v in room._viewers if v.layout.display != "none"]
+    assert len(visible) == 1
+    return visible[0]
+
+
+def answer(room, value="left"):
+    if room.panel.screen["kind"] != "question":
+        return press(room, action="continue")
+    return press(room, action="answer", id=room.panel.screen["id"], value=value, seconds=2.0)
+
+
+def test_no_image_is_seen_before_consent_and_the_first_is_loaded_already(room):
+    room, bundle, _ = room
+    assert room.panel.screen["kind"] == "consent"
+    assert all(v.layout.display == "none" for v in room._viewers)
+    first = bundle.trials(1)[0]
+    assert room._viewers[0].left_bytes == bundle.pixels(first.left)
+    press(room, action="consent")
+    assert shown(room).right_bytes == bundle.pixels(first.right)
+
+
+def test_each_pair_is_shown_with_its_own_images_and_the_next_is_read_ahead(room):
+    room, bundle, store = room
+    press(room, action="consent")
+    trials = bundle.trials(1)
+    for place, trial in enumerate(trials):
+        viewer = shown(room)
+        assert viewer.left_bytes == bundle.pixels(trial.left)
+        assert viewer.right_bytes == bundle.pixels(trial.right)
+        assert (viewer.level_hu, viewer.width_hu, viewer.mode) == (-600.0, 1500.0, "pair")
+        assert (viewer.labels, viewer.probe) == (["", ""], False)
+        assert viewer.whole_page
+        if place + 1 < len(trials):
+            hidden = next(v for v in room._viewers if v is not viewer)
+            assert hidden.left_bytes == bundle.pixels(trials[place + 1].left)
+            assert not hidden.whole_page
+        viewer.level_hu, viewer.mode = 40.0, "flicker"  # the reader changes the view
+        answer(room)
+        if room.panel.screen["kind"] == "feedback":
+            assert shown(room) is viewer, "the practice pair stays beside its feedback"
+            answer(room)
+    assert room.panel.screen["kind"] == "thanks"
+    assert all(v.layout.display == "none" for v in room._viewers)
+    assert len(store.answers()) == len(trials)
+
+
+def test_a_refused_answer_stays_on_screen_with_the_reason(room):
+    room, _, store = room
+    before = press(room, action="consent")
+    ReadingSession(room._bundle, store, store.readers()[0])  # a second window opens
+    screen = answer(room)
+    assert screen["id"] == before["id"]
+    assert "another window" in screen["problem"]
+    assert store.answers() == []
+    assert "does not offer" in answer(room, "both")["problem"]
+
+
+def test_marks_are_stored_when_they_are_set_and_belong_to_their_trial(room):
+    room, bundle, store = room
+    press(room, action="consent")
+    mark = {"side": "right", "z": 1, "y": 3, "x": 4, "kind": ""}
+    shown(room).marks = [mark]
+    kept = store.answers()
+    assert [(a.item, a.trial) for a in kept] == [("_marks", bundle.trials(1)[0].token)]
+    assert kept[0].value[0]["x"] == 4
+    answer(room)
+    answer(room)
+    assert shown(room).marks == [], "the next pair begins without marks"
+    assert len([a for a in store.answers() if a.item == "_marks"]) == 1
+
+
+def test_the_state_of_all_widgets_names_no_arm_no_case_and_no_role(room):
+    room, bundle, _ = room
+    press(room, action="consent")
+    for _ in range(5):
+        answer(room)
+    states = [w.get_state() for w in (*room._viewers, room.panel, room.widget)]
+    text = json.dumps(states, default=lambda o: "" if isinstance(o, bytes | memoryview) else str(o))
+    own = {"_esm", "_css", "texts"}
+    words = json.dumps(
+        [{k: v for k, v in s.items() if k not in own} for s in states], default=lambda o: ""
+    ).lower()
+    for secret in ("alpha", "bravo", "case-", "pat-", "repeat", "catch", str(bundle.folder)):
+        assert secret.lower() not in words
+    assert not [token for token in bundle.images if token in text], "image names stay here"
+
+
+def test_open_room_wants_an_active_reader(locked):
+    study = locked(n_cases=4)
+    with pytest.raises(ValueError, match="no active reader 'R9'"):
+        open_room(study, "R9")
+    reader, _ = add_reader(study, "one")
+    assert "room" in open_room(study, reader.reader)._dom_classes
