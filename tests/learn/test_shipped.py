@@ -1,0 +1,103 @@
+"""The checkpoint that ships: small, honest about its data, and better than what it is given."""
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from ctlab.ct import LUNG, load_sample, simulate_dose
+from ctlab.learn import (
+    TrainConfig,
+    applicability,
+    denoise_volume,
+    load_checkpoint,
+    resume_shipped,
+    shipped_domains,
+)
+
+SHIPPED = files("ctlab.learn") / "shipped"
+SAMPLE = range(70, 110)
+
+
+@pytest.fixture(scope="module")
+def three_slices():
+    """Slices through the nodule and the hila: at routine dose, and at a tenth of it."""
+    sample = load_sample()
+    some = replace(sample, hu=sample.hu[16:22:2], sources=())
+    return some, simulate_dose(some, 0.1, rng=np.random.default_rng(5))
+
+
+def test_it_was_never_trained_near_the_sample():
+    rows = (SHIPPED / "split.csv").read_text().splitlines()[1:]
+    assert rows
+    for row in rows:
+        _, _, first, last, _ = row.split(",")
+        assert int(last) < SAMPLE.start - 10 or int(first) > SAMPLE.stop - 1 + 10
+
+
+def test_card_checkpoint_and_configuration_agree():
+    checkpoint = load_checkpoint()
+    card = json.loads((SHIPPED / "card.json").read_text())
+    assert checkpoint.config == TrainConfig.from_toml(SHIPPED / "train.toml")
+    assert card["split_hash"] == checkpoint.split_hash
+    assert card["range_of_use"] == checkpoint.card["range_of_use"]
+    assert card["steps"] == checkpoint.step
+    assert (SHIPPED / "checkpoint.pt").stat().st_size < 4e6
+    assert (SHIPPED / "patches.npz").stat().st_size < 4e6
+
+
+@pytest.mark.slow
+def test_a_tenth_of_the_dose_comes_closer_to_the_routine_dose(three_slices):
+    full, low = three_slices
+    assert applicability(low).is_met
+    denoised = denoise_volume(low)
+
+    def rmse(volume):
+        return np.sqrt(np.mean((volume.hu - full.hu) ** 2))
+
+    def psnr(volume):
+        return -10 * np.log10(np.mean((LUNG.scale(volume.hu) - LUNG.scale(full.hu)) ** 2))
+
+    assert rmse(denoised) < 0.75 * rmse(low)
+    assert psnr(denoised) > psnr(low) + 2.5
+
+
+@pytest.mark.slow
+def test_bfloat16_stays_within_one_hu(three_slices):
+    low = replace(three_slices[1], hu=three_slices[1].hu[:1])
+    exact = denoise_volume(low).hu
+    fast = denoise_volume(low, precision="bfloat16").hu
+    assert 0 < np.sqrt(np.mean((fast - exact) ** 2)) < 1.0
+
+
+@pytest.mark.slow
+def test_routine_dose_is_outside_its_range(three_slices):
+    full, _ = three_slices
+    with pytest.raises(ValueError, match="noise_hu is"):
+        denoise_volume(full)
+
+
+def test_training_resumes_on_the_patches_that_ship():
+    checkpoint = load_checkpoint()
+    state = checkpoint.train_state()
+    rows = list(resume_shipped(steps=2, state=state))
+    assert [row["step"] for row in rows] == [checkpoint.step + 1, checkpoint.step + 2]
+    assert state.step == checkpoint.step + 2
+    assert all(np.isfinite(v) for row in rows for v in row.values())
+    # A trained critic sees denoised and routine-dose patches nearly alike.
+    again = list(islice(resume_shipped(steps=2), 2))
+    assert again == rows
+    assert len(list(resume_shipped(steps=50, seconds=0.0))) == 1
+
+
+def test_patches_that_ship_are_of_two_domains():
+    full, low = shipped_domains()
+    assert full.patch_px == low.patch_px == load_checkpoint().config.patch_px
+    assert len(low.noise_hu) > 1
+    assert min(low.noise_hu) > 10
+    # Neighbours differ by noise mostly; the median leaves edges out.
+    fine = [np.median(np.abs(np.diff(np.concatenate(d.slabs), axis=2))) for d in (full, low)]
+    assert fine[1] > 1.5 * fine[0]
