@@ -1,6 +1,7 @@
 """NIfTI in and out, with the patient the right way round."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,9 +74,9 @@ def read_nifti(path: str | Path) -> Volume:
     from nibabel.filebasedimages import ImageFileError
 
     try:
-        image = nibabel.load(path)
-        hu = np.asarray(image.dataobj, dtype=np.float32)  # type: ignore[attr-defined]
-        affine = _LPS_TO_RAS @ np.asarray(image.affine, float)  # type: ignore[attr-defined]
+        image: Any = nibabel.load(path)
+        hu = np.asarray(image.dataobj, dtype=np.float32)
+        affine = _LPS_TO_RAS @ np.asarray(image.affine, dtype=np.float64)
     except FileNotFoundError:
         raise
     except (ImageFileError, OSError, EOFError, ValueError) as error:
