@@ -8,6 +8,12 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "applicability": [
+            "Applicability",
+            "check_applicability",
+            "describe_series",
+            "range_of_use",
+        ],
         "channels": ["difference_of_gaussians", "eye_filter", "gabor", "laguerre_gauss"],
         "detectability": [
             "NODULE_TASKS",
