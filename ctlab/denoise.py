@@ -85,8 +85,8 @@ def _with_model(
     fits = applicability(volume, checkpoint).to_dict()
     denoised = denoise_volume(volume, checkpoint, force=force, progress=progress)
     made = Derivation(
-        f"Denoised by an OT-CycleGAN ({checkpoint.name}); for research and teaching, "
-        "not for diagnosis",
+        f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
+        f"{checkpoint.step}); for research and teaching, not for diagnosis",
         algorithm="CT Lab OT-CycleGAN",
         code=DENOISED,
     )
