@@ -1,0 +1,185 @@
+"""Around the primary result: agreement, repeats, blinding, side, lapses, position, time."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .coordinator import FASTEST_SECONDS
+from .outcomes import main_answers, outcome_table, trial_scores, trial_seconds
+from .plan import Planned
+from .stats.agreement import agreement_coefficient, saturation
+from .stats.blinding import bang_index
+from .stats.bradley_terry import lapse_rate
+from .stats.effects import first_seen_effect, position_trend, session_effect, speeding
+from .stats.kappa import repeat_agreement
+from .stats.preference import position_effect, trials_from_ratings
+from .stats.reading_time import geometric_means, time_ratios
+
+Rows = list[dict[str, Any]]
+
+
+def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
+    """Agreement between readers on each item: raw, chance-corrected, and saturation."""
+    rows: Rows = []
+    for test in tests:
+        table = outcome_table(ratings, test)
+        if table.empty or table["reader"].nunique() < 2:
+            continue
+        wide, ordered = _subjects(table, test)
+        if (wide.notna().sum(axis=1) >= 2).sum() < 2:
+            continue
+        weights = "quadratic" if ordered and wide.stack().nunique() > 1 else "unweighted"
+        for name in ("percent", "gwet", "krippendorff"):
+            found = agreement_coefficient(wide, name, weights=weights)
+            rows.append({
+                "item": test.item, "new": test.new, "reference": test.reference,
+                "coefficient": name, "weights": weights, "value": found.value, "low": found.low,
+                "high": found.high, "n_subjects": found.n_subjects, "n_raters": found.n_raters,
+                "note": found.note,
+            })  # fmt: skip
+        if ordered and not test.relative:
+            lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
+            ends = saturation(wide, lowest=lowest, highest=highest)
+            rows[-1]["note"] = (
+                f"{ends['at_lowest']:.0%} of answers at the lowest, {ends['at_highest']:.0%} at "
+                "the highest end"
+            )
+    return rows
+
+
+def _subjects(table: pd.DataFrame, test: Planned) -> tuple[pd.DataFrame, bool]:
+    """Subjects (case, or case and arm) by readers; ordered or not."""
+    if test.endpoint == "share":
+        side = (table["left"] == test.new).map({True: "left", False: "right"})
+        value = (
+            (table["choice"] == side).map({True: 3, False: 1}).where(table["choice"] != "tie", 2)
+        )
+        return table.assign(value=value).pivot_table(
+            index="case", columns="reader", values="value", aggfunc="first"
+        ), False
+    rating = "score" if test.relative else "rating"
+    index = ["case"] if test.relative else ["case", "arm"]
+    wide = table.pivot_table(index=index, columns="reader", values=rating, aggfunc="first")
+    return wide.reset_index(drop=True), True
+
+
+def repeat_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
+    """Each reader against himself on the hidden repeats of each item."""
+    rows: Rows = []
+    for test in {test.item: test for test in tests}.values():
+        shown = ratings[(ratings["item"] == test.item) & ratings["kind"].isin(["main", "repeat"])]
+        table = _showings(shown)
+        if table.empty:
+            continue
+        found = repeat_agreement(table, categories=_categories(table, test))
+        rows += [{"item": test.item, **row} for row in found.to_dict("records")]
+    return rows
+
+
+def _categories(table: pd.DataFrame, test: Planned) -> list[float]:
+    """The whole scale, so that agreement does not depend on which answers happened to be used."""
+    if test.endpoint == "share":
+        return list(np.arange(max(table["rating"].max(), 2) + 1))
+    return list(np.arange(101.0) if test.n_answers == 101 else np.arange(1.0, test.n_answers + 1))
+
+
+def _showings(shown: pd.DataFrame) -> pd.DataFrame:
+    """Answers of trials shown twice, about the same images: ``reader, case, arm, showing, rating``.
+
+    A preference is coded by the arm it names, so that a mirrored repeat agrees with its first.
+    """
+    pair = shown["layout"] == "pair"
+    each = shown["side"] != ""
+    arm = shown["arm_left"].where(~(each & (shown["side"] == "right")), shown["arm_right"])
+    both = (
+        shown[["arm_left", "arm_right"]].min(axis=1)
+        + "|"
+        + shown[["arm_left", "arm_right"]].max(axis=1)
+    )
+    subject = arm.where(~pair | each, both)
+    preferred = shown["arm_left"].where(shown["value"] == "left", shown["arm_right"])
+    named = shown["value"].isin(["left", "right"])
+    codes = {name: n for n, name in enumerate(sorted(set(preferred[named])), start=1)}
+    rating = pd.to_numeric(shown["value"], errors="coerce")
+    rating = rating.where(~named, preferred.map(codes)).where(shown["value"] != "tie", 0)
+    table = shown[["reader", "case"]].assign(
+        arm=subject.where(~each, subject + "@" + both), rating=rating,
+        showing=shown["kind"].map({"main": 1, "repeat": 2}),
+    )  # fmt: skip
+    keys = ["reader", "case", "arm"]
+    table = table.dropna(subset=["rating"]).drop_duplicates([*keys, "showing"])
+    twice = table.groupby(keys)["showing"].transform("nunique") == 2
+    return table[twice].reset_index(drop=True)
+
+
+def blinding_rows(ratings: pd.DataFrame, arm: str | None) -> Rows:
+    """Bang's index of the arm that readers were asked to name, over readers and sessions."""
+    asked = ratings[ratings["item"] == "guess"] if arm else ratings.iloc[:0]
+    pairs = asked[(asked["layout"] == "pair") & (asked["arm_left"] != asked["arm_right"])]
+    rows = []
+    for answer in pairs.to_dict("records"):
+        named = {"left": answer["arm_left"], "right": answer["arm_right"]}.get(answer["value"])
+        if arm in (answer["arm_left"], answer["arm_right"]):
+            guess = None if named is None else ("right" if named == arm else "wrong")
+            rows.append({"arm": "right", "guess": guess})
+    if not rows:
+        return []
+    found = bang_index(pd.DataFrame(rows)).to_dict("records")
+    return [{**row, "arm": arm} for row in found]
+
+
+def side_rows(ratings: pd.DataFrame, test: Planned) -> dict[str, Rows]:
+    """Pull of a side, and answers to identical images, for a preference."""
+    if test.endpoint != "share":
+        return {"position": [], "catch": []}
+    answers = ratings[ratings["item"] == test.item]
+    trials = trials_from_ratings(main_answers(ratings, test.item), item=test.item)
+    catch = answers[answers["kind"] == "catch"].rename(
+        columns={"arm_left": "left", "arm_right": "right", "value": "choice"}
+    )
+    return {
+        "position": position_effect(trials).to_dict("records"),
+        "catch": lapse_rate(catch).to_dict("records") if len(catch) else [],
+    }
+
+
+def effect_rows(ratings: pd.DataFrame, test: Planned) -> Rows:
+    """Position, session and order against the primary answers and the reading time."""
+    scores, times = trial_scores(ratings, test), trial_seconds(ratings)
+    rows: Rows = []
+    if not scores.empty:
+        scores = scores.rename(columns={"score": "answer"})
+        rows += [
+            position_trend(scores, outcome="answer"), session_effect(scores, outcome="answer"),
+        ]  # fmt: skip
+        if "arm" in scores and scores["session"].nunique() > 1:
+            rows.append(first_seen_effect(scores, outcome="answer"))
+    if not times.empty:
+        logs = times.assign(log_seconds=np.log(times["seconds"]))
+        rows += [
+            position_trend(logs, outcome="log_seconds"),
+            session_effect(logs, outcome="log_seconds"),
+        ]
+    return [row for row in rows if row["n_readers"]]
+
+
+def time_rows(ratings: pd.DataFrame) -> dict[str, Rows]:
+    """Reading time per arm where images are shown singly, per trial where they come in pairs."""
+    times = trial_seconds(ratings)
+    if times.empty:
+        return {"means": [], "ratios": [], "speeding": []}
+    table = times.groupby(["reader", "case", "arm"], as_index=False)["seconds"].mean()
+    single = (table["arm"] != "").all()
+    return {
+        "means": geometric_means(table).to_dict("records"),
+        "ratios": time_ratios(table).to_dict("records") if single else [],
+        "speeding": speeding(times, fastest_s=FASTEST_SECONDS).to_dict("records"),
+    }
+
+
+def answer_counts(ratings: pd.DataFrame) -> Rows:
+    """How often each answer was given to each item in main trials."""
+    main = ratings[(ratings["kind"] == "main") & (ratings["item"] != "guess")]
+    counts = main.assign(value=main["value"].astype(str)).groupby(["item", "value"]).size()
+    return [{"item": i, "value": v, "n": int(n)} for (i, v), n in counts.items()]

@@ -1,0 +1,254 @@
+"""Each endpoint of a plan, estimated with its interval, p-value and one line per reader."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .outcomes import paired_differences
+from .plan import LEVEL, UNIT, Planned
+from .stats.anova import Mrmc
+from .stats.crossed import CrossedMean, crossed_mean
+from .stats.mrmc import mrmc
+from .stats.ordinal import clm, clmm
+from .stats.preference import pooled_share, proportion_interval, share_per_reader
+from .stats.reading_time import mean_p
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One result; ``p_at`` gives the two-sided p-value against any null value."""
+
+    value: float
+    low: float
+    high: float
+    p_at: Callable[[float], float] = field(repr=False, compare=False)
+    n: int = 0
+    n_readers: int = 0
+    n_cases: int = 0
+    df: float = NAN
+    scope: str = "readers and cases"
+    note: str = ""
+    readers: tuple[dict[str, Any], ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def nothing(note: str) -> Estimate:
+    """An endpoint that could not be estimated, with the reason."""
+    return Estimate(NAN, NAN, NAN, lambda null: NAN, note=note)
+
+
+def estimate(test: Planned, table: pd.DataFrame, *, truth: pd.DataFrame | None = None) -> Estimate:
+    """The planned estimate from its outcome table; a reason in ``note`` where there is none.
+
+    Parameters
+    ----------
+    table : as :func:`reader_study.outcomes.outcome_table` gives
+    truth : ``case, truth`` for areas under the ROC curve
+    """
+    if table.empty:
+        return nothing("no answers to this question in the trials that show both arms")
+    if test.endpoint == "share":
+        return _share(test, table)
+    if test.endpoint == "difference":
+        return _difference(paired_differences(table, test))
+    arms = set(table["arm"])
+    if not {test.new, test.reference} <= arms:
+        return nothing(f"only the arm {', '.join(sorted(arms))} has answers")
+    return _odds(test, table) if test.endpoint == "odds" else _auc(test, table, truth)
+
+
+# ---------------------------------------------------------------- preference
+
+
+def _share(test: Planned, trials: pd.DataFrame) -> Estimate:
+    arms = {"arm": test.new, "over": test.reference}
+    pooled = pooled_share(trials, **arms, level=LEVEL)
+    each = share_per_reader(trials, **arms, level=LEVEL).rename(columns={"share": "value"})
+    if pooled.n == 0:
+        return nothing("no reader preferred either image in any pair")
+    scores = paired_differences(trials, test)
+    decided = scores[scores["score"] != 0]
+    mean = crossed_mean((decided["score"] + 1) / 2, decided["reader"], decided["case"])
+    return Estimate(
+        pooled.share, pooled.low, pooled.high, lambda null: _share_p(mean, null), pooled.n,
+        pooled.n_readers, pooled.n_cases, pooled.df, pooled.scope,
+        readers=_records(each), extra={"ties": pooled.ties, "effective_n": pooled.effective_n},
+    )  # fmt: skip
+
+
+def _share_p(mean: CrossedMean, null: float) -> float:
+    """The level at which the interval just reaches ``null``, by bisection on the log scale."""
+    if mean.mean == null:
+        return 1.0
+
+    def outside(alpha: float) -> bool:
+        low, high, _ = proportion_interval(mean, level=1 - alpha)
+        return not low <= null <= high
+
+    low, high = -40.0, 0.0
+    if not outside(1 - 1e-9):
+        return 1.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if outside(float(np.exp(middle))) else (middle, high)
+    return float(np.exp(high))
+
+
+# ---------------------------------------------------------------- ratings
+
+
+def _difference(scores: pd.DataFrame) -> Estimate:
+    if scores.empty:
+        return nothing("no reader rated the same case in both arms")
+    if scores.duplicated(["reader", "case"]).any():
+        scores = scores.groupby(["reader", "case"], as_index=False)["score"].mean()
+    mean = crossed_mean(scores["score"], scores["reader"], scores["case"], level=LEVEL)
+    rows = []
+    for reader, part in scores.groupby("reader", sort=True):
+        own = crossed_mean(part["score"], part["reader"], part["case"], level=LEVEL)
+        rows.append({"reader": reader, "n": own.n, "value": own.mean, "low": own.low,
+                     "high": own.high})  # fmt: skip
+    note = "" if mean.df > 0 else "one reading: no interval"
+    return Estimate(
+        mean.mean, mean.low, mean.high, lambda null: mean_p(mean, null=null), mean.n,
+        mean.n_readers, mean.n_cases, mean.df, mean.scope, note, tuple(rows),
+    )  # fmt: skip
+
+
+def _odds(test: Planned, table: pd.DataFrame) -> Estimate:
+    if table["rating"].nunique() < 2:
+        return nothing("every rating is the same; nothing can be compared")
+    levels = {"arm": [test.reference, test.new]}
+    random = [f"(1|{name})" for name in ("reader", "case") if table[name].nunique() > 1]
+    formula = " + ".join(["rating ~ arm", *random])
+    fit = (clmm if random else clm)(table, formula, levels=levels)
+    row = fit.coefficients.iloc[0]
+    counts = {"n": len(table), "n_readers": table["reader"].nunique(),
+              "n_cases": table["case"].nunique()}  # fmt: skip
+    if not fit.converged:
+        return nothing(fit.note or "the model did not settle")
+    value, low, high = (float(np.exp(row[name])) for name in ("estimate", "low", "high"))
+
+    def p_at(null: float) -> float:
+        return float(2 * stats.norm.sf(abs(row["estimate"] - np.log(null)) / row["se"]))
+
+    extra = {"log_odds": float(row["estimate"]), "se": float(row["se"]),
+             "variances": fit.variances, "formula": formula}  # fmt: skip
+    scope = "readers and cases" if len(random) == 2 else "these readers or cases only"
+    return Estimate(
+        value, low, high, p_at, **counts, scope=scope, note=fit.note,
+        readers=_odds_per_reader(table, levels), extra=extra,
+    )  # fmt: skip
+
+
+def _odds_per_reader(table: pd.DataFrame, levels: dict) -> tuple[dict[str, Any], ...]:
+    rows: list[dict[str, Any]] = []
+    for reader, part in table.groupby("reader", sort=True):
+        value = low = high = NAN
+        if part["rating"].nunique() > 1 and part["arm"].nunique() > 1:
+            fit = clm(part, "rating ~ arm", levels=levels)
+            if fit.converged:
+                row = fit.coefficients.iloc[0]
+                value, low, high = (float(np.exp(row[n])) for n in ("estimate", "low", "high"))
+        rows.append({"reader": reader, "n": len(part), "value": value, "low": low, "high": high})
+    return tuple(rows)
+
+
+# ---------------------------------------------------------------- ROC
+
+
+def _auc(test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None) -> Estimate:
+    if truth is None:
+        raise ValueError("the truth of each case wanted for areas under the ROC curve; none came")
+    joined = table.merge(truth, on="case", how="left")
+    arms = (test.new, test.reference)
+    complete = joined.groupby(["reader", "arm"])["case"].nunique()
+    whole = bool((complete == joined["case"].nunique()).all()) and len(complete) == (
+        2 * joined["reader"].nunique()
+    )
+    alone = joined["reader"].nunique() < 2
+    try:
+        result = mrmc(
+            joined, method="delong" if whole else "ustat", arms=arms,
+            readers="fixed" if alone else "random",
+        )  # fmt: skip
+    except ValueError as error:
+        return nothing(str(error))
+    note = "" if whole else "readings are missing: U-statistic analysis of all that were read"
+    found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
+    counts = {"n": len(joined), "n_readers": joined["reader"].nunique(),
+              "n_cases": joined["case"].nunique()}  # fmt: skip
+    return Estimate(**{**vars(found), **counts})
+
+
+def from_mrmc(result: Mrmc, test: Planned, *, note: str, scope: str) -> Estimate:
+    """The difference of two arms in an MRMC analysis, new minus reference."""
+    row = result.differences.iloc[0]
+    sign = 1.0 if row["first"] == test.new else -1.0
+    value, se, df = sign * float(row["difference"]), float(row["se"]), float(row["df"])
+    low, high = sorted((sign * float(row["low"]), sign * float(row["high"])))
+    each = result.reader_differences.assign(value=sign * result.reader_differences["difference"])
+    ends = sign * each[["low", "high"]].to_numpy()
+    each = each.assign(low=ends.min(axis=1), high=ends.max(axis=1))
+
+    def p_at(null: float) -> float:
+        if se <= 0:
+            return 1.0 if value == null else 0.0
+        return float(2 * stats.t.sf(abs(value - null) / se, min(df, 1e9)))
+
+    means = result.arm_means[["arm", "mean", "low", "high"]].to_dict("records")
+    return Estimate(
+        value, low, high, p_at, df=df, scope=scope, note=note,
+        readers=_records(each[["reader", "value", "low", "high"]]),
+        extra={"arm_means": means, "components": result.components, "method": result.method},
+    )  # fmt: skip
+
+
+def _records(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    return tuple(table.to_dict("records"))
+
+
+# ---------------------------------------------------------------- aim
+
+
+def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) -> dict[str, Any]:
+    """The estimate as a row of results: p against no difference, and p of the aim.
+
+    ``p_aim`` is on the two-sided scale: it is below 0.05 exactly when the 95 % interval lies
+    beyond the bound.
+    """
+    null = test.null
+    gap = margin if margin is not None and test.role == "primary" else None
+    p = found.p_at(null)
+    p_aim = _p_aim(found, null, aim, gap) if test.role == "primary" else p
+    return {
+        "role": test.role, "item": test.item, "endpoint": test.endpoint, "new": test.new,
+        "reference": test.reference, "unit": UNIT[test.endpoint], "null": null,
+        "margin": gap, "aim": aim if test.role == "primary" else "superiority",
+        "value": found.value, "low": found.low, "high": found.high, "p": p, "p_aim": p_aim,
+        "df": found.df, "n": found.n, "n_readers": found.n_readers, "n_cases": found.n_cases,
+        "scope": found.scope, "note": found.note, "readers": list(found.readers),
+        "extra": found.extra, "turned": test.flipped,
+    }  # fmt: skip
+
+
+def _p_aim(found: Estimate, null: float, aim: str, margin: float | None) -> float:
+    """Superiority: two-sided p; against a margin: twice the one-sided p at each bound."""
+    if aim == "superiority" or margin is None:
+        return found.p_at(null)
+    below = found.p_at(null - margin) if found.value > null - margin else _failed(found)
+    if aim == "noninferiority":
+        return below
+    above = found.p_at(null + margin) if found.value < null + margin else _failed(found)
+    return max(below, above)
+
+
+def _failed(found: Estimate) -> float:
+    """On the wrong side of the bound: twice a one-sided p above one half, cut at 1."""
+    return NAN if np.isnan(found.value) else 1.0

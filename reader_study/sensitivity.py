@@ -1,0 +1,118 @@
+"""The primary comparison again under other assumptions, all of them fixed in advance."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from .endpoints import Estimate, estimate
+from .outcomes import outcome_table, paired_differences, trial_seconds
+from .plan import LEVEL, Planned
+from .stats.paired import hodges_lehmann, signed_rank
+from .stats.preference import pooled_share
+
+Estimator = Callable[[Planned, pd.DataFrame], Estimate]
+
+
+def sensitivity_rows(
+    test: Planned,
+    ratings: pd.DataFrame,
+    first_answers: pd.DataFrame,
+    *,
+    finished: set[str],
+    fastest_s: float,
+    estimator: Estimator,
+) -> list[dict[str, Any]]:
+    """Other readings of the primary data, each with its label and what it changes.
+
+    Parameters
+    ----------
+    ratings : last answers
+    first_answers : the answers as first given, before any was taken back
+    finished : readers who answered everything
+    fastest_s : trials answered faster are left out in one of the rows
+    """
+    rows = [
+        _refit("first answers, before any was corrected", test, first_answers, estimator),
+        _refit(f"without trials under {fastest_s:g} s", test, _slow(ratings, fastest_s), estimator),
+    ]
+    readers = set(ratings["reader"])
+    if finished and finished < readers:
+        only = ratings[ratings["reader"].isin(finished)]
+        rows.append(_refit("readers who finished only", test, only, estimator))
+    rows += _other_methods(test, outcome_table(ratings, test), estimator)
+    return rows + _without_each_reader(test, ratings, estimator)
+
+
+def _slow(ratings: pd.DataFrame, fastest_s: float) -> pd.DataFrame:
+    seconds = trial_seconds(ratings)
+    fast = seconds.loc[seconds["seconds"] < fastest_s, ["reader", "trial"]]
+    keys = pd.MultiIndex.from_frame(fast)
+    return ratings[~pd.MultiIndex.from_frame(ratings[["reader", "trial"]]).isin(keys)]
+
+
+def _refit(
+    label: str, test: Planned, ratings: pd.DataFrame, estimator: Estimator
+) -> dict[str, Any]:
+    return _row(label, test, estimator(test, outcome_table(ratings, test)))
+
+
+def _row(label: str, test: Planned, found: Estimate) -> dict[str, Any]:
+    return {
+        "label": label, "endpoint": test.endpoint, "new": test.new, "reference": test.reference,
+        "value": found.value, "low": found.low, "high": found.high, "p": found.p_at(test.null),
+        "null": test.null, "n": found.n, "note": found.note,
+    }  # fmt: skip
+
+
+def _other_methods(
+    test: Planned, table: pd.DataFrame, estimator: Estimator
+) -> list[dict[str, Any]]:
+    if table.empty or test.endpoint in {"auc", "wafroc"}:
+        return []
+    rows = [_exact_test(test, table)]
+    if test.endpoint == "share":
+        share = pooled_share(table, arm=test.new, over=test.reference, ties="half", level=LEVEL)
+        row = {"value": share.share, "low": share.low, "high": share.high, "p": None}
+        rows.append(_bare("ties count half a win", test, share.n) | row)
+    if test.endpoint == "odds":
+        other = Planned(**{**vars(test), "endpoint": "difference"})
+        rows.append(_row("mean difference of ratings", other, estimate(other, table)))
+    if test.endpoint == "difference" and not test.relative and test.n_answers <= 9:
+        other = Planned(**{**vars(test), "endpoint": "odds"})
+        rows.append(_row("odds ratio (mixed model)", other, estimate(other, table)))
+    return rows
+
+
+def _bare(label: str, test: Planned, n: int) -> dict[str, Any]:
+    return {
+        "label": label, "endpoint": test.endpoint, "new": test.new, "reference": test.reference,
+        "null": test.null, "n": n, "note": "",
+    }  # fmt: skip
+
+
+def _exact_test(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
+    """Exact signed-rank test on each case's mean over readers, with Hodges-Lehmann limits."""
+    each = paired_differences(table, test).groupby("case")["score"].mean()
+    if each.empty:
+        return _bare("exact signed-rank over cases", test, 0) | {
+            "value": None, "low": None, "high": None, "p": None, "note": "no complete pair",
+        }  # fmt: skip
+    middle, low, high = hodges_lehmann(each.to_numpy(), level=LEVEL)
+    p = signed_rank(each.to_numpy(), zeros="pratt").p
+    label = "exact signed-rank over cases (median of mean scores; these readers)"
+    return _bare(label, test, len(each)) | {
+        "endpoint": "score", "null": 0.0, "value": middle, "low": low, "high": high, "p": p,
+    }  # fmt: skip
+
+
+def _without_each_reader(
+    test: Planned, ratings: pd.DataFrame, estimator: Estimator
+) -> list[dict[str, Any]]:
+    readers = sorted(ratings["reader"].unique())
+    if len(readers) < 3:
+        return []
+    return [
+        _refit(f"without reader {reader}", test, ratings[ratings["reader"] != reader], estimator)
+        for reader in readers
+    ]
