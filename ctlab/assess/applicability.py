@@ -148,7 +148,8 @@ def range_of_use(facts: list[Mapping[str, Any]], *, margin: float = 0.1) -> dict
     """Ranges for a card from the facts of the series a denoiser was trained or validated on.
 
     Lowest and highest value of each fact, widened by ``margin`` of the value; for kernels, the
-    names seen; for metal, from none to the highest share seen or a thousandth. Facts that no series could tell are left out.
+    names seen; for metal, from none to the highest share seen or a thousandth.
+    Facts that no series could tell are left out.
 
     Examples
     --------
