@@ -7,11 +7,14 @@ import typer
 
 from ctlab.command import emit, run
 
+from .stats.cli import app as stats_app
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Blinded reader studies of CT images, from protocol to tables.",
 )
+app.add_typer(stats_app, name="stats")
 
 Study = Annotated[Path, typer.Argument(help="folder of the study")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]

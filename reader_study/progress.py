@@ -9,7 +9,8 @@ from rich.progress import Progress
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Function of (done, total) that moves a bar while the block runs."""
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    """Function of (done, total) that moves a bar; silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

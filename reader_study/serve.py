@@ -1,5 +1,6 @@
 """The served reading room: Voila behind the code form, our own page, no outside network."""
 
+import logging
 import secrets
 import socket
 import ssl
@@ -24,6 +25,7 @@ from .paths import bundle_folder, database_url
 from .store import Store
 from .texts import load_texts
 
+_LOG = logging.getLogger(__name__)
 _ROOM = Path(__file__).parent / "room"
 MOST_ROOMS = 40  # kernels at a time, each about 150 MB
 _KEPT_OPEN_S = 2 * 3600
@@ -134,6 +136,12 @@ def _offline_page(page_config: dict[str, Any], *, base_url: str, **_: Any) -> di
     return {**page_config, "fullMathjaxUrl": nothing, "mathjaxConfig": "none"}
 
 
+def _log_failure(handler: web.RequestHandler) -> None:
+    """Server errors alone, and the path alone: somebody may have put a code into an address."""
+    if handler.get_status() >= 500:
+        _LOG.error("%d %s %s", handler.get_status(), handler.request.method, handler.request.path)
+
+
 def _config() -> Config:
     config = Config()
     config.VoilaConfiguration.template = "lab"
@@ -208,7 +216,7 @@ def serve(
         identity_provider_class=CodeIdentityProvider,
         authorizer_class=OwnKernelOnly,
         cookie_secret=_cookie_secret(bundle.folder),
-        tornado_settings={"headers": _HEADERS},
+        tornado_settings={"headers": _HEADERS, "log_function": _log_failure},
         log_level="WARN",
     )
     if room.store.is_closed():
