@@ -29,6 +29,9 @@ class Vgc:
     low: float
     high: float
     se: float
+    df: float
+    bootstrap_low: float
+    bootstrap_high: float
     p: float
     draws: int
     per_reader: pd.DataFrame
@@ -73,16 +76,15 @@ def vgc(
     Returns
     -------
     Vgc
-        ``low`` and ``high`` are a t interval from the bootstrap variance, with that variance
-        corrected for counting the reading error twice and Satterthwaite degrees of freedom; p
-        is of the permutation test, which exchanges the arms of whole cases for all readers
-        together.
+        ``low`` and ``high``: t interval over readers and cases (Obuchowski-Rockette with
+        Hillis' degrees of freedom, on paired placements); ``bootstrap_*``: percentile interval;
+        p: permutation test, which exchanges the arms of whole cases for all readers together.
 
     Notes
     -----
     Bath & Mansson 2007 (doi:10.1259/bjr/35012658). The permutation test is exact for these
     readers when arms are exchangeable within cases. Percentile intervals are too narrow with
-    few readers (Hansson et al. 2016, doi:10.1093/rpd/ncv416); hence the t interval.
+    few readers, as resampling 4 readers sees 3/4 of their variance; hence the t interval.
 
     Examples
     --------
@@ -97,12 +99,15 @@ def vgc(
     auc = float(own.mean())
     random = readers == "random" and len(own) > 1
     spread = _bootstrap(grades, draws, generator, random, progress)
-    se, df = _error(grades, own, spread, random)
+    se, df = _error(grades, own, random)
     p = _permutation_p(grades, auc, draws, generator)
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se
+    tail = (1 - level) / 2
+    boot = np.quantile(spread, [tail, 1 - tail]) if spread.size else np.full(2, np.nan)
     each = pd.DataFrame({"reader": grades.readers, "auc": own})
     return Vgc(
-        test, reference, auc, max(auc - half, 0.0), min(auc + half, 1.0), se, p, draws, each,
+        test, reference, auc, max(auc - half, 0.0), min(auc + half, 1.0), se, df,
+        float(boot[0]), float(boot[1]), p, draws, each,
         len(own), len(grades.cases), "readers and cases" if random else "cases, these readers only",
     )  # fmt: skip
 
@@ -190,9 +195,9 @@ def _bootstrap(
         areas = _areas_from_counts(
             _counts(grades.test, weights, levels), _counts(grades.reference, weights, levels)
         )
-        times = np.ones((size, n_readers))
-        if random:
-            times = rng.multinomial(n_readers, np.full(n_readers, 1 / n_readers), size=size)
+        equal = np.full(n_readers, 1 / n_readers)
+        ones = np.ones((size, n_readers), dtype=np.int64)
+        times = rng.multinomial(n_readers, equal, size=size) if random else ones
         known = np.isfinite(areas)
         with np.errstate(invalid="ignore"):
             result[start : start + size] = np.sum(
@@ -203,40 +208,32 @@ def _bootstrap(
     return result[np.isfinite(result)]
 
 
-def _error(
-    grades: _Grades, own: np.ndarray, spread: np.ndarray, random: bool
-) -> tuple[float, float]:
-    """Standard error and degrees of freedom from the bootstrap variance.
-
-    Resampling readers and cases together counts the reading error twice and takes variances
-    over n instead of n - 1; the reader part is therefore put at its unbiased size.
-    """
+def _error(grades: _Grades, own: np.ndarray, random: bool) -> tuple[float, float]:
+    """Standard error of the mean area and its degrees of freedom."""
     n_readers, n_cases = grades.test.shape
-    variance = float(np.var(spread, ddof=1)) if spread.size > 1 else 0.0
+    covariance = _case_covariance(grades)
+    freedom = float(max(n_cases - 1, 1))
     if not random:
-        return float(np.sqrt(variance * n_cases / max(n_cases - 1, 1))), float(max(n_cases - 1, 1))
-    of_readers = float(np.var(own, ddof=1)) / n_readers
-    from_cases = max(variance - of_readers * (n_readers - 1) / n_readers, 0.0)
-    # What cases add beyond the spread between readers: the part readers share.
-    shared = max(from_cases - _own_case_variance(grades).mean() / n_readers, 0.0)
-    total = of_readers + shared * n_cases / max(n_cases - 1, 1)
-    if total <= 0:
-        return 0.0, float(n_readers - 1)
-    df = (n_readers - 1) * (total / of_readers) ** 2 if of_readers > 0 else float(n_cases - 1)
-    return float(np.sqrt(total)), float(min(df, n_cases - 1 + (n_readers - 1)))
+        return float(np.sqrt(covariance.mean())), freedom
+    apart = ~np.eye(n_readers, dtype=bool)
+    shared = max(float(covariance[apart].mean()), 0.0)
+    between = float(np.var(own, ddof=1))
+    total = between + n_readers * shared
+    if between == 0:
+        return float(np.sqrt(max(total, 0.0) / n_readers)), freedom
+    return float(np.sqrt(total / n_readers)), float((n_readers - 1) * (total / between) ** 2)
 
 
-def _own_case_variance(grades: _Grades) -> np.ndarray:
-    """Case variance of each reader's own area, from paired placements."""
-    variances = []
-    for a, b in zip(grades.test, grades.reference, strict=True):
+def _case_covariance(grades: _Grades) -> np.ndarray:
+    """Covariance over cases of the readers' areas, both arms of a case taken together."""
+    n_cases = grades.test.shape[1]
+    parts = np.zeros(grades.test.shape)
+    for j, (a, b) in enumerate(zip(grades.test, grades.reference, strict=True)):
         v10, v01 = placements(a[a >= 0].astype(float), b[b >= 0].astype(float))
         area = v10.mean()
-        parts = np.zeros(a.size)
-        parts[a >= 0] += (v10 - area) / v10.size
-        parts[b >= 0] += (v01 - area) / v01.size
-        variances.append(np.sum(parts**2) * a.size / max(a.size - 1, 1))
-    return np.array(variances)
+        parts[j, a >= 0] += (v10 - area) / v10.size
+        parts[j, b >= 0] += (v01 - area) / v01.size
+    return parts @ parts.T * n_cases / max(n_cases - 1, 1)
 
 
 def _permutation_p(grades: _Grades, auc: float, draws: int, rng: np.random.Generator) -> float:
