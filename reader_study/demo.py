@@ -14,8 +14,8 @@ from .paths import bundle_folder
 DOSE = 0.1
 ARMS = {"total-variation": "tv", "bilateral": "bilateral"}
 _SLAB = 3  # slices per case
-_SLABS = 9  # the first is for practice
-_FIRST = 7  # slice of the sample where the slabs begin; the nodule is in the middle
+_SLABS = 7  # the first is for practice
+_FIRST = 10  # slice of the sample where the slabs begin; the nodule is in the middle
 
 _PROTOCOL = """\
 format_version = 1
@@ -31,7 +31,7 @@ description = "Slabs of one public patient; not a population, and no result is a
 
 [design]
 readers = 2
-repeats = 0.125
+repeats = 0.2
 catch_trials = 1
 patient_gap_trials = 0          # all slabs are of one patient
 display_check = {display_check}
