@@ -28,6 +28,7 @@ class Panel(anywidget.AnyWidget):
 
     screen = t.Dict().tag(sync=True)
     texts = t.Dict().tag(sync=True)
+    marks = t.List(t.Dict()).tag(sync=True)
 
 
 class Room:
@@ -61,7 +62,7 @@ class Room:
             return
         image, view = self._bundle.images[trial.left], self._bundle.facts["view"]
         window = WINDOWS[view["window"]]
-        item_marks = any(item["marks"] for item in self._bundle.items)
+        kinds = [kind for item in self._bundle.items for kind in item["marks"]]
         traits = {
             "left_bytes": self._bundle.pixels(trial.left),
             "right_bytes": self._bundle.pixels(trial.right) if trial.right else b"",
@@ -72,8 +73,9 @@ class Room:
             "width_hu": window.width_hu,
             "frame": image.shape[0] // 2,
             "mode": "pair",
-            "marking": item_marks,
-            "marks": [],
+            "marking": bool(kinds),
+            "mark_kind": kinds[0] if kinds else "",
+            "marks": [_place(mark) for mark in self._session.marks_of(trial)],
         }
         self._loaded[place] = None  # marks reset below belong to no trial
         viewer = self._viewers[place]
@@ -89,6 +91,7 @@ class Room:
         if self._loaded[self._front] != trial.token:
             self._front = 1 - self._front
         self._load(self._front, trial)
+        self.panel.marks = self._session.marks_of(trial)
         for place, viewer in enumerate(self._viewers):
             viewer.whole_page = place == self._front
             viewer.layout.display = None if place == self._front else "none"
@@ -114,21 +117,47 @@ class Room:
     def _on_message(self, _widget: Any, message: Any, _buffers: Any) -> None:
         if not isinstance(message, dict):
             return
+        if message.get("action") == "mark-kind":
+            self._viewers[self._front].mark_kind = str(message.get("kind"))[:40]
+            return
+        if message.get("action") == "confidence":
+            message = {**message, "action": "marks", "marks": self._rated(message)}
+        self._act(message)
+
+    def _act(self, message: dict[str, Any]) -> None:
         try:
             screen = self._session.act(message)
         except (NotSavedError, ValueError) as error:
             screen = {**self.panel.screen, "problem": str(error)}
         self._draw(screen)
 
+    # ------------------------------------------------------------ marks
+
     def _on_marks(self, change: Any) -> None:
         """Marks are stored as they are set, not only with the answer."""
         front = change.owner is self._viewers[self._front]
-        if front and self._loaded[self._front] is not None:
-            self._on_message(
-                None,
-                {"action": "marks", "id": self.panel.screen.get("id"), "marks": change.new},
-                None,
-            )
+        if not front or self._loaded[self._front] is None:
+            return
+        rated = {_spot(mark): mark["confidence"] for mark in self.panel.marks}
+        marks = [{**mark, "confidence": rated.get(_spot(mark))} for mark in change.new]
+        self._act({"action": "marks", "id": self.panel.screen.get("id"), "marks": marks})
+
+    def _rated(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        """The marks with a new confidence for one of them."""
+        marks = [dict(mark) for mark in self.panel.marks]
+        index, value = message.get("index"), message.get("value")
+        if isinstance(index, int) and 0 <= index < len(marks):
+            marks[index]["confidence"] = value
+        return marks
+
+
+def _spot(mark: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(mark.get(name) for name in ("side", "z", "y", "x", "kind"))
+
+
+def _place(mark: dict[str, Any]) -> dict[str, Any]:
+    """A stored mark as the viewer wants it."""
+    return {name: mark[name] for name in ("side", "z", "y", "x", "kind")}
 
 
 def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:

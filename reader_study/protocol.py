@@ -112,7 +112,7 @@ class Item(Strict):
     answers: tuple[Text, ...] = ()
     ties: bool = True
     about: Literal["pair", "each"] = "pair"
-    marks: bool = False
+    marks: tuple[Text, ...] = ()  # kinds of marks readers may set with this question
 
     @model_validator(mode="after")
     def _answers_fit_the_kind(self) -> "Item":

@@ -85,7 +85,7 @@ class ReadingSession:
                 name = f"{item['name']}@{side}" if side else item["name"]
                 asked.append(Question(trial, name, {**item, "side": side}))
         if self._bundle.facts["guess"] and self._closes_session(trial):
-            guess = {"kind": "guess", **self._bundle.facts["guess"], "marks": False, "side": ""}
+            guess = {"kind": "guess", **self._bundle.facts["guess"], "marks": [], "side": ""}
             asked.append(Question(trial, GUESS, guess))
         return asked
 
@@ -101,6 +101,11 @@ class ReadingSession:
                 if (trial.token, question.item) not in given:
                     return question
         return None
+
+    def marks_of(self, trial: ShownTrial) -> list[dict[str, Any]]:
+        """Marks that the reader has set on a trial."""
+        kept = latest(self._answers).get((trial.token, MARKS))
+        return kept.value if kept else []
 
     def next_trial(self) -> ShownTrial | None:
         """The trial after the one on screen, for reading its images ahead."""

@@ -28,6 +28,7 @@ class Panel {
     window.addEventListener("blur", this.onBlur);
     window.addEventListener("focus", this.onFocus);
     model.on("change:screen", () => this.show());
+    model.on("change:marks", () => this.showMarks());
     this.show();
   }
 
@@ -106,6 +107,7 @@ class Panel {
     }
     this.shownId = screen.id;
     this.keys = {};
+    this.list = undefined;
     const draw = this[`show_${screen.kind}`];
     this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state);
     if (screen.problem) this.complain(this.say("not_saved", { reason: screen.problem }));
@@ -161,7 +163,8 @@ class Panel {
   }
 
   show_feedback(screen) {
-    return [this.title(this.say("feedback_title")), node("p", {}, screen.feedback), node("p"),
+    return [this.title(this.say("feedback_title")), node("p", {}, screen.feedback),
+      node("p", { class: "dim" }, this.say("feedback_note")), node("p"),
       this.proceed("continue")];
   }
 
@@ -201,7 +204,7 @@ class Panel {
     const side = item.side ? node("span", { class: "rs-tag" }, this.say(`${item.side}_image`)) : null;
     const legend = node("legend", {}, item.question);
     const body = item.kind === "slider" ? this.slider(item) : this.choices(this.options(screen));
-    return [head, progress, side, node("fieldset", {}, legend, body), item.marks ? this.marksHelp() : null,
+    return [head, progress, side, node("fieldset", {}, legend, body), item.marks?.length ? this.marksBox(item) : null,
       this.more(screen), this.commentBox(screen)].filter(Boolean);
   }
 
@@ -237,7 +240,34 @@ class Panel {
         node("kbd", { "aria-hidden": "true" }, "Enter")));
   }
 
-  marksHelp() { return node("p", { class: "dim" }, this.say("marks_help")); }
+  // ---------------------------------------------------------------- marks
+
+  marksBox(item) {
+    this.kinds = item.marks;
+    const choose = node("select", { id: "rs-kind" }, ...item.marks.map((kind) => node("option", { value: kind }, kind)));
+    choose.addEventListener("change", () => this.model.send({ action: "mark-kind", kind: choose.value }));
+    this.list = node("div", { class: "rs-marks" });
+    this.showMarks();
+    return node("div", {}, node("p", { class: "dim" }, this.say("marks_help")),
+      item.marks.length > 1 ? node("label", { for: "rs-kind" }, this.say("mark_kind"), " ", choose) : "", this.list);
+  }
+
+  showMarks() {
+    if (!this.list) return;
+    const marks = this.model.get("marks");
+    this.list.replaceChildren(...marks.map((mark, index) => this.markRow(mark, index)));
+  }
+
+  markRow(mark, index) {
+    const id = `rs-mark-${index}`, rated = mark.confidence !== null && mark.confidence !== undefined;
+    const words = { number: index + 1, kind: mark.kind, side: this.say(mark.side), slice: mark.z + 1 };
+    const input = node("input", { type: "range", min: 0, max: 100, step: 1, id, value: rated ? mark.confidence : 50 });
+    const value = node("output", { for: id }, rated ? String(mark.confidence) : this.say("unrated"));
+    input.addEventListener("input", () => { value.textContent = input.value; });
+    input.addEventListener("change", () => this.model.send({ action: "confidence", id: this.screen.id, index,
+      value: Number(input.value) }));
+    return node("div", { class: "rs-mark" }, node("label", { for: id }, this.say("confidence", words)), input, value);
+  }
 
   more(screen) {
     const act = {

@@ -84,15 +84,24 @@ def test_a_refused_answer_stays_on_screen_with_the_reason(room):
 def test_marks_are_stored_when_they_are_set_and_belong_to_their_trial(room):
     room, bundle, store = room
     press(room, action="consent")
+    first = bundle.trials(1)[0].token
     mark = {"side": "right", "z": 1, "y": 3, "x": 4, "kind": ""}
     shown(room).marks = [mark]
     kept = store.answers()
-    assert [(a.item, a.trial) for a in kept] == [("_marks", bundle.trials(1)[0].token)]
+    assert [(a.item, a.trial) for a in kept] == [("_marks", first)]
     assert kept[0].value[0]["x"] == 4
+    press(room, action="confidence", id=room.panel.screen["id"], index=0, value=70)
+    shown(room).marks = [mark, {**mark, "x": 9}]
+    last = store.answers()[-1].value
+    assert [(m["x"], m["confidence"]) for m in last] == [(4, 70), (9, None)]
+    assert room.panel.marks == last
     answer(room)
     answer(room)
     assert shown(room).marks == [], "the next pair begins without marks"
-    assert len([a for a in store.answers() if a.item == "_marks"]) == 1
+    assert {a.trial for a in store.answers() if a.item == "_marks"} == {first}
+    again = Room(bundle, ReadingSession(bundle, store, store.readers()[0]))
+    press(again, action="undo")
+    assert len(shown(again).marks) == 2, "back at the pair, its marks are there again"
 
 
 def test_the_state_of_all_widgets_names_no_arm_no_case_and_no_role(room):
