@@ -46,8 +46,8 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
     (doi:10.1016/j.neunet.2007.12.014). Degrees of freedom are Satterthwaite's for the shares
     of the variance that carry the reader, the non-diseased and the diseased case, never fewer
     than the smallest number of levels less one; in complete studies they are those of
-    Obuchowski, Gallas & Hillis 2012 (doi:10.1016/j.acra.2012.09.012). Variances estimated
-    below zero count as zero.
+    Obuchowski, Gallas & Hillis 2012 (doi:10.1016/j.acra.2012.09.012). With missing readings
+    the variance is guarded from below (:func:`_spread`).
     """
     if len(readings.arms) < 2:
         raise ValueError("at least two arms wanted to compare; one came")
@@ -61,13 +61,18 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
          for i in range(len(arms))]
     )  # fmt: skip
     means = [
-        (name, areas[i], *_interval(areas[i], parts[i, i], size, level)[:4])
+        (
+            name,
+            areas[i],
+            *_interval(areas[i], _spread(parts[i, i], [(1.0, arms[i])], size), level)[:4],
+        )
         for i, name in enumerate(readings.arms)
     ]
     rows = []
     for i, k in combinations(range(len(arms)), 2):
         of_pair = {s: parts[i, i][s] + parts[k, k][s] - 2 * parts[k, i][s] for s in SHARED[1:]}
-        interval = _interval(areas[i] - areas[k], of_pair, size, level)
+        signed = [(1.0, arms[i]), (-1.0, arms[k])]
+        interval = _interval(areas[i] - areas[k], _spread(of_pair, signed, size), level)
         rows.append((readings.arms[i], readings.arms[k], areas[i] - areas[k], *interval))
     names = ["difference", "se", "df", "low", "high", "t", "p"]
     differences = pd.DataFrame(rows, columns=["first", "second", *names])
@@ -141,25 +146,58 @@ def _inside(small: tuple[int, int, int], large: tuple[int, int, int]) -> bool:
     return all(a <= b for a, b in zip(small, large, strict=True))
 
 
-def _freedom(parts: dict[tuple[int, int, int], float], size: tuple[int, int, int]) -> float:
-    variance = max(sum(parts.values()), 0.0)
-    spread = 0.0
-    for axis in range(3):
+@dataclass(frozen=True)
+class _Spread:
+    """Variance of an area or a difference from what readers carry, and its degrees of freedom."""
+
+    variance: float
+    df: float
+
+
+def _spread(
+    parts: dict[tuple[int, int, int], float], signed: list[tuple[float, _Arm]], size: tuple
+) -> _Spread:
+    """Gallas' variance, guarded where readings are missing.
+
+    With missing readings the unbiased reader part can fall far below zero by chance. The
+    spread of the readers' own contributions estimates the same part, equals it in complete
+    data, and is never negative: the variance of a difference is not let below the one it
+    gives, and that of an arm is replaced by it where it is not positive.
+    """
+    unbiased = sum(parts.values())
+    of_readers, effective = _between_readers(signed)
+    from_cases = max(sum(value for shared, value in parts.items() if not shared[0]), 0.0)
+    guarded = of_readers + from_cases
+    complete = all(arm.read.all() for _, arm in signed)
+    trusted = unbiased > 0 and (complete or len(signed) == 1)
+    variance = unbiased if trusted else max(unbiased, guarded)
+    spread = of_readers**2 / (effective - 1)
+    for axis in (1, 2):
         carried = sum(value for shared, value in parts.items() if shared[axis])
         spread += carried**2 / (size[axis] - 1)
-    fewest = float(min(size) - 1)
-    return max(variance**2 / spread, fewest) if spread > 0 else fewest
+    fewest = float(min(effective - 1, size[1] - 1, size[2] - 1))
+    numerator = (unbiased if complete else guarded) ** 2
+    return _Spread(variance, max(numerator / spread, fewest) if spread > 0 else fewest)
 
 
-def _interval(
-    value: float, parts: dict[tuple[int, int, int], float], size: tuple, level: float
-) -> tuple[float, ...]:
-    se = float(np.sqrt(max(sum(parts.values()), 0.0)))
-    df = _freedom(parts, size)
-    half = float(stats.t.ppf(0.5 + level / 2, df)) * se
+def _between_readers(signed: list[tuple[float, _Arm]]) -> tuple[float, float]:
+    """Variance of the pooled area between readers, and how many readers it rests on."""
+    readers = signed[0][1].won.shape[0]
+    pull, weight = np.zeros(readers), np.zeros(readers)
+    for sign, arm in signed:
+        total = arm.read.sum()
+        own = arm.read.sum(axis=(1, 2))
+        pull += sign * (arm.won.sum(axis=(1, 2)) - arm.won.sum() / total * own) / total
+        weight += own / total / len(signed)
+    return float(readers / (readers - 1) * np.sum(pull**2)), float(1 / np.sum(weight**2))
+
+
+def _interval(value: float, spread: _Spread, level: float) -> tuple[float, ...]:
+    se = float(np.sqrt(max(spread.variance, 0.0)))
+    half = float(stats.t.ppf(0.5 + level / 2, spread.df)) * se
     t = value / se if se > 0 else (np.nan if value == 0 else np.inf * np.sign(value))
-    p = 1.0 if np.isnan(t) else float(2 * stats.t.sf(abs(t), df))
-    return se, df, value - half, value + half, t, p
+    p = 1.0 if np.isnan(t) else float(2 * stats.t.sf(abs(t), spread.df))
+    return se, spread.df, value - half, value + half, t, p
 
 
 def _overall(

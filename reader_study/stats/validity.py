@@ -1,0 +1,163 @@
+"""Does each procedure keep its error rate? Null simulations, a slow command.
+
+    python -m reader_study.stats.validity --sims 10000 --out validity_results.json
+
+Results are added to the file procedure by procedure, so a run may be stopped and resumed.
+"""
+
+import json
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from reader_study.stats.null_studies import PROCEDURES, Procedure
+
+RESULTS = Path(__file__).parent / "validity_results.json"
+SEED = 20261124
+# Why a rate departs from its level, where it does.
+REASONS = {
+    "exact signed rank (Pratt)": "exact given the ranks; a discrete statistic stays below 5 %",
+    "pooled preference share": (
+        "Korn-Graubard limits are exact binomial ones at a smaller sample: conservative by design"
+    ),
+    "randomisation test of sides": "exact; counts are discrete, so it stays below 5 %",
+    "VGC permutation test": (
+        "its null is that arms are exchangeable for these readers; where readers differ in their "
+        "response to an arm it rejects too often as a statement on new readers: use the t interval"
+    ),
+    "CLMM, Wald test of the arm": (
+        "the arm effect is taken as the same for all readers and cases; small samples and the "
+        "Laplace approximation make it slightly liberal"
+    ),
+    "clustered signed rank (DS)": "a normal limit: liberal or conservative with few clusters",
+    "clustered signed rank (RGL)": "a normal limit over clusters",
+    "OR random readers and cases": (
+        "with few readers the Hillis degrees of freedom lie below the nominal ones on purpose: "
+        "conservative"
+    ),
+    "mean difference, crossed": (
+        "the reader term always stays in the degrees of freedom, as in Hillis: conservative where "
+        "readers hardly differ"
+    ),
+    "U-statistics, unbalanced": "Satterthwaite degrees of freedom on estimated components",
+    "wAFROC": "as the Obuchowski-Rockette test: conservative where Cov2 - Cov3 is cut at zero",
+}
+
+
+def simulate(
+    procedure: Procedure, *, sims: int, seed: int, progress: bool = False
+) -> dict[str, Any]:
+    """Rejection rate and coverage of one procedure over ``sims`` null studies.
+
+    Parameters
+    ----------
+    procedure : Procedure
+    sims : int
+        Studies; the Monte-Carlo error is 1.96 sqrt(rate (1 - rate) / sims).
+    seed : int
+        One PCG64 stream per procedure and design.
+
+    Returns
+    -------
+    dict
+        ``rejection`` at ``level``, ``coverage`` of the 95 % interval, ``undefined`` studies (a
+        fit that did not converge or an interval of no width, left out of both), ``verdict``.
+    """
+    key = sum(ord(c) * (k + 1) for k, c in enumerate(procedure.name + procedure.design))
+    rng = np.random.Generator(np.random.PCG64([seed, key]))
+    p, held = np.full(sims, np.nan), np.full(sims, np.nan)
+    start = time.perf_counter()
+    for k in range(sims):
+        value, inside = procedure.draw(rng)
+        p[k] = value
+        held[k] = np.nan if inside is None else float(inside)
+        if progress and (k + 1) % max(sims // 20, 1) == 0:
+            sys.stderr.write(f"\r{procedure.name}, {procedure.design}: {k + 1}/{sims} ")
+    defined, covered = p[~np.isnan(p)], held[~np.isnan(held)]
+    rate = float(np.mean(defined <= procedure.level)) if defined.size else None
+    error = None if rate is None else _error(procedure.level, defined.size)
+    return {
+        "name": procedure.name,
+        "design": procedure.design,
+        "claim": procedure.claim,
+        "n": sims,
+        "level": procedure.level,
+        "rejection": rate,
+        "monte_carlo_error": error,
+        "coverage": float(covered.mean()) if covered.size else None,
+        "undefined": int(np.sum(np.isnan(p) & np.isnan(held))),
+        "verdict": _verdict(rate, procedure.level, error),
+        "reason": _reason(procedure, rate, error),
+        "seconds": round(time.perf_counter() - start, 1),
+        "seed": seed,
+    }
+
+
+def _error(level: float, n: int) -> float:
+    return float(1.96 * np.sqrt(level * (1 - level) / n))
+
+
+def _verdict(rate: float | None, level: float, error: float | None) -> str:
+    if rate is None or error is None:
+        return "interval only"
+    if abs(rate - level) <= error:
+        return "keeps its level"
+    return "liberal" if rate > level else "conservative"
+
+
+def _reason(procedure: Procedure, rate: float | None, error: float | None) -> str:
+    if _verdict(rate, procedure.level, error) in ("keeps its level", "interval only"):
+        return ""
+    return REASONS.get(procedure.name, "a large-sample procedure in a small study")
+
+
+def load_results(path: Path = RESULTS) -> dict[str, Any]:
+    """Results in ``path``; an empty set where there is no file yet."""
+    if not path.exists():
+        return {"procedures": []}
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _save(path: Path, results: dict[str, Any], found: dict[str, Any]) -> None:
+    same = (found["name"], found["design"])
+    rows = [r for r in results["procedures"] if (r["name"], r["design"]) != same]
+    results["procedures"] = sorted([*rows, found], key=lambda r: (r["name"], r["design"]))
+    results["about"] = (
+        "Studies simulated without a difference between arms. A rate outside level +- "
+        "monte_carlo_error departs from its level; reason says why."
+    )
+    results["versions"] = {name: version(name) for name in ("numpy", "scipy", "pandas")}
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def main(
+    sims: Annotated[int, typer.Option(min=10, help="studies per cheap procedure")] = 10_000,
+    out: Annotated[Path, typer.Option(help="JSON file, added to")] = RESULTS,
+    only: Annotated[str, typer.Option(help="procedures whose name holds this")] = "",
+    thrift: Annotated[
+        int, typer.Option(min=1, help="divide studies of procedures that cost this or more")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0)] = SEED,
+) -> None:
+    """Simulate null studies for each main procedure and add the rates to a JSON file."""
+    results = load_results(out)
+    chosen = [p for p in PROCEDURES if only.lower() in p.name.lower()]
+    if not chosen:
+        names = ", ".join(sorted({p.name for p in PROCEDURES}))
+        raise ValueError(f"a procedure of {names} wanted; none holds {only!r}")
+    for procedure in chosen:
+        size = sims if procedure.cost < thrift else max(sims // procedure.cost, 10)
+        found = simulate(procedure, sims=size, seed=seed, progress=True)
+        _save(out, results, found)
+        sys.stderr.write(f"{found['rejection']} {found['verdict']}, {found['seconds']} s\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
