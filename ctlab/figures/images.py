@@ -83,8 +83,9 @@ def maps(
         raise ValueError("a map over a slice needs window=, which the caption states")
     limit = limit or float(np.percentile(np.abs(np.stack(list(signed.values()))), 99.5)) or 1.0
     with styled():
-        panel_in = _WIDTH_IN / len(signed)
-        figure = Figure(figsize=(_WIDTH_IN, panel_in * 0.92 + 0.35), layout="constrained")
+        width_in = min(_WIDTH_IN, 5.0 * len(signed))
+        height_in = 0.92 * width_in / len(signed) + 0.35
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
         axes = np.atleast_1d(figure.subplots(1, len(signed), squeeze=False)).ravel()
         for ax, (title, values) in zip(axes, signed.items(), strict=True):
             if over is not None and window is not None:
