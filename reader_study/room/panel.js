@@ -100,23 +100,32 @@ class Panel {
     clearTimeout(this.waiting);
     this.busy = false;
     document.body.dataset.screen = screen.kind ?? "opening";
-    this.state = node("p", { class: "rs-state", role: "status" });
-    if (screen.id === undefined || screen.id !== this.shownId) {
-      this.since = performance.now();
-      this.awayFor = 0;
-    }
+    // A mark or a comment was saved: what the reader has under the hands stays as it is.
+    if (screen.id === undefined || screen.id !== this.shownId) this.rebuild(screen);
     this.shownId = screen.id;
+    this.report(screen);
+  }
+
+  rebuild(screen) {
+    this.state = node("p", { class: "rs-state", role: "status" });
+    this.since = performance.now();
+    this.awayFor = 0;
     this.keys = {};
     this.list = undefined;
     const draw = this[`show_${screen.kind}`];
     this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state);
+    // Screen readers hear the new page; the images keep the focus while reading.
+    if (screen.kind !== "question") this.root.querySelector("h1")?.focus();
+  }
+
+  report(screen) {
+    this.state.classList.remove("bad");
+    this.state.textContent = "";
     if (screen.problem) this.complain(this.say("not_saved", { reason: screen.problem }));
     else if (screen.saved_at) {
       const time = new Date(screen.saved_at).toLocaleTimeString([], { hour12: false });
       this.state.textContent = this.say("saved", { time });
     }
-    // Screen readers hear the new page; the images keep the focus while reading.
-    if (screen.kind !== "question") this.root.querySelector("h1")?.focus();
   }
 
   title(text) { return node("h1", { tabindex: "-1" }, text); }
@@ -255,6 +264,9 @@ class Panel {
   showMarks() {
     if (!this.list) return;
     const marks = this.model.get("marks");
+    const places = JSON.stringify(marks.map(({ side, z, y, x, kind }) => [side, z, y, x, kind]));
+    if (places === this.list.dataset.places) return;  // a confidence was saved, no mark came or went
+    this.list.dataset.places = places;
     this.list.replaceChildren(...marks.map((mark, index) => this.markRow(mark, index)));
   }
 

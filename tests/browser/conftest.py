@@ -1,5 +1,6 @@
 """A locked study of real CT slabs, a server that can be killed, and a browser without a network."""
 
+import json
 import os
 import re
 import shutil
@@ -43,18 +44,41 @@ name = "arm-quiet-owl"
 description = "Owl method"
 [[arms]]
 name = "arm-loud-fox"
+"""
+PREFERENCE = """
 [[items]]
 name = "preference"
 kind = "preference"
 question = "Which image would you rather report from?"
+"""
+ANALYSIS = """
 [analysis]
 primary_item = "preference"
 """
+TASK = """
+[[items]]
+name = "noise"
+kind = "scale"
+about = "each"
+question = "How much does noise disturb?"
+answers = ["not at all", "a little", "clearly", "cannot be read"]
+[[items]]
+name = "nodule"
+kind = "slider"
+question = "How sure are you that there is a nodule that needs follow-up?"
+answers = ["surely none", "surely one"]
+marks = ["nodule", "suspected artefact"]
+[guess]
+arm = "arm-quiet-owl"
+question = "Which image do you think was smoothed?"
+[analysis]
+primary_item = "noise"
+"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium that reaches this computer only."""
+    """Headless Chromium that reaches this computer only; one driver at a time in a process."""
     if not Path(CHROMIUM).exists():
         pytest.skip("Chromium is not installed (/usr/bin/chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -64,16 +88,15 @@ def browser():
         chromium.close()
 
 
-@pytest.fixture(scope="session")
-def locked_study(tmp_path_factory):
-    """Study of six two-slice slabs of the packaged CT; arms differ in smoothing."""
+def lock_slabs(folder: Path, protocol: str) -> Path:
+    """Study of six two-slice slabs of the packaged CT; arms differ in smoothing and noise."""
     pytest.importorskip("voila", reason="the reading room needs the study extra")
     from scipy.ndimage import gaussian_filter
 
     from ctlab.ct import load_sample
     from reader_study.lock import lock_study
 
-    study = tmp_path_factory.mktemp("room") / "study"
+    study = folder / "study"
     cases = [
         f'[[cases]]\nname = "slab-{i}"\npatient = "pat-zebra"\nslices = [{2 * i}, {2 * i + 2}]\n'
         for i in range(6)
@@ -81,32 +104,46 @@ def locked_study(tmp_path_factory):
     for arm in SECRETS[:2]:
         for i in range(6):
             (study / "arms" / arm / f"slab-{i}").mkdir(parents=True)
-    (study / "protocol.toml").write_text(PROTOCOL + "\n".join(cases), "utf-8")
+    (study / "protocol.toml").write_text(protocol + "\n".join(cases), "utf-8")
     sample = load_sample().slices(14, 26)
 
-    def read(folder):
-        if folder.parent.name == SECRETS[1]:
+    def read(series):
+        if series.parent.name == SECRETS[1]:
             noise = np.random.default_rng(3).normal(0, 60, sample.hu.shape)
             return sample.with_hu(sample.hu + noise.astype(np.float32))
         return sample.with_hu(gaussian_filter(sample.hu, (0, 1.2, 1.2)))
 
     lock_study(study, passphrase="correct horse battery staple", read=read)
-    shutil.move(study / "sealed", study.parent / "safe")  # the coordinator moved it away
-    shutil.move(study / "arms", study.parent / "arms")
-    (study / "protocol.toml").rename(study.parent / "protocol.toml")
+    for part in ("sealed", "arms", "protocol.toml"):  # the coordinator moved them away
+        shutil.move(study / part, folder / part)
     return study
 
 
+@pytest.fixture(scope="session")
+def locked_study(tmp_path_factory):
+    """One preference question, six slabs, a repeat and a catch trial."""
+    return lock_slabs(tmp_path_factory.mktemp("room"), PROTOCOL + PREFERENCE + ANALYSIS)
+
+
+@pytest.fixture(scope="session")
+def task_study(tmp_path_factory):
+    """Display check, a scale, a lesion question with marks, and the guess."""
+    protocol = PROTOCOL.replace("display_check = false", "display_check = true")
+    return lock_slabs(tmp_path_factory.mktemp("task"), protocol + TASK)
+
+
 @pytest.fixture
-def study(locked_study, tmp_path):
-    """Copy of the locked study, bundle and database alone, with one reader; and the code."""
+def staffed(tmp_path):
+    """Function that copies a locked study and adds readers; the copy and their codes."""
     from reader_study.coordinator import add_reader
 
-    copy = tmp_path / "study"
-    shutil.copytree(locked_study, copy)
-    assert sorted(path.name for path in copy.iterdir()) == ["bundle", "study.db"]
-    _, code = add_reader(copy, "Reader One")
-    return copy, code
+    def copy(locked: Path, *names: str) -> tuple[Path, list[str]]:
+        study = tmp_path / "study"
+        shutil.copytree(locked, study)
+        assert sorted(path.name for path in study.iterdir()) == ["bundle", "study.db"]
+        return study, [add_reader(study, name)[1] for name in names]
+
+    return copy
 
 
 class Server:
@@ -251,3 +288,16 @@ def enter():
         page.wait_for_selector("#rs-where", timeout=40_000)
 
     return go
+
+
+@pytest.fixture
+def record_figures():
+    """Function that writes measured figures to ``build/reading-room.json``."""
+
+    def write(**figures: float) -> None:
+        target = Path(__file__).parents[2] / "build" / "reading-room.json"
+        target.parent.mkdir(exist_ok=True)
+        rounded = {name: round(value, 2) for name, value in figures.items()}
+        target.write_text(json.dumps({**rounded, "load": os.getloadavg()[0]}, indent=1) + "\n")
+
+    return write

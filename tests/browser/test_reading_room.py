@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,10 @@ def assert_equal_sizes(frame_sizes: list[int]) -> None:
     assert max(updates) - min(updates) < 500, "trials must not differ in bytes"
 
 
-def test_four_pairs_by_keyboard_through_a_killed_server(study, serve, open_page, enter):
-    folder, code = study
+def test_four_pairs_by_keyboard_through_a_killed_server(
+    locked_study, staffed, serve, open_page, enter
+):
+    folder, (code,) = staffed(locked_study, "Reader One")
     server = serve(folder)
     page, wire = open_page(server.url)
     assert page.url.endswith("/login?next=%2F"), "no kernel before a code"
@@ -70,3 +73,79 @@ def test_four_pairs_by_keyboard_through_a_killed_server(study, serve, open_page,
     # A server that is gone, and a kernel that went with it, are what this test brings about.
     brought_about = ("ERR_CONNECTION", "WebSocket", "status of 403", "status of 404")
     assert [e for e in wire.errors if not any(b in e for b in brought_about)] == []
+
+
+WATCH = """
+() => {
+  window.shownAfter = [];
+  const visible = () => [...document.querySelectorAll(".ctv")].find((v) => v.offsetParent);
+  document.addEventListener("keydown", (event) => {
+    if (!"123".includes(event.key)) return;
+    const start = performance.now(), before = visible();
+    const text = document.querySelector("#rs-where").textContent;
+    const look = () => {
+      const now = visible(), where = document.querySelector("#rs-where");
+      const new_pair = now && now !== before && now.querySelector("canvas").clientHeight > 100;
+      if (new_pair && where && where.textContent !== text) {
+        requestAnimationFrame(() => window.shownAfter.push(performance.now() - start));
+      } else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  }, true);
+}
+"""
+DRAG = """
+async () => {
+  const canvas = [...document.querySelectorAll(".ctv canvas")].find((c) => c.offsetParent);
+  const box = canvas.getBoundingClientRect();
+  const at = (x) => ({ clientX: box.x + x, clientY: box.y + 100, pointerId: 1,
+    bubbles: true, button: 0, buttons: 1, isPrimary: true });
+  canvas.setPointerCapture = () => {};
+  canvas.dispatchEvent(new PointerEvent("pointerdown", at(50)));
+  const start = performance.now();
+  for (let i = 0; i < 60; i++) {
+    canvas.dispatchEvent(new PointerEvent("pointermove", at(50 + i)));
+    await new Promise(requestAnimationFrame);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  canvas.dispatchEvent(new PointerEvent("pointerup", at(110)));
+  return 60 / seconds;
+}
+"""
+
+
+def test_speed_of_the_room(locked_study, staffed, serve, open_page, enter, record_figures):
+    """Seconds to the first page, milliseconds to the next pair, frames per second of windowing.
+
+    The figures are written down; the limits here only catch a room that has become unusable,
+    because the tests share a loaded machine.
+    """
+    folder, (code,) = staffed(locked_study, "Reader One")
+    server = serve(folder)
+    page, _ = open_page(server.url)
+    start = time.monotonic()
+    page.fill("#code", code)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rs h1", timeout=40_000)
+    usable_s = time.monotonic() - start
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#rs-where")
+    page.wait_for_timeout(500)
+    frames_per_s = page.evaluate(DRAG)
+    state = page.text_content(".ctv-state >> visible=true")
+    assert "width 1500 HU" not in state, "the drag changed the window"
+    page.evaluate(WATCH)
+    for number in range(1, 8):
+        page.wait_for_timeout(900)  # a reader looks at the images, meanwhile the next are loaded
+        page.keyboard.press(str(number % 3 + 1))
+        page.wait_for_function("n => window.shownAfter.length === n", arg=number, timeout=20_000)
+    shown_ms = sorted(page.evaluate("() => window.shownAfter"))
+    record_figures(
+        usable_s=usable_s,
+        next_pair_median_ms=shown_ms[3],
+        next_pair_slowest_ms=shown_ms[-1],
+        windowing_frames_per_s=frames_per_s,
+    )
+    assert usable_s < 30
+    assert shown_ms[3] < 500
+    assert frames_per_s > 8

@@ -1,0 +1,152 @@
+"""Scales, marks, the guess, two windows of one reader: seen as a reader sees them."""
+
+import json
+import sqlite3
+
+import pytest
+
+pytestmark = pytest.mark.browser
+SECRETS = ["arm-quiet-owl", "arm-loud-fox", "slab-", "pat-zebra", "Owl method", "repeat_of"]
+
+
+def stored(folder):
+    with sqlite3.connect(folder / "study.db") as connection:
+        rows = connection.execute(
+            "SELECT a.item, a.value FROM answer a WHERE NOT EXISTS (SELECT 1 FROM answer b WHERE "
+            "b.trial = a.trial AND b.item = a.item AND b.revision > a.revision) ORDER BY a.seq"
+        ).fetchall()
+    connection.close()
+    return [(item, json.loads(value)) for item, value in rows]
+
+
+def serious(page, axe) -> list[str]:
+    """What axe finds serious on the page as it stands."""
+    found = axe.run(page).response["violations"]
+    return [
+        f"{v['id']}: {v['nodes'][0]['target']}"
+        for v in found
+        if v["impact"] in {"serious", "critical"}
+    ]
+
+
+def legend(page, words):
+    page.wait_for_function(
+        "words => document.querySelector('legend')?.textContent.includes(words)", arg=words
+    )
+
+
+@pytest.fixture
+def axe():
+    package = pytest.importorskip("axe_playwright_python.sync_playwright")
+    return package.Axe()
+
+
+def test_a_lesion_task_from_display_check_to_receipt(
+    task_study, staffed, serve, open_page, axe, tmp_path
+):
+    folder, (code,) = staffed(task_study, "Reader One")
+    server = serve(folder)
+    page, wire = open_page(server.url)
+    assert serious(page, axe) == []
+    page.fill("#code", code)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rs h1", timeout=40_000)
+    assert "About one in three has a nodule." in page.text_content(".rs")
+    assert serious(page, axe) == []
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#rs-card")
+    assert serious(page, axe) == []
+    page.focus("#rs-card")
+    page.keyboard.press("ArrowRight")
+    page.fill("#rs-dark", "3")
+    page.check("#rs-dim")
+    page.click("text=Continue")
+
+    legend(page, "noise disturb")
+    assert page.text_content(".rs-tag") == "Left image"
+    assert serious(page, axe) == []
+    page.screenshot(path=tmp_path / "scale.png")
+    page.keyboard.press("2")
+    page.wait_for_selector(".rs-tag:has-text('Right image')")
+    page.mouse.click(300, 300)  # the images have the focus now
+    page.keyboard.press("3")
+
+    legend(page, "needs follow-up")
+    page.keyboard.press("v")
+    page.mouse.click(250, 300)
+    page.wait_for_selector("#rs-mark-0")
+    page.select_option("#rs-kind", "suspected artefact")
+    page.wait_for_timeout(300)
+    page.mouse.click(700, 250)
+    page.wait_for_selector("#rs-mark-1")
+    page.focus("#rs-mark-0")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('output[for=rs-mark-0]').value === '70'")
+    assert serious(page, axe) == []
+    page.screenshot(path=tmp_path / "marks.png")
+    page.focus("#rs-slider")
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('#rs-where').textContent.includes('2 of')")
+    assert page.locator("#rs-mark-0").count() == 0
+    wire.look()
+
+    first = dict(stored(folder)[:4])
+    assert (first["noise@left"], first["noise@right"], first["nodule"]) == (2, 3, 100)
+    marks = first["_marks"]
+    assert [(m["side"], m["kind"]) for m in marks] == [
+        ("left", "nodule"),
+        ("right", "suspected artefact"),
+    ]
+    assert marks[0]["confidence"] == 70
+    assert marks[1]["confidence"] is None
+    assert wire.leaks(SECRETS) == []
+
+    while page.locator(".rs-receipt").count() == 0:
+        before = page.text_content(".rs")
+        text = page.text_content("legend")
+        page.keyboard.press("Enter" if "follow-up" in text else "3")
+        page.wait_for_function("t => document.querySelector('.rs').textContent !== t", arg=before)
+        page.wait_for_function("() => !/Saving/.test(document.querySelector('.rs').textContent)")
+    assert page.text_content(".rs h1") == "Thank you"
+    assert serious(page, axe) == []
+    given = stored(folder)
+    assert [value for item, value in given if item == "_guess"] == ["unsure"]
+    assert wire.leaks([*SECRETS, str(folder)]) == []
+
+
+def test_two_windows_of_one_reader_never_answer_twice(
+    locked_study, staffed, serve, open_page, enter
+):
+    folder, (code,) = staffed(locked_study, "Reader One")
+    server = serve(folder)
+    page, _ = open_page(server.url)
+    enter(page, code)
+    page.keyboard.press("1")
+    page.wait_for_selector("#rs-where:has-text('2 of')")
+    second = page.context.new_page()
+    second.goto(server.url)
+    second.wait_for_selector("#rs-where:has-text('2 of')", timeout=40_000)
+    second.keyboard.press("2")
+    second.wait_for_selector("#rs-where:has-text('3 of')")
+    page.keyboard.press("3")
+    page.wait_for_selector(".rs-state.bad:has-text('another window')")
+    assert [value for _, value in stored(folder)] == ["left", "right"]
+
+
+@pytest.mark.parametrize("size", [(640, 400), (1920, 1080)], ids=["200 percent zoom", "wide"])
+def test_nothing_is_cut_off_at_other_sizes(
+    locked_study, staffed, serve, open_page, enter, size, tmp_path
+):
+    folder, (code,) = staffed(locked_study, "Reader One")
+    server = serve(folder)
+    page, _ = open_page(server.url, size=size)
+    enter(page, code)
+    page.wait_for_timeout(300)
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    across = page.evaluate("() => document.documentElement.scrollWidth")
+    assert across <= size[0], "no scrolling sideways"
+    for text in ("left", "no preference", "Cannot judge", "Pause"):
+        page.locator(".rs button", has_text=text).first.scroll_into_view_if_needed()
+        assert page.locator(".rs button", has_text=text).first.is_visible()
