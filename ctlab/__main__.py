@@ -113,7 +113,7 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a public collection, or list what would be downloaded."""
-    from ctlab.ct import fetch as fetch_collection
+    from ctlab.ct.fetch import fetch as fetch_collection
 
     report = fetch_collection(collection, out, dry_run=dry_run, patients=patients)
     if not emit(report.as_dict(), as_json):
