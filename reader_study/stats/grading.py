@@ -41,7 +41,9 @@ class Vgc:
 
 
 @dataclass(frozen=True)
-class _Grades:
+class Grades:
+    """Grades of two arms as category codes (reader, case); -1 where not graded."""
+
     readers: tuple
     cases: tuple
     test: np.ndarray  # (reader, case), category code or -1
@@ -93,12 +95,12 @@ def vgc(
     >>> vgc(table, test="a", reference="b", draws=50).auc
     1.0
     """
-    grades = _grades(table, test, reference)
+    grades = read_grades(table, test, reference)
     generator = rng or np.random.Generator(np.random.PCG64(0))
     own = _reader_areas(grades)
     auc = float(own.mean())
     random = readers == "random" and len(own) > 1
-    spread = _bootstrap(grades, draws, generator, random, progress)
+    spread = bootstrap_areas(grades, draws, generator, random, progress)
     se, df = _error(grades, own, random)
     p = _permutation_p(grades, auc, draws, generator)
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se
@@ -117,7 +119,7 @@ def vgc_curve(table: pd.DataFrame, *, test: str, reference: str) -> pd.DataFrame
 
     The last two are the shares graded at or above the cut in either arm, from (0, 0) to (1, 1).
     """
-    grades = _grades(table, test, reference)
+    grades = read_grades(table, test, reference)
     rows = []
     groups = [(reader, slice(j, j + 1)) for j, reader in enumerate(grades.readers)]
     for reader, part in [*groups, ("all", slice(None))]:
@@ -131,7 +133,8 @@ def vgc_curve(table: pd.DataFrame, *, test: str, reference: str) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["reader", "cut", "reference", "test"])
 
 
-def _grades(table: pd.DataFrame, test: str, reference: str) -> _Grades:
+def read_grades(table: pd.DataFrame, test: str, reference: str) -> Grades:
+    """The table ``reader, case, arm, rating`` as two arrays; refuses arms nobody graded."""
     keys = ["reader", "case", "arm"]
     checked = check_table(table, columns=[*keys, "rating"], unique=keys, numeric=["rating"])
     for arm in (test, reference):
@@ -156,10 +159,10 @@ def _grades(table: pd.DataFrame, test: str, reference: str) -> _Grades:
             raise ValueError(
                 f"gradings of arm {name!r} by every reader wanted; {empty[0]} has none"
             )
-    return _Grades(readers, cases, arrays[0], arrays[1], levels)
+    return Grades(readers, cases, arrays[0], arrays[1], levels)
 
 
-def _reader_areas(grades: _Grades) -> np.ndarray:
+def _reader_areas(grades: Grades) -> np.ndarray:
     areas = []
     for a, b in zip(grades.test, grades.reference, strict=True):
         areas.append(placements(a[a >= 0].astype(float), b[b >= 0].astype(float))[0].mean())
@@ -181,10 +184,14 @@ def _areas_from_counts(test: np.ndarray, reference: np.ndarray) -> np.ndarray:
         return np.where(total > 0, won / total, np.nan)
 
 
-def _bootstrap(
-    grades: _Grades, draws: int, rng: np.random.Generator, random: bool, progress: Progress | None
+def bootstrap_areas(
+    grades: Grades, draws: int, rng: np.random.Generator, random: bool, progress: Progress | None
 ) -> np.ndarray:
-    """Mean areas of resampled readers and cases; each reader keeps both arms of a case."""
+    """Mean areas of resampled readers and cases; each reader keeps both arms of a case.
+
+    Cases are drawn by ``rng.multinomial`` in blocks of ``BLOCK`` replicates, readers (where
+    ``random``) after the cases of each block; replicates without any gradings are left out.
+    """
     n_readers, n_cases = grades.test.shape
     result = np.empty(draws)
     for start in range(0, draws, BLOCK):
@@ -208,7 +215,7 @@ def _bootstrap(
     return result[np.isfinite(result)]
 
 
-def _error(grades: _Grades, own: np.ndarray, random: bool) -> tuple[float, float]:
+def _error(grades: Grades, own: np.ndarray, random: bool) -> tuple[float, float]:
     """Standard error of the mean area and its degrees of freedom."""
     n_readers, n_cases = grades.test.shape
     covariance = _case_covariance(grades)
@@ -224,7 +231,7 @@ def _error(grades: _Grades, own: np.ndarray, random: bool) -> tuple[float, float
     return float(np.sqrt(total / n_readers)), float((n_readers - 1) * (total / between) ** 2)
 
 
-def _case_covariance(grades: _Grades) -> np.ndarray:
+def _case_covariance(grades: Grades) -> np.ndarray:
     """Covariance over cases of the readers' areas, both arms of a case taken together."""
     n_cases = grades.test.shape[1]
     parts = np.zeros(grades.test.shape)
@@ -236,7 +243,7 @@ def _case_covariance(grades: _Grades) -> np.ndarray:
     return parts @ parts.T * n_cases / max(n_cases - 1, 1)
 
 
-def _permutation_p(grades: _Grades, auc: float, draws: int, rng: np.random.Generator) -> float:
+def _permutation_p(grades: Grades, auc: float, draws: int, rng: np.random.Generator) -> float:
     """Exchange the two arms of random cases, for all readers at once."""
     n_cases, levels = len(grades.cases), len(grades.levels)
     extreme = 0

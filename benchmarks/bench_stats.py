@@ -1,0 +1,156 @@
+"""Statistics beside what one would write or use without them: jackknife, bootstrap, R's clmm."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.harness import compare
+from reader_study.stats.auc_covariance import auc_covariance
+from reader_study.stats.grading import BLOCK, bootstrap_areas, read_grades
+from reader_study.stats.ordinal import clmm
+
+DRAWS = 10_000
+
+
+def results() -> Iterator[dict[str, Any]]:
+    """Jackknife covariance, VGC bootstrap, and (where R is installed) a mixed ordinal model."""
+    yield jackknife()
+    yield bootstrap()
+    if shutil.which("Rscript") and _has_ordinal():
+        yield mixed_model()
+    else:
+        sys.stderr.write("clmm: no Rscript with the package ordinal here; left out\n")
+
+
+def jackknife() -> dict[str, Any]:
+    """Covariances of 10 areas (5 readers, 2 arms) over 200 cases."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([1, 0], 100)
+    scores = rng.normal(size=(10, 200)) + truth + rng.normal(size=200)
+
+    def naive() -> np.ndarray:
+        left_out = np.empty_like(scores)
+        for cell in range(10):
+            for case in range(200):
+                keep = np.arange(200) != case
+                left_out[cell, case] = roc_auc_score(truth[keep], scores[cell, keep])
+        centred = left_out - left_out.mean(axis=1, keepdims=True)
+        return 199 / 200 * centred @ centred.T
+
+    return compare(
+        "OR jackknife 2 x 5 x 200",
+        lambda: auc_covariance(scores[:, :100], scores[:, 100:], method="jackknife")[1],
+        naive,
+        peer_name="sklearn.metrics.roc_auc_score with each case left out",
+        difference=lambda ours, peer: float(np.abs(ours - peer).max()),
+        tolerance=1e-12,
+        packages=("numpy", "scipy", "scikit-learn"),
+        rounds=5,
+    )
+
+
+def bootstrap() -> dict[str, Any]:
+    """10,000 reader-and-case resamples of the mean VGC area, 10 readers, 200 cases."""
+    rng = np.random.default_rng(1)
+    reader, case, arm = np.indices((10, 200, 2)).reshape(3, -1)
+    level = rng.normal(size=10)[reader] + rng.normal(size=200)[case] + 0.4 * arm
+    rating = 1 + (level[:, None] + rng.normal(size=(4000, 1)) > [-1.5, -0.5, 0.5, 1.5]).sum(axis=1)
+    table = pd.DataFrame({"reader": reader, "case": case, "arm": np.array(["a", "b"])[arm]})
+    grades = read_grades(table.assign(rating=rating), "b", "a")
+
+    def loop() -> np.ndarray:
+        own = np.random.default_rng(2)
+        areas = []
+        for start in range(0, DRAWS, BLOCK):
+            size = min(BLOCK, DRAWS - start)
+            cases = own.multinomial(200, np.full(200, 1 / 200), size=size)
+            readers = own.multinomial(10, np.full(10, 1 / 10), size=size)
+            for weight, times in zip(cases, readers, strict=True):
+                each = [
+                    _area(a, b, weight) for a, b in zip(grades.test, grades.reference, strict=True)
+                ]
+                areas.append(np.average(each, weights=times))
+        return np.array(areas)
+
+    return compare(
+        "VGC bootstrap 10,000 x 10 x 200",
+        lambda: bootstrap_areas(grades, DRAWS, np.random.default_rng(2), True, None),
+        loop,
+        peer_name="numpy loop over replicates and readers, same resamples",
+        difference=lambda ours, peer: float(np.abs(ours - peer).max()),
+        tolerance=1e-5,
+        packages=("numpy",),
+        rounds=5,
+    )
+
+
+def _area(test: np.ndarray, reference: np.ndarray, weight: np.ndarray) -> float:
+    """Area of one reader's weighted grades."""
+    a = np.bincount(test, weight, minlength=5)
+    b = np.bincount(reference, weight, minlength=5)
+    return float(a @ (np.cumsum(b) - b / 2) / (a.sum() * b.sum()))
+
+
+_R = """
+suppressMessages(library(ordinal)); d <- read.csv(commandArgs(TRUE)[1])
+d$reader <- factor(d$reader); d$case <- factor(d$case); cat("ready\\n"); flush(stdout())
+input <- file("stdin", "r")
+while (length(line <- readLines(input, 1)) > 0) {
+  m <- clmm(factor(rating) ~ arm + (1 | reader) + (1 | case), data = d)
+  cat(format(as.numeric(logLik(m)), digits = 12), "\\n"); flush(stdout()) }
+"""
+
+
+def _has_ordinal() -> bool:
+    check = "quit(status = !requireNamespace('ordinal', quietly = TRUE))"
+    return (
+        subprocess.run(["Rscript", "-e", check], check=False, capture_output=True).returncode == 0
+    )
+
+
+def mixed_model() -> dict[str, Any]:
+    """A cumulative link mixed model of 10 readers, 200 cases and 3 arms; R stays loaded."""
+    rng = np.random.default_rng(3)
+    reader, case, arm = np.indices((10, 200, 3)).reshape(3, -1)
+    level = 0.8 * rng.normal(size=10)[reader] + 0.7 * rng.normal(size=200)[case]
+    level = level + np.array([-0.8, 0.3, 0.6])[arm] + rng.logistic(size=reader.size)
+    rating = 1 + (level[:, None] > [-2, -0.7, 0.7, 2]).sum(axis=1)
+    names = np.array(["denoised", "full", "ultra_low"])
+    table = pd.DataFrame({"reader": reader, "case": case, "arm": names[arm], "rating": rating})
+    with TemporaryDirectory() as folder:
+        path, script = Path(folder) / "table.csv", Path(folder) / "fit.R"
+        table.to_csv(path, index=False)
+        script.write_text(_R, encoding="utf-8")
+        pipe = subprocess.PIPE
+        command = ["Rscript", str(script), str(path)]
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as r:
+            assert r.stdin is not None
+            assert r.stdout is not None
+            send, receive = r.stdin, r.stdout
+            receive.readline()
+
+            def in_r() -> float:
+                send.write("fit\n")
+                send.flush()
+                return float(receive.readline())
+
+            found = compare(
+                "CLMM 10 x 200 x 3, crossed",
+                lambda: clmm(table, "rating ~ arm + (1|reader) + (1|case)").loglik,
+                in_r,
+                peer_name="ordinal::clmm in R, loaded, without its start",
+                difference=lambda ours, peer: abs(ours - peer),
+                tolerance=1e-3,
+                packages=("numpy", "scipy"),
+                rounds=5,
+            )
+            send.close()
+        return found
