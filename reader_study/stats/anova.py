@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 Effect = Literal["random", "fixed"]
+FEW_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Mrmc:
     """Result of a multi-reader multi-case analysis.
 
     ``f`` with ``df1`` and ``df2`` tests equality of all arms (``df2`` infinite: chi-squared);
-    ``differences`` holds first minus second for each pair of arms.
+    ``differences`` holds first minus second for each pair of arms. ``note`` warns where the
+    design is too small for the test to keep its error rate.
     """
 
     figures: pd.DataFrame
@@ -52,6 +54,7 @@ class Mrmc:
     cases: str
     design: str
     method: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def obuchowski_rockette(
         reader_differences=_reader_differences(cells, level),
         f=f, df1=df1, df2=errors.df, p=p,
         components={**parts, **_mean_squares(cells, spread)},
-        readers=readers, cases=cases, design="", method="",
+        readers=readers, cases=cases, design="", method="", note=_few(cells, readers),
     )  # fmt: skip
 
 
@@ -125,6 +128,15 @@ def _check(cells: Cells, readers: Effect, cases: Effect) -> None:
             "at least two readers wanted where readers are random (in a split-plot, in one block "
             "at least); with one, analyse with readers='fixed': the result holds for that reader"
         )
+
+
+def _few(cells: Cells, readers: Effect) -> str:
+    if readers == "fixed" or len(cells.readers) >= FEW_READERS:
+        return ""
+    return (
+        f"{len(cells.readers)} readers: with fewer than {FEW_READERS} the test does not keep its "
+        "error rate for new readers; report it for these readers only (readers='fixed')"
+    )
 
 
 def _ratio(numerator: float, denominator: float) -> float:

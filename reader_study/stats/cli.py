@@ -196,7 +196,8 @@ def _mrmc_lines(facts: dict[str, Any]) -> list[str]:
             f"{row['new']} not worse than {row['reference']} by {_number(row['margin'])}: "
             f"{verdict}, one-sided p = {_number(row['p'])}"
         )
-    return [*lines, f"design {facts['design']}, {facts['method']}, {facts['scope']}"]
+    lines.append(f"design {facts['design']}, {facts['method']}, {facts['scope']}")
+    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
 
 
 def _clmm_lines(facts: dict[str, Any]) -> list[str]:

@@ -142,7 +142,7 @@ def _or_facts(result: Mrmc, margin: float | None, reference: str | None) -> dict
             "reader_differences": result.reader_differences,
             "design": result.design, "method": result.method,
             "readers": result.readers, "cases": result.cases,
-            "scope": "these readers only" if few else "new readers",
+            "scope": "these readers only" if few else "new readers", "note": result.note,
         }
     )  # fmt: skip
 

@@ -142,3 +142,34 @@ def kendall_w(table: pd.DataFrame, *, correct_ties: bool = True) -> tuple[float,
     w = 12 * spread / bottom
     chi2 = k * (n - 1) * w
     return float(w), float(chi2), float(stats.chi2.sf(chi2, n - 1))
+
+
+def kendall_w_interval(
+    table: pd.DataFrame,
+    *,
+    draws: int = 2000,
+    rng: np.random.Generator | None = None,
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """Tie-corrected W with a percentile bootstrap interval over subjects: ``value, low, high``.
+
+    W cannot be negative, so with few subjects the interval lies high; read it beside the p
+    value of :func:`kendall_w`.
+    """
+    complete = read_raters(table).dropna()
+    value = kendall_w(complete)[0]
+    if not np.isfinite(value):
+        return value, np.nan, np.nan
+    generator = rng or np.random.Generator(np.random.PCG64(0))
+    x, n = complete.to_numpy(), len(complete)
+    found = np.empty(draws)
+    for draw in range(draws):
+        rows = x[generator.integers(0, n, n)]
+        ranks = stats.rankdata(rows, axis=0)
+        # W is the spread of rank sums over the spread that equal rankings would give.
+        most = x.shape[1] * np.sum((ranks - (n + 1) / 2) ** 2)
+        spread = np.sum((ranks.sum(axis=1) - x.shape[1] * (n + 1) / 2) ** 2)
+        found[draw] = spread / most if most > 0 else np.nan
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(found, [tail, 1 - tail])
+    return value, float(low), float(high)

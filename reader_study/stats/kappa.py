@@ -1,12 +1,13 @@
 """Two raters, or one rater twice: weighted kappa, changes of margin, limits of agreement."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.agreement import Weights, weight_matrix
+from reader_study.stats.agreement import Weights, read_raters, weight_matrix
 from reader_study.stats.tables import check_table
 
 
@@ -98,6 +99,71 @@ def cohen_kappa(
         kappa, se, max(kappa - half, -1.0), min(kappa + half, 1.0), float(z),
         float(2 * stats.norm.sf(abs(z))), raw, int(n),
     )  # fmt: skip
+
+
+def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
+    """Fleiss' kappa of complete subjects, over all categories and for each against the rest.
+
+    Returns
+    -------
+    DataFrame
+        ``category ("all" first), kappa, z, p, n``; z tests against chance agreement. A category
+        nobody used has no row; with a single category kappa is NaN.
+
+    Notes
+    -----
+    Fleiss 1971 (doi:10.1037/h0031619); errors of Fleiss, Nee & Landis 1979
+    (doi:10.1037/0033-2909.86.5.974).
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"R1": [1, 2], "R2": [1, 2]})
+    >>> fleiss_by_category(table)["kappa"].tolist()
+    [1.0, 1.0, 1.0]
+    """
+    ratings = read_raters(table).dropna().to_numpy()
+    n, m = ratings.shape
+    if n == 0:
+        raise ValueError("subjects rated by everybody wanted; none came")
+    categories = np.unique(ratings)
+    counts = np.stack([(ratings == c).sum(axis=1) for c in categories], axis=1)
+    p = counts.sum(axis=0) / (n * m)
+    apart = np.sum(counts * (m - counts), axis=0) / (n * m * (m - 1))
+    spread = p * (1 - p)
+    if spread.sum() == 0:
+        return pd.DataFrame([("all", np.nan, np.nan, np.nan, n)], columns=_FLEISS)
+    unit = np.sqrt(2 / (n * m * (m - 1)))
+    kappa = 1 - apart.sum() / spread.sum()
+    se = unit * np.sqrt(spread.sum() ** 2 - np.sum(spread * (1 - 2 * p))) / spread.sum()
+    rows = [("all", kappa, kappa / se)]
+    for category, off, part in zip(categories, apart, spread, strict=True):
+        own = 1 - off / part
+        rows.append((float(category), own, own / unit))
+    table = pd.DataFrame(rows, columns=_FLEISS[:3])
+    return table.assign(p=2 * stats.norm.sf(np.abs(table["z"])), n=n)
+
+
+_FLEISS = ["category", "kappa", "z", "p", "n"]
+
+
+def light_kappa(table: pd.DataFrame, *, weights: Weights = "unweighted") -> float:
+    """Mean of the kappas of all pairs of raters over complete subjects.
+
+    Light 1971 (doi:10.1037/h0031643). Pairs without a defined kappa are left out.
+
+    Examples
+    --------
+    >>> light_kappa(pd.DataFrame({"R1": [1, 2], "R2": [1, 2], "R3": [2, 1]})).__round__(6)
+    -0.333333
+    """
+    ratings = read_raters(table).dropna().to_numpy()
+    categories = np.unique(ratings)
+    pairs = combinations(range(ratings.shape[1]), 2)
+    kappas = [
+        cohen_kappa(crosstab(ratings[:, i], ratings[:, k], categories=categories), weights=weights)
+        for i, k in pairs
+    ]
+    return float(np.nanmean([kappa.value for kappa in kappas]))
 
 
 def stuart_maxwell(table: np.ndarray) -> tuple[float, int, float]:

@@ -12,11 +12,13 @@ from reader_study.stats.agreement import (
     saturation,
     weight_matrix,
 )
-from reader_study.stats.icc import icc, kendall_w
+from reader_study.stats.icc import icc, kendall_w, kendall_w_interval
 from reader_study.stats.kappa import (
     bhapkar,
     bland_altman,
     cohen_kappa,
+    fleiss_by_category,
+    light_kappa,
     repeat_agreement,
     stuart_maxwell,
 )
@@ -92,6 +94,30 @@ def test_two_raters_equal_vcd_irr_and_coin(expected, pair):
     assert stuart_maxwell(table) == pytest.approx((want["chi2"], want["df"], want["p"]), rel=1e-8)
     want = answers[f"bhapkar_{pair}"]["value"]
     assert bhapkar(table)[0::2] == pytest.approx((want["chi2"], want["p"]), rel=1e-8)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_complete_subjects_equal_irr(oracle, expected, name):
+    table, answers = oracle(name), expected[name]
+    got = fleiss_by_category(table)
+    want = answers["fleiss_complete_irr"]["value"]
+    assert got.loc[0, ["kappa", "z"]].tolist() == pytest.approx([want["kappa"], want["z"]])
+    assert got.loc[0, "n"] == want["n"]
+    each = answers["fleiss_complete_by_category"]["value"]
+    np.testing.assert_allclose(got["kappa"][1:], each["Kappa"], atol=5.1e-4)  # irr rounds
+    np.testing.assert_allclose(got["z"][1:], each["z"], atol=5.1e-4)
+    light = answers["light_complete_irr"]["value"]
+    assert light_kappa(table) == pytest.approx(light)
+    exact = answers["conger_exact_complete_irr"]["value"]
+    complete = table.set_index("subject").dropna()
+    assert agreement_coefficient(complete, "conger").value == pytest.approx(exact)
+
+
+def test_concordance_lies_inside_its_interval(oracle):
+    value, low, high = kendall_w_interval(oracle("agreement_ordinal"), draws=200)
+    assert low < value < high <= 1
+    same = kendall_w_interval(pd.DataFrame({"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}), draws=50)
+    assert same == (1.0, 1.0, 1.0)
 
 
 def test_repeat_showings_equal_irr(oracle, expected):

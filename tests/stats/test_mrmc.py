@@ -223,6 +223,7 @@ def test_perfect_separation_everywhere_gives_a_defined_result():
 def test_two_readers_are_enough_and_one_is_not():
     table = roe_metz(np.random.default_rng(5), readers=2)
     assert mrmc(table).df2 >= 1
+    assert "report it for these readers only" in mrmc(table).note
     one = table[table["reader"] == "B0R0"]
     with pytest.raises(ValueError, match="readers='fixed'"):
         mrmc(one)
