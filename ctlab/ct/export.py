@@ -158,7 +158,11 @@ class SeriesWriter:
         from pydicom.uid import generate_uid
 
         source = self._source(k)
-        dataset = _inherited(source)
+        try:
+            dataset = _inherited(source)
+        except Exception as error:  # elements are parsed on first use, and may be damaged
+            name = self.geometry.sources[k].name
+            raise ValueError(f"the header of {name} cannot be copied ({error})") from error
         dataset.SOPClassUID = CT_CLASSIC
         dataset.SOPInstanceUID = generate_uid(prefix=None)
         self._identify(dataset, k)

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ctlab.ct.decode_pool import shared_hu, worth_sharing
 from ctlab.ct.discover import open_source
-from ctlab.ct.header import BIG_ENDIAN, DEFLATED, NATIVE, Header, read_dataset
+from ctlab.ct.header import EXPLICIT, IMPLICIT, Header, read_dataset
 from ctlab.ct.hu import HU_MIN
 
 CT_CLASSIC = "1.2.840.10008.5.1.4.1.1.2"
 CT_ENHANCED = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
+RLE = "1.2.840.10008.1.2.5"
 LARGEST_SIDE = 8192
 """Rows or columns above this are a damaged header: no CT reconstructs such an image."""
 
@@ -42,7 +44,12 @@ class Frame:
 def frames_of(header: Header) -> list[Frame]:
     """The images of one file: one for classic CT, many for enhanced multi-frame CT."""
     if header.text("sop_class") in CT_ENHANCED:
-        return _enhanced(header)
+        try:
+            return _enhanced(header)
+        except Exception as error:  # nested sequences are parsed on first use, and may be cut
+            raise ValueError(
+                f"{header.path.name} is damaged: its functional groups cannot be read ({error})"
+            ) from error
     return [
         Frame(
             header,
@@ -127,6 +134,14 @@ def stream_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
     ValueError
         A file is cut short, cannot be decoded, or lacks what HU rest on.
     """
+    if worth_sharing(frames):
+        yield from shared_hu(frames)
+        return
+    yield from decode_hu(frames)
+
+
+def decode_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
+    """As :func:`stream_hu`, in this process alone."""
     for _, group in groupby(frames, key=lambda frame: frame.path):
         members = list(group)
         for frame, stored in zip(members, _stored(members), strict=True):
@@ -181,7 +196,8 @@ def _stored(frames: list[Frame]) -> Iterator[np.ndarray]:
         raise ValueError(
             f"{header.path.name} claims {rows} x {columns} pixels; its header is damaged"
         )
-    if header.pixel_offset is not None and header.integer("bits_allocated") == 16:
+    in_place = header.pixel_offset is not None and header.transfer_syntax in (IMPLICIT, EXPLICIT)
+    if in_place and header.integer("bits_allocated") == 16:
         for frame in frames:
             yield _native(header, rows, columns, frame.index)
     else:
@@ -223,8 +239,10 @@ def _only_stored_bits(stored: np.ndarray, header: Header, signed: bool) -> np.nd
 def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) -> np.ndarray:
     from pydicom.pixels import pixel_array
 
+    # The faster RLE decoder panics on damaged data and writes a stack trace to the terminal.
+    plugin = "pydicom" if header.transfer_syntax == RLE else ""
     try:
-        stored = pixel_array(dataset, index=index, raw=True)
+        stored = pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
@@ -236,8 +254,3 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
             f"{(rows, columns)}; it is no CT slice"
         )
     return stored
-
-
-def is_native(header: Header) -> bool:
-    """Uncompressed pixels, whatever their byte order."""
-    return header.transfer_syntax in NATIVE or header.transfer_syntax in (DEFLATED, BIG_ENDIAN)

@@ -1,0 +1,116 @@
+"""Decode compressed slices on all cores.
+
+The decoders hold Python's lock, so threads do not help. Workers are programs of their own
+(``python -m ctlab.ct.decode_pool``), which works in scripts without a main guard and beside
+libraries that must not be forked. Worker ``i`` of ``n`` decodes slices ``i, i + n, ...`` and
+writes each as it is done; its pipe is full after a fraction of a slice, so no more than one
+slice a worker waits in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ctlab.ct.frames import Frame
+
+_START_S = 3.0
+"""Decoding time of a series from which workers pay: each takes about a second to start."""
+
+_SLICE_S = {
+    "1.2.840.10008.1.2.4.80": 0.007,  # JPEG-LS
+    "1.2.840.10008.1.2.4.81": 0.007,
+    "1.2.840.10008.1.2.4.90": 0.05,  # JPEG 2000
+    "1.2.840.10008.1.2.4.91": 0.05,
+    "1.2.840.10008.1.2.4.57": 0.01,  # JPEG lossless
+    "1.2.840.10008.1.2.4.70": 0.01,
+    "1.2.840.10008.1.2.5": 0.005,  # RLE
+}
+"""Time to decode 512 x 512 pixels, in seconds."""
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worth_sharing(frames: list[Frame]) -> bool:
+    """Whether decoding takes long enough for workers to pay, and there are cores for them."""
+    if not frames or len({f.path for f in frames}) < 2:
+        return False
+    rows, columns = frames[0].shape
+    seconds = _SLICE_S.get(frames[0].header.transfer_syntax, 0.0) * rows * columns / 512**2
+    return seconds * len(frames) > _START_S and cores() > 1
+
+
+def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
+    """HU of each frame in order, decoded by as many workers as there are cores.
+
+    Raises
+    ------
+    ValueError
+        As :func:`ctlab.ct.frames.stream_hu`, with the worker's own message.
+    """
+    workers = []
+    try:
+        for i in range(min(cores(), len(frames))):
+            workers.append(_started(frames[i :: cores()]))
+        for k in range(len(frames)):
+            yield _received(workers[k % len(workers)])
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
+def _started(frames: list[Frame]) -> subprocess.Popen[bytes]:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "ctlab.ct.decode_pool"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    if worker.stdin:  # always: a pipe was asked for
+        pickle.dump(frames, worker.stdin)
+        worker.stdin.close()
+        worker.stdin = None
+    return worker
+
+
+def _received(worker: subprocess.Popen[bytes]) -> np.ndarray:
+    pipe = worker.stdout
+    head = pipe.read(12) if pipe else b""
+    if len(head) < 12:
+        raise ValueError("a decoder process ended early, perhaps for lack of memory; try again")
+    kind, rows, columns = np.frombuffer(head, "<u4")
+    body = pipe.read(int(rows) * int(columns) * (4 if kind == 0 else 1)) if pipe else b""
+    if kind:
+        raise ValueError(body.decode())
+    return np.frombuffer(body, "<f4").reshape(rows, columns)
+
+
+def _work(frames: list[Frame], out: IO[bytes]) -> None:
+    """Write header and HU of each frame, or header and message of the first failure."""
+    from ctlab.ct.frames import decode_hu
+
+    try:
+        for hu in decode_hu(frames):
+            out.write(np.array([0, *hu.shape], "<u4").tobytes())
+            out.write(hu.astype("<f4", copy=False).tobytes())
+            out.flush()
+    except ValueError as error:
+        message = str(error).encode()
+        out.write(np.array([1, 1, len(message)], "<u4").tobytes() + message)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    _work(pickle.load(sys.stdin.buffer), sys.stdout.buffer)

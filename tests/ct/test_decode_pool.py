@@ -1,0 +1,56 @@
+"""Workers give what one process gives, in order, and pass on what is wrong."""
+
+import numpy as np
+import pytest
+
+from ctlab.ct import decode_pool
+from ctlab.ct.discover import list_files
+from ctlab.ct.frames import decode_hu, frames_of
+from ctlab.ct.header import read_header
+from ctlab.ct.sample import SAMPLE_FOLDER
+
+
+def sample_frames(count):
+    return [f for path in list_files(SAMPLE_FOLDER)[:count] for f in frames_of(read_header(path))]
+
+
+def test_workers_give_the_same_slices_in_order(monkeypatch):
+    monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+    frames = sample_frames(5)
+    shared = list(decode_pool.shared_hu(frames))
+    assert len(shared) == 5
+    for one, other in zip(shared, decode_hu(frames), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_worker_passes_on_what_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+    source = list_files(SAMPLE_FOLDER)[0].read_bytes()
+    for k in range(2):
+        (tmp_path / f"{k}.dcm").write_bytes(source)
+    frames = [f for p in sorted(tmp_path.iterdir()) for f in frames_of(read_header(p))]
+    (tmp_path / "1.dcm").write_bytes(source[: len(source) // 2])
+    with pytest.raises(ValueError, match=r"1\.dcm .*cut short"):
+        list(decode_pool.shared_hu(frames))
+
+
+def test_leaving_early_leaves_no_worker_behind(monkeypatch):
+    monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+    started = []
+    start = decode_pool._started
+    monkeypatch.setattr(
+        decode_pool, "_started", lambda frames: started.append(start(frames)) or started[-1]
+    )
+    slices = decode_pool.shared_hu(sample_frames(4))
+    next(slices)
+    slices.close()
+    assert all(worker.poll() is not None for worker in started)
+
+
+def test_workers_are_for_long_compressed_series_only(monkeypatch):
+    monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+    few = sample_frames(5)
+    assert not decode_pool.worth_sharing(few)
+    assert decode_pool.worth_sharing(few * 120)
+    monkeypatch.setattr(decode_pool, "cores", lambda: 1)
+    assert not decode_pool.worth_sharing(few * 120)

@@ -1,0 +1,180 @@
+"""Damaged files: a right volume or one declared exception, never a hang, a crash or wrong HU.
+
+Bytes of small valid files are flipped, cut, doubled and overwritten, 5,000 times in all, from a
+fixed seed. Mutations that leave a valid file behind may change values; then the HU must follow
+the stored values of that very file, as pydicom decodes them.
+"""
+
+import io
+import signal
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ctlab.ct import read_series
+from ctlab.ct.frames import frames_of, stream_hu
+from ctlab.ct.header import read_header
+from ctlab.ct.series import reason_aside
+
+CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
+MUTATIONS = 5000
+LONGEST_S = 5
+
+
+def seeds():
+    """Small valid files of several encodings; made once and kept with the tests."""
+    return sorted(CORPUS.glob("*.dcm"))
+
+
+def mutate(data, rng):
+    """One damaged copy; most damage lies in the header, where it matters."""
+    data = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        kind = rng.integers(6)
+        at = int(rng.integers(128, len(data) - 4))
+        if kind == 0:
+            data[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            data[at] = int(rng.integers(256))
+        elif kind == 2:
+            del data[at:]
+        elif kind == 3:
+            del data[at : at + int(rng.integers(1, 40))]
+        elif kind == 4:
+            piece = data[at : at + int(rng.integers(1, 40))]
+            data[at:at] = piece
+        else:
+            data[at : at + 4] = rng.choice([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xfe\xff\x00\xe0"])
+        if len(data) < 140:
+            break
+    return bytes(data)
+
+
+def outcome(path):
+    """HU of a file's frames, or the declared exception."""
+    try:
+        header = read_header(path)
+        if reason_aside(header):
+            return None
+        frames = frames_of(header)
+        return frames, list(stream_hu(frames[:2]))
+    except ValueError:
+        return None
+
+
+@pytest.fixture
+def deadline():
+    """A hang becomes a failure."""
+
+    class Hang(BaseException):
+        """Not an Exception, so that nothing takes it for a damaged file."""
+
+    def ring(*_):
+        raise Hang(f"a damaged file took longer than {LONGEST_S} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield lambda: signal.alarm(LONGEST_S)
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # read_series silences pydicom; the parts alone do not
+@pytest.mark.parametrize("seed_file", seeds(), ids=lambda p: p.stem)
+def test_damaged_bytes(seed_file, tmp_path, deadline):
+    rng = np.random.default_rng(sum(seed_file.name.encode()))
+    original = seed_file.read_bytes()
+    path = tmp_path / "damaged.dcm"
+    survived = 0
+    for number in range(-(-MUTATIONS // len(seeds()))):
+        data = mutate(original, rng)
+        path.write_bytes(data)
+        deadline()
+        found = outcome(path)
+        if found is not None:
+            survived += 1
+            for frame, hu in zip(*found, strict=False):
+                assert hu.dtype == np.float32
+                assert hu.shape == frame.shape
+                check_against_pydicom(data, frame, hu, number)
+    assert survived > 0
+
+
+def check_against_pydicom(data, frame, hu, number):
+    """HU equal slope x stored + intercept as pydicom reads the same bytes, fill apart."""
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        stored = pydicom.pixels.pixel_array(dataset, index=frame.index, raw=True)
+    except Exception:  # pydicom is stricter here; then there is nothing to compare with
+        return
+    if stored.shape != hu.shape:
+        return
+    wanted = stored.astype(np.float64) * frame.slope + frame.intercept
+    inside = hu != -1024
+    assert np.allclose(hu[inside], wanted[inside], rtol=1e-5, atol=1e-2), f"mutation {number}"
+
+
+def test_the_corpus_is_whole():
+    names = {p.stem for p in seeds()}
+    assert names >= {"explicit", "implicit", "deflated", "rle", "jpeg-ls", "jpeg-2000", "enhanced"}
+    for path in seeds():
+        assert read_series(path, allow_gaps=True).hu.size > 0
+
+
+HEADER_FACTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "RescaleSlope": st.sampled_from(["1", "0.5", "-1", "0", "1e3", ""]),
+        "RescaleIntercept": st.sampled_from(["-1024", "0", "-8192", ""]),
+        "PixelSpacing": st.sampled_from([[0.5, 0.5], [0.7, 0.3], [0, 0], None]),
+        "SliceThickness": st.sampled_from(["2.5", "0", "", "-1"]),
+        "KVP": st.sampled_from(["120", "", "80"]),
+        "PixelRepresentation": st.sampled_from([0, 1]),
+        "BitsStored": st.sampled_from([8, 12, 16]),
+        "ImageOrientationPatient": st.sampled_from([[1, 0, 0, 0, 1, 0], [1, 0, 0, 1, 0, 0], None]),
+        "ImageType": st.sampled_from(["ORIGINAL\\PRIMARY\\AXIAL", "", "LOCALIZER"]),
+    },
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(facts=HEADER_FACTS, step_mm=st.sampled_from([0.0, 1.25, 2.5]))
+def test_odd_headers(facts, step_mm, make_series):
+    """Any mixture of odd header values: HU by the file's own rescale, or a refusal in one line."""
+
+    def change(k, dataset):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for keyword, value in facts.items():
+                setattr(dataset, keyword, value)
+            if "BitsStored" in facts:
+                dataset.HighBit = dataset.BitsStored - 1
+            dataset.ImagePositionPatient[2] = step_mm * k
+
+    folder = make_series(2, change)
+    try:
+        volume = read_series(folder)
+    except ValueError:
+        return
+    assert facts.get("RescaleSlope", "1") not in ("0", "")
+    assert facts.get("RescaleIntercept", "-1024") != ""
+    assert step_mm > 0
+    slope = float(facts.get("RescaleSlope", 1))
+    intercept = float(facts.get("RescaleIntercept", -1024))
+    bits = facts.get("BitsStored", 16)
+    mask = (1 << bits) - 1
+    stored = 1024 & mask
+    if facts.get("PixelRepresentation", 1) and stored >> (bits - 1):
+        stored -= 1 << bits
+    assert volume.hu[0, 8, 8] == pytest.approx(stored * slope + intercept)
+    assert all(s > 0 for s in volume.spacing_mm)
