@@ -34,9 +34,12 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ],
         "methods": ["METHODS"],
         "overlay": ["overlay_rgb", "signed_colours"],
+        "plants": ["KINDS", "Plant", "nodule_profile", "plant"],
         "regions": ["region_mask"],
+        "study": ["DEFAULT_METHODS", "study_methods"],
         "subject": ["Subject"],
         "targets": ["TARGETS", "make_target"],
+        "usefulness": ["detectors", "usefulness"],
         "torchvision_ops": ["import_with_torchvision", "torchvision_imports"],
     },
 )
