@@ -40,7 +40,8 @@ class Data(_Section):
 class Networks(_Section):
     """Shapes of the players."""
 
-    generator: Literal["unet"] = "unet"
+    generator: Literal["unet", "invertible"] = "unet"
+    """``invertible`` preserves means of 8 x 8 pixels and has an exact inverse, untrained or not."""
     width: int = Field(default=32, ge=4)
     attention: Literal["none", "gate", "cbam"] = "none"
     degrader: Literal["noise", "unet"] = "noise"
@@ -94,7 +95,7 @@ class TrainConfig(_Section):
     losses: Losses = Losses()
     centre_hu: float = -300.0
     unit_hu: float = Field(default=50.0, gt=0)
-    patch_px: int = Field(default=64, ge=16, multiple_of=4)
+    patch_px: int = Field(default=64, ge=16, multiple_of=8)
     batch: int = Field(default=4, ge=1)
     """Unpaired patches of each domain per step and process."""
     cycle_batch: int = Field(default=16, ge=1)
@@ -116,6 +117,8 @@ class TrainConfig(_Section):
     def _fits(self) -> "TrainConfig":
         if self.cycle_batch < self.batch:
             raise ValueError(f"cycle_batch {self.cycle_batch} must be at least batch {self.batch}")
+        if self.networks.generator == "invertible" and self.networks.attention != "none":
+            raise ValueError("the invertible generator has no attention; set attention = 'none'")
         if self.networks.noise_kernel_px > self.patch_px:
             raise ValueError(
                 f"noise_kernel_px {self.networks.noise_kernel_px} exceeds patch_px {self.patch_px}"

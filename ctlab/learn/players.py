@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.critics import Critic
 from ctlab.learn.degrade import AIR_HU, NetworkDegrader, Noise, NoiseDegrader
+from ctlab.learn.invertible import InvertibleDenoiser
 from ctlab.learn.networks import ResidualUNet
 
 
@@ -63,10 +64,12 @@ def build_players(config: TrainConfig) -> Players:
     return Players(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def build_denoiser(config: TrainConfig) -> ResidualUNet:
+def build_denoiser(config: TrainConfig) -> ResidualUNet | InvertibleDenoiser:
     """Untrained denoiser of a configuration; PyTorch's global generator is put back."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
+        if config.networks.generator == "invertible":
+            return InvertibleDenoiser(config.networks.width)
         return ResidualUNet(config.networks.width, config.networks.attention)
 
 

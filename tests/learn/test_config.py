@@ -19,7 +19,7 @@ def test_toml_round_trip_keeps_every_value(tiny_config):
         ("[data]\ndoses = [7.0]", "data.doses.0"),
         ("[data]\ngap_slices = 9", "data.gap_slices"),
         ("batch = 8\ncycle_batch = 4", "cycle_batch 4"),
-        ("patch_px = 20\n[networks]\nnoise_kernel_px = 25", "noise_kernel_px 25"),
+        ("patch_px = 24\n[networks]\nnoise_kernel_px = 25", "noise_kernel_px 25"),
         ("steps =", "not valid TOML"),
     ],
 )
