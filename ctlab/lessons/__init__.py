@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "nodule_slice",
             "without_nodule",
         ],
-        "readers": ["simulated_choices"],
+        "readers": ["simulated_choices", "simulated_ratings"],
         "quizzes": ["Option", "Question", "Quiz", "quiz"],
     },
 )

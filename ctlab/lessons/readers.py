@@ -41,3 +41,36 @@ def simulated_choices(
             choice = "left" if prefers_new == new_is_left[c] else "right"
             rows.append((f"R{r + 1}", c + 1, left, right, choice))
     return pd.DataFrame(rows, columns=["reader", "case", "left", "right", "choice"])
+
+
+def simulated_ratings(
+    *,
+    readers: int = 4,
+    cases: int = 30,
+    shift: float = 0.6,
+    reader_sd: float = 0.8,
+    case_sd: float = 1.0,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Rows ``reader, case, arm, rating``: five-point ratings of the arms "old" and "new".
+
+    A latent quality (logistic noise, effects of reader and case, and ``shift`` in logits for
+    "new") is cut at -2, -0.5, 1 and 2.5: a proportional-odds model, whose answer is known.
+
+    Examples
+    --------
+    >>> table = simulated_ratings(readers=2, cases=3, shift=100.0)
+    >>> len(table), set(table.loc[table["arm"] == "new", "rating"])
+    (12, {5})
+    """
+    rng = np.random.default_rng(seed)
+    of_reader = rng.normal(0, reader_sd, readers)
+    of_case = rng.normal(0, case_sd, cases)
+    rows = []
+    for r in range(readers):
+        for c in range(cases):
+            for arm, better in (("old", 0.0), ("new", shift)):
+                latent = better + of_reader[r] + of_case[c] + rng.logistic()
+                rating = 1 + int(np.searchsorted([-2.0, -0.5, 1.0, 2.5], latent))
+                rows.append((f"R{r + 1}", c + 1, arm, rating))
+    return pd.DataFrame(rows, columns=["reader", "case", "arm", "rating"])

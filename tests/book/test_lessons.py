@@ -7,7 +7,16 @@ import pytest
 from ctlab.lessons import check, quiz
 from ctlab.lessons.checking import find
 
-CHAPTERS = ("physics", "noise", "metrics", "transport", "training", "explaining", "study")
+CHAPTERS = (
+    "physics",
+    "noise",
+    "metrics",
+    "transport",
+    "training",
+    "explaining",
+    "study",
+    "ratings",
+)
 EXERCISES = [
     f"{chapter}.{name}"
     for chapter in CHAPTERS
