@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,7 +58,7 @@ class Losses(_Section):
     """Weights of the terms, for images in units of ``unit_hu`` (about one noise SD)."""
 
     adversarial: Literal["wasserstein", "least_squares"] = "wasserstein"
-    full: Weight = 0.05
+    full: Weight = 0.03
     """Weight of the critic of routine-dose images."""
     low: Weight = 1.0
     """Weight of the critic of low-dose images."""
@@ -69,7 +70,7 @@ class Losses(_Section):
     identity: Weight = 0.0
     mean_shift: Weight = 3.0
     """Change of the means of 16 x 16 pixels by the denoiser: noise has none."""
-    penalty: Weight = 10.0
+    penalty: Weight = 20.0
     penalty_every: int = Field(default=2, ge=1)
     """The penalty is taken at every n-th step with n times its weight."""
     stop_cycle_at_degrader: bool = True
@@ -149,6 +150,15 @@ class TrainConfig(_Section):
             return cls.from_dict(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"training configuration is not valid TOML: {error}") from None
+
+    @classmethod
+    def recipe(cls, name: str) -> "TrainConfig":
+        """Configuration that comes with the kit: ``ot2``, ``lsgan`` or ``invertible``."""
+        folder = files("ctlab.learn") / "recipes"
+        names = sorted(f.name.removesuffix(".toml") for f in folder.iterdir())
+        if name not in names:
+            raise ValueError(f"there is no recipe {name!r}; choose one of {', '.join(names)}")
+        return cls.from_toml_text((folder / f"{name}.toml").read_text(encoding="utf-8"))
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "TrainConfig":

@@ -37,3 +37,14 @@ def test_scale_follows_the_units():
 def test_a_configuration_cannot_be_changed(tiny_config):
     with pytest.raises(ValueError, match="frozen"):
         tiny_config.steps = 3
+
+
+def test_recipes_differ_in_what_they_are_named_for():
+    ot2, lsgan, invertible = map(TrainConfig.recipe, ("ot2", "lsgan", "invertible"))
+    assert (ot2.networks.degrader, ot2.losses.adversarial) == ("noise", "wasserstein")
+    assert (lsgan.networks.degrader, lsgan.losses.adversarial) == ("unet", "least_squares")
+    assert invertible.networks.generator == "invertible"
+    # Cycle 10 on a mean absolute error, in our units at 64 px.
+    assert lsgan.losses.cycle_full * 64 == 10
+    with pytest.raises(ValueError, match="choose one of invertible, lsgan, ot2"):
+        TrainConfig.recipe("cyclegan")
