@@ -26,7 +26,8 @@ COMPRESSIONS = {
 }
 """Lossless encodings, and their transfer syntaxes."""
 
-# Values that describe the source's own pixels or file and would be untrue of the new ones.
+# Values that describe the source's own pixels or file and would be untrue of the new ones, and
+# elements that archives and anonymisers leave at the top level, where CT images may not have them.
 _STALE_TEXT = """
 PixelData FloatPixelData DoubleFloatPixelData SmallestImagePixelValue LargestImagePixelValue
 SmallestPixelValueInSeries LargestPixelValueInSeries PixelPaddingValue PixelPaddingRangeLimit
@@ -35,7 +36,12 @@ DimensionIndexSequence DimensionOrganizationSequence DimensionOrganizationType C
 ReferencedImageSequence SourceImageSequence DerivationCodeSequence DerivationDescription
 ModalityLUTSequence VOILUTSequence RescaleType DigitalSignaturesSequence MACParametersSequence
 OriginalAttributesSequence SeriesDescriptionCodeSequence InstanceCreatorUID
-PerformedProtocolCodeSequence SOPInstanceStatus
+PerformedProtocolCodeSequence SOPInstanceStatus OverlayDate OverlayTime CurveDate CurveTime
+ReferencedSOPClassUID ReferencedSOPInstanceUID LastMenstrualDate AdmittingDate AdmittingTime
+ScheduledProcedureStepStartDate ScheduledProcedureStepStartTime ScheduledProcedureStepEndDate
+ScheduledProcedureStepEndTime ContentCreatorName PlacerOrderNumberImagingServiceRequest
+FillerOrderNumberImagingServiceRequest VerifyingObserverName PersonName UID
+StorageMediaFileSetUID
 """
 _STALE = _STALE_TEXT.split()
 
