@@ -155,6 +155,35 @@ def verify(
 
 
 @app.command()
+def merge(
+    study: Study,
+    others: Annotated[list[Path], typer.Argument(help="folders of copies read elsewhere")],
+    as_json: Json = False,
+) -> None:
+    """Add what was read from copies without a network; refuses tampering and conflicts."""
+    from .merge import merge_study
+
+    facts = [{"from": str(other), **merge_study(study, other)} for other in others]
+    if not emit({"merged": facts}, as_json):
+        for row in facts:
+            typer.echo(f"{row['from']}: {row['answers']} answers, {row['events']} events")
+
+
+@app.command()
+def amend(
+    study: Study,
+    reason: Annotated[str, typer.Option(help="why, for the record")] = "",
+    as_json: Json = False,
+) -> None:
+    """Record changes of protocol.toml that a locked study allows."""
+    from .amend import amend_study
+
+    facts = amend_study(study, reason=reason)
+    if not emit(facts, as_json):
+        typer.echo(f"Protocol version {facts['version']}: {', '.join(facts['changes'])}")
+
+
+@app.command()
 def close(study: Study, as_json: Json = False) -> None:
     """End the reading; comes before unblinding."""
     from . import coordinator

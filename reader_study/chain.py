@@ -72,8 +72,10 @@ def _answers_match(events: list[Event], store: Store) -> tuple[int, str] | None:
             return seq, f"the answer of event {seq} was removed"
         if seq not in said:
             return seq, f"answer {seq} was never recorded as an event"
-        row = {name: getattr(rows[seq], name) for name in said[seq].payload}
-        if row != said[seq].payload or rows[seq].reader != said[seq].reader:
+        told = {**said[seq].payload, "reader": said[seq].reader, "at": said[seq].at}
+        if origin := told.pop("origin", None):  # merged from a copy, where it was given
+            told["at"] = origin["at"]
+        if any(getattr(rows[seq], name) != value for name, value in told.items()):
             return seq, f"the answer of event {seq} was changed"
     return None
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from . import leaks, seal
 from .allocation import Allocation, draw_allocation
+from .amend import reader_facts
 from .balance import check_balance
 from .bundle import FORMAT_VERSION, PIXEL_FOLDER, STUDY_FILE, open_bundle
 from .ordering import Trial
-from .paths import bundle_folder, database_url
+from .paths import bundle_folder, database_url, locked_protocol
 from .protocol import Protocol
 from .protocol_file import read_protocol
 from .render import Renderer, Rendition, SeriesReader
@@ -188,27 +189,11 @@ def _study_facts(
     return {
         "format_version": FORMAT_VERSION,
         "study_id": study_id,
-        "title": protocol.title,
         "language": protocol.language,
         "locked_at": utc_now().isoformat(timespec="seconds"),
         "protocol_sha256": protocol_sha256,
         "commitment": commitment,
-        "consent": protocol.ethics.consent.strip(),
-        "population": {
-            "prevalence_told": protocol.population.prevalence_told,
-            "incidental_findings": protocol.population.incidental_findings,
-        },
-        "design": protocol.design.model_dump(
-            mode="json",
-            include={
-                "layout",
-                "sessions",
-                "washout_days",
-                "undo",
-                "break_after_minutes",
-                "display_check",
-            },
-        ),
+        **reader_facts(protocol),
         "view": protocol.view.model_dump(mode="json"),
         "items": [item.model_dump(mode="json") for item in protocol.items],
         "guess": {"question": protocol.guess.question} if protocol.guess else None,
@@ -229,6 +214,7 @@ def _publish(study: Path, stage: Path, facts: dict[str, Any], balance: dict[str,
         )
     finally:
         store.close()
-    for name in ("study.db", "sealed", "bundle"):
+    locked_protocol(stage).write_bytes((study / "protocol.toml").read_bytes())
+    for name in (locked_protocol(stage).name, "study.db", "sealed", "bundle"):
         if (stage / name).exists():
             (stage / name).rename(study / name)

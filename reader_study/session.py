@@ -11,9 +11,11 @@ from statistics import median
 from typing import Any
 
 from .bundle import Bundle, ShownTrial
+from .replies import CANNOT_JUDGE, checked_marks, checked_value, display_facts, seconds_of
 from .store import Answer, NotSavedError, Reader, Store, latest, utc_now
 
-CANNOT_JUDGE = "cannot-judge"
+__all__ = ["CANNOT_JUDGE", "COMMENT", "GUESS", "MARKS", "Question", "ReadingSession"]
+
 GUESS, COMMENT, MARKS = "_guess", "_comment", "_marks"
 LONGEST_COMMENT = 2000
 
@@ -50,9 +52,12 @@ class ReadingSession:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._bundle, self._store, self._reader, self._now = bundle, store, reader, now
+        self._facts, consent_since = _facts_in_force(bundle, store)
         self._trials = bundle.trials(reader.slot)
         self._answers = store.answers(reader.reader)
         self._events = {e.kind: e for e in store.events(reader=reader.reader)}
+        if "consented" in self._events and self._events["consented"].seq < consent_since:
+            del self._events["consented"]  # the consent was amended: it is asked again
         self._displays = {e.payload["session"] for e in self._of_kind("display-checked")}
         self._overrides = {e.payload["session"] for e in self._of_kind("washout-overridden")}
         self._finished = {e.payload["session"]: e for e in self._of_kind("session-finished")}
@@ -67,7 +72,7 @@ class ReadingSession:
 
     @property
     def _break_length(self) -> timedelta:
-        return timedelta(minutes=self._bundle.facts["design"]["break_after_minutes"])
+        return timedelta(minutes=self._facts["design"]["break_after_minutes"])
 
     # ------------------------------------------------------------ where the reader stands
 
@@ -128,7 +133,7 @@ class ReadingSession:
         if self._store.is_closed():
             return {"kind": "closed"}
         if "consented" not in self._events:
-            return {"kind": "consent", "consent": self._bundle.facts["consent"]} | self._told()
+            return {"kind": "consent", "consent": self._facts["consent"]} | self._told()
         if self._feedback is not None:
             return {"kind": "feedback", "feedback": self._feedback}
         question = self.question()
@@ -139,16 +144,16 @@ class ReadingSession:
             shown = self._thanks(session - 1, last=False)
             if opens := self._washout_until(session):
                 return {**shown, "opens": opens.isoformat(timespec="minutes")}
-        if self._bundle.facts["design"]["display_check"] and session not in self._displays:
+        if self._facts["design"]["display_check"] and session not in self._displays:
             return {"kind": "display"}
         if self._paused:
             return {"kind": "paused"}
         if self._now() >= self._break_at:
-            return {"kind": "break", "minutes": self._bundle.facts["design"]["break_after_minutes"]}
+            return {"kind": "break", "minutes": self._facts["design"]["break_after_minutes"]}
         return self._asked(question)
 
     def _told(self) -> dict[str, Any]:
-        return {"title": self._bundle.facts["title"], **self._bundle.facts["population"]}
+        return {"title": self._facts["title"], **self._facts["population"]}
 
     def _asked(self, question: Question) -> dict[str, Any]:
         trial, facts = question.trial, question.facts
@@ -195,7 +200,7 @@ class ReadingSession:
         if session in self._overrides:
             return None
         ended = datetime.fromisoformat(self._finished[session - 1].at)
-        opens = ended + timedelta(days=self._bundle.facts["design"]["washout_days"])
+        opens = ended + timedelta(days=self._facts["design"]["washout_days"])
         return opens if self._now() < opens else None
 
     def _thanks(self, session: int, *, last: bool) -> dict[str, Any]:
@@ -247,9 +252,7 @@ class ReadingSession:
             self._record("consented")
 
     def _display(self, message: dict[str, Any]) -> None:
-        facts = {name: message.get(name) for name in _DISPLAY_FACTS}
-        if not all(isinstance(v, int | float | str | bool | None) for v in facts.values()):
-            raise ValueError("display facts must be plain values")
+        facts = display_facts(message)
         session = self.session
         self._record("display-checked", session=session, **facts)
         self._displays.add(session)
@@ -270,7 +273,7 @@ class ReadingSession:
     def _answer(self, message: dict[str, Any]) -> None:
         question = self._current(message)
         value = checked_value(question.facts, message.get("value"))
-        self._keep(question.trial, question.item, value, _seconds(message))
+        self._keep(question.trial, question.item, value, seconds_of(message))
         finished = self.question()
         same_trial = finished is not None and finished.trial.token == question.trial.token
         if question.trial.practice and not same_trial and question.trial.feedback:
@@ -304,7 +307,7 @@ class ReadingSession:
 
     def _undoable(self) -> Answer | None:
         """The answer that "undo" would take back under the protocol's rule."""
-        rule = self._bundle.facts["design"]["undo"]
+        rule = self._facts["design"]["undo"]
         asked = [a for a in self._answers if not a.item.startswith("_") or a.item == GUESS]
         if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
             return None
@@ -332,61 +335,14 @@ class ReadingSession:
 
     def _away(self, message: dict[str, Any]) -> None:
         """The window lost the focus for a while; the panel's clock had stopped."""
-        self._record("away", seconds=_seconds(message))
+        self._record("away", seconds=seconds_of(message))
 
 
-_DISPLAY_FACTS = (
-    "card_px",
-    "pixel_ratio",
-    "screen_width_px",
-    "screen_height_px",
-    "dark_patches_seen",
-    "light_patches_seen",
-    "room_is_dim",
-)
-
-
-def _seconds(message: dict[str, Any]) -> float | None:
-    value = message.get("seconds")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value < 86_400 else None
-
-
-def checked_value(item: dict[str, Any], value: Any) -> Any:
-    """The answer if the item offers it.
-
-    Preference: ``left``, ``right``, ``tie``. Scale: 1 to n. Choice: the written answer. Slider:
-    0 to 100. Guess: ``left``, ``right``, ``unsure``.
-    """
-    if value == CANNOT_JUDGE and item["kind"] != "guess":
-        return value
-    offered: dict[str, list[Any]] = {
-        "preference": ["left", "right", *(["tie"] if item.get("ties") else [])],
-        "scale": list(range(1, len(item.get("answers") or ()) + 1)),
-        "choice": list(item.get("answers") or ()),
-        "slider": list(range(101)),
-        "guess": ["left", "right", "yes", "no", "unsure"],
-    }
-    if isinstance(value, bool) or value not in offered[item["kind"]]:
-        raise ValueError(f"this question does not offer the answer {value!r}")
-    return value
-
-
-def checked_marks(marks: Any) -> list[dict[str, Any]]:
-    """Marks as voxel positions with a side, a kind and a confidence, nothing else."""
-    if not isinstance(marks, list) or len(marks) > 200:
-        raise ValueError("marks must be a list of up to 200")
-    kept = []
-    for mark in marks:
-        if not isinstance(mark, dict) or mark.get("side") not in {"left", "right"}:
-            raise ValueError("a mark has a side, left or right")
-        spot = {axis: mark.get(axis) for axis in "zyx"}
-        if not all(isinstance(c, int | float) and 0 <= c < 1e5 for c in spot.values()):
-            raise ValueError("a mark has whole voxel positions z, y, x")
-        confidence = mark.get("confidence")
-        if not (confidence is None or (isinstance(confidence, int) and 0 <= confidence <= 100)):
-            raise ValueError("the confidence of a mark is 0 to 100")
-        kind = str(mark.get("kind") or "")[:40]
-        kept.append({"side": mark["side"], **spot, "kind": kind, "confidence": confidence})
-    return kept
+def _facts_in_force(bundle: Bundle, store: Store) -> tuple[dict[str, Any], int]:
+    """What readers are told, as last amended, and the event since which the consent reads so."""
+    facts, since = bundle.facts, 0
+    for event in store.events("amended"):
+        facts = {**facts, **event.payload["facts"]}
+        if "ethics.consent" in event.payload["changes"]:
+            since = event.seq
+    return facts, since

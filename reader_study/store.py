@@ -251,6 +251,20 @@ class Store:
             connection.execute(sa.insert(schema.answers), {**row, "reader": reader})
         return Answer(seq=link.seq, reader=reader, at=link.at, **body)
 
+    def import_events(self, links: list[Event], answers: dict[int, Answer]) -> None:
+        """Append events read elsewhere, each with its origin; all in one transaction."""
+        with self._writing() as connection:
+            if _has(connection, "closed"):
+                raise NotSavedError("the study has been closed")
+            for link in links:
+                origin = {"seq": link.seq, "at": link.at, "hash": link.hash}
+                body = {**link.payload, "origin": origin}
+                kept = self._append(connection, link.kind, link.reader, body)
+                if link.kind == "answer":
+                    given = answers[link.seq]
+                    row = {**given.__dict__, "seq": kept.seq, "value": canonical(given.value)}
+                    connection.execute(sa.insert(schema.answers), row)
+
     def answers(self, reader: str | None = None) -> list[Answer]:
         """Every revision of every answer, oldest first."""
         query = sa.select(schema.answers).order_by(schema.answers.c.seq)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reader_study.coordinator import add_reader, opened, override_washout
-from reader_study.session import ReadingSession, checked_marks, checked_value
+from reader_study.replies import checked_marks, checked_value
+from reader_study.session import ReadingSession
 from reader_study.store import NotSavedError
 
 BOTH = """

@@ -1,0 +1,70 @@
+"""What a browser may send: answers, marks and facts, checked before they are kept."""
+
+from typing import Any
+
+CANNOT_JUDGE = "cannot-judge"
+
+_DISPLAY_FACTS = (
+    "card_px",
+    "pixel_ratio",
+    "screen_width_px",
+    "screen_height_px",
+    "dark_patches_seen",
+    "light_patches_seen",
+    "room_is_dim",
+)
+
+
+def display_facts(message: dict[str, Any]) -> dict[str, Any]:
+    """What the display check found; anything but plain values is refused, the rest left out."""
+    facts = {name: message.get(name) for name in _DISPLAY_FACTS}
+    if not all(isinstance(v, int | float | str | bool | None) for v in facts.values()):
+        raise ValueError("display facts must be plain values")
+    return facts
+
+
+def seconds_of(message: dict[str, Any]) -> float | None:
+    """Seconds that the browser measured, if they can be true."""
+    value = message.get("seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 86_400 else None
+
+
+def checked_value(item: dict[str, Any], value: Any) -> Any:
+    """The answer if the item offers it.
+
+    Preference: ``left``, ``right``, ``tie``. Scale: 1 to n. Choice: the written answer. Slider:
+    0 to 100. Guess: ``left``, ``right``, ``unsure``.
+    """
+    if value == CANNOT_JUDGE and item["kind"] != "guess":
+        return value
+    offered: dict[str, list[Any]] = {
+        "preference": ["left", "right", *(["tie"] if item.get("ties") else [])],
+        "scale": list(range(1, len(item.get("answers") or ()) + 1)),
+        "choice": list(item.get("answers") or ()),
+        "slider": list(range(101)),
+        "guess": ["left", "right", "yes", "no", "unsure"],
+    }
+    if isinstance(value, bool) or value not in offered[item["kind"]]:
+        raise ValueError(f"this question does not offer the answer {value!r}")
+    return value
+
+
+def checked_marks(marks: Any) -> list[dict[str, Any]]:
+    """Marks as voxel positions with a side, a kind and a confidence, nothing else."""
+    if not isinstance(marks, list) or len(marks) > 200:
+        raise ValueError("marks must be a list of up to 200")
+    kept = []
+    for mark in marks:
+        if not isinstance(mark, dict) or mark.get("side") not in {"left", "right"}:
+            raise ValueError("a mark has a side, left or right")
+        spot = {axis: mark.get(axis) for axis in "zyx"}
+        if not all(isinstance(c, int | float) and 0 <= c < 1e5 for c in spot.values()):
+            raise ValueError("a mark has whole voxel positions z, y, x")
+        confidence = mark.get("confidence")
+        if not (confidence is None or (isinstance(confidence, int) and 0 <= confidence <= 100)):
+            raise ValueError("the confidence of a mark is 0 to 100")
+        kind = str(mark.get("kind") or "")[:40]
+        kept.append({"side": mark["side"], **spot, "kind": kind, "confidence": confidence})
+    return kept
