@@ -216,6 +216,31 @@ def unblind(
 
 
 @app.command()
+def adjudicate(
+    study: Study,
+    passphrase_file: Passphrase,
+    adjudicators: Annotated[int, typer.Option(min=1, max=20, help="how many will read")] = 2,
+    collect: Annotated[bool, typer.Option("--collect", help="join a closed adjudication")] = False,
+    as_json: Json = False,
+) -> None:
+    """Class each mark beside the reference image, in a second locked phase."""
+    from . import adjudicate as phase
+    from .seal import read_passphrase
+
+    passphrase = read_passphrase(passphrase_file)
+    if collect:
+        path = phase.collect_adjudication(study, passphrase=passphrase)
+        if not emit({"table": str(path)}, as_json):
+            typer.echo(str(path))
+        return
+    made = phase.lock_adjudication(study, passphrase=passphrase, adjudicators=adjudicators)
+    folder = str(made["folder"])
+    if not emit({**made, "folder": folder}, as_json):
+        typer.echo(f"{made['marks']} marks to adjudicate. Commitment: {made['commitment']}")
+        typer.echo(f"Next: reader-study readers {folder} --add NAME, then serve {folder}")
+
+
+@app.command()
 def export(
     study: Study,
     to: Annotated[str, typer.Option(help="csv, imrmc, rjafroc or mrmcaov")] = "csv",

@@ -63,6 +63,7 @@ class Room:
         image, view = self._bundle.images[trial.left], self._bundle.facts["view"]
         window = WINDOWS[view["window"]]
         kinds = [kind for item in self._bundle.items for kind in item["marks"]]
+        marks = [*trial.given_marks, *self._session.marks_of(trial)]
         traits = {
             "left_bytes": self._bundle.pixels(trial.left),
             "right_bytes": self._bundle.pixels(trial.right) if trial.right else b"",
@@ -71,11 +72,12 @@ class Room:
             "grid": [0, 0, 1],
             "level_hu": window.level_hu,
             "width_hu": window.width_hu,
-            "frame": image.shape[0] // 2,
+            "frame": trial.given_marks[0]["z"] if trial.given_marks else image.shape[0] // 2,
             "mode": "pair",
             "marking": bool(kinds),
             "mark_kind": kinds[0] if kinds else "",
-            "marks": [_place(mark) for mark in self._session.marks_of(trial)],
+            "marks": [_place(mark) for mark in marks],
+            "labels": list(trial.labels) or ["", ""],
         }
         self._loaded[place] = None  # marks reset below belong to no trial
         viewer = self._viewers[place]

@@ -22,6 +22,8 @@ class ShownTrial:
     left: str
     right: str | None
     feedback: str = ""
+    labels: tuple[str, ...] = ()  # over the images, where nothing is blinded (adjudication)
+    given_marks: tuple[dict[str, Any], ...] = ()  # set beforehand, to be judged
 
 
 @dataclass(frozen=True)
