@@ -8,10 +8,10 @@ import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
-    submodules={"dose", "export", "fan", "phantom", "projector"},
+    submodules={"dose", "export", "fan", "fetch", "phantom", "projector"},
     submod_attrs={
         "dose": ["calibrate", "fraction_for_noise", "simulate_dose"],
-        "dose_facts": ["DoseFacts", "dose_facts"],
+        "exposure": ["DoseFacts", "dose_facts"],
         "lesion": ["Lesion", "insert_lesion"],
         "nifti": ["read_nifti", "write_nifti"],
         "noise_level": ["measure_noise_hu"],
@@ -21,7 +21,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "deidentify": ["DeidentificationReport", "deidentify_series"],
         "dicom": ["SeriesReport", "inspect_folder", "read_series"],
         "export": ["Derivation", "write_series"],
-        "fetch": ["FetchReport", "fetch"],
         "files": ["fresh_folder", "write_whole"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
         "sample": ["SAMPLE_CREDIT", "SAMPLE_NODULE", "Nodule", "load_sample", "write_sample"],

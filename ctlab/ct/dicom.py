@@ -11,7 +11,7 @@ import numpy as np
 
 from ctlab.ct.frames import stream_hu
 from ctlab.ct.header import Header
-from ctlab.ct.hu import HU_MIN
+from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.ct.series import Found, Plan, find_series, plan_series
 from ctlab.ct.volume import Acquisition, Volume
 
@@ -139,7 +139,25 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
 
 
 def hu_problems(low: float, high: float) -> tuple[str, ...]:
-    """What the range of HU gives away."""
+    """What the range of HU gives away.
+
+    Examples
+    --------
+    >>> hu_problems(-1024.0, 3071.0)
+    ('highest value is 3071 HU, the ceiling of 12 bits: denser parts were clipped',)
+    """
+    return (*_low_problems(low, high), *_high_problems(high))
+
+
+def _high_problems(high: float) -> tuple[str, ...]:
+    if high == HU_MAX:
+        return (
+            f"highest value is {high:.0f} HU, the ceiling of 12 bits: denser parts were clipped",
+        )
+    return ()
+
+
+def _low_problems(low: float, high: float) -> tuple[str, ...]:
     if low < HU_MIN - 1:
         return (f"lowest value is {low:.0f} HU: fill outside the field of view, or a wrong offset",)
     if low > -200:

@@ -3,7 +3,7 @@
 import pytest
 
 from ctlab.ct import dose_facts
-from ctlab.ct.dose_facts import effective_dose_msv
+from ctlab.ct.exposure import effective_dose_msv
 from ctlab.ct.sample import SAMPLE_FOLDER
 
 
