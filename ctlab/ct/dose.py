@@ -185,7 +185,8 @@ def projection_noise(
     skewness = (1.0 - 2.0 * fraction if missing_only else 1.0) / np.maximum(sd, 1e-12)
     z = unit.quantum.astype(np.float64)
     bent = (z + skewness / 6 * (z * z - 1)) / np.sqrt(1 + skewness**2 / 18)
-    low = np.maximum(mean + sd * bent, 0.0)
+    # A thinned count lies between none and all of what was counted at full dose.
+    low = np.clip(mean + sd * bent, 0.0, counts if missing_only else np.inf)
     missing = np.sqrt(1.0 - fraction**2) if missing_only else 1.0
     low += scanner.electronic_sd * missing * unit.electronic
     change = np.log(mean / np.maximum(low, 1.0))

@@ -217,6 +217,17 @@ def test_bowtie_modulation_and_spectrum_change_where_photons_are(water):
     assert hard.hardening_slope(np.array([8.0]))[0] > hard.hardening_slope(np.array([0.1]))[0]
 
 
+def test_starved_rays_end_at_one_photon():
+    """However thick the body, a count below one is cut off, so the change stays bounded."""
+    beam = ParallelBeam((4, 4), 1.0, tuple(np.zeros(50)), 50, 1.0)
+    lines = np.full(beam.sinogram_shape, 40.0, np.float32)
+    scanner = Scanner(photons=1e5, electronic_sd=0.0)
+    assert (scanner.counts(lines, beam) == 1).all()
+    unit = draw_noise(beam, np.random.default_rng(0))
+    added = projection_noise(lines, unit, 0.1, beam=beam, scanner=scanner)
+    assert np.abs(added).max() < np.log(10) + 1e-6
+
+
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.01, 7, np.nan])
 def test_doses_out_of_range_are_refused(water, fraction):
     with pytest.raises(ValueError, match="fraction above 0 and at most 1"):

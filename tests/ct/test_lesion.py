@@ -52,3 +52,13 @@ def test_at_the_border_it_is_cut_not_wrapped(lung):
     _, share = insert_lesion(lung, Lesion((0, 0, 0), 10.0, 40.0))
     assert share[0, 0, 0] > 0.7
     assert share[-1].max() == share[:, -1].max() == 0
+
+
+def test_the_blur_has_the_width_of_the_resolution():
+    """Second moment in the plane: sphere (D^2 / 20) + blur + pixel (p^2 / 12)."""
+    still = Volume(np.zeros((9, 81, 81), np.float32), (2.0, 0.5, 0.5))
+    _, share = insert_lesion(still, Lesion((4, 40, 40), 4.0, 40.0), mtf50_per_mm=0.25)
+    profile = share.sum(axis=(0, 1))
+    x_mm = (np.arange(81) - 40) * 0.5
+    variance = float((profile * x_mm**2).sum() / profile.sum())
+    assert variance == pytest.approx(16 / 20 + blur_sigma_mm(0.25) ** 2 + 0.25 / 12, rel=0.02)
