@@ -255,6 +255,16 @@ def export(
 
 
 @app.command()
+def report(study: Study, as_json: Json = False) -> None:
+    """Write the page with results, figures, methods and an R script; after analyse."""
+    from .report import write_report
+
+    paths = [str(path) for path in write_report(study)]
+    if not emit({"report": paths}, as_json):
+        typer.echo("\n".join(paths))
+
+
+@app.command()
 def preference(
     study: Study,
     item: Annotated[str, typer.Option(help="which item, where there are several")] = "",

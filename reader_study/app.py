@@ -162,11 +162,17 @@ def _place(mark: dict[str, Any]) -> dict[str, Any]:
     return {name: mark[name] for name in ("side", "z", "y", "x", "kind")}
 
 
-def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:
+def open_room(study: str | Path, reader: str, *, served: bool = False) -> ipywidgets.Widget:
     """Reading room of one reader, to be displayed in a cell.
 
-    In a notebook this is honest-reader blinding: whoever can run a cell can read files. The
-    served room (``reader-study serve``) lets no reader run code.
+    In a notebook this is honest-reader blinding, and says so: whoever can run a cell can read
+    files. The served room (``reader-study serve``) lets no reader run code.
+
+    Parameters
+    ----------
+    study : folder with ``bundle/`` and ``study.db``
+    reader : number of an active reader, such as ``"R1"``
+    served : set by the served room, which needs no label
 
     Raises
     ------
@@ -179,4 +185,9 @@ def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:
     found = [r for r in store.readers() if r.reader == reader and r.active]
     if not found:
         raise ValueError(f"the study has no active reader {reader!r}")
-    return Room(bundle, ReadingSession(bundle, store, found[0])).widget
+    room = Room(bundle, ReadingSession(bundle, store, found[0])).widget
+    if served:
+        return room
+    words = load_texts(bundle.facts["language"])["honest_reader"]
+    label = ipywidgets.HTML(f'<p class="rs-honest" role="note">{words}</p>')
+    return ipywidgets.VBox([label, room])

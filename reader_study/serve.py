@@ -29,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _ROOM = Path(__file__).parent / "room"
 MOST_ROOMS = 40  # kernels at a time, each about 150 MB
 _KEPT_OPEN_S = 2 * 3600
+_UNTIL_RESTARTED_S = 30  # a kernel cannot be shut down while it starts
 
 # Everything comes from this server: a page that asks elsewhere is refused by the browser.
 _HEADERS = {
@@ -54,6 +55,14 @@ class RoomKernels(AsyncMappingKernelManager):
             raise web.HTTPError(503, reason="All places are taken")
         kernel_id = await super().start_kernel(*args, **kwargs)
         self.owners[kernel_id] = _coming.get()
+
+        def died() -> None:
+            # Jupyter starts a dead kernel again, empty. Without an owner it refuses the page,
+            # which opens anew, and the reader goes on at the first open question.
+            self.owners.pop(kernel_id, None)
+            IOLoop.current().call_later(_UNTIL_RESTARTED_S, self.shutdown_kernel, kernel_id)
+
+        self.get_kernel(kernel_id).add_restart_callback(died, "restart")
         return kernel_id
 
 
@@ -86,7 +95,8 @@ class ReadingRoom(Voila):
         """The one cell that opens the room of the reader at the door; readers never see it."""
         reader = handler.current_user.username
         _coming.set(reader)
-        code = f"from reader_study.app import open_room\nopen_room({str(self.study)!r}, {reader!r})"
+        call = f"open_room({str(self.study)!r}, {reader!r}, served=True)"
+        code = f"from reader_study.app import open_room\n{call}"
         notebook.cells = [nbformat.v4.new_code_cell(code)]
         notebook.metadata["title"] = self.title
         notebook.metadata["room_texts"] = {n: self.texts[n] for n in ("opening", "lost")}

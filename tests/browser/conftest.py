@@ -114,7 +114,7 @@ def lock_slabs(folder: Path, protocol: str) -> Path:
         return sample.with_hu(gaussian_filter(sample.hu, (0, 1.2, 1.2)))
 
     lock_study(study, passphrase="correct horse battery staple", read=read)
-    for part in ("sealed", "arms", "protocol.toml"):  # the coordinator moved them away
+    for part in ("sealed", "arms", "protocol.toml", "protocol.locked.toml"):  # the coordinator moved them away
         shutil.move(study / part, folder / part)
     return study
 
@@ -179,6 +179,10 @@ class Server:
             self.process.wait()
             for child in children:
                 _kill(child)
+
+    def kill_kernels(self) -> None:
+        for child in self._children():
+            _kill(child)
 
     def _children(self) -> list[int]:
         """Kernels lead process groups of their own, so they are found by their parent."""

@@ -116,7 +116,7 @@ def test_a_lesion_task_from_display_check_to_receipt(
     assert wire.leaks([*SECRETS, str(folder)]) == []
 
 
-def test_two_windows_never_answer_twice_and_nothing_is_cut_off_at_other_sizes(
+def test_two_windows_a_dead_kernel_and_other_sizes(
     locked_study, staffed, serve, open_page, enter, tmp_path
 ):
     folder, (code,) = staffed(locked_study, "Reader One")
@@ -133,6 +133,11 @@ def test_two_windows_never_answer_twice_and_nothing_is_cut_off_at_other_sizes(
     page.keyboard.press("3")
     page.wait_for_selector(".rs-state.bad:has-text('another window')")
     assert [value for _, value in stored(folder)] == ["left", "right"]
+    page.close()
+    server.kill_kernels()
+    # Nothing is pressed: the page finds out and opens anew at the first open question.
+    second.wait_for_selector("#rs-where", state="detached", timeout=20_000)
+    second.wait_for_selector("#rs-where:has-text('3 of')", timeout=40_000)
     for width, height in [(640, 400), (1920, 1080)]:  # 200 % zoom of 1280 x 800; a wide screen
         second.set_viewport_size({"width": width, "height": height})
         second.wait_for_timeout(300)

@@ -125,4 +125,7 @@ def test_open_room_wants_an_active_reader(locked):
     with pytest.raises(ValueError, match="no active reader 'R9'"):
         open_room(study, "R9")
     reader, _ = add_reader(study, "one")
-    assert "room" in open_room(study, reader.reader)._dom_classes
+    label, room = open_room(study, reader.reader).children
+    assert "Honest-reader blinding" in label.value
+    assert "room" in room._dom_classes
+    assert "room" in open_room(study, reader.reader, served=True)._dom_classes
