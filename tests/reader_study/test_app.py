@@ -129,3 +129,18 @@ def test_open_room_wants_an_active_reader(locked):
     assert "Honest-reader blinding" in label.value
     assert "room" in room._dom_classes
     assert "room" in open_room(study, reader.reader, served=True)._dom_classes
+
+
+def test_images_shown_before_travel_again_in_full(room, monkeypatch):
+    """Otherwise the size of a message would tell which trials repeat which."""
+    room, bundle, _ = room
+    trial = bundle.trials(1)[0]
+    sent = []
+    monkeypatch.setattr(
+        type(room._viewers[0]), "send_state", lambda self, key=None: sent.append(set(key or ()))
+    )
+    for _ in range(2):
+        room._loaded[0] = None
+        room._load(0, trial)
+    assert len(sent) == 2
+    assert all({"left_bytes", "right_bytes"} <= keys for keys in sent)
