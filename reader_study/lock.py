@@ -23,6 +23,9 @@ from .render import Renderer, Rendition, SeriesReader
 from .store import Store, canonical, utc_now
 
 
+_ONE_TIME = 946_684_800  # 1 January 2000; zip archives know no time before 1980
+
+
 @dataclass(frozen=True)
 class Locked:
     """What ``lock`` reports: nothing here unblinds."""
@@ -134,7 +137,7 @@ def _render_all(
             progress(done, len(protocol.cases))
     folder = stage / "bundle" / PIXEL_FOLDER
     for token in tokens.values():  # the order of writing must not be legible from file times
-        os.utime(folder / token, (0, 0))
+        os.utime(folder / token, (_ONE_TIME, _ONE_TIME))
     return tokens, dict(sorted(images.items()))
 
 
