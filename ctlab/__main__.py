@@ -176,6 +176,7 @@ def denoise(
     out: Out,
     checkpoint: Checkpoint = None,
     method: Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")] = "model",
+    engine: Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")] = "torch",
     force: Annotated[
         bool, typer.Option("--force", help="also outside the model's range of use")
     ] = False,
@@ -187,8 +188,8 @@ def denoise(
 
     with working("denoising slices") as progress:
         report = denoise_series(
-            folder, out, method=method, checkpoint=checkpoint, force=force, overwrite=overwrite,
-            progress=progress,
+            folder, out, method=method, checkpoint=checkpoint, engine=engine, force=force,
+            overwrite=overwrite, progress=progress,
         )  # fmt: skip
     if not emit(report.as_dict(), as_json):
         say(

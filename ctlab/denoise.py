@@ -38,6 +38,7 @@ def denoise_series(
     *,
     method: str = "model",
     checkpoint: str | Path | None = None,
+    engine: str = "torch",
     force: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -48,6 +49,7 @@ def denoise_series(
     ----------
     method : ``"model"``, or a filter of :data:`ctlab.classic.METHODS`
     checkpoint : trained model; default: the one that ships with the package
+    engine : what runs the model: torch, onnx or openvino
     force : use the model even outside the range of use on its card
 
     Raises
@@ -66,7 +68,7 @@ def denoise_series(
     before = measure_noise_hu(volume)
     start = time.perf_counter()
     if method == "model":
-        denoised, made, fits = _with_model(volume, checkpoint, force, progress)
+        denoised, made, fits = _with_model(volume, checkpoint, engine, force, progress)
     else:
         denoised, made, fits = _with_filter(volume, method, before, progress)
     seconds = time.perf_counter() - start
@@ -77,13 +79,13 @@ def denoise_series(
 
 
 def _with_model(
-    volume: Volume, path: str | Path | None, force: bool, progress: Progress | None
+    volume: Volume, path: str | Path | None, engine: str, force: bool, progress: Progress | None
 ) -> tuple[Volume, Derivation, dict[str, Any]]:
     from ctlab.learn import applicability, denoise_volume, load_checkpoint
 
     checkpoint = load_checkpoint(path)
     fits = applicability(volume, checkpoint).to_dict()
-    denoised = denoise_volume(volume, checkpoint, force=force, progress=progress)
+    denoised = denoise_volume(volume, checkpoint, engine=engine, force=force, progress=progress)
     made = Derivation(
         f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
         f"{checkpoint.step}); for research and teaching, not for diagnosis",

@@ -9,6 +9,7 @@ from typing import Any
 PARTS = {
     "train": ["torch", "lightning-fabric", "tensorboard"],
     "explain": ["captum", "grad-cam", "torchvision"],
+    "engines": ["onnx", "onnxruntime", "openvino"],
     "study": ["sqlalchemy", "cryptography", "ipywidgets", "voila", "statsmodels"],
     "fetch": ["idc-index"],
     "book": ["jupyter-book", "jupytext", "sphinx-exercise"],
