@@ -114,7 +114,12 @@ def lock_slabs(folder: Path, protocol: str) -> Path:
         return sample.with_hu(gaussian_filter(sample.hu, (0, 1.2, 1.2)))
 
     lock_study(study, passphrase="correct horse battery staple", read=read)
-    for part in ("sealed", "arms", "protocol.toml", "protocol.locked.toml"):  # the coordinator moved them away
+    for part in (
+        "sealed",
+        "arms",
+        "protocol.toml",
+        "protocol.locked.toml",
+    ):  # the coordinator moved them away
         shutil.move(study / part, folder / part)
     return study
 
