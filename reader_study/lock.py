@@ -22,7 +22,6 @@ from .protocol_file import read_protocol
 from .render import Renderer, Rendition, SeriesReader
 from .store import Store, canonical, utc_now
 
-
 _ONE_TIME = 946_684_800  # 1 January 2000; zip archives know no time before 1980
 
 
