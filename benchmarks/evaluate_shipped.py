@@ -2,7 +2,8 @@
 
 All 40 slices, none of them trained on, simulated at 5, 10 and 25 % of the scan's dose, beside
 the classic filters. The reference is the scan itself, which has noise of its own: about 15 HU
-of every RMSE cannot be removed. Writes ``benchmarks/results/shipped_model.json``.
+of every RMSE cannot be removed. Writes ``benchmarks/results/shipped_model.json`` and the table in
+the checkpoint's ``MODEL_CARD.md``.
 """
 
 import json
@@ -20,6 +21,17 @@ from ctlab.ct.files import write_whole
 from ctlab.learn import denoise_volume, load_checkpoint
 
 RESULTS = Path(__file__).parent / "results" / "shipped_model.json"
+CARD = Path(__file__).parents[1] / "ctlab" / "learn" / "shipped" / "MODEL_CARD.md"
+MARKS = ("<!-- measured: python -m benchmarks.evaluate_shipped -->", "<!-- end of measured -->")
+COLUMNS = {
+    "rmse_body_hu": ("RMSE, HU", ".1f"),
+    "psnr_db": ("PSNR, dB", ".2f"),
+    "ssim": ("SSIM", ".3f"),
+    "bias_lung_hu": ("bias lung, HU", "+.1f"),
+    "bias_soft_hu": ("soft", "+.1f"),
+    "bias_bone_hu": ("bone", "+.1f"),
+    "residual_ratio": ("residual SD / noise SD", ".2f"),
+}
 TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
 
 
@@ -86,8 +98,29 @@ def evaluate(doses: tuple[float, ...] = (0.05, 0.1, 0.25), *, with_rivals: float
     }
 
 
+def table(found: dict) -> str:
+    """The results as a Markdown table, one row a dose and method."""
+    heads = ["dose", "image", *(head for head, _ in COLUMNS.values())]
+    rows = [heads, ["---"] * len(heads)]
+    for dose, methods in found["doses"].items():
+        for name, values in methods.items():
+            if isinstance(values, dict):
+                numbers = [format(values[key], spec) for key, (_, spec) in COLUMNS.items()]
+                rows.append([f"{100 * float(dose):g} %", name, *numbers])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def with_table(card: str, found: dict) -> str:
+    """The model card with its measured table replaced."""
+    before, rest = card.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    return f"{before}{MARKS[0]}\n\n{table(found)}\n\n{MARKS[1]}{after}"
+
+
 def main() -> None:
     found = evaluate()
+    with write_whole(CARD) as part:
+        part.write_text(with_table(CARD.read_text(encoding="utf-8"), found), encoding="utf-8")
     with write_whole(RESULTS) as part:
         part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(found) + "\n")

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from importlib.resources import files
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +102,16 @@ def test_patches_that_ship_are_of_two_domains():
     # Neighbours differ by noise mostly; the median leaves edges out.
     fine = [np.median(np.abs(np.diff(np.concatenate(d.slabs), axis=2))) for d in (full, low)]
     assert fine[1] > 1.5 * fine[0]
+
+
+def test_the_model_card_shows_the_results_of_this_very_checkpoint():
+    """Results, card and checkpoint cannot drift apart."""
+    root = Path(__file__).parents[2]
+    found = json.loads((root / "benchmarks" / "results" / "shipped_model.json").read_text())
+    assert found["checkpoint_sha256"] == load_checkpoint().sha256
+    card = (SHIPPED / "MODEL_CARD.md").read_text()
+    for dose, methods in found["doses"].items():
+        row = f"| {100 * float(dose):g} % | model | {methods['model']['rmse_body_hu']:.1f} |"
+        assert row in card
+        assert methods["model"]["rmse_body_hu"] < methods["input"]["rmse_body_hu"]
+    assert "must not be used for diagnosis" in card
