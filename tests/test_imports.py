@@ -57,7 +57,8 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "ctlab.assess": ({"ctlab.ct", "ctlab.assess"}, SCIENCE | {"pandas", "skimage", "lazy_loader"}),
     "ctlab.explain": (
         {"ctlab.ct", "ctlab.learn", "ctlab.assess", "ctlab.explain"},
-        SCIENCE | {"torch", "torchvision", "captum", "lazy_loader", "skimage", "PIL", "pydicom"},
+        SCIENCE
+        | {"torch", "torchvision", "captum", "lazy_loader", "skimage", "PIL", "pydicom", "pandas"},
     ),
     "ctlab.explain.cam": (
         {"ctlab.ct", "ctlab.learn", "ctlab.assess", "ctlab.explain"},
