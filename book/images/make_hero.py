@@ -1,6 +1,6 @@
 """Make the README's picture: one slice at full dose, at a simulated tenth of it, and denoised.
 
-    python book/images/make_hero.py
+python book/images/make_hero.py
 """
 
 from pathlib import Path

@@ -12,6 +12,7 @@ from ctlab.ct.hu import Window
 from ctlab.figures.picture import Picture, check_alt, finish, styled
 
 _WIDTH_IN = 9.0
+_TIGHT = {"w_pad": 0.02, "h_pad": 0.02, "wspace": 0.01, "hspace": 0.01}
 _BARS_MM = (200, 100, 50, 20, 10, 5, 2)
 
 
@@ -44,8 +45,8 @@ def slices(
     panel_in = _WIDTH_IN / columns
     panel_height_in = panel_in * height * sy / (width * sx)
     with styled():
-        figure = Figure(figsize=(_WIDTH_IN, rows * (panel_height_in + 0.28)), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+        figure = Figure(figsize=(_WIDTH_IN, rows * (panel_height_in + 0.28)))
+        figure.set_layout_engine("constrained", **_TIGHT)
         axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
         for ax, (title, image) in zip(axes, images.items(), strict=False):
             ax.imshow(window.render(image), cmap="gray", vmin=0, vmax=255, aspect=sy / sx)

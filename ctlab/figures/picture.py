@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 INK, PAPER, GRID = "#1d2429", "#ffffff", "#c9d1d6"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10.5,
     "axes.titlesize": 10.5,
