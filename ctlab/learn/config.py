@@ -58,7 +58,7 @@ class Losses(_Section):
     """Weights of the terms, for images in units of ``unit_hu`` (about one noise SD)."""
 
     adversarial: Literal["wasserstein", "least_squares"] = "wasserstein"
-    full: Weight = 0.03
+    full: Weight = 0.05
     """Weight of the critic of routine-dose images."""
     low: Weight = 1.0
     """Weight of the critic of low-dose images."""
@@ -68,7 +68,7 @@ class Losses(_Section):
     cycle_rounding: Weight = 0.0
     """Cycle errors below this count quadratically, in units of ``unit_hu``; 0 is a pure L1."""
     identity: Weight = 0.0
-    mean_shift: Weight = 3.0
+    mean_shift: Weight = 1.0
     """Change of the means of 16 x 16 pixels by the denoiser: noise has none."""
     penalty: Weight = 20.0
     penalty_every: int = Field(default=2, ge=1)
@@ -101,6 +101,10 @@ class TrainConfig(_Section):
     """Unpaired patches of each domain per step and process."""
     cycle_batch: int = Field(default=16, ge=1)
     """Routine-dose patches of the cycle per step and process (the first ``batch`` are shared)."""
+    turn_noise: bool = True
+    """Turn the degrader's noise by a random angle in a stopped cycle. Real noise is streaked along
+    the longest path through the body: without this, the denoiser knows only the direction of the
+    training slabs, leaves other noise, and takes vessels of that direction for noise."""
     steps: int = Field(default=3000, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     final_rate: Fraction = 0.02

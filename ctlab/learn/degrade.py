@@ -5,6 +5,8 @@ attenuation around a voxel, while the structure stays. The degrader is built tha
 only add filtered white noise, so it can neither move edges nor hide a message in the image.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -54,11 +56,23 @@ class NoiseDegrader(nn.Module):
         mood = torch.randn((image.shape[0], self.randoms, 1, 1), generator=generator)
         return white.to(device), mood.to(device)
 
-    def forward(self, image: Tensor, noise: Noise, strength: Tensor | float = 1.0) -> Tensor:
-        """Degraded batch (B, 1, H, W); ``strength`` (B, 1, 1, 1) scales the noise SD."""
+    def forward(
+        self,
+        image: Tensor,
+        noise: Noise,
+        strength: Tensor | float = 1.0,
+        *,
+        turn_rad: float = 0.0,
+    ) -> Tensor:
+        """Degraded batch (B, 1, H, W); ``strength`` (B, 1, 1, 1) scales the noise SD.
+
+        ``turn_rad`` turns the noise textures, and with them the streaks they make.
+        """
         with torch.autocast(image.device.type, enabled=False):  # FFT and amplitudes in float32
             image = image.float()
-            added = (self._amplitudes(image, noise[1]) * self._coloured(noise[0])).sum(1, True)
+            added = (self._amplitudes(image, noise[1]) * self._coloured(noise[0], turn_rad)).sum(
+                1, True
+            )
             return (image + strength * added).clamp_min(self.air_net)
 
     def _amplitudes(self, image: Tensor, mood: Tensor) -> Tensor:
@@ -67,15 +81,36 @@ class NoiseDegrader(nn.Module):
         known = torch.cat([0.2 * mean, 0.2 * spread, mood.expand(-1, -1, *image.shape[2:])], 1)
         return 1.0 + self.amplitude(known)
 
-    def _coloured(self, white: Tensor) -> Tensor:
+    def _coloured(self, white: Tensor, turn_rad: float) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture, circular."""
+        textures = turned(self.textures, turn_rad) if turn_rad else self.textures
         height, width = white.shape[2:]
         centre = self.textures.shape[-1] // 2
         padded = nn.functional.pad(
-            self.textures, (0, width - 2 * centre - 1, 0, height - 2 * centre - 1)
+            textures, (0, width - 2 * centre - 1, 0, height - 2 * centre - 1)
         )
         spectrum = torch.fft.rfft2(padded.roll((-centre, -centre), (1, 2)))
         return torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
+
+
+def turned(textures: Tensor, turn_rad: float) -> Tensor:
+    """Textures (K, k, k) turned about their centre, bicubic; the sum of squares is kept.
+
+    Examples
+    --------
+    >>> line = torch.zeros(1, 5, 5)
+    >>> line[0, 2] = 1.0
+    >>> torch.allclose(turned(line, math.pi / 2), line.transpose(1, 2), atol=1e-5)
+    True
+    """
+    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
+    affine = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], device=textures.device)
+    size = [1, len(textures), *textures.shape[1:]]
+    grid = nn.functional.affine_grid(affine, size, align_corners=True)
+    made = nn.functional.grid_sample(textures[None], grid, "bicubic", align_corners=True)[0]
+    # Interpolation smooths; without this, turned noise would be weaker than straight noise.
+    energy = textures.square().sum((1, 2), keepdim=True)
+    return made * (energy / made.square().sum((1, 2), keepdim=True).clamp_min(1e-12)).sqrt()
 
 
 class NetworkDegrader(nn.Module):
@@ -95,8 +130,15 @@ class NetworkDegrader(nn.Module):
         """No random numbers."""
         return ()
 
-    def forward(self, image: Tensor, noise: Noise, strength: Tensor | float = 1.0) -> Tensor:
-        """Degraded batch (B, 1, H, W); ``noise`` and ``strength`` are not used."""
+    def forward(
+        self,
+        image: Tensor,
+        noise: Noise,
+        strength: Tensor | float = 1.0,
+        *,
+        turn_rad: float = 0.0,
+    ) -> Tensor:
+        """Degraded batch (B, 1, H, W); everything but the image is ignored."""
         return self.network(image)
 
 

@@ -73,7 +73,7 @@ def to_onnx(model: HuDenoiser) -> bytes:
     residual = _residual(graph, network, net)
     graph.add("Sub", "hu", graph.add("Mul", residual, unit))
     graph.nodes[-1].output[0] = "denoised"
-    shape = ["batch", 1, "height", "width"]
+    shape: list[str | int | None] = ["batch", 1, "height", "width"]
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in ("hu", "denoised")]
     made = helper.make_model(
         helper.make_graph(graph.nodes, "denoiser", ends[:1], ends[1:], graph.weights),

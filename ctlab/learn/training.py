@@ -33,6 +33,7 @@ class Batch:
     full: Tensor  # (C, 1, p, p); the critics use the first B
     strength: Tensor  # (C, 1, 1, 1): noise SD asked of the degrader, in network units
     noise: Noise  # for the C degraded patches
+    turn_rad: float  # by which the noise of the cycle is turned
     mix: Tensor  # (2, B, 1, 1, 1): places on the segments of the gradient penalty
 
 
@@ -132,6 +133,7 @@ def draw_batch(
         full=full_net.to(device),
         strength=torch.from_numpy(wanted).reshape(-1, 1, 1, 1).to(device),
         noise=state.players.draw_noise(full_net, torch_rng, device),
+        turn_rad=float(rng.uniform(0.0, math.pi)) if config.turn_noise else 0.0,
         mix=torch.rand((2, config.batch, 1, 1, 1), generator=torch_rng).to(device),
     )
 
@@ -144,7 +146,9 @@ def make_images(players: Players, batch: Batch, config: TrainConfig) -> Made:
     )
     if config.losses.stop_cycle_at_degrader:
         with torch.no_grad():
-            cycled = players["degrader_ema"](batch.full, batch.noise, batch.strength)
+            cycled = players["degrader_ema"](
+                batch.full, batch.noise, batch.strength, turn_rad=batch.turn_rad
+            )
     else:
         rest = tuple(n[count:] for n in batch.noise)
         more = players["degrader"](batch.full[count:], rest, batch.strength[count:])

@@ -26,18 +26,24 @@ def test_kinds_of_tissue_are_drawn_equally_often(rng):
     assert abs(lung.mean() - 1 / 3) < 0.1
 
 
-def test_patches_are_cut_and_flipped_from_the_slab(rng):
+def test_patches_are_cut_flipped_and_turned_from_the_slab(rng):
     slab = rng.normal(0, 100, (1, 40, 40)).astype(np.float32)
     patches, _ = PatchDomain([slab], [0.0], patch_px=32).draw(40, rng)
-    windows = {
-        slab[0, y : y + 32, x : x + 32][::a, ::b].tobytes()
-        for y in range(9)
-        for x in range(9)
-        for a in (1, -1)
-        for b in (1, -1)
-    }
+    windows = set()
+    for y in range(9):
+        for x in range(9):
+            window = slab[0, y : y + 32, x : x + 32]
+            flipped = [window[::a, ::b] for a in (1, -1) for b in (1, -1)]
+            windows |= {w.tobytes() for w in flipped} | {w.T.tobytes() for w in flipped}
     assert all(np.ascontiguousarray(p[0]).tobytes() in windows for p in patches)
     assert len({p.tobytes() for p in patches}) > 20
+
+
+def test_half_of_the_patches_are_turned(rng):
+    rows = np.repeat(np.arange(32.0)[None, :, None], 32, axis=2)  # HU changes down the columns
+    patches, _ = PatchDomain([rows], [0.0], patch_px=32).draw(200, rng)
+    is_turned = np.abs(np.diff(patches[:, 0], axis=2)).sum((1, 2)) > 0
+    assert 0.35 < is_turned.mean() < 0.65
 
 
 def test_a_patch_carries_the_noise_of_its_slab(rng):
