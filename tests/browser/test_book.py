@@ -50,7 +50,8 @@ compare(left, left + 300.0, spacing_mm=(1, 1), alt="Two grey squares, the right 
 
 ```{code-cell} python3
 from ctlab import figures
-figures.lines({"a": ([1, 2, 3], [1, 4, 9])}, x="x", y="y", alt="A curve that rises ever faster")
+figures.lines({"a": ([1, 2, 3], [1, 4, 9])}, x="x", y="y", note="A parabola.",
+              alt="A curve that rises ever faster")
 ```
 
 ```{code-cell} python3
@@ -170,10 +171,21 @@ def test_dark_mode_changes_the_page(small_book, browser):
     page = context.new_page()
     page.goto((small_book / "book" / "page.html").as_uri())
     page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
-    shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    caption = page.locator("figure.ctlab-figure").first
+    shades = page.evaluate(
+        """() => ['body', 'figcaption'].map((n) => getComputedStyle(document.querySelector(n)))
+        .map((s, i) => i ? s.color : s.backgroundColor)"""
+    )
+    grounds = caption.evaluate(
+        """(node) => { const all = []; for (let n = node; n; n = n.parentElement)
+        all.push(getComputedStyle(n).backgroundColor); return all; }"""
+    )
     context.close()
-    red, green, blue = (int(v) for v in shade.strip("rgb()").split(",")[:3])
-    assert max(red, green, blue) < 60
+    dark, text = (max(int(v) for v in s.strip("rgb()").split(",")[:3]) for s in shades)
+    assert dark < 60
+    assert text > 120, "captions are light at night"
+    first = next(g for g in grounds if g != "rgba(0, 0, 0, 0)")
+    assert max(int(v) for v in first.strip("rgb()").split(",")[:3]) < 60, "and stand on dark"
 
 
 def test_the_page_passes_axe_but_for_known_faults_of_the_theme(small_book, open_page):
