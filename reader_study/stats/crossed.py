@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+FEW_READERS = 4
+
 
 @dataclass(frozen=True)
 class CrossedMean:
@@ -59,9 +61,11 @@ def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
     -----
     Moments of products over pairs of readings (same reader, same case, neither) estimate the
     components without bias in balanced data, where they equal the two-way ANOVA estimates
-    (Gallas 2006, Acad Radiol 13:353, doi:10.1016/j.acra.2005.11.030). Negative components
-    count as zero. Degrees of freedom are Satterthwaite's (1946, doi:10.2307/3002019) for
-    MS(reader) + MS(case) - MS(rest).
+    (Gallas 2006, Acad Radiol 13:353, doi:10.1016/j.acra.2005.11.030). The variance is that of
+    Obuchowski & Rockette, MS(reader) + max(MS(case) - MS(rest), 0), with Satterthwaite's
+    degrees of freedom (1946, doi:10.2307/3002019). With fewer than four readers MS(reader)
+    is not let below MS(rest), and both enter the degrees of freedom: without this the error
+    rate is 6 to 9 % instead of 5 %, with it far below.
 
     Examples
     --------
@@ -79,11 +83,13 @@ def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
     var_reader, var_case, var_rest = _components(centred, reader, case)
     parts = np.array(
         [
-            max(var_reader, 0.0) * np.sum(per_reader**2) / n**2,
+            var_reader * np.sum(per_reader**2) / n**2,
             max(var_case, 0.0) * np.sum(per_case**2) / n**2,
-            max(var_rest, 0.0) / n,
+            var_rest / n,
         ]
     )
+    if n_readers < FEW_READERS or parts[0] + parts[2] < 0:
+        parts = np.maximum(parts, 0.0)
     variance, df, scope = _variance_and_df(parts, n_readers, n_cases)
     se = float(np.sqrt(variance))
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se if df > 0 else np.nan
@@ -143,8 +149,10 @@ def _variance_and_df(parts: np.ndarray, n_readers: int, n_cases: int) -> tuple[f
         return variance, float(n_cases - 1), "cases, this reader only"
     if n_cases == 1:
         return variance, float(n_readers - 1), "readers, this case only"
-    squares = np.array([parts[0] + parts[2], parts[1] + parts[2], parts[2]]) ** 2
-    counts = np.array([n_readers - 1, n_cases - 1, (n_readers - 1) * (n_cases - 1)])
-    spread = float(np.sum(squares / counts))
+    few = n_readers < FEW_READERS
+    carried = np.array([parts[0] + parts[2], parts[1] + parts[2] if few else parts[1]])
+    spread = float(np.sum(carried**2 / np.array([n_readers - 1, n_cases - 1])))
+    if few:
+        spread += float(parts[2] ** 2 / ((n_readers - 1) * (n_cases - 1)))
     df = variance**2 / spread if spread > 0 else float(n_readers - 1)
-    return variance, df, "readers and cases"
+    return max(variance, 0.0), df, "readers and cases"

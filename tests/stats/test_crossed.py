@@ -23,9 +23,7 @@ def test_components_equal_the_two_way_anova():
     assert result.var_case == pytest.approx((ms_case - ms_rest) / 4)
     assert result.var_rest == pytest.approx(ms_rest)
     assert result.se**2 == pytest.approx((ms_reader + ms_case - ms_rest) / 36)
-    df = (ms_reader + ms_case - ms_rest) ** 2 / (
-        ms_reader**2 / 3 + ms_case**2 / 8 + ms_rest**2 / 24
-    )
+    df = (ms_reader + ms_case - ms_rest) ** 2 / (ms_reader**2 / 3 + (ms_case - ms_rest) ** 2 / 8)
     assert result.df == pytest.approx(df)
 
 
@@ -39,6 +37,15 @@ def test_interval_covers_although_readings_are_missing():
         result = crossed_mean(y[keep], readers[keep], cases[keep])
         hits += result.low <= 0 <= result.high
     assert 0.91 < hits / runs < 0.985  # 3.5 Monte-Carlo errors about 0.95, a little conservative
+
+
+def test_with_fewer_than_four_readers_the_reader_term_has_a_floor():
+    # Readers agree better than chance: MS(reader) is 0, MS(rest) is not.
+    y = np.array([[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]])
+    two = crossed_mean(y.ravel(), *grid(2, 4))
+    four = crossed_mean(np.vstack([y, y]).ravel(), *grid(4, 4))
+    assert two.se > 0
+    assert four.se == pytest.approx(0.0, abs=1e-12)
 
 
 def test_one_reader_speaks_for_himself_only():

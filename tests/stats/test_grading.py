@@ -66,6 +66,7 @@ def test_permutation_test_is_one_where_arms_are_copies_and_small_where_they_diff
     copy = pd.concat([table[table["arm"] == "a"], table[table["arm"] == "a"].assign(arm="b")])
     same = vgc(copy, test="b", reference="a", draws=99)
     assert (same.auc, same.p) == (0.5, 1.0)
+    assert [same.bootstrap_low, same.bootstrap_high] == pytest.approx([0.5, 0.5], abs=1e-6)
     apart = vgc(graded(np.random.default_rng(2), shift=2.5), test="b", reference="a", draws=99)
     assert apart.p == pytest.approx(0.01)
 
