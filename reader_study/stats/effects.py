@@ -80,7 +80,7 @@ def position_trend(
         slope = np.polyfit((place - place.min()) / np.ptp(place), part[outcome], 1)[0]
         reader = key[list(groups).index("reader")] if isinstance(key, tuple) else key
         slopes.setdefault(reader, []).append(float(slope))
-    return _row("position, last minus first", outcome, [np.mean(s) for s in slopes.values()])
+    return _row("position, last minus first", outcome, [float(np.mean(s)) for s in slopes.values()])
 
 
 def session_effect(trials: pd.DataFrame, *, outcome: str) -> dict[str, object]:

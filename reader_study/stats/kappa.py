@@ -135,7 +135,7 @@ def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
     unit = np.sqrt(2 / (n * m * (m - 1)))
     kappa = 1 - apart.sum() / spread.sum()
     se = unit * np.sqrt(spread.sum() ** 2 - np.sum(spread * (1 - 2 * p))) / spread.sum()
-    rows = [("all", kappa, kappa / se)]
+    rows: list[tuple[object, float, float]] = [("all", kappa, kappa / se)]
     for category, off, part in zip(categories, apart, spread, strict=True):
         own = 1 - off / part
         rows.append((float(category), own, own / unit))

@@ -7,6 +7,7 @@ smallest_design(lambda j, k: or_power(pilot, readers=j, cases=k, effect=0.05).po
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -65,7 +66,8 @@ def components_of(result: Mrmc, *, cases: int) -> OrComponents:
             f"analysed by delong, jackknife or unbiased gives them, this one is {result.design} "
             f"by {result.method}"
         )
-    return OrComponents(*map(float, found), cases=_positive("cases", cases))
+    var_tr, var, cov1, cov2, cov3 = (float(value) for value in found)
+    return OrComponents(var_tr, var, cov1, cov2, cov3, _positive("cases", cases))
 
 
 def or_power(
@@ -228,7 +230,7 @@ def smallest_design(
     """
     rows = []
     for count in readers:
-        found = smallest_cases(lambda k, j=count: power(j, k), target=target, most=most_cases)
+        found = smallest_cases(partial(power, count), target=target, most=most_cases)
         cases = most_cases if found is None else found
         rows.append((count, found, None if found is None else found * count, power(count, cases)))
     table = pd.DataFrame(rows, columns=["readers", "cases", "readings", "power"])
