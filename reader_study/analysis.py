@@ -27,6 +27,7 @@ from .plan import FEW_READERS, LEVEL, Plan, Planned, as_facts, plan_of
 from .protocol import Protocol
 from .sensitivity import sensitivity_rows
 from .stats.effects import missing_counts
+from .stats.grading import vgc_curve
 from .stats.multiplicity import gatekeeping, holm
 from .stats.roc import roc_curve
 
@@ -252,17 +253,25 @@ def _design(protocol: Protocol) -> dict[str, Any]:
 
 
 def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[dict[str, Any]]:
-    """ROC curves per reader and arm where the primary endpoint is an area."""
-    if test.endpoint != "auc":
+    """ROC curves per reader and arm, or VGC curves per reader, where the endpoint has them."""
+    table = outcome_table(ratings, test)
+    if test.endpoint == "odds" and set(table["arm"]) == {test.new, test.reference}:
+        points = vgc_curve(table, test=test.new, reference=test.reference)
+        return [
+            {"kind": "vgc", "arm": "all readers" if reader == "all" else "each reader",
+             "reader": reader, "x": part["reference"].tolist(), "y": part["test"].tolist()}
+            for reader, part in points.groupby("reader", sort=False)
+        ]  # fmt: skip
+    if test.endpoint != "auc" or table.empty:
         return []
-    table = _with_truth(outcome_table(ratings, test), protocol)
+    table = _with_truth(table, protocol)
     curves = []
     for (arm, reader), part in table.groupby(["arm", "reader"], sort=True):
         if part["truth"].nunique() == 2:
             points = roc_curve(part["truth"], part["rating"])
             curves.append({
-                "arm": arm, "reader": reader, "fpr": (1 - points["specificity"]).tolist(),
-                "tpr": points["sensitivity"].tolist(),
+                "kind": "roc", "arm": arm, "reader": reader,
+                "x": (1 - points["specificity"]).tolist(), "y": points["sensitivity"].tolist(),
             })  # fmt: skip
     return curves
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .endpoints import Estimate, estimate
 from .outcomes import outcome_table, paired_differences, trial_seconds
 from .plan import LEVEL, Planned
+from .stats.grading import vgc
 from .stats.paired import hodges_lehmann, signed_rank
 from .stats.preference import pooled_share
 
@@ -78,10 +80,24 @@ def _other_methods(
     if test.endpoint == "odds":
         other = Planned(**{**vars(test), "endpoint": "difference"})
         rows.append(_row("mean difference of ratings", other, estimate(other, table)))
+        rows.append(_grading(test, table))
     if test.endpoint == "difference" and not test.relative and test.n_answers <= 9:
         other = Planned(**{**vars(test), "endpoint": "odds"})
         rows.append(_row("odds ratio (mixed model)", other, estimate(other, table)))
     return rows
+
+
+def _grading(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
+    """Area under the VGC curve; its permutation test draws from a fixed seed."""
+    row = _bare("area under the VGC curve", test, len(table)) | {"endpoint": "vgc", "null": 0.5}
+    if set(table["arm"]) != {test.new, test.reference}:
+        return row | {"value": None, "low": None, "high": None, "p": None, "note": "one arm only"}
+    rng = np.random.Generator(np.random.PCG64(0))
+    mean = table.groupby(["reader", "case", "arm"], as_index=False)["rating"].median()
+    found = vgc(mean, test=test.new, reference=test.reference, draws=2000, rng=rng, level=LEVEL)
+    note = f"permutation test, {found.draws} draws; {found.scope}"
+    return row | {"value": found.auc, "low": found.low, "high": found.high, "p": found.p,
+                  "note": note}  # fmt: skip
 
 
 def _bare(label: str, test: Planned, n: int) -> dict[str, Any]:

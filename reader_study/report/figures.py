@@ -1,0 +1,135 @@
+"""Figures of the report as SVG text, drawn without a display."""
+
+import io
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reader_study.report.words import SHORT, interval, number
+
+INK, ACCENT, SOFT, LINE = "#1b2733", "#0b5cad", "#7a8794", "#b9c2cb"
+# Distinct without colour too: each arm has its own line style.
+ARM_STYLES = [("#0b5cad", "-"), ("#b3541e", "--"), ("#3c7a3c", "-."), ("#6b4c9a", ":")]
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Helvetica Neue", "Helvetica", "Arial", "DejaVu Sans"],
+    "font.size": 10,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "svg.fonttype": "none",
+}
+
+
+def _as_svg(figure: Figure, name: str) -> str:
+    """SVG element without XML header; the same input gives the same bytes."""
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def forest(rows: list[dict[str, Any]], *, name: str, xlabel: str = "") -> str:
+    """Estimates of one unit with their intervals, the line of no difference, and the numbers.
+
+    Parameters
+    ----------
+    rows : ``label, value, low, high, endpoint, null`` and optionally ``bound`` (a margin) and
+        ``strong``
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.2, 0.75 + 0.36 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        _draw_forest(axes, rows)
+        axes.set_xlabel(xlabel or SHORT.get(rows[0]["endpoint"], ""))
+        return _as_svg(figure, name)
+
+
+def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    endpoint = rows[0]["endpoint"]
+    if endpoint == "odds":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+        axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
+    if endpoint == "share":
+        axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
+    axes.axvline(rows[0]["null"], color=SOFT, linewidth=1)
+    bounds = {row.get("bound") for row in rows if row.get("bound") is not None}
+    for bound in bounds:
+        axes.axvline(bound, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    for place, row in enumerate(rows):
+        _one_estimate(axes, len(rows) - 1 - place, row)
+    axes.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    right = axes.secondary_yaxis("right")
+    texts = [f"{number(row['value'], endpoint)}  ({interval(row)})" for row in reversed(rows)]
+    right.set_yticks(range(len(rows)), texts)
+    right.tick_params(length=0)
+    right.spines["right"].set_visible(False)
+
+
+def _one_estimate(axes: Axes, height: int, row: dict[str, Any]) -> None:
+    if row["value"] is None:
+        return
+    strong = row.get("strong", False)
+    colour = ACCENT if strong else INK
+    if row["low"] is not None and row["high"] is not None:
+        width = 2.6 if strong else 1.4
+        ends = [row["low"], row["high"]]
+        axes.plot(ends, [height, height], color=colour, linewidth=width, solid_capstyle="butt")
+    marker, size = ("D", 8) if strong else ("s", 5)
+    axes.plot([row["value"]], [height], marker=marker, color=colour, markersize=size)
+
+
+def curves(rows: list[dict[str, Any]], *, name: str, xlabel: str, ylabel: str) -> str:
+    """Curves of every reader, thin, with arms told apart by colour and line style.
+
+    Parameters
+    ----------
+    rows : ``arm, reader, x, y``
+    """
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    styles = {arm: ARM_STYLES[i % len(ARM_STYLES)] for i, arm in enumerate(arms)}
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=LINE, linewidth=1)
+        seen: set[str] = set()
+        for row in rows:
+            colour, line = styles[row["arm"]]
+            label = None if row["arm"] in seen else row["arm"]
+            seen.add(row["arm"])
+            axes.plot(row["x"], row["y"], color=colour, linestyle=line, linewidth=1.4, label=label)
+        axes.set(
+            xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal"
+        )
+        axes.legend(frameon=False, loc="lower right")
+        return _as_svg(figure, name)
+
+
+def flow_counts(rows: list[tuple[str, float | None, float | None]], *, name: str) -> str:
+    """Horizontal bars with two parts each, such as answered and missing trials per reader."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.2, 0.8 + 0.3 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        labels = [row[0] for row in reversed(rows)]
+        first = [row[1] or 0 for row in reversed(rows)]
+        second = [row[2] or 0 for row in reversed(rows)]
+        axes.barh(labels, first, color=ACCENT, height=0.6, label="answered")
+        axes.barh(labels, second, left=first, color="white", edgecolor=SOFT, hatch="///",
+                  height=0.6, label="not answered")  # fmt: skip
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("trials")
+        axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+        return _as_svg(figure, name)

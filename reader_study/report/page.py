@@ -1,0 +1,197 @@
+"""From ``analysis.json`` to the report: HTML, Markdown, R script."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from ctlab.ct.files import write_whole
+from reader_study.report import checklists, figures, words
+from reader_study.report.rscript import r_script
+
+FORMAT_VERSION = 1
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def read_analysis(study: str | Path) -> dict[str, Any]:
+    """Contents of ``STUDY/report/analysis.json``.
+
+    Raises
+    ------
+    ValueError
+        The study has not been analysed, or by a newer version.
+    """
+    path = Path(study) / "report" / "analysis.json"
+    if not path.is_file():
+        raise ValueError(f"{path} is not there; run reader-study analyse first")
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+        version = int(facts["format_version"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is damaged; run reader-study analyse again") from None
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path.name} has format_version {version}; this program reads up to "
+            f"{FORMAT_VERSION}: install a newer ctlab"
+        )
+    return facts
+
+
+def write_report(study: str | Path) -> list[Path]:
+    """Write ``report.html``, ``report.md``, ``primary.R`` into ``STUDY/report``; the paths.
+
+    The HTML page is one file that needs no network and no script.
+
+    Raises
+    ------
+    ValueError
+        The study has not been analysed.
+    """
+    facts = read_analysis(study)
+    folder = Path(study) / "report"
+    script = r_script(facts)
+    texts = {"report.html": html_page(facts, script), "report.md": markdown_page(facts)}
+    texts["primary.R"] = script
+    paths = []
+    for name, text in texts.items():
+        with write_whole(folder / name) as part:
+            part.write_text(text, "utf-8")
+        paths.append(folder / name)
+    return paths
+
+
+def html_page(facts: dict[str, Any], script: str) -> str:
+    """The whole report as one HTML page."""
+    template = _environment(autoescape=True).get_template("page.html.jinja")
+    return template.render(**_context(facts), script=script, pictures=pictures(facts))
+
+
+def markdown_page(facts: dict[str, Any]) -> str:
+    """The report as Markdown that a book can include; figures stay in the HTML page."""
+    return _environment(autoescape=False).get_template("page.md.jinja").render(**_context(facts))
+
+
+def _environment(*, autoescape: bool) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=autoescape, trim_blocks=True,
+        lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"p": words.p_value, "fixed": words.fixed, "interval": words.interval,
+                            "cell": _cell}  # fmt: skip
+    environment.globals |= {"number": words.number, "plural": words.plural, "short": words.SHORT}
+    return environment
+
+
+def _cell(text: Any) -> str:
+    """Text inside a Markdown table: no bar and no line break of its own."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def _context(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "facts": facts,
+        "first": facts["primary"][0],
+        "headline": words.headline(facts),
+        "methods": words.methods(facts),
+        "grras": checklists.grras(facts),
+        "claim": checklists.claim(facts),
+        "dash": words.MISSING,
+    }
+
+
+# ---------------------------------------------------------------- figures
+
+
+def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
+    """Figures with the section they belong to, a caption, and words that say what they show."""
+    found = [*_forests(facts), *_per_reader(facts), *_curve_figures(facts)]
+    rows = [(row["reader"], row["done"], row["of"] - row["done"]) for row in facts["readers"]]
+    if rows:
+        text = "; ".join(f"{name} {done:g} of {done + left:g}" for name, done, left in rows)
+        found.append({
+            "section": "readers", "svg": figures.flow_counts(rows, name="progress"),
+            "caption": "Trials answered by each reader.", "alt": f"Trials answered: {text}.",
+        })  # fmt: skip
+    return found
+
+
+def _labelled(row: dict[str, Any]) -> dict[str, Any]:
+    label = f"{row['item']}: {row['new']} vs {row['reference']}"
+    strong = row["role"] == "primary"
+    bound = None
+    if row["margin"] is not None and row["aim"] != "superiority":
+        bound = row["null"] - row["margin"]
+    return {**row, "label": label, "strong": strong, "bound": bound}
+
+
+def _forests(facts: dict[str, Any]) -> list[dict[str, str]]:
+    rows = [_labelled(r) for role in ("primary", "secondary", "assay") for r in facts[role]]
+    found = []
+    for endpoint in dict.fromkeys(row["endpoint"] for row in rows):
+        same = [row for row in rows if row["endpoint"] == endpoint]
+        if any(row["value"] is not None for row in same):
+            found.append(_forest("result", f"forest-{endpoint}", same, _forest_caption(endpoint)))
+    first = facts["primary"][0]
+    same = [
+        {**row, "label": row["label"]} for row in facts["sensitivity"]
+        if row["endpoint"] == first["endpoint"] and row["value"] is not None
+    ]  # fmt: skip
+    if same and first["value"] is not None:
+        top = {**_labelled(first), "label": "as planned"}
+        caption = "The primary result under other assumptions; the first row is the planned one."
+        found.append(_forest("sensitivity", "sensitivity", [top, *same], caption))
+    return found
+
+
+def _forest_caption(endpoint: str) -> str:
+    return (
+        f"Estimates and 95 % intervals ({words.SHORT[endpoint]}). The vertical line is no "
+        "difference; right of it favours the arm named first. Diamonds: primary; dashed line: "
+        "margin, where there is one."
+    )
+
+
+def _forest(section: str, name: str, rows: list[dict[str, Any]], caption: str) -> dict[str, str]:
+    said = "; ".join(
+        f"{row['label']} {words.number(row['value'], row['endpoint'])} "
+        f"({words.interval(row)})" for row in rows
+    )  # fmt: skip
+    svg = figures.forest(rows, name=name)
+    return {"section": section, "svg": svg, "caption": caption, "alt": f"Forest plot. {said}."}
+
+
+def _per_reader(facts: dict[str, Any]) -> list[dict[str, str]]:
+    first = facts["primary"][0]
+    same = {"endpoint": first["endpoint"], "null": first["null"]}
+    rows = [
+        {**row, **same, "label": row["reader"]} for row in first["readers"]
+        if row.get("value") is not None
+    ]  # fmt: skip
+    if not rows:
+        return []
+    rows.append({**_labelled(first), "label": "all readers"})
+    caption = (
+        "Each reader alone (interval over cases) and all together (interval over readers and "
+        "cases), primary comparison."
+    )
+    return [_forest("result", "readers", rows, caption)]
+
+
+def _curve_figures(facts: dict[str, Any]) -> list[dict[str, str]]:
+    curves = facts["curves"]
+    if not curves:
+        return []
+    kind = curves[0]["kind"]
+    labels = {
+        "roc": ("1 − specificity", "sensitivity", "ROC curves of every reader in either arm."),
+        "vgc": ("share graded at or above, reference arm", "share graded at or above, new arm",
+                "VGC curves of every reader and of all; above the diagonal favours the new arm."),
+    }  # fmt: skip
+    xlabel, ylabel, caption = labels[kind]
+    svg = figures.curves(curves, name=kind, xlabel=xlabel, ylabel=ylabel)
+    names = ", ".join(dict.fromkeys(row["arm"] for row in curves))
+    return [{
+        "section": "result", "svg": svg, "caption": caption,
+        "alt": f"{kind.upper()} curves, {len(curves)} lines for {names}.",
+    }]  # fmt: skip

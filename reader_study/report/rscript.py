@@ -1,0 +1,83 @@
+"""An R script that repeats the primary result from ``primary.csv`` and compares the numbers.
+
+Base R throughout, except for the mixed ordinal model, which needs the package ``ordinal``.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+PARTS = Path(__file__).parent / "r"
+# How closely R must agree: closed forms, and a likelihood found by another optimiser.
+TOLERANCE = {"share": 1e-6, "difference": 1e-6, "auc": 1e-6, "odds": 5e-3}
+
+
+def r_script(facts: dict[str, Any]) -> str:
+    """The script for the primary comparison of an analysis.
+
+    Parameters
+    ----------
+    facts : contents of ``analysis.json``
+
+    Returns
+    -------
+    str
+        Run as ``Rscript primary.R [FOLDER]``, with ``primary.csv`` in the folder. It prints the
+        estimate and interval of R beside the published ones and ends with an error where they
+        differ. Where the primary result has no estimate, or an endpoint has no short form in R,
+        the script says so and prints the data.
+    """
+    row = facts["primary"][0]
+    head = _head(facts, row)
+    if row["value"] is None:
+        return head + _only_data(f"The study published no estimate: {row['note']}")
+    if row["endpoint"] not in TOLERANCE:
+        return head + _only_data("Free-response areas: read the marks table with RJafroc.")
+    if row["endpoint"] == "auc" and row["extra"]["method"] == "ustat":
+        return head + _only_data("Incomplete readings: repeat the U-statistics with iMRMC.")
+    common = "crossed.R" if row["endpoint"] in {"share", "difference"} else None
+    body = (PARTS / common).read_text("utf-8") if common else ""
+    body += (PARTS / f"{row['endpoint']}.R").read_text("utf-8")
+    return head + body + _compare(row)
+
+
+def _head(facts: dict[str, Any], row: dict[str, Any]) -> str:
+    title = " ".join(facts["title"].split())
+    return (
+        f"# {title}\n"
+        f"# Primary result: {row['unit']}, {row['new']} against {row['reference']}, item "
+        f"{row['item']}.\n"
+        + ("# Ratings are turned round: higher is better.\n" if row["turned"] else "")
+        + "# Usage: Rscript primary.R [folder with primary.csv]\n"
+        "args <- commandArgs(TRUE)\n"
+        'folder <- if (length(args)) args[1] else "."\n'
+        'd <- read.csv(file.path(folder, "primary.csv"), stringsAsFactors = FALSE,\n'
+        '              colClasses = c(reader = "character", case = "character"))\n'
+        f"new <- {_quoted(row['new'])}\n"
+        f"reference <- {_quoted(row['reference'])}\n"
+        f"level <- {facts['level']}\n\n"
+    )
+
+
+def _quoted(text: str) -> str:
+    """An R string; JSON's escapes are R's."""
+    return json.dumps(text)
+
+
+def _only_data(why: str) -> str:
+    return f"cat({_quoted(why)}, '\\n')\nprint(summary(d))\n"
+
+
+def _compare(row: dict[str, Any]) -> str:
+    published = ", ".join(
+        "NA" if row[name] is None else repr(float(row[name])) for name in ("value", "low", "high")
+    )
+    return (
+        f"\npublished <- c(estimate = 1, low = 1, high = 1) * c({published})\n"
+        f"tolerance <- {TOLERANCE[row['endpoint']]!r}\n"
+        "print(rbind(published = published, r = found), digits = 8)\n"
+        "gap <- max(abs(found - published) / pmax(1, abs(published)), na.rm = TRUE)\n"
+        'if (!(gap < tolerance)) stop("R does not repeat the published result; gap ", gap)\n'
+        'cat("The published result is repeated (largest gap ", format(gap, digits = 2), ").\\n",\n'
+        '    sep = "")\n'
+    )

@@ -1,0 +1,139 @@
+"""Numbers and sentences of the report; rounding happens here and nowhere else."""
+
+from typing import Any
+
+DASH = "–"
+MISSING = "—"
+SHORT = {
+    "share": "share won",
+    "odds": "odds ratio",
+    "difference": "difference in points",
+    "auc": "difference in AUC",
+    "wafroc": "difference in wAFROC area",
+    "score": "median score",
+    "vgc": "VGC area",
+}
+# Digits after the point; shares are written as percentages.
+_DIGITS = {"share": 1, "odds": 2, "difference": 2, "auc": 3, "wafroc": 3, "score": 2, "vgc": 3}
+
+
+def number(value: float | None, endpoint: str) -> str:
+    """One value in the unit of its endpoint.
+
+    Examples
+    --------
+    >>> number(0.6789, "share"), number(1.234, "odds"), number(None, "auc")
+    ('67.9 %', '1.23', '—')
+    """
+    if value is None:
+        return MISSING
+    if endpoint == "share":
+        return f"{100 * value:.1f} %"
+    text = f"{value:.{_DIGITS.get(endpoint, 3)}f}"
+    return text.replace("-", "−")
+
+
+def interval(row: dict[str, Any]) -> str:
+    """``low to high`` of a row, or a dash.
+
+    Examples
+    --------
+    >>> interval({"low": 0.5, "high": 0.75, "endpoint": "share"})
+    '50.0 % to 75.0 %'
+    """
+    if row.get("low") is None or row.get("high") is None:
+        return MISSING
+    return f"{number(row['low'], row['endpoint'])} to {number(row['high'], row['endpoint'])}"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, or the bound below which p lies.
+
+    Examples
+    --------
+    >>> p_value(0.0312), p_value(0.00001), p_value(None)
+    ('0.031', '< 0.001', '—')
+    """
+    if p is None:
+        return MISSING
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def fixed(value: float | None, digits: int = 2) -> str:
+    """A plain number with this many decimals, or a dash."""
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def plural(count: int, noun: str) -> str:
+    """
+    Examples
+    --------
+    >>> plural(1, "reader"), plural(2, "case")
+    ('1 reader', '2 cases')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def headline(facts: dict[str, Any]) -> str:
+    """The primary result in one line."""
+    row = facts["primary"][0]
+    if row["value"] is None:
+        return f"{row['new']} against {row['reference']}: no estimate ({row['note']})"
+    return (
+        f"{row['unit'].capitalize()} by {row['new']} over {row['reference']}: "
+        f"{number(row['value'], row['endpoint'])} (95 % CI {interval(row)})"
+        if row["endpoint"] == "share"
+        else f"{row['unit'].capitalize()}, {row['new']} against {row['reference']}: "
+        f"{number(row['value'], row['endpoint'])} (95 % CI {interval(row)})"
+    )
+
+
+def methods(facts: dict[str, Any]) -> list[str]:
+    """The methods section, ready to be edited into a paper; one string per paragraph."""
+    design, course, first = facts["design"], facts["flow"], facts["primary"][0]
+    arms = ", ".join(arm["name"] for arm in design["arms"])
+    shown = (
+        "pairs of images side by side, left and right balanced exactly within readers and strata "
+        "and mirrored between pairs of readers"
+        if design["layout"] == "pair"
+        else f"single images in {plural(design['sessions'], 'session')} in the order of a Williams "
+        f"design, at least {design['washout_days']:g} days apart"
+    )
+    trials = course["trials"]
+    design_text = (
+        f"{plural(course['readers'], 'reader')} ({course['slots']} planned) read "
+        f"{plural(course['cases'], 'case')} of {plural(course['patients'], 'patient')}. The arms "
+        f"({arms}) were shown as {shown}. Over all reader slots there were {trials['main']} main "
+        f"trials, {trials['repeat']} hidden repeats and {trials['catch']} trials with identical "
+        "images. Readers worked independently. Images carried no name, "
+        "tag or number that could tell the arms apart; the allocation was drawn from a secret seed "
+        "when the protocol was locked and stayed sealed until reading had been closed."
+    )
+    aim = {
+        "superiority": "The aim was to show a difference.",
+        "noninferiority": f"The aim was non-inferiority with a margin of {facts['margin']}.",
+        "equivalence": f"The aim was equivalence within {facts['margin']}.",
+    }[facts["aim"]]
+    adjust = {
+        "holm": "P-values were adjusted by Holm's method within the primary and within the "
+        "secondary comparisons.",
+        "gatekeeping": "Comparisons were tested in the order fixed in the protocol, secondary ones "
+        "by Holm's method behind the primary ones.",
+        "none": "P-values were not adjusted for the number of comparisons.",
+    }[facts["multiplicity"]]
+    few = (
+        " With fewer than four readers the results describe these readers only."
+        if facts["few_readers"]
+        else ""
+    )
+    return [
+        design_text,
+        f"The primary endpoint was the {first['unit']} on the item “{first['item']}”, estimated as "
+        f"{facts['method']}. {aim} {adjust} Intervals are two-sided 95 % intervals. Trials without "
+        f"an answer and “cannot judge” were left out and counted.{few}",
+        "Agreement between readers was summarised as raw agreement, Gwet's coefficient and "
+        "Krippendorff's alpha, agreement of readers with themselves on hidden repeats by kappa. "
+        "Position in the list, session and speed of reading were examined descriptively with "
+        "readers as units. Answers were kept insert-only in a hash chain that was verified before "
+        f"the analysis ({facts['integrity']['events']} events).",
+    ]
