@@ -1,6 +1,6 @@
 """Around the primary result: agreement, repeats, blinding, side, lapses, position, time."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,9 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         wide, ordered = _subjects(table, test)
         if (wide.notna().sum(axis=1) >= 2).sum() < 2:
             continue
-        weights = "quadratic" if ordered and wide.stack().nunique() > 1 else "unweighted"
+        weights: Literal["quadratic", "unweighted"] = (
+            "quadratic" if ordered and wide.stack().nunique() > 1 else "unweighted"
+        )
         for name in ("percent", "gwet", "krippendorff"):
             found = agreement_coefficient(wide, name, weights=weights)
             rows.append({

@@ -67,9 +67,11 @@ def estimate(test: Planned, table: pd.DataFrame, *, truth: pd.DataFrame | None =
 
 
 def _share(test: Planned, trials: pd.DataFrame) -> Estimate:
-    arms = {"arm": test.new, "over": test.reference}
-    pooled = pooled_share(trials, **arms, level=LEVEL)
-    each = share_per_reader(trials, **arms, level=LEVEL).rename(columns={"share": "value"})
+    new, over = test.new, test.reference
+    pooled = pooled_share(trials, arm=new, over=over, level=LEVEL)
+    each = share_per_reader(trials, arm=new, over=over, level=LEVEL).rename(
+        columns={"share": "value"}
+    )
     if pooled.n == 0:
         return nothing("no reader preferred either image in any pair")
     scores = paired_differences(trials, test)

@@ -102,7 +102,8 @@ def detectability_table(
             present, absent = make_images(nodule, dose)
             arms = {"input": (present, absent)}
             if denoise is not None:
-                arms["denoised"] = tuple(np.stack([denoise(i) for i in p]) for p in arms["input"])
+                clean = [np.stack([denoise(image) for image in part]) for part in arms["input"]]
+                arms["denoised"] = (clean[0], clean[1])
             seen = {
                 arm: cho(*pair, channels=channels, rng=np.random.default_rng(seed))
                 for arm, pair in arms.items()

@@ -90,7 +90,10 @@ def residual_test(
         raise ValueError("a window correlates the bins of a ring; use pool='bin' with it")
     power = _mean_power(residuals, spacing_mm, options)
     regions = None if isinstance(noise, Nps) else as_rois(noise, name="noise", least=2)
-    expected = noise.power_hu2_mm2 if regions is None else _mean_power(regions, spacing_mm, options)
+    if isinstance(noise, Nps):
+        expected = noise.power_hu2_mm2
+    else:
+        expected = _mean_power(regions, spacing_mm, options)
     same_shape(power, expected, "residual and noise regions")
     groups = _Groups.make(power.shape, spacing_yx(spacing_mm), pool)
     if not np.all(groups.sum(expected) > 0):

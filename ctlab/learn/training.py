@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -237,8 +238,9 @@ def average_gradients(parameters: list[torch.nn.Parameter], fabric: Fabric) -> N
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])
-    flat = fabric.all_reduce(flat, reduce_op="mean")  # type: ignore[assignment]
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    flat = cast(torch.Tensor, fabric.all_reduce(flat, reduce_op="mean"))
+    parts = torch.split(flat, [g.numel() for g in gradients])
+    for gradient, mean in zip(gradients, parts, strict=True):
         gradient.copy_(mean.view_as(gradient))
 
 

@@ -12,7 +12,7 @@ from reader_study.report.words import SHORT, interval, number
 INK, ACCENT, SOFT, LINE = "#1b2733", "#0b5cad", "#7a8794", "#b9c2cb"
 # Distinct without colour too: each arm has its own line style.
 ARM_STYLES = [("#0b5cad", "-"), ("#b3541e", "--"), ("#3c7a3c", "-."), ("#6b4c9a", ":")]
-_STYLE = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica Neue", "Helvetica", "Arial", "DejaVu Sans"],
     "font.size": 10,
@@ -62,7 +62,7 @@ def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:
     if endpoint == "share":
         axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
     axes.axvline(rows[0]["null"], color=SOFT, linewidth=1)
-    bounds = {row.get("bound") for row in rows if row.get("bound") is not None}
+    bounds = {float(row["bound"]) for row in rows if row.get("bound") is not None}
     for bound in bounds:
         axes.axvline(bound, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     for place, row in enumerate(rows):
