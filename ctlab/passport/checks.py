@@ -1,0 +1,300 @@
+"""The checks of a passport: each gives one number, and the tables and pictures behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter
+
+from ctlab.assess import (
+    NODULE_TASKS,
+    LesionTask,
+    Transfer,
+    calibrate_risk,
+    check_coverage,
+    coherence,
+    contrast_recovery,
+    detectability_table,
+    equivalent_dose,
+    evaluate_volume,
+    false_lesion_rate,
+    hidden_information,
+    loss_curve,
+    nps_by_tissue,
+    patients_needed,
+    task_transfer,
+)
+from ctlab.assess.detectability import MakeImages
+from ctlab.passport.scene import (
+    PATCH_PX,
+    Denoiser,
+    Scene,
+    clean_patches,
+    one_by_one,
+    taking_turns,
+)
+
+TASKS = tuple(t for t in NODULE_TASKS if t.diameter_mm in (6.0, 10.0))
+CONTRAST_HU = 300.0
+BLUR_MM = 0.5  # the scanner's, as in LesionTask.draw
+PATCHES = 240
+THRESHOLD_D_PRIME = 1.5  # AUC about 0.86
+FACTORS = tuple(np.geomspace(0.05, 50.0, 40))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Numbers of one family of checks.
+
+    Attributes
+    ----------
+    values : dict from the name of a limit to a number, or None where it cannot be had
+    notes : dict from the same names to a sentence
+    tables : dict from a name to rows
+    """
+
+    values: dict[str, float | None]
+    notes: dict[str, str] = field(default_factory=dict)
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+def accuracy(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """HU bias per tissue and error beside the input's, against the noisy reference."""
+    before = pd.concat([evaluate_volume(s.full.hu, s.low, patient="") for s in scenes])
+    after = pd.concat([evaluate_volume(s.full.hu, s.out, patient="") for s in scenes])
+    noise = f"the reference's own noise is {after['reference_noise_hu'].mean():.1f} HU"
+    return Finding(
+        {
+            "bias in lung": _size(after["bias_lung_hu"].mean()),
+            "bias in soft tissue": _size(after["bias_soft_hu"].mean()),
+            "error left": float(after["rmse_hu"].mean() / before["rmse_hu"].mean()),
+        },
+        {"error left": noise},
+        {"slices": after.to_dict("records")},
+    )
+
+
+def noise(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Noise left and its mean frequency, from differences of two realisations."""
+    shifts, left, rows = [], [], []
+    for scene in scenes:
+        spectra = [
+            nps_by_tissue(a, b, scene.full.spacing_mm)
+            for a, b in ((scene.low, scene.other), (scene.out, scene.other_out))
+        ]
+        for tissue in spectra[0]:
+            low, out = (spectrum[tissue] for spectrum in spectra)
+            shifts.append(out.mean_frequency_per_mm / low.mean_frequency_per_mm - 1)
+            left.append(out.noise_sd_hu / low.noise_sd_hu)
+            for arm, spectrum in (("input", low), ("denoised", out)):
+                rows += spectrum.radial().assign(tissue=tissue, arm=arm).to_dict("records")
+    return Finding(
+        {
+            "noise left": float(np.mean(left)),
+            "shift of mean noise frequency": abs(float(max(shifts, key=abs))),
+        },
+        {"shift of mean noise frequency": f"largest of {len(shifts)}: {max(shifts, key=abs):+.2f}"},
+        {"nps": rows},
+    )
+
+
+def resolution(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Resolution of a 10 mm insert of 300 HU in lung after the denoiser, beside no denoiser."""
+    name = "loss of resolution (f50 of a 10 mm insert)"
+    scene = scenes[0]
+    signal = LesionTask("solid", 10.0, CONTRAST_HU).draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+    noises = scene.noise_patches()[:12]
+    flat = np.full((PATCH_PX, PATCH_PX), -850.0)
+    curves = {
+        "input": task_transfer(lambda hu: hu, flat, signal, noises, spacing_mm=scene.pixel_mm),
+        "denoised": task_transfer(
+            one_by_one(denoise), flat, signal, noises, spacing_mm=scene.pixel_mm
+        ),
+    }
+    rows = [r for arm, c in curves.items() for r in c.frame().assign(arm=arm).to_dict("records")]
+    before = _half_frequency(curves["input"])
+    after = _half_frequency(curves["denoised"])
+    note = f"f50 {before:.3f} per mm before (scanner blur of {BLUR_MM:g} mm), {after:.3f} after"
+    return Finding({name: max(0.0, 1 - after / before)}, {name: note}, {"ttf": rows})
+
+
+def _half_frequency(curve: Transfer) -> float:
+    """Frequency at which scanner and denoiser together fall to one half."""
+    f = curve.frequency_per_mm
+    both = np.exp(-2 * (np.pi * BLUR_MM * f) ** 2) * curve.normalised
+    below = np.flatnonzero(both < 0.5)
+    if len(below) == 0 or below[0] == 0:
+        raise ValueError("the transfer does not fall to one half within the insert's frequencies")
+    k = int(below[0])
+    return float(np.interp(0.5, [both[k], both[k - 1]], [f[k], f[k - 1]]))
+
+
+def detection(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Observer and equivalent dose in even lung; recovery and false lesions among vessels."""
+    worst = "change of detectability (lower 95 % bound, worst nodule)"
+    scene, single = scenes[0], one_by_one(denoise)
+    noises = np.stack(list(islice(taking_turns(scene.noise_patches(), rng), 2 * PATCHES)))
+    clean = clean_patches(rng, 60)
+
+    def images(task: LesionTask, dose: float) -> tuple[np.ndarray, np.ndarray]:
+        # Quantum noise: the variance goes with one over the dose.
+        shown = noises * np.sqrt(scene.dose / dose) - 850.0
+        signal = task.draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+        return shown[:PATCHES] + signal, shown[PATCHES:]
+
+    faint = _at_threshold(images, scene.dose)
+    table = detectability_table(images, single, nodules=faint, doses=(scene.dose,))
+    raw = detectability_table(
+        images, None, nodules=faint, doses=tuple(scene.dose * f for f in (0.3, 0.55, 1.8, 3.0))
+    )
+    recovered, rows = [], []
+    for task in TASKS:
+        signal = task.draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+        found = contrast_recovery(single, clean[:24], signal, noises[:24])
+        recovered.append(found["recovery"])
+        rows.append({"kind": task.kind, "diameter_mm": task.diameter_mm} | found)
+    smallest = TASKS[0].draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+    healthy = np.stack([single(c + n) for c, n in zip(clean, noises[:60], strict=True)])
+    false = false_lesion_rate(healthy, clean, smallest, least_contrast_hu=100.0)
+    notes = {
+        "contrast recovery, worst nodule": "noise-free lung with vessels and this series' noise",
+        worst: f"even lung, contrast at which the input gives d' = {THRESHOLD_D_PRIME:g}; "
+        f"{PATCHES} patches with and without, half train the observer",
+        "false lesions": f"{false['n_false']} of {false['n']}, interval to {false['high']:.2f}",
+    }
+    tables = {"detectability": table.to_dict("records"), "contrast recovery": rows}
+    try:
+        doses = equivalent_dose(pd.concat([table, raw], ignore_index=True))
+        tables["equivalent dose"] = doses.to_dict("records")
+    except ValueError as error:
+        notes[worst] += f"; no equivalent dose: {error}"
+    values: dict[str, float | None] = {
+        "contrast recovery, worst nodule": float(min(recovered)),
+        worst: float(table["change_low"].min()),
+        "false lesions": float(false["rate"]),
+    }
+    return Finding(values, notes, tables)
+
+
+def _at_threshold(images: MakeImages, dose: float) -> list[LesionTask]:
+    """The nodules at the contrast where the input is neither hopeless nor easy.
+
+    Where every image is told right, or none, a denoiser can neither help nor harm. The d' of a
+    linear observer goes with the contrast, so one measurement gives the factor.
+    """
+    seen = detectability_table(images, None, nodules=TASKS, doses=(dose,))
+    factors = THRESHOLD_D_PRIME / np.maximum(seen["d_prime"], 0.1)
+    return [
+        replace(t, contrast_hu=t.contrast_hu * float(f))
+        for t, f in zip(TASKS, factors, strict=True)
+    ]
+
+
+def structure(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Structure that went with the noise: coherence of the residual with the noise-free image."""
+    noises = np.stack(list(islice(taking_turns(scenes[0].noise_patches(), rng), 80)))
+    clean = clean_patches(rng, 80)
+    shown = (clean + noises).astype(np.float32)
+    table = coherence(shown - denoise(shown), clean, scenes[0].pixel_mm)
+    # Only frequencies that hold structure: a large share of nothing is nothing.
+    found = table[(table["finding"] != "") & (table["frequency_per_mm"] < 0.35)]
+    worst = float(found["removed_fraction"].abs().max()) if len(found) else 0.0
+    note = f"{len(found)} of {len(table)} frequencies show it, below 0.35 per mm"
+    return Finding(
+        {"structure removed": worst}, {"structure removed": note}, {"coherence": _rows(table)}
+    )
+
+
+def hidden(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Removed noise that can be recovered at 1 HU but no longer at 16 HU: hidden, not left."""
+    middle = np.s_[:, 192:320, 192:320]
+    scene = scenes[0]
+    crop = middle if min(scene.out.shape[1:]) >= 320 else np.s_[:]
+    out = np.concatenate([scene.out[crop], scene.other_out[crop]])
+    low = np.concatenate([scene.low[crop], scene.other[crop]])
+    removed = low - out
+    if removed.std() < 0.01:  # an offset at most: there is nothing that could be hidden
+        return Finding({"hidden information": 0.0}, {"hidden information": "nothing was removed"})
+    table = hidden_information(out, removed)
+    value = float(table["r2"].iloc[0] - table["r2"].iloc[-1])
+    note = f"at 1 HU {table['r2'].iloc[0]:.2f} of the removed variance can be predicted, openly"
+    return Finding(
+        {"hidden information": max(value, 0.0)},
+        {"hidden information": note},
+        {"hidden information": _rows(table)},
+    )
+
+
+def risk(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Coverage of a calibrated risk band on patients not used to calibrate it, or a refusal."""
+    needed = patients_needed(0.1)
+    if len(scenes) <= needed:
+        note = f"refused: {needed} patients calibrate and others verify; {len(scenes)} given"
+        return Finding({"risk coverage": None}, {"risk coverage": note})
+    losses = np.array([_losses(s) for s in scenes])  # (patients, sides, factors)
+    rows, worst = [], 0.0
+    for k, side in enumerate(("added", "removed")):
+        limit = calibrate_risk(losses[:needed, k], FACTORS, alpha=0.1)
+        at = int(np.flatnonzero(np.isclose(FACTORS, limit.factor))[0])
+        unseen = losses[needed:, k, at]
+        worst = max(worst, float(unseen.mean()))
+        rows.append(
+            {"side": side, "factor": limit.factor} | check_coverage(limit, unseen).to_dict()
+        )
+    note = f"calibrated on {needed}, verified on {len(scenes) - needed}; simulated population"
+    return Finding({"risk coverage": worst}, {"risk coverage": note}, {"risk": rows})
+
+
+def _losses(scene: Scene) -> list[np.ndarray]:
+    """Loss curves of one patient; the score is the plain smoothed difference, plus 1 HU."""
+    score = np.stack([gaussian_filter(np.abs(d), 2.0) for d in scene.low - scene.out]) + 1.0
+    body = scene.full.hu > -950
+    return [
+        loss_curve(scene.full.hu, scene.out, score, FACTORS, side=side, mask=body)
+        for side in ("added", "removed")
+    ]
+
+
+def speed(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+    """Seconds for 100 slices on the machine that made the passport."""
+    seconds = float(np.median([s.seconds_per_slice for s in scenes]))
+    return Finding({"speed": 100 * seconds})
+
+
+CHECKS: dict[str, Callable[[list[Scene], Denoiser, np.random.Generator], Finding]] = {
+    "accuracy": accuracy,
+    "noise": noise,
+    "resolution": resolution,
+    "detection": detection,
+    "structure": structure,
+    "hidden": hidden,
+    "risk": risk,
+    "speed": speed,
+}
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "accuracy": ("bias in lung", "bias in soft tissue", "error left"),
+    "noise": ("noise left", "shift of mean noise frequency"),
+    "resolution": ("loss of resolution (f50 of a 10 mm insert)",),
+    "detection": (
+        "contrast recovery, worst nodule",
+        "change of detectability (lower 95 % bound, worst nodule)",
+        "false lesions",
+    ),
+    "structure": ("structure removed",),
+    "hidden": ("hidden information",),
+    "risk": ("risk coverage",),
+    "speed": ("speed",),
+}
+"""Which limits each check answers, also where it could not be made."""
+
+
+def _size(value: float) -> float | None:
+    return abs(float(value)) if np.isfinite(value) else None
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return table.to_dict("records")

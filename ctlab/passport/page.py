@@ -1,0 +1,162 @@
+"""The readable side of a passport: one HTML page without scripts, and its pictures."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab.ct import LUNG, Window
+from ctlab.passport.scene import Scene
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%;margin:1rem 0}
+th,td{border-bottom:1px solid #999;padding:.35rem .5rem;text-align:left;vertical-align:top}
+img{max-width:100%}code{overflow-wrap:anywhere}
+@media(prefers-color-scheme:dark){body{background:#111;color:#eee}a{color:#8cf}}
+"""
+_WORDS = {True: "passed", False: "failed", None: "not made"}
+_CAPTIONS = {
+    "slices": "Reference, simulated low dose and denoised slice, lung -600/1500 HU.",
+    "explanation": "Map of a lung region with its scale and verdict.",
+    "nps": "Noise power spectra before (grey) and after (orange), each tissue at its own maximum.",
+    "ttf": "Task transfer of a 10 mm insert: before (grey), after (orange).",
+}
+
+
+def page(content: dict[str, Any], pictures: list[str]) -> str:
+    """The whole page for a passport's plain content."""
+    facts = content["facts"]
+    rows = "".join(_check_row(check) for check in content["checks"])
+    shown = "".join(
+        f'<figure><img src="{name}.png" alt="{escape(_CAPTIONS.get(name, name))}">'
+        f"<figcaption>{escape(_CAPTIONS.get(name, name))}</figcaption></figure>"
+        for name in pictures
+    )
+    claim = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts["claim"])
+    known = (
+        "checkpoint_sha256",
+        "split_hash",
+        "code_version",
+        "code_sha256",
+        "machine",
+        "low_dose",
+    )
+    known += ("dose", "slices", "seed", "steps")
+    about = "".join(
+        f"<tr><th>{escape(k)}</th><td><code>{escape(str(facts[k]))}</code></td></tr>" for k in known
+    )
+    data = "".join(f"<li><code>{escape(d['sha256'])}</code></li>" for d in facts["data"])
+    verdict = "no check failed" if content["passed"] else "at least one check failed"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>Denoiser passport</title>'
+        f"<style>{_STYLE}</style></head><body><main><h1>Denoiser passport</h1>"
+        f"<p>{len(facts['data'])} patient(s), dose {facts['dose']:g}, simulated: {verdict}. "
+        "Limits without a source are proposals, not standards.</p>"
+        "<table><thead><tr><th>check</th><th>value</th><th>limit</th><th>result</th>"
+        f"<th>note</th></tr></thead><tbody>{rows}</tbody></table>{shown}"
+        f"{_tables(content['tables'])}<h2>Reporting items (topics of CLAIM, "
+        f"doi 10.1148/ryai.2020200029)</h2><table>{claim}</table>"
+        f"<h2>What was measured</h2><table>{about}</table><p>Series, by the hash of their HU:</p>"
+        f"<ul>{data}</ul></main></body></html>\n"
+    )
+
+
+def claim_items(card: dict[str, Any], n_patients: int) -> list[tuple[str, str]]:
+    """Answers to the topics of CLAIM that a card and a passport can answer."""
+    doses = ", ".join(f"{d:g}" for d in card.get("doses", []))
+    series = ", ".join(card.get("series", [])) or "not stated"
+    return [
+        ("Data for training", f"series {series}; slices per domain {card.get('slices')}"),
+        ("Low-dose images", f"simulated at dose fractions {doses}, never measured"),
+        ("Partition", "by slabs of slices, split hash above; patients are not separated"),
+        ("Reference standard", "the reference-dose scan, itself noisy; phantoms where stated"),
+        ("Training", f"{card.get('steps')} steps, seed {card.get('seed')}"),
+        ("Evaluation", f"{n_patients} patient(s); intervals over patients from 10 on"),
+        ("Robustness", "range of use on the card; nothing is claimed outside it"),
+        ("Explainability", "maps with audits; a map alone establishes no trust"),
+        ("Clinical evaluation", "none in a passport; see the reader study"),
+        ("Limits", "one scanner model of the noise; lesions are simulated"),
+    ]
+
+
+def slices_picture(scene: Scene) -> np.ndarray:
+    """Reference, low dose and denoised middle slice side by side, RGB uint8."""
+    k = len(scene.low) // 2
+    panels = [LUNG.render(image[k]) for image in (scene.full.hu, scene.low, scene.out)]
+    panels.append(Window(0, 200).render(scene.low[k] - scene.out[k]))
+    grey = np.concatenate(panels, axis=1)[::2, ::2]
+    return grey[..., None].repeat(3, axis=-1)
+
+
+def curves(tables: dict[str, list[dict[str, Any]]]) -> dict[str, np.ndarray]:
+    """Plots of the spectra and the transfer, as RGB, where they were measured."""
+    plots = {}
+    if "nps" in tables:
+        plots["nps"] = _plot(tables["nps"], "nps_hu2_mm2", "noise power, share of the highest")
+    if "ttf" in tables:
+        plots["ttf"] = _plot(tables["ttf"], "normalised", "transfer")
+    return plots
+
+
+def save_png(rgb: np.ndarray, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(rgb).save(path, format="PNG", optimize=True)
+
+
+def _plot(rows: list[dict[str, Any]], value: str, label: str) -> np.ndarray:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    groups = list(dict.fromkeys(row.get("tissue", "insert") for row in rows))
+    figure = Figure(figsize=(4.5 * len(groups), 3), layout="constrained", dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    for k, group in enumerate(groups):
+        axes = figure.add_subplot(1, len(groups), k + 1)
+        mine = [row for row in rows if row.get("tissue", "insert") == group]
+        for arm, colour in (("input", "0.5"), ("denoised", "#e66101")):
+            part = [row for row in mine if row["arm"] == arm]
+            heights = np.array([row[value] for row in part])
+            scale = heights.max() if value.startswith("nps") else 1.0
+            axes.plot(
+                [r["frequency_per_mm"] for r in part], heights / scale, color=colour, label=arm
+            )
+        axes.set(xlabel="frequency, 1/mm", ylabel=label, title=group, ylim=(0, 1.15))
+        axes.legend()
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _check_row(check: dict[str, Any]) -> str:
+    value = "-" if check["value"] is None else f"{check['value']:.3g}"
+    return (
+        f"<tr><td>{escape(check['name'])}</td><td>{value}</td><td>{escape(check['limit'])}</td>"
+        f"<td><strong>{_WORDS[check['passed']]}</strong></td><td>{escape(check['note'])}"
+        f"<br><small>limit: {escape(check['source'])}</small></td></tr>"
+    )
+
+
+def _tables(tables: dict[str, list[dict[str, Any]]]) -> str:
+    """Short tables in full; the long ones stay in the JSON."""
+    shown = ""
+    for name, rows in tables.items():
+        if not rows or len(rows) > 20:
+            continue
+        head = "".join(f"<th>{escape(str(k))}</th>" for k in rows[0])
+        body = "".join(
+            "<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows
+        )
+        shown += (
+            f"<h2>{escape(name.capitalize())}</h2><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
+    return shown
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))

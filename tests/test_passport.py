@@ -1,0 +1,165 @@
+"""The passport: filters of known harm must fail the checks that are theirs, and only those."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from ctlab.assess.fooled import ct_noise
+from ctlab.ct import Volume
+from ctlab.passport import (
+    DEFAULT_LIMITS,
+    Passport,
+    compare_passports,
+    read_limits,
+    read_passport,
+    write_passport,
+)
+from ctlab.passport.checks import NAMES, risk
+from ctlab.passport.document import measure
+from ctlab.passport.scene import Scene
+
+
+def scene_for(denoise, seed=0, slices=4, side=256) -> Scene:
+    """A slab of lung in a wall of soft tissue, dose 0.1, noise of 60 HU."""
+    rng = np.random.default_rng(seed)
+    clean = np.full((slices, side, side), -850.0)
+    clean[:, :48] = 40.0
+    low, other = (clean + ct_noise(rng, clean.shape, sd_hu=60.0) for _ in range(2))
+    full = Volume(clean.astype(np.float32), (2.5, 0.7, 0.7))
+    return Scene(full, low, other, denoise(low), denoise(other), 0.1, 0.01)
+
+
+def results(denoise) -> dict[str, dict]:
+    rows, _ = measure([scene_for(denoise)], denoise)
+    return {row["name"]: row for row in rows}
+
+
+def blur(images):
+    return gaussian_filter(images, (0, 1.5, 1.5))
+
+
+@pytest.fixture(scope="module")
+def untouched():
+    return results(lambda images: images.copy())
+
+
+@pytest.fixture(scope="module")
+def blurred():
+    return results(blur)
+
+
+def test_doing_nothing_harms_nothing_and_helps_nothing(untouched):
+    value = {name: row["value"] for name, row in untouched.items()}
+    assert value["bias in lung"] < 1
+    assert value["error left"] == pytest.approx(1.0)
+    assert value["noise left"] == pytest.approx(1.0)
+    assert value["shift of mean noise frequency"] == pytest.approx(0.0, abs=1e-9)
+    assert value["loss of resolution (f50 of a 10 mm insert)"] == pytest.approx(0.0, abs=1e-6)
+    assert value["contrast recovery, worst nodule"] == pytest.approx(1.0, abs=1e-4)
+    assert value["structure removed"] == 0.0
+    assert untouched["noise left"]["passed"] is False
+
+
+def test_a_blur_is_caught_though_its_error_is_smaller(blurred):
+    assert blurred["error left"]["passed"] is True
+    assert blurred["noise left"]["passed"] is True
+    for name in (
+        "shift of mean noise frequency",
+        "loss of resolution (f50 of a 10 mm insert)",
+        "contrast recovery, worst nodule",
+        "structure removed",
+    ):
+        assert blurred[name]["passed"] is False, name
+
+
+def test_an_offset_is_caught_as_bias_and_as_nothing_else(untouched):
+    shifted = results(lambda images: images + 12.0)
+    assert shifted["bias in lung"]["value"] == pytest.approx(12.0, abs=1.0)
+    changed = [n for n in shifted if shifted[n]["passed"] != untouched[n]["passed"]]
+    assert set(changed) <= {"bias in lung", "bias in soft tissue", "error left"}
+    assert "bias in lung" in changed
+
+
+def test_every_limit_is_answered_or_refused_in_words(untouched):
+    assert {n for names in NAMES.values() for n in names} == set(untouched)
+    assert set(untouched) | {"explanation better than chance"} == set(DEFAULT_LIMITS)
+    assert untouched["risk coverage"]["passed"] is None
+    assert "9 patients calibrate" in untouched["risk coverage"]["note"]
+
+
+def test_too_little_lung_is_a_reason_and_no_failure():
+    scene = scene_for(blur, side=128, slices=1)
+    rows, _ = measure([scene], blur)
+    refused = {row["name"]: row for row in rows}["structure removed"]
+    assert refused["value"] is None
+    assert refused["passed"] is None
+    assert "8 are needed" in refused["note"]
+
+
+def test_risk_is_verified_on_patients_not_used_to_calibrate():
+    scenes = [scene_for(blur, seed=k, slices=1, side=64) for k in range(14)]
+    found = risk(scenes, blur, np.random.default_rng(0))
+    assert found.values["risk coverage"] <= 0.1
+    assert {row["side"] for row in found.tables["risk"]} == {"added", "removed"}
+    assert all(row["n_patients"] == 5 for row in found.tables["risk"])
+
+
+def passport(blurred, dose=0.1) -> Passport:
+    facts = {
+        "checkpoint_sha256": "a" * 64,
+        "split_hash": "b",
+        "code_version": "0",
+        "code_sha256": "c",
+        "machine": "m",
+        "low_dose": "simulated",
+        "dose": dose,
+        "slices": 4,
+        "seed": 0,
+        "steps": 1,
+        "data": [{"sha256": "d"}],
+        "claim": [("Training", "<none>")],
+    }
+    return Passport(list(blurred.values()), facts, {"t": [{"x": float("nan"), "y": 1}]}, {})
+
+
+def test_written_read_back_and_shown(blurred, tmp_path):
+    made = passport(blurred)
+    write_passport(made, tmp_path / "p")
+    assert json.loads((tmp_path / "p" / "passport.json").read_text())["passed"] is False
+    again = read_passport(tmp_path / "p")
+    assert again.checks == json.loads(json.dumps(made.as_dict()))["checks"]
+    html = (tmp_path / "p" / "index.html").read_text()
+    assert "contrast recovery" in html
+    assert "&lt;none&gt;" in html
+    assert "<script" not in html
+    with pytest.raises(ValueError, match="not empty"):
+        write_passport(made, tmp_path / "p")
+    (tmp_path / "new.json").write_text('{"format_version": 99}')
+    with pytest.raises(ValueError, match="format 99"):
+        read_passport(tmp_path / "new.json")
+
+
+def test_two_side_by_side(untouched, blurred):
+    table = compare_passports(passport(untouched), passport(blurred)).set_index("check")
+    row = table.loc["contrast recovery, worst nodule"]
+    assert row["passed_first"] is True
+    assert row["passed_second"] is False
+    with pytest.raises(ValueError, match=r"doses 0\.1 and 0\.2"):
+        compare_passports(passport(untouched), passport(blurred, dose=0.2))
+
+
+def test_limits_from_a_file(tmp_path):
+    path = tmp_path / "limits.toml"
+    path.write_text('"bias in lung" = 2\n')
+    limits = read_limits(path)
+    assert limits["bias in lung"].bound == 2.0
+    assert limits["bias in lung"].source == "set in limits.toml"
+    assert limits["speed"] == DEFAULT_LIMITS["speed"]
+    path.write_text('"bias in lungs" = 2\n')
+    with pytest.raises(ValueError, match="unknown limits bias in lungs; known are bias in lung"):
+        read_limits(path)
+    path.write_text('"bias in lung" = "2"\n')
+    with pytest.raises(ValueError, match="must be a number"):
+        read_limits(path)
