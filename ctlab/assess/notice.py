@@ -73,7 +73,7 @@ def _structure_removed(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
     """Largest share of anatomy in the residual, among frequencies where it is significant."""
     clean = np.stack([lung_piece(rng, size=SMALL_PX, vessels=4) for _ in range(48)])
     low = clean + ct_noise(rng, clean.shape, sd_hu=NOISE_HU)
-    table = coherence((low - _apply(exhibit, low))[_CROP], clean[_CROP], PIXEL_MM)
+    table = coherence((low - _apply(exhibit, low))[_CROP], clean[_CROP], PIXEL_MM, window="hann")
     found = table.removed_fraction[(table.finding == "removed") & (table.frequency_per_mm < 0.25)]
     value = float(found.max()) if len(found) else 0.0
     return value, 0.2, value > 0.2

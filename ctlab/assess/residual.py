@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import ndimage, special, stats
 
 from ctlab.assess.noise import Nps, nps
 from ctlab.assess.spectra import (
@@ -69,9 +69,10 @@ def residual_test(
     Under the null ``2 n P_res / P_noise`` of a bin is chi-squared with 2 n degrees of freedom
     (n for a real bin), and pooled bins add up; with noise measured from m regions the ratio
     follows F. Exact for stationary Gaussian noise in regions that repeat periodically; in crops
-    of real images use ``window="hann"``: bins then correlate with their neighbours, which
-    Benjamini-Hochberg tolerates, but rings have fewer degrees of freedom than they count, so
-    take ``pool="bin"`` with it.
+    of real images use ``window="hann"``, without which anatomy cut at the border spills into all
+    frequencies: neighbouring bins then correlate, which Benjamini-Hochberg tolerates, and a ring
+    counts as two to three times fewer bins (from Hann's correlations, Harris 1978,
+    doi 10.1109/PROC.1978.10837), which makes its p-values approximate.
 
     Examples
     --------
@@ -86,13 +87,11 @@ def residual_test(
     """
     residuals = as_rois(residuals, name="residuals", least=2)
     options = {"detrend": detrend, "window": window}
-    if pool == "ring" and window != "none":
-        raise ValueError("a window correlates the bins of a ring; use pool='bin' with it")
     power = _mean_power(residuals, spacing_mm, options)
-    regions = None if isinstance(noise, Nps) else as_rois(noise, name="noise", least=2)
     if isinstance(noise, Nps):
-        expected = noise.power_hu2_mm2
+        regions, expected = None, noise.power_hu2_mm2
     else:
+        regions = as_rois(noise, name="noise", least=2)
         expected = _mean_power(regions, spacing_mm, options)
     same_shape(power, expected, "residual and noise regions")
     groups = _Groups.make(power.shape, spacing_yx(spacing_mm), pool)
@@ -101,11 +100,11 @@ def residual_test(
     if regions is None:
         count = groups.sum(np.ones(power.shape))
         ratio = groups.sum(power / np.where(expected > 0, expected, np.inf)) / count
-        freedom = len(residuals) * count
+        freedom = np.maximum(len(residuals) * count / groups.bins_as_one(window), 1.0)
         p_excess = special.chdtrc(freedom, freedom * ratio)
         p_deficit = special.chdtr(freedom, freedom * ratio)
     else:
-        freedom = _effective_freedom(expected, groups, len(regions))
+        freedom = _effective_freedom(expected, groups, len(regions)) / groups.bins_as_one(window)
         ratio = groups.sum(power) / groups.sum(expected)
         freedoms = len(residuals) * freedom, len(regions) * freedom
         p_excess, p_deficit = special.fdtrc(*freedoms, ratio), special.fdtr(*freedoms, ratio)
@@ -172,8 +171,6 @@ def coherence(
     residuals = as_rois(residuals, name="residuals", least=2)
     cleans = as_rois(cleans, name="cleans", least=2)
     same_shape(residuals, cleans, "residuals and clean regions")
-    if pool == "ring" and window != "none":
-        raise ValueError("a window correlates the bins of a ring; use pool='bin' with it")
     cross = np.zeros(residuals.shape[1:], complex)
     groups = _Groups.make(cross.shape, spacing_yx(spacing_mm), pool, real_bins=False)
     power, structure = np.zeros((2, *residuals.shape[1:]))
@@ -191,7 +188,8 @@ def coherence(
     with np.errstate(divide="ignore", invalid="ignore"):
         squared = np.minimum(np.nan_to_num(np.abs(both) ** 2 / (power * structure)), 1.0)
         gain = np.nan_to_num(both.real / structure)
-    p = (1 - squared) ** (len(residuals) * columns["n_bins"] - 1)
+    bins = np.maximum(columns["n_bins"] / groups.bins_as_one(window), 1.0)
+    p = (1 - squared) ** (len(residuals) * bins - 1)
     q = stats.false_discovery_control(p)
     found = np.where(gain > 0, "removed", "amplified")
     columns |= {"coherence2": squared, "removed_fraction": gain, "p": p, "q": q}
@@ -228,6 +226,24 @@ class _Groups:
         """Sum over each group, every bin counted by its degrees of freedom."""
         used = self.index >= 0
         return np.bincount(self.index[used], (values * self.freedom)[used], self.n_groups)
+
+    def bins_as_one(self, window: str) -> np.ndarray:
+        """How many bins of each ring the window makes into one.
+
+        Under Hann the amplitudes of bins one and two apart correlate by 2/3 and 1/6, their powers
+        by the squares; the mean over a ring's bins of the sum over its other bins.
+        """
+        if window == "none" or self.per_bin:
+            return np.ones(self.n_groups)
+        alike = np.array([1 / 36, 4 / 9, 1.0, 4 / 9, 1 / 36])
+        whole = np.maximum(self.index, np.roll(self.index[::-1, ::-1], (1, 1), axis=(0, 1)))
+        shared = np.empty(self.n_groups)
+        for ring in range(self.n_groups):
+            member = (whole == ring).astype(float)
+            along = ndimage.correlate1d(member, alike, axis=0, mode="wrap")
+            near = ndimage.correlate1d(along, alike, axis=1, mode="wrap")
+            shared[ring] = np.sum(member * near) / member.sum()
+        return shared
 
     def columns(self, spacing_mm) -> dict[str, np.ndarray]:
         shape, used = self.index.shape, self.index >= 0
