@@ -84,6 +84,10 @@ class NoiseDegrader(nn.Module):
     def _coloured(self, white: Tensor, turn_rad: float) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture, circular."""
         textures = turned(self.textures, turn_rad) if turn_rad else self.textures
+        # The ramp filter of a reconstruction takes the mean of its noise away. The critics look
+        # at high-passed images: without this, coarse noise would grow unseen, and the denoiser
+        # would learn to pull local means towards what is usual.
+        textures = textures - textures.mean((1, 2), keepdim=True)
         height, width = white.shape[2:]
         centre = self.textures.shape[-1] // 2
         padded = nn.functional.pad(
