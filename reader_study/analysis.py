@@ -23,7 +23,7 @@ from .endpoints import Estimate, estimate, judged
 from .export import CANNOT_JUDGE, final_ratings, marks_table, ratings_table, read_key
 from .localisation import case_truth, estimate_wafroc
 from .outcomes import outcome_table
-from .plan import FEW_READERS, LEVEL, Plan, Planned, as_facts, plan_of
+from .plan import FEW_READERS, LEVEL, Plan, Planned, as_facts, lesion_mark, plan_of
 from .protocol import Protocol
 from .sensitivity import sensitivity_rows
 from .stats.effects import missing_counts
@@ -134,8 +134,9 @@ def _estimator(
 
     def run(test: Planned, table: pd.DataFrame) -> Estimate:
         if test.endpoint == "wafroc":
+            own = marks[marks["kind"] == lesion_mark(protocol, test)]
             return estimate_wafroc(
-                test, table, marks, protocol=key["protocol"], spacing_mm=spacing,
+                test, table, own, protocol=key["protocol"], spacing_mm=spacing,
                 radius_mm=protocol.analysis.mark_radius_mm,
             )  # fmt: skip
         return estimate(test, table, truth=truth[["case", "truth"]])
@@ -178,10 +179,19 @@ def conclusion(row: dict[str, Any], *, multiple: bool) -> str:
     Examples
     --------
     >>> row = {"new": "a", "reference": "b", "aim": "superiority", "value": 0.5, "null": 0.5,
-    ...        "p_adjusted": 1.0, "note": "", "unit": "share", "margin": None}
+    ...        "p_adjusted": 1.0, "note": "", "n_readers": 5, "margin": None}
     >>> conclusion(row, multiple=False)
     'No difference between a and b was shown; this does not show that they are equal.'
     """
+    said = _said(row, multiple=multiple)
+    count = row["n_readers"]
+    if 0 < count < FEW_READERS:
+        who = "For this one reader" if count == 1 else f"For these {count} readers"
+        return f"{who}: {said}"
+    return said
+
+
+def _said(row: dict[str, Any], *, multiple: bool) -> str:
     new, reference, p = row["new"], row["reference"], row["p_adjusted"]
     if p is None or math.isnan(p):
         return f"{new} against {reference} could not be estimated: {row['note'] or 'no interval'}."
@@ -300,7 +310,7 @@ def _write(study: Path, facts: dict[str, Any], primary: pd.DataFrame) -> dict[st
     with write_whole(study / "report" / "primary.csv") as part:
         primary.to_csv(part, index=False)
     with write_whole(study / "report" / "analysis.json") as part:
-        part.write_text(json.dumps(plain, indent=1, sort_keys=True), "utf-8")
+        part.write_text(json.dumps(plain, indent=1), "utf-8")
     return plain
 
 

@@ -57,7 +57,7 @@ def estimate_wafroc(
     Parameters
     ----------
     table : outcome table of the item that carries the marks
-    marks : as :func:`reader_study.export.marks_table` gives
+    marks : as :func:`reader_study.export.marks_table` gives, of the kind that means a lesion
     """
     cases = case_truth(protocol)
     read = table.groupby(["reader", "arm"])["case"].nunique()

@@ -157,7 +157,7 @@ def _check_endpoint(protocol: Protocol, item: Item, endpoint: str) -> None:
     elif endpoint in {"auc", "wafroc"} and (len(truths) < 2 or relative):
         problem = f"cannot give {endpoint}; rate each image, in cases with and without lesions"
     elif endpoint == "wafroc" and not item.marks:
-        problem = "has no marks; set marks = true"
+        problem = 'has no marks; name their kinds, the lesion\'s first: marks = ["lesion"]'
     if problem:
         raise ValueError(f"the item {item.name!r} {problem}")
 
@@ -170,7 +170,7 @@ def _estimand(protocol: Protocol, test: Planned, aim: str) -> dict[str, str]:
     return {
         "population": protocol.population.description.strip() or "not stated in the protocol",
         "treatment": f"{test.new} against {test.reference}",
-        "endpoint": f"{UNIT[test.endpoint]}, item {test.item!r}",
+        "endpoint": f"{UNIT[test.endpoint]}, item {test.item!r}{_marked(protocol, test)}",
         "aim": aim,
         "margin": margin if said.margin is None else f"{margin} (justification: {reason})",
         "intercurrent events": (
@@ -183,6 +183,18 @@ def _estimand(protocol: Protocol, test: Planned, aim: str) -> dict[str, str]:
             else "no reference arm: the study cannot show that it would have seen a difference"
         ),
     }  # fmt: skip
+
+
+def lesion_mark(protocol: Protocol, test: Planned) -> str:
+    """Kind of mark that stands for a lesion: the first that the item offers."""
+    return next(item for item in protocol.items if item.name == test.item).marks[0]
+
+
+def _marked(protocol: Protocol, test: Planned) -> str:
+    if test.endpoint != "wafroc":
+        return ""
+    radius = protocol.analysis.mark_radius_mm
+    return f", marks of the kind {lesion_mark(protocol, test)!r} within {radius:g} mm"
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:

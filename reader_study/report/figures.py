@@ -27,7 +27,12 @@ _STYLE: Any = {
 }
 
 
-def _as_svg(figure: Figure, name: str) -> str:
+def styled() -> dict[str, object]:
+    """Settings that every figure of the report is drawn with."""
+    return dict(_STYLE)
+
+
+def as_svg(figure: Figure, name: str) -> str:
     """SVG element without XML header; the same input gives the same bytes."""
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
@@ -50,7 +55,7 @@ def forest(rows: list[dict[str, Any]], *, name: str, xlabel: str = "") -> str:
         axes = figure.subplots()
         _draw_forest(axes, rows)
         axes.set_xlabel(xlabel or SHORT.get(rows[0]["endpoint"], ""))
-        return _as_svg(figure, name)
+        return as_svg(figure, name)
 
 
 def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:
@@ -114,7 +119,7 @@ def curves(rows: list[dict[str, Any]], *, name: str, xlabel: str, ylabel: str) -
             xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal"
         )
         axes.legend(frameon=False, loc="lower right")
-        return _as_svg(figure, name)
+        return as_svg(figure, name)
 
 
 def flow_counts(rows: list[tuple[str, float | None, float | None]], *, name: str) -> str:
@@ -132,4 +137,4 @@ def flow_counts(rows: list[tuple[str, float | None, float | None]], *, name: str
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("trials")
         axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-        return _as_svg(figure, name)
+        return as_svg(figure, name)

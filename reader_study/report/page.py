@@ -63,16 +63,17 @@ def write_report(study: str | Path) -> list[Path]:
 
 def html_page(facts: dict[str, Any], script: str) -> str:
     """The whole report as one HTML page."""
-    template = _environment(autoescape=True).get_template("page.html.jinja")
+    template = environment(autoescape=True).get_template("page.html.jinja")
     return template.render(**_context(facts), script=script, pictures=pictures(facts))
 
 
 def markdown_page(facts: dict[str, Any]) -> str:
     """The report as Markdown that a book can include; figures stay in the HTML page."""
-    return _environment(autoescape=False).get_template("page.md.jinja").render(**_context(facts))
+    return environment(autoescape=False).get_template("page.md.jinja").render(**_context(facts))
 
 
-def _environment(*, autoescape: bool) -> jinja2.Environment:
+def environment(*, autoescape: bool) -> jinja2.Environment:
+    """Templates with the filters that round and word the numbers."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=autoescape, trim_blocks=True,
         lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True,

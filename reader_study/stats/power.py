@@ -249,3 +249,29 @@ def power_curve(
     sizes = list(cases)
     rows = [(j, k, power(j, k)) for j in readers for k in sizes]
     return pd.DataFrame(rows, columns=["readers", "cases", "power"])
+
+
+def smallest_on_grid(curve: pd.DataFrame, *, target: float = 0.8) -> pd.DataFrame:
+    """As :func:`smallest_design`, from the points of a curve, for power that was simulated.
+
+    Examples
+    --------
+    >>> curve = pd.DataFrame({"readers": [2, 2], "cases": [20, 40], "power": [0.5, 0.9]})
+    >>> smallest_on_grid(curve)["cases"].tolist()
+    [40]
+    """
+
+    def power(readers: int, cases: int) -> float:
+        at = curve[(curve["readers"] == readers) & (curve["cases"] >= cases)]
+        # The next point of the grid; simulated power may dip by chance, never below what it was.
+        below = curve[(curve["readers"] == readers) & (curve["cases"] <= at["cases"].min())]
+        return float(below["power"].max())
+
+    sizes = sorted(int(size) for size in curve["cases"].unique())
+    table = smallest_design(
+        power, readers=sorted(curve["readers"].unique()), target=target, most_cases=sizes[-1]
+    )
+    for row in table.dropna(subset=["cases"]).itertuples():
+        cases = min(size for size in sizes if size >= row.cases)
+        table.loc[row.Index, ["cases", "readings"]] = [cases, cases * row.readers]
+    return table
