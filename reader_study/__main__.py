@@ -7,14 +7,18 @@ import typer
 
 from ctlab.command import emit, run
 
+from .analysis_cli import register
 from .stats.cli import app as stats_app
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Blinded reader studies of CT images, from protocol to tables.",
 )
 app.add_typer(stats_app, name="stats")
+register(app)
 
 Study = Annotated[Path, typer.Argument(help="folder of the study")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
@@ -122,7 +126,9 @@ def status(study: Study, as_json: Json = False) -> None:
     facts = coordinator.status(study)
     if not emit(facts, as_json):
         state = "unblinded" if facts["unblinded"] else "closed" if facts["closed"] else "open"
-        typer.echo(f"{facts['title']} ({state}), {len(facts['readers'])} of {facts['slots']} slots")
+        typer.echo(f"{facts['title']} ({state})")
+        taken = sum(row["active"] for row in facts["readers"])
+        typer.echo(f"{taken} of {facts['slots']} reader slots taken")
         _print_readers(facts["readers"])
 
 
@@ -277,7 +283,7 @@ def preference(
     if emit(facts, as_json):
         return
     for found in facts["comparisons"]:
-        typer.echo(f"{found['arm']} preferred over {found['over']}")
+        typer.echo(f"Share of decided pairs that preferred {found['arm']} to {found['over']}:")
         for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]:
             share = "-" if row["share"] is None else f"{row['share']:.2f}"
             typer.echo(f"  {row['reader']:8} {share} [{row['low']:.2f}, {row['high']:.2f}]")
@@ -301,7 +307,7 @@ def _print_readers(rows: list[dict]) -> None:
         state = "" if row["active"] else " (left)"
         flags = f" [{', '.join(row['flags'])}]" if row["flags"] else ""
         typer.echo(
-            f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']}{state}{flags}"
+            f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']} trials{state}{flags}"
         )
 
 
