@@ -95,6 +95,8 @@ def test_bentkus_and_hoeffding_are_valid_bounds():
     p = [hoeffding_bentkus_p(rng.binomial(40, 0.1) / 40, 40, 0.1) for _ in range(4000)]
     assert np.mean(np.array(p) <= 0.1) <= 0.1
     assert hoeffding_bentkus_p(0.1, 50, 0.1) == 1.0
+    # e P(Bin(100, 0.1) <= 5) = 2.71828 * 0.057577, below Hoeffding's exp(-1.6705) = 0.188.
+    assert hoeffding_bentkus_p(0.05, 100, 0.1) == pytest.approx(0.15651, abs=1e-4)
 
 
 def test_added_and_removed_are_kept_apart_and_streamed(rng):

@@ -9,7 +9,7 @@ from ctlab.assess.risk_scores import compare_scores, score_auc, spread_hu
 @pytest.fixture
 def patients(rng):
     """Twelve patients with planted blobs; one score sees them, one is pure noise."""
-    planted, good, noise, residual = [], [], [], []
+    planted, good, noise, residual, twin = [], [], [], [], []
     for _ in range(12):
         where = np.zeros((24, 24), bool)
         y, x = rng.integers(2, 18, 2)
@@ -18,7 +18,8 @@ def patients(rng):
         residual.append(np.abs(rng.normal(0, 10, where.shape)) + 4 * where)
         good.append(np.abs(rng.normal(0, 10, where.shape)) + 25 * where)
         noise.append(rng.random(where.shape))
-    return planted, {"residual": residual, "ensemble": good, "dropout": noise}
+        twin.append(np.abs(rng.normal(0, 10, where.shape)) + 4 * where)
+    return planted, {"residual": residual, "ensemble": good, "dropout": noise, "twin": twin}
 
 
 def test_the_table_says_who_beats_the_residual_and_who_does_not(patients):
@@ -28,7 +29,9 @@ def test_the_table_says_who_beats_the_residual_and_who_does_not(patients):
         "residual": "baseline",
         "ensemble": "beats",
         "dropout": "does not beat",
+        "twin": "does not beat",  # as good as the baseline is not better
     }
+    assert table.low["twin"] < 0 < table.high["twin"]
     assert table.auc["dropout"] == pytest.approx(0.5, abs=0.1)
     assert table.low["ensemble"] > 0 > table.high["dropout"]
 
