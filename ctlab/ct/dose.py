@@ -5,19 +5,22 @@ kernel, resolution and artefacts stay as they are, and only noise is added. Beca
 is noisy already, only the variance that is missing between its dose and ``d`` times it is added
 (the principle of Yu et al., JCAT 36:477, 2012, doi 10.1097/RCT.0b013e318258e891).
 
-Counts of a ray are ``Poisson(N0 d exp(-p)) + Normal(0, sigma_e^2)`` (Zeng et al., Phys Med Biol
-60:5341, 2015). If the scan's own count is ``c``, thinning it binomially to ``d c`` gives exactly
-that Poisson law and keeps the noise already there; the electronic noise lacks
-``sigma_e^2 (1 - d^2)``. For small variances the added noise of the line integral is therefore
+Counts of a ray are ``Poisson(N0 d exp(-p)) + Normal(0, sigma_e^2)`` (Zeng et al., IEEE Trans
+Nucl Sci 62:2226, 2015, doi 10.1109/TNS.2015.2467219). If the scan's own count is ``c``, thinning
+it binomially to ``d c`` gives exactly that Poisson law and keeps the noise already there; the
+electronic noise, in counts of the lower dose, lacks ``sigma_e^2 (1 - d^2)``. For small variances
+the added noise of the line integral is therefore
 
     var = (1/d - 1) exp(p)/N0 (1 + (1 + d)/d sigma_e^2 exp(p)/N0).
 
 At few photons the logarithm is biased and counts below one are cut off: dark streaks and a shift
 of HU appear, as in real photon starvation.
 
-Simplifications: parallel beam, no scatter, no cross-talk between detectors, independent rays,
-our reconstruction filter for the noise. ``N0`` is an effective number that makes the model's
-noise at full dose agree with the noise measured in the scan; it is no exposure in mAs.
+Simplifications: parallel beam, no scatter, no cross-talk between detectors, independent rays and
+slices, detectors that count photons (clinical ones mostly sum their energy), our reconstruction
+filter for the noise; by default one energy, constant tube current and no bowtie filter.
+``N0`` is an effective number that makes the model's noise at full dose agree with the noise
+measured in the scan; it is no exposure in mAs.
 """
 
 from collections.abc import Iterator
@@ -221,7 +224,7 @@ def calibrate(
     scanner = scanner or Scanner()
     measured = measure_noise_hu(volume) if noise_sd_hu is None else float(noise_sd_hu)
     if not measured >= 0:
-        raise ValueError(f"noise_sd_hu must be above 0 HU, got {noise_sd_hu}")
+        raise ValueError(f"noise_sd_hu must not be negative, got {noise_sd_hu}")
     if measured < _CLEAN_HU:
         return scanner
     trial = NoiseTrial.of(volume, scanner)

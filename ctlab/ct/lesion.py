@@ -48,7 +48,7 @@ def insert_lesion(
 
     The scan's own noise and vessels stay: contrast times share is added, nothing is replaced.
     Share is that of a sphere, blurred in the plane by the scanner's resolution; across slices
-    it is averaged over the slice thickness.
+    it is averaged over the slice spacing, which stands for the slice thickness.
 
     Parameters
     ----------

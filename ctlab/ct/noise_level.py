@@ -19,6 +19,10 @@ def measure_noise_hu(volume: Volume | np.ndarray, *, spacing_mm: float | None = 
     edge in them have larger values that spread out (global noise level: Christianson et al.,
     AJR 205:W93, 2015, doi 10.2214/AJR.14.13613).
 
+    Where the noise is as large as the edges they no longer stand apart, and the peak moves up:
+    at a tenth of the packaged scan's dose it reads about 15 % more than the same windows
+    restricted to tissue without edges. Do not judge the square-root rule by it.
+
     Parameters
     ----------
     volume : Volume, or ndarray in HU of shape (y, x) or (z, y, x)

@@ -90,7 +90,10 @@ class Scanner:
         return total
 
     def hardening_slope(self, line_integrals: np.ndarray) -> np.ndarray | float:
-        """Change of the water-corrected line integral per change of the measured one, >= 1-ish."""
+        """Change of the water-corrected line integral per change of the measured one.
+
+        1 for one energy at 70 keV; with a spectrum below 1 for thin rays and above for thick ones.
+        """
         if len(self.spectrum) == 1:
             return MU_WATER_PER_MM / self.spectrum[0][1]
         step = 1e-3
