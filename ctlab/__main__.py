@@ -265,8 +265,8 @@ def explain(
     facts |= {"verdict": found.verdict, "in_words": found.in_words(), "audit": found.audit}
     if not emit(facts, as_json):
         say(fill(found.in_words(), 80))
-        say(table(["check", "value"], [(k, _text(v)) for k, v in found.audit.items()
-                                       if isinstance(v, int | float)]))  # fmt: skip
+        checks = found.audit["passed"].items()
+        say(table(["check", "shown"], [(name, "yes" if met else "no") for name, met in checks]))
         if out is not None:
             say(f"map in {out}, picture in {out.with_suffix('.png')}")
 
