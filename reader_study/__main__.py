@@ -41,7 +41,7 @@ def new(
 
 @app.command()
 def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> None:
-    """Validate, render, allocate and seal; then nothing can be changed."""
+    """Validate, render, allocate and seal; after that nothing changes."""
     from .lock import lock_study
     from .progress import bar
     from .seal import read_passphrase
@@ -107,7 +107,7 @@ def serve(
     key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
     browser: Annotated[bool, typer.Option(help="open a browser here")] = False,
 ) -> None:
-    """Open the reading room; needs the bundle and the database, not the key."""
+    """Open the reading room, from bundle and database; never the key."""
     from .serve import serve as run_room
 
     def ready(url: str) -> None:
@@ -138,7 +138,7 @@ def verify(
     receipts: Annotated[list[Path] | None, typer.Option(help="files with receipts")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check that nothing was changed, removed or cut short; exit code 1 if so."""
+    """Check that nothing was changed or removed; exit code 1 if so."""
     from .unblinding import verify as check
 
     verdict = check(study, receipts)
@@ -166,7 +166,7 @@ def merge(
     others: Annotated[list[Path], typer.Argument(help="folders of copies read elsewhere")],
     as_json: Json = False,
 ) -> None:
-    """Add what was read from copies without a network; refuses tampering and conflicts."""
+    """Add what was read from copies; refuses tampering and conflicts."""
     from .merge import merge_study
 
     facts = [{"from": str(other), **merge_study(study, other)} for other in others]
@@ -229,7 +229,7 @@ def adjudicate(
     collect: Annotated[bool, typer.Option("--collect", help="join a closed adjudication")] = False,
     as_json: Json = False,
 ) -> None:
-    """Class each mark beside the reference image, in a second locked phase."""
+    """Class each mark beside the reference, in a second locked phase."""
     from . import adjudicate as phase
     from .seal import read_passphrase
 
@@ -261,22 +261,12 @@ def export(
 
 
 @app.command()
-def report(study: Study, as_json: Json = False) -> None:
-    """Write the page with results, figures, methods and an R script; after analyse."""
-    from .report import write_report
-
-    paths = [str(path) for path in write_report(study)]
-    if not emit({"report": paths}, as_json):
-        typer.echo("\n".join(paths))
-
-
-@app.command()
 def preference(
     study: Study,
     item: Annotated[str, typer.Option(help="which item, where there are several")] = "",
     as_json: Json = False,
 ) -> None:
-    """Preference shares of an unblinded study: per reader, pooled, signed-rank."""
+    """Preference shares after unblinding: per reader and pooled."""
     from .summary import preference_results
 
     facts = preference_results(study, item=item or None)
@@ -296,7 +286,7 @@ def demo(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
     browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
 ) -> None:
-    """Build a small study from the packaged CT, lock it and open its reading room."""
+    """Build a small study from the packaged CT and open its room."""
     from .demo import open_demo
 
     open_demo(folder, port=port, browser=browser, say=typer.echo)
