@@ -136,12 +136,10 @@ def _signals(
     progress: Callable[[int, int], None] | None,
 ) -> dict[tuple[int, int], tuple[float, ...]]:
     """(case, arm) -> log noise and log sharpness, or the response to the lesion's template."""
-    if read is None:
-        from ctlab.ct import read_series as read
-    renderer = Renderer(study, protocol, read)
+    renderer = Renderer(study, protocol, read or _default_reader())
     diameters = [le.diameter_mm for case in protocol.reading_cases for le in case.lesions]
     reading = [i for i, case in enumerate(protocol.cases) if not case.practice]
-    signals = {}
+    signals: dict[tuple[int, int], tuple[float, ...]] = {}
     for done, number in enumerate(reading, start=1):
         case = protocol.cases[number]
         renditions = renderer.case(number)
@@ -155,6 +153,12 @@ def _signals(
         if progress:
             progress(done, len(reading))
     return signals
+
+
+def _default_reader() -> SeriesReader:
+    from ctlab.ct import read_series
+
+    return read_series
 
 
 def quality_signals(hu: np.ndarray) -> tuple[float, float]:
@@ -279,7 +283,7 @@ def _likert_truth(test: Planned, answers: pd.DataFrame) -> LikertTruth:
             f"the model observers' ratings gave no estimate ({fit.note or 'no convergence'}); "
             "raise the internal noise or add cases"
         )
-    sds = [float(np.sqrt(fit.variances[name])) for name in ("reader", "case")]
+    sds = [float(np.sqrt(np.asarray(fit.variances[name], float))) for name in ("reader", "case")]
     odds = float(np.exp(fit.coefficients.iloc[0]["estimate"]))
     return LikertTruth(odds_ratio=odds, sd_reader=sds[0], sd_case=sds[1])
 

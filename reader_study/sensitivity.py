@@ -8,8 +8,9 @@ import pandas as pd
 
 from .endpoints import Estimate, estimate
 from .outcomes import outcome_table, paired_differences, trial_seconds
-from .plan import LEVEL, Planned
+from .plan import FEW_READERS, LEVEL, Planned
 from .stats.grading import vgc
+from .stats.ordinal import clmm
 from .stats.paired import hodges_lehmann, signed_rank
 from .stats.preference import pooled_share
 
@@ -81,6 +82,8 @@ def _other_methods(
         other = Planned(**{**vars(test), "endpoint": "difference"})
         rows.append(_row("mean difference of ratings", other, estimate(other, table)))
         rows.append(_grading(test, table))
+        if table["reader"].nunique() >= FEW_READERS:
+            rows.append(_varying_effect(test, table))
     if test.endpoint == "difference" and not test.relative and test.n_answers <= 9:
         other = Planned(**{**vars(test), "endpoint": "odds"})
         rows.append(_row("odds ratio (mixed model)", other, estimate(other, table)))
@@ -98,6 +101,22 @@ def _grading(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     note = f"permutation test, {found.draws} draws; {found.scope}"
     return row | {"value": found.auc, "low": found.low, "high": found.high, "p": found.p,
                   "note": note}  # fmt: skip
+
+
+def _varying_effect(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
+    """The mixed model with an effect of the arm that differs between readers."""
+    row = _bare("effect of the arm differing between readers", test, len(table))
+    nothing = {"value": None, "low": None, "high": None, "p": None}
+    if table["rating"].nunique() < 2 or table["arm"].nunique() < 2:
+        return row | nothing | {"note": "nothing to compare"}
+    levels = {"arm": [test.reference, test.new]}
+    fit = clmm(table, "rating ~ arm + (arm|reader) + (1|case)", levels=levels)
+    if not fit.converged:
+        return row | nothing | {"note": fit.note}
+    found = fit.coefficients.iloc[0]
+    ends = {name: float(np.exp(found[name])) for name in ("low", "high")}
+    value, p = float(np.exp(found["estimate"])), float(found["p"])
+    return row | ends | {"value": value, "p": p, "note": fit.note}
 
 
 def _bare(label: str, test: Planned, n: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _STYLE: Any = {
 }
 
 
-def styled() -> dict[str, object]:
+def styled() -> Any:
     """Settings that every figure of the report is drawn with."""
     return dict(_STYLE)
 

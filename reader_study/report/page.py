@@ -176,6 +176,11 @@ def _per_reader(facts: dict[str, Any]) -> list[dict[str, str]]:
         "Each reader alone (interval over cases) and all together (interval over readers and "
         "cases), primary comparison."
     )
+    alone = [str(row["reader"]) for row in first["readers"] if row.get("value") is None]
+    if alone:
+        caption += (
+            f" No estimate of their own (answers all alike or separated): {', '.join(alone)}."
+        )
     return [_forest("result", "readers", rows, caption)]
 
 
