@@ -53,7 +53,8 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-check: lint test book
+# The book first: the browser tests open its pages.
+check: lint book test
 
 clean:
 	rm -rf .venv book/_build book/_vendor
