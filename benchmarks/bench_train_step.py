@@ -87,7 +87,9 @@ def _plain(config: TrainConfig) -> Callable[[], float]:
         moved = -weights.full * players["critic_full"](made_full).mean()
         moved = moved - weights.low * players["critic_low"](degraded(batch)).mean()
         with torch.no_grad():
-            cycled = players["degrader_ema"](batch.full, batch.noise, batch.strength)
+            cycled = players["degrader_ema"](
+                batch.full, batch.noise, batch.strength, turn_rad=batch.turn_rad
+            )
         returned = players["denoiser"](cycled)
         cycle = losses.cycle(batch.full, returned, rounding_net=weights.cycle_rounding)
         moved = moved + weights.cycle_full * cycle
