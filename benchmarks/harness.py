@@ -61,6 +61,7 @@ def compare(
     if rounds < MIN_ROUNDS:
         raise ValueError(f"a median needs {MIN_ROUNDS} rounds or more, got {rounds}")
     apart = float(difference(ours(), peer()))
+    gc.collect()
     ours_s, peer_s = [], []
     for k in range(rounds):
         if k % 2:
@@ -97,7 +98,6 @@ def report(*results: dict[str, Any]) -> None:
 
 def _seconds(work: Callable[[], Any]) -> float:
     """Duration of one call, with the garbage collector held still."""
-    gc.collect()
     gc.disable()
     try:
         start = time.perf_counter()

@@ -163,3 +163,24 @@ def test_limits_from_a_file(tmp_path):
     path.write_text('"bias in lung" = "2"\n')
     with pytest.raises(ValueError, match="must be a number"):
         read_limits(path)
+
+
+@pytest.mark.slow
+def test_the_shipped_checkpoint_gets_one(tmp_path, monkeypatch):
+    from ctlab.ct import load_sample
+    from ctlab.passport import make_passport
+
+    monkeypatch.setattr("ctlab.passport.checks.PATCHES", 30)  # enough to run, not to conclude
+    seen = []
+    made = make_passport(
+        [load_sample()], slices=2, progress=lambda done, total: seen.append((done, total))
+    )
+    by_name = {check["name"]: check for check in made.checks}
+    assert set(by_name) == set(DEFAULT_LIMITS)
+    assert by_name["error left"]["value"] < 0.9
+    assert by_name["explanation better than chance"]["note"].startswith("hirescam map")
+    assert seen[-1][0] == seen[-1][1]
+    write_passport(made, tmp_path / "p")
+    assert {"slices.png", "explanation.png", "nps.png", "ttf.png"} <= {
+        path.name for path in (tmp_path / "p").iterdir()
+    }

@@ -106,7 +106,7 @@ def resolution(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator)
     name = "loss of resolution (f50 of a 10 mm insert)"
     scene = scenes[0]
     signal = LesionTask("solid", 10.0, CONTRAST_HU).draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
-    noises = scene.noise_patches()[:12]
+    noises = np.stack(list(islice(taking_turns(scene.noise_patches(), rng), 40)))
     flat = np.full((PATCH_PX, PATCH_PX), -850.0)
     curves = {
         "input": task_transfer(lambda hu: hu, flat, signal, noises, spacing_mm=scene.pixel_mm),

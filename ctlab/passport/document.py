@@ -246,7 +246,7 @@ def _facts(checkpoint, volumes: Sequence[Volume], **settings: Any) -> dict[str, 
         "data": data,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "low_dose": "simulated from the series given; no measured low-dose scan",
-        "claim": page.claim_items(checkpoint.card, len(volumes)),
+        "claim": page.claim_items(checkpoint.card, steps=checkpoint.step, n_patients=len(volumes)),
         "series_at_full_dose": check_applicability(volumes[0], checkpoint.card).sentences(),
     } | settings
 

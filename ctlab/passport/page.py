@@ -13,7 +13,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%;margin:1rem 0}
 th,td{border-bottom:1px solid #999;padding:.35rem .5rem;text-align:left;vertical-align:top}
-img{max-width:100%}code{overflow-wrap:anywhere}
+img{max-width:100%}.wide{overflow-x:auto}code{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#111;color:#eee}a{color:#8cf}}
 """
 _WORDS = {True: "passed", False: "failed", None: "not made"}
@@ -64,7 +64,7 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
     )
 
 
-def claim_items(card: dict[str, Any], n_patients: int) -> list[tuple[str, str]]:
+def claim_items(card: dict[str, Any], *, steps: int, n_patients: int) -> list[tuple[str, str]]:
     """Answers to the topics of CLAIM that a card and a passport can answer."""
     doses = ", ".join(f"{d:g}" for d in card.get("doses", []))
     series = ", ".join(card.get("series", [])) or "not stated"
@@ -73,7 +73,7 @@ def claim_items(card: dict[str, Any], n_patients: int) -> list[tuple[str, str]]:
         ("Low-dose images", f"simulated at dose fractions {doses}, never measured"),
         ("Partition", "by slabs of slices, split hash above; patients are not separated"),
         ("Reference standard", "the reference-dose scan, itself noisy; phantoms where stated"),
-        ("Training", f"{card.get('steps')} steps, seed {card.get('seed')}"),
+        ("Training", f"unpaired, {steps} steps; the configuration is in the checkpoint"),
         ("Evaluation", f"{n_patients} patient(s); intervals over patients from 10 on"),
         ("Robustness", "range of use on the card; nothing is claimed outside it"),
         ("Explainability", "maps with audits; a map alone establishes no trust"),
@@ -150,8 +150,8 @@ def _tables(tables: dict[str, list[dict[str, Any]]]) -> str:
             "<tr>" + "".join(f"<td>{_cell(v)}</td>" for v in row.values()) + "</tr>" for row in rows
         )
         shown += (
-            f"<h2>{escape(name.capitalize())}</h2><table><thead><tr>{head}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
+            f'<h2>{escape(name.capitalize())}</h2><div class="wide"><table><thead><tr>{head}</tr>'
+            f"</thead><tbody>{body}</tbody></table></div>"
         )
     return shown
 
