@@ -104,9 +104,10 @@ def _reading_order(protocol: Protocol, main: list[Trial], slot: int, stream: Str
         if (whole := _with_repeats(with_catches, n_repeats, rules, stream)) is not None:
             return whole
     raise ValueError(
-        f"no order of {len(main)} trials leaves room for {n_repeats} hidden repeats half the list "
-        f"later and {protocol.design.catch_trials} identical-image trials with the same patient "
-        "kept apart; lower patient_gap_trials, repeats or catch_trials, or add cases"
+        f"{len(main)} trials are too few for {protocol.design.catch_trials} identical-image trials "
+        f"and {n_repeats} hidden repeats half the list later, with "
+        f"{protocol.design.patient_gap_trials} trials between two of one patient; lower "
+        "patient_gap_trials, repeats or catch_trials, or add cases"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ctlab.ct.files import fresh_folder
 from ctlab.ct.volume import Volume
 
-from .paths import bundle_folder
+from .paths import bundle_folder, refuse_used_folder
 
 DOSE = 0.1
 ARMS = {"total-variation": "tv", "bilateral": "bilateral"}
@@ -71,6 +71,7 @@ def build_demo(
     from .coordinator import add_reader
     from .lock import lock_study
 
+    refuse_used_folder(folder)
     passphrase = passphrase or "-".join(secrets.token_hex(3) for _ in range(5))
     with fresh_folder(folder) as part:
         (part / "protocol.toml").write_text(_protocol(display_check), "utf-8")

@@ -12,6 +12,13 @@ def sealed_key(study: str | Path) -> Path:
     return Path(study) / "sealed" / "key.sealed"
 
 
+def refuse_used_folder(folder: str | Path) -> None:
+    """Raise ``ValueError`` for a folder with something in it: a study is never written over."""
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name a new folder")
+
+
 def locked_protocol(study: str | Path) -> Path:
     """The protocol in force: as locked, or as last amended."""
     return Path(study) / "protocol.locked.toml"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ctlab.ct.files import fresh_folder
 
+from .paths import refuse_used_folder
 from .protocol_file import read_protocol
 
 
@@ -21,6 +22,7 @@ def new_study(study: str | Path, *, example: bool = True) -> Path:
     ValueError
         The folder is not empty.
     """
+    refuse_used_folder(study)
     text = files("reader_study").joinpath("example_protocol.toml").read_text("utf-8")
     with fresh_folder(study) as part:
         (part / "protocol.toml").write_text(text if example else _without_tables(text), "utf-8")

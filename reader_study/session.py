@@ -241,6 +241,8 @@ class ReadingSession:
         name = message.get("action")
         if not isinstance(name, str) or name not in actions:
             raise ValueError("the reading room does not know this action")
+        if isinstance(message.get("comment"), dict):
+            self._comment(message["comment"])
         actions[name](message)
         return self.screen()
 

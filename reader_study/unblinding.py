@@ -57,9 +57,10 @@ def unblind(study: str | Path, *, passphrase: str, who: str, reason: str = "") -
         raise ValueError(f"the record is not intact ({verdict.fault}); see reader-study verify")
     missing = [r["reader"] for r in progress["readers"] if r["active"] and r["done"] < r["of"]]
     if missing and not reason.strip():
+        verb = "has" if len(missing) == 1 else "have"
         raise ValueError(
-            f"readers {', '.join(missing)} have not finished; pass --reason to unblind all the "
-            "same, and it will be recorded"
+            f"{', '.join(missing)} {verb} not finished; pass --reason to unblind all the same, and "
+            "it will be recorded"
         )
     path = sealed_key(study)
     if not path.is_file():

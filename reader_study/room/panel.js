@@ -64,13 +64,21 @@ class Panel {
   // ---------------------------------------------------------------- talking to the session
 
   send(action, values = {}) {
-    this.model.send({ action, ...values });
+    this.model.send({ action, ...values, ...this.unsaved(action) });
     if (action === "away") return;
     this.busy = true;
     this.state.textContent = this.say("saving");
     this.state.classList.remove("bad");
     clearTimeout(this.waiting);
     this.waiting = setTimeout(() => this.complain(this.say("waiting")), 4000);
+  }
+
+  // A comment typed but not saved goes along with whatever leaves the question.
+  unsaved(action) {
+    const { kind, id, comment } = this.screen;
+    if (kind !== "question" || !["answer", "undo", "pause"].includes(action)) return {};
+    const text = this.text.value.trim();
+    return text === comment ? {} : { comment: { id, text } };
   }
 
   complain(text) {
@@ -164,9 +172,10 @@ class Panel {
       screen_width_px: window.screen.width, screen_height_px: window.screen.height,
       dark_patches_seen: number(dark), light_patches_seen: number(light), room_is_dim: dim.checked });
     return [this.title(this.say("display_title")), node("p", {}, this.say("display_card")),
-      node("label", { for: "rs-card" }, this.say("display_card_label")), size, card, ramp,
-      node("label", { for: "rs-dark" }, this.say("display_dark")), field(0, [3, 5, 8, 13]), dark,
-      node("label", { for: "rs-light" }, this.say("display_light")), field(255, [252, 250, 247, 242]), light,
+      node("label", { for: "rs-card" }, this.say("display_card_label")), size, card,
+      node("p", {}, this.say("display_ramp")), ramp,
+      field(0, [3, 5, 8, 13]), node("label", { for: "rs-dark" }, this.say("display_dark"), " ", dark),
+      field(255, [252, 250, 247, 242]), node("label", { for: "rs-light" }, this.say("display_light"), " ", light),
       node("label", {}, dim, " ", this.say("display_dim")), node("p"),
       this.proceed("display_done", "display", facts)];
   }
@@ -284,14 +293,16 @@ class Panel {
   more(screen) {
     const act = {
       cannot: screen.item.kind === "guess" ? null : () => this.answer("cannot-judge"),
-      undo: screen.can_undo ? () => { if (!this.busy) this.send("undo"); } : null,
+      undo: () => { if (!this.busy && screen.can_undo) this.send("undo"); },
       comment: () => this.openComment(),
       pause: () => { if (!this.busy) this.send("pause"); },
     };
     const names = { cannot: "cannot_judge", undo: "undo", comment: "comment", pause: "pause" };
     const buttons = Object.entries(LETTERS).filter(([, name]) => act[name]).map(([letter, name]) => {
       this.keys[letter] = act[name];
-      return node("button", { type: "button", onclick: act[name], "aria-keyshortcuts": letter },
+      // Undo keeps its place while there is nothing to undo, so that no other button jumps there.
+      const disabled = name === "undo" && !screen.can_undo;
+      return node("button", { type: "button", onclick: act[name], disabled, "aria-keyshortcuts": letter },
         this.say(names[name]), " ", node("kbd", { "aria-hidden": "true" }, letter.toUpperCase()));
     });
     return node("div", { class: "rs-more" }, ...buttons);

@@ -10,7 +10,9 @@ from ctlab.command import emit
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Reader-study statistics on a CSV file, with --json for scripts.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Reader-study statistics on a CSV file.",
 )
 
 File = Annotated[Path, typer.Argument(help="CSV file with a header")]

@@ -78,7 +78,7 @@ def test_unblinding_wants_a_closed_whole_and_intact_study(locked, read_all, pass
     close(study)
     with pytest.raises(ValueError, match="closed already"):
         close(study)
-    with pytest.raises(ValueError, match="R1 have not finished"):
+    with pytest.raises(ValueError, match="R1 has not finished"):
         unblind(study, passphrase=passphrase, who="c")
     with pytest.raises(ValueError, match="wrong passphrase"):
         unblind(study, passphrase="not this passphrase", who="c", reason="r")

@@ -245,6 +245,16 @@ def test_the_receipt_is_the_end_of_the_chain_and_stays_the_same(visit):
     assert start().screen()["receipt"] == screen["receipt"]
 
 
+def test_a_comment_typed_but_not_saved_goes_along_with_the_answer(visit):
+    start, store, _ = visit(n_cases=4)
+    session = start()
+    screen = begin(session)
+    draft = {"id": screen["id"], "text": "streaks at the apex"}
+    answer = {"action": "answer", "id": screen["id"], "value": "left", "comment": draft}
+    assert session.act(answer).get("id") != screen["id"]
+    assert [a.value for a in store.answers()] == ["streaks at the apex", "left"]
+
+
 def test_comments_and_marks_are_kept_beside_the_answers(visit):
     start, store, _ = visit(n_cases=4)
     session = start()
