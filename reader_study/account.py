@@ -1,7 +1,6 @@
 """The course of a study as its record tells it: who read, what is missing, what went otherwise."""
 
 import hashlib
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,10 @@ import pandas as pd
 from .bundle import Bundle
 from .coordinator import FASTEST_SECONDS, status
 from .export import CANNOT_JUDGE
+from .paths import locked_protocol
 from .plan import FEW_READERS, Plan
+from .protocol import Protocol
+from .protocol_file import read_protocol
 from .store import Event, Store
 from .unblinding import verify
 
@@ -44,6 +46,29 @@ def last_answers(ratings: pd.DataFrame) -> pd.DataFrame:
     last = ratings.sort_values("revision", kind="stable").groupby(keys, sort=False).tail(1)
     side = last["side"].where(last["side"] == "", "@" + last["side"])
     return last.assign(item=last["item"] + side)
+
+
+def protocol_in_force(
+    study: Path, key: dict[str, Any], bundle: Bundle, store: Store
+) -> tuple[Protocol, str]:
+    """The locked protocol, or the last amended one, and its SHA-256.
+
+    Raises
+    ------
+    ValueError
+        An amendment was recorded, and its text is not where the amendment left it.
+    """
+    amended = store.events("amended")
+    if not amended:
+        return Protocol.model_validate(key["protocol"]), bundle.facts["protocol_sha256"]
+    digest = amended[-1].payload["protocol_sha256"]
+    path = locked_protocol(study)
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        raise ValueError(
+            f"{path} is not the protocol of the last amendment (SHA-256 {digest}); put that file "
+            "back: the plan in it is the one to analyse"
+        )
+    return read_protocol(path)
 
 
 def flow(
@@ -130,12 +155,18 @@ def integrity(study: Path, bundle: Bundle, store: Store) -> dict[str, Any]:
 
 
 def deviations(
-    study: Path, bundle: Bundle, store: Store, plan: Plan, readers: list[dict[str, Any]]
+    study: Path, store: Store, plan: Plan, readers: list[dict[str, Any]], *, slots: int, digest: str
 ) -> list[dict[str, str]]:
-    """What went otherwise than the protocol said, with what it means for the result."""
+    """What went otherwise than the protocol said, with what it means for the result.
+
+    Parameters
+    ----------
+    slots : readers planned
+    digest : SHA-256 of the protocol in force
+    """
     events = store.events()
-    found = [*_protocol_changes(study, bundle, events), *_event_deviations(events)]
-    joined, slots = sum(r["done"] > 0 for r in readers), bundle.n_slots
+    found = [*_protocol_changes(study, digest, events), *_event_deviations(events)]
+    joined = sum(r["done"] > 0 for r in readers)
     if joined < slots:
         found.append(_deviation(
             f"{joined} of {slots} planned readers read", "the interval is wider than planned"
@@ -167,26 +198,35 @@ def _deviation(what: str, consequence: str) -> dict[str, str]:
     return {"what": what, "consequence": consequence}
 
 
-def _protocol_changes(study: Path, bundle: Bundle, events: list[Event]) -> list[dict[str, str]]:
+def _protocol_changes(study: Path, digest: str, events: list[Event]) -> list[dict[str, str]]:
     found = []
     path = study / "protocol.toml"
     if not path.is_file():
-        found.append(_deviation("protocol.toml is no longer there", "the sealed copy was used"))
-    elif hashlib.sha256(path.read_bytes()).hexdigest() != bundle.facts["protocol_sha256"]:
-        found.append(_deviation(
-            "protocol.toml differs from the locked protocol",
-            "the locked protocol was analysed; the edited file was not read",
-        ))  # fmt: skip
+        found.append(_deviation("protocol.toml is no longer there", "the kept copy was used"))
+    elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        found.append(
+            _deviation(
+                "protocol.toml differs from the protocol in force",
+                "the locked protocol, with its recorded amendments, was analysed; the edited file "
+                "was not read",
+            )
+        )
     first = next((e.seq for e in events if e.kind == "answer"), None)
     for event in events:
-        if event.kind.startswith("amend"):
-            when = "after" if first is not None and event.seq > first else "before"
-            said = event.payload.get("reason") or event.payload.get("summary") or ""
-            said = said or json.dumps(event.payload, sort_keys=True)[:200]
-            found.append(_deviation(
-                f"amendment of {event.at[:10]}: {said}", f"made {when} the first answer"
-            ))  # fmt: skip
+        if event.kind == "amended":
+            found.append(_amendment(event, late=first is not None and event.seq > first))
     return found
+
+
+def _amendment(event: Event, *, late: bool) -> dict[str, str]:
+    names = ", ".join(event.payload["changes"])
+    planned = any(name.startswith("analysis") for name in event.payload["changes"])
+    when = "after the first answer" if late else "before the first answer"
+    consequence = f"made {when}, while the study was blinded"
+    if planned:
+        consequence += "; the amended plan was analysed"
+    what = f"amendment of {event.at[:10]} changed {names} ({event.payload['reason']})"
+    return _deviation(what, consequence)
 
 
 def _event_deviations(events: list[Event]) -> list[dict[str, str]]:

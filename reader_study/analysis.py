@@ -60,8 +60,6 @@ def analyse(
     study = Path(study)
     tick = _ticker(progress)
     key = read_key(study)
-    protocol = Protocol.model_validate(key["protocol"])
-    plan = plan_of(protocol)
     revisions = ratings_table(study, key)
     ratings = final_ratings(revisions)
     if ratings.empty:
@@ -71,8 +69,12 @@ def analyse(
     tick()
     with opened(study) as (bundle, store):
         proof = account.integrity(study, bundle, store)
+        protocol, digest = account.protocol_in_force(study, key, bundle, store)
+        plan = plan_of(protocol)
         readers = account.reader_rows(study, store)
-        changes = account.deviations(study, bundle, store, plan, readers)
+        changes = account.deviations(
+            study, store, plan, readers, slots=bundle.n_slots, digest=digest
+        )
         slots = {r.reader: r.slot for r in store.readers()}
         expected = account.expected_answers(key, slots)
         last = account.last_answers(revisions)
@@ -96,7 +98,8 @@ def analyse(
         "format_version": FORMAT_VERSION, "study": key["study_id"], "title": protocol.title,
         **as_facts(plan), **results, **around, "conclusion": _conclusions(plan, results),
         "design": _design(protocol), "flow": course, "readers": readers,
-        "balance": locked["balance"], "integrity": proof, "deviations": changes,
+        "balance": locked["balance"], "deviations": changes,
+        "integrity": {**proof, "protocol_in_force": digest},
         "missing": _missing(expected, last), "answers": checks.answer_counts(ratings),
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
         "curves": _curves(first, ratings, protocol), "software": _versions(),

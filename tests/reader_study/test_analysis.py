@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reader_study.__main__ import app
+from reader_study.amend import amend_study
 from reader_study.analysis import analyse, conclusion
 from reader_study.coordinator import add_reader, close, opened, override_washout, withdraw_reader
 from reader_study.export import read_key
@@ -169,7 +170,7 @@ def test_what_went_otherwise_than_planned_is_listed(read_study):
     facts = analyse(study)
     said = " / ".join(row["what"] for row in facts["deviations"])
     for part in (
-        "differs from the locked protocol", "R1 opened session 1 before the washout",
+        "differs from the protocol in force", "R1 opened session 1 before the washout",
         "R2 left (ill)", "R3 answered 3 of", "unblinded while R3", "s per trial", "3 readers",
     ):  # fmt: skip
         assert part in said
@@ -178,6 +179,26 @@ def test_what_went_otherwise_than_planned_is_listed(read_study):
     assert any(row["label"] == "readers who finished only" for row in facts["sensitivity"])
     missing = {row["reader"]: row["missing"] for row in facts["missing"]}
     assert missing["R3"] > 0 == missing["R1"]
+
+
+def test_an_amended_plan_is_the_one_analysed_and_named(read_study):
+    def amend(study):
+        path = study / "protocol.toml"
+        text = path.read_text("utf-8")
+        path.write_text(text + 'plan = "half a win counts"\nmargin = 0.1\n', "utf-8")
+        amend_study(study, reason="reviewers asked for non-inferiority")
+
+    study = read_study(n_cases=6, before_close=amend)
+    facts = analyse(study)
+    assert (facts["aim"], facts["primary"][0]["margin"]) == ("noninferiority", 0.1)
+    said = facts["deviations"][0]
+    assert "analysis.margin" in said["what"]
+    assert "reviewers asked" in said["what"]
+    assert "after the first answer" in said["consequence"]
+    assert facts["integrity"]["protocol_in_force"] != facts["integrity"]["protocol_sha256"]
+    (study / "protocol.locked.toml").write_text("title = 1\n", "utf-8")
+    with pytest.raises(ValueError, match="not the protocol of the last amendment"):
+        analyse(study)
 
 
 def test_ratings_of_each_image_give_odds_agreement_and_checks(read_study):

@@ -86,7 +86,8 @@ SKELETON = {
          "longest_side_run": 3, "repeat": 2, "shortest_repeat_distance": 11}]},
     "integrity": {
         "ok": True, "events": 300, "answers": 100, "notes": [], "commitment": "c0ffee",
-        "protocol_sha256": "abc", "bundle_sha256": "def", "locked_at": "2026-01-01T00:00:00",
+        "protocol_sha256": "abc", "protocol_in_force": "abd", "bundle_sha256": "def",
+        "locked_at": "2026-01-01T00:00:00",
         "head": "300:fff", "closed_at": "2026-02-01T00:00:00", "anchors": True,
         "unblinded_at": "2026-02-02T00:00:00", "unblinded_by": "me", "unblinding_reason": "",
     },
