@@ -11,8 +11,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "applicability": [
             "Applicability",
             "check_applicability",
-            "describe_series",
-            "range_of_use",
         ],
         "channels": ["difference_of_gaussians", "eye_filter", "gabor", "laguerre_gauss"],
         "detectability": [

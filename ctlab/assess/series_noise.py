@@ -4,52 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from ctlab.assess.noise import Nps, nps
 from ctlab.assess.spectra import same_shape, spacing_yx
+from ctlab.ct.facts import find_rois
 
 REGIONS_HU: Mapping[str, tuple[float, float]] = {
     "lung": (-950.0, -700.0),
     "mediastinum": (-20.0, 150.0),
 }
 """HU ranges, after smoothing by 2 px, in which regions for a tissue's NPS are sought."""
-
-
-def find_rois(
-    hu: np.ndarray, range_hu: tuple[float, float], *, size_px: int = 32, least_share: float = 0.95
-) -> np.ndarray:
-    """Corners ``(n, 2)`` (y, x) of disjoint squares of one tissue; empty where there is none.
-
-    Parameters
-    ----------
-    hu : ndarray, shape (y, x), HU
-    range_hu : pair of float
-        HU, after Gaussian smoothing by 2 px, that count as the tissue.
-    least_share : float
-        Share of the square's pixels that must be of the tissue.
-
-    Examples
-    --------
-    >>> slab = np.full((64, 64), -1000.0)
-    >>> slab[:, 20:] = 40.0
-    >>> find_rois(slab, (0, 80), size_px=32).tolist()
-    [[0, 23], [32, 23]]
-    """
-    smooth = ndimage.gaussian_filter(np.asarray(hu, dtype=np.float32), 2.0)
-    tissue = (smooth >= range_hu[0]) & (smooth <= range_hu[1])
-    total = np.pad(tissue.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    size = size_px
-    if min(hu.shape) < size:
-        return np.empty((0, 2), dtype=np.intp)
-    inside = total[size:, size:] - total[:-size, size:] - total[size:, :-size]
-    fits = inside + total[:-size, :-size] >= least_share * size * size
-    corners = []
-    while fits.any():  # raster order: the same image gives the same regions
-        y, x = np.unravel_index(int(fits.argmax()), fits.shape)
-        corners.append((y, x))
-        fits[max(y - size + 1, 0) : y + size, max(x - size + 1, 0) : x + size] = False
-    return np.array(corners, dtype=np.intp).reshape(-1, 2)
 
 
 def nps_by_tissue(

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "deidentify": ["DeidentificationReport", "deidentify_series"],
         "dicom": ["SeriesReport", "inspect_folder", "read_series"],
         "export": ["Derivation", "write_series"],
+        "facts": ["describe_series", "range_of_use"],
         "files": ["fresh_folder", "write_whole"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
         "sample": ["SAMPLE_CREDIT", "SAMPLE_NODULE", "Nodule", "load_sample", "write_sample"],

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.ct import Volume, load_sample, measure_noise_hu, read_series, simulate_dose
+from ctlab.ct import (
+    Volume,
+    describe_series,
+    load_sample,
+    measure_noise_hu,
+    read_series,
+    simulate_dose,
+)
+from ctlab.ct.facts import CLIPS_SHARE
 from ctlab.learn.config import Data, TrainConfig
 from ctlab.learn.patches import PatchDomain
 from ctlab.learn.split import Slab, check_split, split_hash, split_series
@@ -105,10 +113,6 @@ def _renamed(slabs: Sequence[Slab]) -> list[Slab]:
 
 def _card(data: Data, full: list[_Part], low: list[_Part], own_hu: float) -> dict[str, Any]:
     """Facts about the training data, and the range of use that follows from them."""
-    noise_hu = [part.noise_hu for part in low]
-    pixel_mm = [p.volume.spacing_mm[1] for p in (*full, *low)]
-    slice_mm = [p.volume.spacing_mm[0] for p in (*full, *low)]
-    extent_mm = [p.volume.spacing_mm[1] * p.volume.shape[1] for p in (*full, *low)]
     return {
         "series": sorted({Path(name).name for name in (*data.full, *data.low)}),
         "slices": {
@@ -118,12 +122,26 @@ def _card(data: Data, full: list[_Part], low: list[_Part], own_hu: float) -> dic
         "doses": [] if data.low else list(data.doses),
         "low_dose_is_simulated": not data.low,
         "full_noise_hu": own_hu,
-        # Ten per cent beyond the noise levels seen; a quarter beyond the sampling seen.
-        "range_of_use": {
-            "noise_hu": [0.9 * min(noise_hu), 1.1 * max(noise_hu)],
-            "pixel_mm": [0.8 * min(pixel_mm), 1.25 * max(pixel_mm)],
-            "slice_mm": [0.8 * min(slice_mm), 1.25 * max(slice_mm)],
-            "field_of_view_mm": [0.8 * min(extent_mm), 1.25 * max(extent_mm)],
-            "kernel": sorted({p.volume.acquisition.kernel for p in full} - {""}),
-        },
+        "range_of_use": _range_of_use(full, low),
+    }
+
+
+def _range_of_use(full: list[_Part], low: list[_Part]) -> dict[str, Any]:
+    """Ten per cent beyond the noise levels seen; a quarter beyond the other facts."""
+    noise_hu = [part.noise_hu for part in low]
+    volumes = [part.volume for part in (*full, *low)]
+    seen = {
+        "pixel_mm": [v.spacing_mm[1] for v in volumes],
+        "slice_mm": [v.spacing_mm[0] for v in volumes],
+        "field_of_view_mm": [v.spacing_mm[1] * v.shape[1] for v in volumes],
+    }
+    facts = [describe_series(part.volume) for part in low]
+    for name in ("nps_peak_per_mm", "water_diameter_mm"):  # too little of a body tells neither
+        seen[name] = [f[name] for f in facts if f[name] is not None]
+    metal = [f["metal_share"] or 0.0 for f in facts]
+    return {
+        "noise_hu": [0.9 * min(noise_hu), 1.1 * max(noise_hu)],
+        **{name: [0.8 * min(v), 1.25 * max(v)] for name, v in seen.items() if v},
+        "metal_share": [0.0, max(1.25 * max(metal), CLIPS_SHARE)],
+        "kernel": sorted({part.volume.acquisition.kernel for part in full} - {""}),
     }

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ctlab.ct import Volume, measure_noise_hu
+from ctlab.ct import Volume, describe_series
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.learn.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
 from ctlab.learn.engines import Engine, open_engine
@@ -62,7 +62,11 @@ class Applicability:
 
 
 def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Applicability:
-    """Whether noise, kernel, spacing and field of view lie in the range on the checkpoint's card.
+    """Whether each fact of a series lies in the range on the checkpoint's card.
+
+    Noise, its peak frequency, kernel, spacing, field of view, metal and patient size, as
+    :func:`ctlab.ct.describe_series` measures them. What the card or the series does not tell is
+    noted and not refused.
 
     Parameters
     ----------
@@ -71,24 +75,8 @@ def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Appli
         Default: the shipped one.
     """
     wanted = (checkpoint or load_checkpoint()).card["range_of_use"]
-    _, height, width = volume.shape
-    slice_mm, row_mm, column_mm = volume.spacing_mm
-    facts: dict[str, Any] = {
-        "noise_hu": _noise_hu(volume),
-        "pixel_mm": float(max(row_mm, column_mm)),
-        "slice_mm": float(slice_mm),
-        "field_of_view_mm": float(max(height * row_mm, width * column_mm)),
-        "kernel": volume.acquisition.kernel or None,
-    }
-    return Applicability(tuple(_check(name, facts[name], wanted[name]) for name in facts))
-
-
-def _noise_hu(volume: Volume) -> float | None:
-    """Measured noise; ``None`` where there is too little soft tissue to measure it in."""
-    try:
-        return float(measure_noise_hu(volume))
-    except ValueError:
-        return None
+    facts = describe_series(volume)
+    return Applicability(tuple(_check(name, facts[name], wanted.get(name, [])) for name in facts))
 
 
 def _check(name: str, value: Any, wanted: list) -> Check:

