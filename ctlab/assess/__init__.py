@@ -32,7 +32,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         ],
         "hidden": ["HiddenExhibit", "hidden_exhibit", "hidden_information"],
         "ideal": ["Ceiling", "ideal_d_prime", "information_ceiling"],
-        "local_noise": ["local_noise_hu", "noise_sd_hu"],
+        "local_noise": ["local_noise_hu"],
         "metrics": [
             "CHEST",
             "PROTOCOL_CLIP_HU",

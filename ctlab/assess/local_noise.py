@@ -3,13 +3,12 @@
 import numpy as np
 from scipy.ndimage import correlate1d, uniform_filter
 
-from ctlab.assess.tissue import tissue_masks
-
 
 def local_noise_hu(image: np.ndarray, *, size_px: int = 9) -> np.ndarray:
     """Standard deviation around each pixel after a plane is taken off, HU, shape (y, x).
 
-    Edges of organs still count as noise: read the map inside tissues.
+    Edges of organs still count as noise: read the map inside tissues. For one figure of a series
+    there is :func:`ctlab.ct.measure_noise_hu`.
 
     Parameters
     ----------
@@ -42,18 +41,3 @@ def local_noise_hu(image: np.ndarray, *, size_px: int = 9) -> np.ndarray:
         variance -= slope**2 * spread
     n = size_px**2
     return np.sqrt(np.maximum(variance, 0) * n / (n - 3))
-
-
-def noise_sd_hu(image: np.ndarray, *, tissue: str = "soft", size_px: int = 9) -> float:
-    """Median local noise inside one tissue of a slice, HU; NaN where there is too little of it.
-
-    Parameters
-    ----------
-    image : ndarray, HU, shape (y, x)
-    tissue : str
-        Class of :data:`ctlab.assess.tissue.TISSUES_HU`.
-    """
-    mask = tissue_masks(image)[tissue]
-    if mask.sum() < 100:
-        return float("nan")
-    return float(np.median(local_noise_hu(image, size_px=size_px)[mask]))

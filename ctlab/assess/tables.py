@@ -7,14 +7,17 @@ import pandas as pd
 from scipy import stats
 
 from ctlab.assess import metrics
-from ctlab.assess.local_noise import noise_sd_hu
 from ctlab.assess.tissue import tissue_masks
 from ctlab.ct.files import write_whole
 from ctlab.ct.hu import Window
+from ctlab.ct.noise_level import measure_noise_hu
 from ctlab.ct.volume import Volume
 
 MIN_PATIENTS = 10
 """Below it no interval is given: it would rest on too few independent patients."""
+
+_ARRAY_PIXEL_MM = 0.7
+"""Pixel size taken for arrays, which do not say theirs; it only sets the window of the noise."""
 
 _LABELS = ("patient", "slice", "window", "arm")
 
@@ -32,7 +35,8 @@ def evaluate_volume(
     PSNR, SSIM and GMSD are taken in the window; RMSE, MAE, bias and VIF on HU clipped to
     ``clip_hu``. With the default both follow the LDCT benchmark's chest protocol (see
     :data:`ctlab.assess.metrics.PROTOCOL_WINDOWS`). The reference is noisy: ``reference_noise_hu``
-    says how much, and an image cannot be told from the truth below it.
+    says how much (one figure a series: that of ``ctlab.ct.measure_noise_hu``), and an image
+    cannot be told from the truth below it.
 
     Parameters
     ----------
@@ -60,9 +64,11 @@ def evaluate_volume(
     second = image.hu if isinstance(image, Volume) else np.asarray(image)
     if first.ndim != 3:
         raise ValueError(f"expected volumes of shape (z, y, x), got {first.shape}")
+    noise = {"reference_noise_hu": _noise_hu(reference)}
     rows = [
         {"patient": patient, "slice": k, "window": str(window)}
         | _slice_metrics(a, b, window, clip_hu)
+        | noise
         for k, (a, b) in enumerate(zip(first, second, strict=True))
     ]
     return pd.DataFrame(rows)
@@ -100,7 +106,16 @@ def _slice_metrics(reference, image, window: Window, clip_hu) -> dict[str, float
         row[f"bias_{tissue}_hu"] = (
             metrics.bias_hu(reference, image, mask=mask) if enough else float("nan")
         )
-    return row | {"reference_noise_hu": noise_sd_hu(reference)}
+    return row
+
+
+def _noise_hu(reference: Volume | np.ndarray) -> float:
+    """The one figure of :func:`ctlab.ct.measure_noise_hu`; NaN where there is no soft tissue."""
+    spacing_mm = None if isinstance(reference, Volume) else _ARRAY_PIXEL_MM
+    try:
+        return measure_noise_hu(reference, spacing_mm=spacing_mm)
+    except ValueError:
+        return float("nan")
 
 
 def summarise(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:

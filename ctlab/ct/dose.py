@@ -23,19 +23,34 @@ filter for the noise; by default one energy, constant tube current and no bowtie
 measured in the scan; it is no exposure in mAs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ctlab.ct.hu import HU_MIN
-from ctlab.ct.noise_level import SOFT_TISSUE_HU, measure_noise_hu
+from ctlab.ct.noise_level import (
+    SOFT_TISSUE_HU,
+    Windows,
+    measure_noise_hu,
+    typical_sd_hu,
+    window_px,
+)
 from ctlab.ct.projector import ParallelBeam, fbp, project
 from ctlab.ct.scanner import MU_WATER_PER_MM, Scanner
 from ctlab.ct.volume import Volume
 
 _CLEAN_HU = 0.5
 """Images with less noise than this are computed phantoms: there is nothing to calibrate on."""
+
+_LEAST_NOISE_HU = 0.01
+"""Less than that is rounding in float32."""
+
+_FIT = 0.005
+"""Share by which a calibrated noise may miss its target."""
+
+_FEWEST_SOFT = 20
+"""Windows of soft tissue that a trial needs."""
 
 
 @dataclass(frozen=True)
@@ -212,25 +227,56 @@ def calibrate(
 
     Parameters
     ----------
-    noise_sd_hu : default: the noise measured in the volume
+    noise_sd_hu : default: the noise measured in the volume; a phantom without noise keeps the
+        scanner it was given
     scanner : everything but its photons is kept; default ``Scanner()``
+
+    Raises
+    ------
+    ValueError
+        No number of photons gives that noise: rays that are starved of photons all end at one,
+        so there is a most; or there is too little soft tissue.
 
     Notes
     -----
-    The middle slice with the most soft tissue is projected, noise of a trial photon number is
-    reconstructed, and photons are scaled by the squared ratio of noise, three times because
-    electronic noise is not proportional.
+    The slice with the most soft tissue is projected, noise of a trial photon number is
+    reconstructed, and photons are scaled by the squared ratio of noise until it fits, several
+    times because electronic noise is not proportional.
     """
     scanner = scanner or Scanner()
-    measured = measure_noise_hu(volume) if noise_sd_hu is None else float(noise_sd_hu)
-    if not measured >= 0:
-        raise ValueError(f"noise_sd_hu must not be negative, got {noise_sd_hu}")
-    if measured < _CLEAN_HU:
-        return scanner
+    if noise_sd_hu is None:
+        wanted = measure_noise_hu(volume)
+        if wanted < _CLEAN_HU:
+            return scanner
+    else:
+        wanted = float(noise_sd_hu)
+        if not _LEAST_NOISE_HU <= wanted < np.inf:
+            raise ValueError(
+                f"noise_sd_hu must be {_LEAST_NOISE_HU:g} HU or more and finite, got "
+                f"{noise_sd_hu:g}; an image without noise needs no simulation"
+            )
     trial = NoiseTrial.of(volume, scanner)
-    for _ in range(3):
-        scanner = scanner.with_photons(scanner.photons * (trial.sd_hu(scanner) / measured) ** 2)
-    return scanner
+    photons = scanner.photons
+    for _ in range(6):
+        photons *= (trial.sd_hu(scanner.with_photons(photons)) / wanted) ** 2
+        if abs(trial.sd_hu(scanner.with_photons(photons)) / wanted - 1) < _FIT:
+            return scanner.with_photons(photons)
+    log_photons = _solved(lambda x: trial.sd_hu(scanner.with_photons(10**x)), wanted, 0, 12)
+    return scanner.with_photons(10**log_photons)
+
+
+def _solved(sd_hu: Callable[[float], float], wanted: float, low: float, high: float) -> float:
+    """Where a noise that rises to one peak and then falls is ``wanted``, on the falling side."""
+    from scipy.optimize import brentq, minimize_scalar
+
+    peak = minimize_scalar(lambda x: -sd_hu(x), bounds=(low, high), method="bounded").x
+    most = sd_hu(peak)
+    if wanted > most:
+        raise ValueError(
+            f"a noise of {wanted:g} HU cannot be reached: at most about {most:.0f} HU, where every "
+            "ray ends at its last photon; ask for less"
+        )
+    return float(brentq(lambda x: sd_hu(x) - wanted, peak, high, xtol=1e-3))
 
 
 def fraction_for_noise(
@@ -241,22 +287,21 @@ def fraction_for_noise(
     Raises
     ------
     ValueError
-        The volume is noisier than that already.
+        The volume is noisier than that already, or no dose makes it as noisy as that.
     """
     reference = measure_noise_hu(volume)
-    if not noise_sd_hu > reference:
+    if not reference < noise_sd_hu < np.inf:
         raise ValueError(
             f"the series has {reference:.1f} HU of noise already; ask for more than that, "
             f"got {noise_sd_hu:g}"
         )
     scanner = scanner or calibrate(volume)
     trial = NoiseTrial.of(volume, scanner)
-    wanted = noise_sd_hu**2 - reference**2
-    low, high = 1e-4, 1.0
-    for _ in range(12):
-        middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if trial.sd_hu(scanner, middle) ** 2 > wanted else (low, middle)
-    return float(np.sqrt(low * high))
+
+    def total(log_fraction: float) -> float:
+        return float(np.hypot(reference, trial.sd_hu(scanner, 10**log_fraction)))
+
+    return float(10 ** _solved(total, noise_sd_hu, -5, 0))
 
 
 @dataclass(frozen=True)
@@ -267,32 +312,40 @@ class NoiseTrial:
     """
 
     lines: np.ndarray
-    soft: np.ndarray
+    soft: np.ndarray  # of its windows, those of soft tissue
+    width_px: int
     beam: ParallelBeam
     unit: UnitNoise
 
     @classmethod
     def of(cls, volume: Volume, scanner: Scanner) -> "NoiseTrial":
         low, high = SOFT_TISSUE_HU
-        soft = (volume.hu > low) & (volume.hu < high)
-        k = int(np.argmax(soft.sum(axis=(1, 2))))
-        if soft[k].sum() < 100:
+        k = int(np.argmax(((volume.hu > low) & (volume.hu < high)).sum(axis=(1, 2))))
+        width = window_px(volume.spacing_mm[1])
+        soft = (
+            Windows.of(volume.hu[k], width).soft if min(volume.shape[1:]) > width else np.zeros(1)
+        )
+        if soft.sum() < _FEWEST_SOFT:
             raise ValueError("there is no soft tissue to calibrate on; pass a scanner")
         few = replace(scanner, views=max(scanner.views // 4, 1))
         beam = few.beam(volume.shape[1:], volume.spacing_mm[1])
         unit = draw_noise(beam, np.random.Generator(np.random.PCG64(0)))
-        return cls(line_integrals(volume.hu[k], beam), soft[k], beam, unit)
+        return cls(line_integrals(volume.hu[k], beam), soft, width, beam, unit)
 
-    def sd_hu(self, scanner: Scanner, fraction: float = 1.0) -> float:
-        """SD in soft tissue of the noise at full dose, or of what is missing at ``fraction``."""
+    def sd_hu(self, scanner: Scanner, missing_at: float | None = None) -> float:
+        """What :func:`measure_noise_hu` would find of the noise of full dose in soft tissue.
+
+        With ``missing_at``: of the noise that is missing at that dose fraction.
+        """
         added = projection_noise(
             self.lines,
             self.unit,
-            fraction,
+            1.0 if missing_at is None else missing_at,
             beam=self.beam,
             scanner=scanner,
-            missing_only=fraction < 1,
+            missing_only=missing_at is not None,
         )
         noise = fbp(added, self.beam, filter_name=scanner.filter_name)
         fewer = (len(self.beam.angles_rad) / scanner.views) ** 0.5
-        return float(noise[self.soft].std() * fewer * 1000.0 / MU_WATER_PER_MM)
+        sd = typical_sd_hu(noise, self.soft, self.width_px)
+        return sd * fewer * 1000.0 / MU_WATER_PER_MM

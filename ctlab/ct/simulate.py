@@ -11,13 +11,10 @@ from ctlab.ct.dicom import choose_series, stream_plan, volume_of
 from ctlab.ct.dose import calibrate, check_fraction, simulate_slices, slice_seeds
 from ctlab.ct.export import NOISE_ADDED, Derivation, SeriesWriter
 from ctlab.ct.files import fresh_folder
-from ctlab.ct.noise_level import measure_noise_hu
+from ctlab.ct.noise_level import measure_noise_hu, probe_indices
 from ctlab.ct.scanner import Scanner
 from ctlab.ct.series import Plan, find_series
 from ctlab.ct.volume import Volume
-
-_PROBE_SLICES = 9
-"""Slices on which noise is measured: enough soft tissue, whatever the length of the series."""
 
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all)."""
@@ -95,20 +92,6 @@ def _lowered(
     return simulate_slices(
         zip(slices, seeds, strict=True), fraction, pixel_mm=plan.spacing_mm[1], scanner=scanner
     )
-
-
-def probe_indices(count: int) -> list[int]:
-    """Up to nine slices, evenly spread over the inner part of a series.
-
-    Examples
-    --------
-    >>> probe_indices(3), probe_indices(100)
-    ([0, 1, 2], [10, 20, 30, 40, 50, 59, 69, 79, 89])
-    """
-    if count < _PROBE_SLICES + 3:  # fewer would be drawn twice
-        return list(range(count))
-    inner = np.linspace(0.1, 0.9, _PROBE_SLICES) * (count - 1)
-    return [int(np.rint(v)) for v in inner]
 
 
 def probe_volume(plan: Plan) -> Volume:

@@ -5,6 +5,7 @@ import pytest
 
 from ctlab.ct import load_sample, simulate_dose
 from ctlab.ct.dose import (
+    NoiseTrial,
     UnitNoise,
     add_noise,
     calibrate,
@@ -152,7 +153,7 @@ def test_calibration_reproduces_the_noise_of_the_scan(sample_slices):
     reference = measure_noise_hu(sample_slices)
     scanner = calibrate(sample_slices)
     lower = simulate_dose(sample_slices, 0.1, rng=np.random.default_rng(0), scanner=scanner)
-    assert measure_noise_hu(lower) == pytest.approx(reference / np.sqrt(0.1), rel=0.12)
+    assert measure_noise_hu(lower) == pytest.approx(reference / np.sqrt(0.1), rel=0.09)
     double = calibrate(sample_slices, noise_sd_hu=2 * reference)
     assert scanner.photons / double.photons == pytest.approx(4, rel=0.05)
 
@@ -164,6 +165,22 @@ def test_the_dose_for_a_noise_is_found(sample_slices):
     assert fraction == pytest.approx((reference / 60.0) ** 2, rel=0.15)
     with pytest.raises(ValueError, match="ask for more than that"):
         fraction_for_noise(sample_slices, 1.0)
+
+
+def test_noise_that_no_photon_number_gives_is_refused(water):
+    """Starved rays all end at one photon, so noise has a maximum; below it any is reached."""
+    for wanted in (0.05, 30.0, 180.0):
+        scanner = calibrate(water, noise_sd_hu=wanted)
+        trial = NoiseTrial.of(water, scanner)
+        assert trial.sd_hu(scanner) == pytest.approx(wanted, rel=0.02)
+    with pytest.raises(ValueError, match=r"5000 HU cannot be reached: at most about [0-9]+ HU"):
+        calibrate(water, noise_sd_hu=5000.0)
+    for wanted in (0.0, -3.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"0\.01 HU or more and finite"):
+            calibrate(water, noise_sd_hu=wanted)
+    noisy = water.with_hu(water.hu + np.random.default_rng(0).normal(0, 5, water.shape))
+    with pytest.raises(ValueError, match="cannot be reached"):
+        fraction_for_noise(noisy, 5000.0)
 
 
 def test_fill_outside_the_field_of_view_stays(sample_slices):

@@ -5,8 +5,8 @@ import pydicom
 import pytest
 
 from ctlab.ct import load_sample, read_series, simulate_dose, simulate_series, write_series
+from ctlab.ct.noise_level import probe_indices
 from ctlab.ct.scanner import Scanner
-from ctlab.ct.simulate import probe_indices
 
 SCANNER = Scanner(photons=8e4, views=60)
 
