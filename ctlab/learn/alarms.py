@@ -93,11 +93,15 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
     denoised, degraded = denoise(low), players["degrader_ema"](full, noise, strength)
     residual = low - denoised
     expected = strength.square().mean().sqrt()
-    return {
+    seen = {
         "watch_residual_ratio": float(highpass(residual, 6.0).std() / expected),
-        "watch_degrader_ratio": float(highpass(degraded - full, 6.0).std() / expected),
         **_bias_hu(low, denoised, config),
         "watch_structure": structure(residual, denoised),
+    }
+    if config.networks.degrader in ("simulator", "none"):  # nothing was learned that could hide
+        return seen | {"watch_degrader_ratio": math.nan, "watch_hidden": math.nan}
+    return seen | {
+        "watch_degrader_ratio": float(highpass(degraded - full, 6.0).std() / expected),
         "watch_hidden": hidden_information(denoise, degraded, full, config.unit_hu, generator),
     }
 

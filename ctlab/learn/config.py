@@ -31,6 +31,12 @@ class Data(_Section):
     """Slice ranges [first, last] of each series that no domain may come near (test slices)."""
     first: Literal["full", "low"] = "low"
     """Domain of the first patient or slab; they alternate from there."""
+    phantoms: Annotated[int, Field(ge=0, multiple_of=2)] = 0
+    """Computed chests of random anatomy, each a patient: they alternate between the domains too."""
+    phantom_slices: int = Field(default=6, ge=1)
+    paired: Literal["none", "full", "all"] = "none"
+    """Which slabs are also simulated at low dose *in place*, giving pairs. ``full`` is the known
+    degradation of ``ot1``, ``all`` feeds a supervised network; neither is unpaired any more."""
     slab_slices: int = Field(default=7, ge=1)
     gap_slices: int = Field(default=10, ge=10)
     """Unused slices between two slabs, and between a slab and a range left out."""
@@ -41,14 +47,20 @@ class Data(_Section):
 class Networks(_Section):
     """Shapes of the players."""
 
-    generator: Literal["unet", "invertible"] = "unet"
-    """``invertible`` preserves means of 8 x 8 pixels and has an exact inverse, untrained or not."""
+    generator: Literal["unet", "invertible", "switchable", "redcnn"] = "unet"
+    """``invertible`` preserves means of 8 x 8 pixels and has an exact inverse, untrained or not;
+    ``switchable`` denoises and degrades by one trunk whose code is the strength; ``redcnn`` is
+    the convolution-deconvolution network of the supervised rival."""
     width: int = Field(default=32, ge=4)
     attention: Literal["none", "gate", "cbam"] = "none"
-    degrader: Literal["noise", "unet"] = "noise"
-    """``noise`` adds learned, signal-dependent, correlated noise; ``unet`` is deterministic."""
+    degrader: Literal["noise", "unet", "simulator", "none"] = "noise"
+    """``noise`` adds learned, signal-dependent, correlated noise; ``unet`` is deterministic;
+    ``simulator`` is the dose simulation itself (needs ``data.paired``); ``none`` goes one way."""
     noise_kernels: int = Field(default=16, ge=1)
     noise_kernel_px: int = Field(default=25, ge=3)
+    noise_ramp: bool = False
+    """Noise has the spectrum that a reconstruction's ramp filter gives it, times a learned one.
+    False, as in checkpoints from before this key; the recipes set it."""
     critic_width: int = Field(default=32, ge=4)
     critic_highpass_px: float = Field(default=6.0, gt=0)
     """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""
@@ -68,6 +80,12 @@ class Losses(_Section):
     cycle_rounding: Weight = 0.0
     """Cycle errors below this count quadratically, in units of ``unit_hu``; 0 is a pure L1."""
     identity: Weight = 0.0
+    transport: Weight = 0.0
+    """Squared distance between a low-dose image and its denoised one: the cost of an optimal
+    transport map without a way back."""
+    neighbour: Weight = 0.0
+    """Squared distance between a denoised low-dose slice and its noisy neighbour where both
+    show the same: self-supervision after Noise2Noise and Noise2Sim."""
     mean_shift: Weight = 1.0
     """Change of the means of 16 x 16 pixels by the denoiser: noise has none."""
     penalty: Weight = 20.0
@@ -122,13 +140,52 @@ class TrainConfig(_Section):
     def _fits(self) -> "TrainConfig":
         if self.cycle_batch < self.batch:
             raise ValueError(f"cycle_batch {self.cycle_batch} must be at least batch {self.batch}")
-        if self.networks.generator == "invertible" and self.networks.attention != "none":
-            raise ValueError("the invertible generator has no attention; set attention = 'none'")
+        kind, degrader = self.networks.generator, self.networks.degrader
+        if kind in ("invertible", "redcnn") and self.networks.attention != "none":
+            raise ValueError(f"the {kind} generator has no attention; set attention = 'none'")
+        if kind == "switchable" and degrader != "noise":
+            raise ValueError("the switchable generator degrades itself; set degrader = 'noise'")
+        if (degrader == "simulator") != (self.data.paired != "none"):
+            raise ValueError(
+                "degrader = 'simulator' and data.paired = 'full' or 'all' go together, got "
+                f"{degrader!r} and {self.data.paired!r}"
+            )
+        self._ways_back()
         if self.networks.noise_kernel_px > self.patch_px:
             raise ValueError(
                 f"noise_kernel_px {self.networks.noise_kernel_px} exceeds patch_px {self.patch_px}"
             )
         return self
+
+    def _ways_back(self) -> None:
+        """Terms that need a learned degrader are 0 where there is none."""
+        if self.networks.degrader in ("noise", "unet"):
+            return
+        needing = {"low": self.losses.low, "cycle_low": self.losses.cycle_low}
+        if self.networks.degrader == "none":
+            needing["cycle_full"] = self.losses.cycle_full
+        wrong = [name for name, weight in needing.items() if weight > 0]
+        if wrong:
+            raise ValueError(
+                f"losses {', '.join(wrong)} need a degrader that learns; set them to 0 with "
+                f"degrader = {self.networks.degrader!r}"
+            )
+
+    @property
+    def supervision(self) -> str:
+        """What the training was told: said on every card, in every table.
+
+        Examples
+        --------
+        >>> TrainConfig().supervision
+        'unpaired'
+        >>> TrainConfig.recipe("ot1").supervision
+        'simulation-supervised'
+        """
+        weights = self.losses
+        if self.data.paired != "none":
+            return "supervised" if weights.full == 0 else "simulation-supervised"
+        return "self-supervised" if weights.full == weights.low == 0 else "unpaired"
 
     @property
     def scale(self) -> HuScale:
@@ -157,7 +214,12 @@ class TrainConfig(_Section):
 
     @classmethod
     def recipe(cls, name: str) -> "TrainConfig":
-        """Configuration that comes with the kit: ``ot2``, ``lsgan`` or ``invertible``."""
+        """Configuration that comes with the kit.
+
+        ``ot2``, ``adain``, ``invertible`` and ``lsgan`` are unpaired; ``ot1`` is
+        simulation-supervised. Rivals: ``supervised`` and ``redcnn``, ``noise2sim``
+        (self-supervised), and the unpaired transport map ``otmap``.
+        """
         folder = files("ctlab.learn") / "recipes"
         names = sorted(f.name.removesuffix(".toml") for f in folder.iterdir())
         if name not in names:

@@ -6,6 +6,7 @@ only add filtered white noise, so it can neither move edges nor hide a message i
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -32,18 +33,32 @@ class NoiseDegrader(nn.Module):
         Number and size of the noise textures.
     air_net : float
         -1024 HU in network units.
+    ramp : bool
+        White noise first passes the square root of the ramp filter of a reconstruction, see
+        :func:`root_ramp`. Without it only the mean of each texture is taken away.
+    known : int
+        Channels that the amplitudes are computed from: by default the local mean and SD.
     """
 
-    def __init__(self, kernels: int = 16, kernel_px: int = 25, *, air_net: float = -14.48) -> None:
+    def __init__(
+        self,
+        kernels: int = 16,
+        kernel_px: int = 25,
+        *,
+        air_net: float = -14.48,
+        ramp: bool = True,
+        known: int = 2,
+    ) -> None:
         super().__init__()
         self.air_net = air_net
+        self.ramp = ramp
         self.randoms = 4
         # White noise of about half the final SD at the start: a kernel close to a point.
         textures = 0.005 * torch.randn(kernels, kernel_px, kernel_px)
         textures[:, kernel_px // 2, kernel_px // 2] += 0.5 / kernels**0.5
         self.textures = nn.Parameter(textures)
         self.amplitude = nn.Sequential(
-            nn.Conv2d(2 + self.randoms, 32, 1), nn.LeakyReLU(0.1), nn.Conv2d(32, kernels, 1)
+            nn.Conv2d(known + self.randoms, 32, 1), nn.LeakyReLU(0.1), nn.Conv2d(32, kernels, 1)
         )
 
     def draw(
@@ -84,9 +99,9 @@ class NoiseDegrader(nn.Module):
     def _coloured(self, white: Tensor, turn_rad: float) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture, circular."""
         textures = turned(self.textures, turn_rad) if turn_rad else self.textures
-        # The ramp filter of a reconstruction takes the mean of its noise away. The critics look
-        # at high-passed images: without this, coarse noise would grow unseen, and the denoiser
-        # would learn to pull local means towards what is usual.
+        # The ramp filter of a reconstruction leaves its noise no mean and little coarse power. The
+        # critics look at high-passed images: without this, coarse noise would grow unseen, and
+        # the denoiser would learn to pull local means towards what is usual.
         textures = textures - textures.mean((1, 2), keepdim=True)
         height, width = white.shape[2:]
         centre = self.textures.shape[-1] // 2
@@ -94,7 +109,29 @@ class NoiseDegrader(nn.Module):
             textures, (0, width - 2 * centre - 1, 0, height - 2 * centre - 1)
         )
         spectrum = torch.fft.rfft2(padded.roll((-centre, -centre), (1, 2)))
+        if self.ramp:
+            spectrum = spectrum * root_ramp(height, width).to(spectrum.device)
         return torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
+
+
+@lru_cache(maxsize=16)
+def root_ramp(height: int, width: int) -> Tensor:
+    """Gain (height, width // 2 + 1) of each frequency: root of the ramp, mean square 1.
+
+    Filtered back-projection weighs frequency ``f`` by ``f`` and lays 1/f of the views over it, so
+    that white noise of the rays has a power spectrum proportional to ``f`` in the image, times
+    the square of the apodisation (Riederer, Pelc, Chesler 1978, doi 10.1088/0031-9155/23/3/008).
+
+    Examples
+    --------
+    >>> gain = root_ramp(8, 8)
+    >>> gain[0, 0].item(), round((gain[0, 2] / gain[0, 1]).item() ** 2, 5)
+    (0.0, 2.0)
+    """
+    down = torch.fft.fftfreq(height)
+    ramp = torch.hypot(down[:, None], torch.fft.rfftfreq(width)[None])
+    whole = torch.hypot(down[:, None], torch.fft.fftfreq(width)[None])
+    return (ramp / whole.mean()).sqrt()
 
 
 def turned(textures: Tensor, turn_rad: float) -> Tensor:
@@ -144,6 +181,27 @@ class NetworkDegrader(nn.Module):
     ) -> Tensor:
         """Degraded batch (B, 1, H, W); everything but the image is ignored."""
         return self.network(image)
+
+
+class NoDegrader(nn.Module):
+    """Stands where no degrader is learned: returns the image, and has no parameters."""
+
+    def draw(
+        self, image: Tensor, generator: torch.Generator, device: torch.device | str = "cpu"
+    ) -> Noise:
+        """No random numbers."""
+        return ()
+
+    def forward(
+        self,
+        image: Tensor,
+        noise: Noise,
+        strength: Tensor | float = 1.0,
+        *,
+        turn_rad: float = 0.0,
+    ) -> Tensor:
+        """The image itself."""
+        return image
 
 
 def _local_mean(image: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """From a training configuration to the two unpaired domains, with their split."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from ctlab.ct import (
 from ctlab.ct.facts import CLIPS_SHARE
 from ctlab.learn.config import Data, TrainConfig
 from ctlab.learn.patches import PatchDomain
-from ctlab.learn.split import Slab, check_split, split_hash, split_series
+from ctlab.learn.phantoms import PHANTOM, phantom_volumes
+from ctlab.learn.split import Role, Slab, check_split, split_hash, split_series
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Domains:
     low: PatchDomain
     slabs: tuple[Slab, ...]
     card: dict[str, Any]
+    pairs: PatchDomain | None = None
+    """Low-dose patches whose partners are at routine dose; only where the configuration pairs."""
 
     @property
     def split_hash(self) -> str:
@@ -57,25 +61,59 @@ def build_domains(config: TrainConfig) -> Domains:
     data = config.data
     volumes = {name: load_source(name) for name in (*data.full, *data.low)}
     slabs = _split(data, volumes)
+    volumes |= phantom_volumes(data, next(iter(volumes.values())))
+    slabs += _phantom_slabs(data)  # of patients of their own, so still disjoint
     full: list[_Part] = []
     low: list[_Part] = []
+    pairs: list[tuple[_Part, Volume]] = []
     for k, slab in enumerate(slabs):
         volume = _cut(volumes[slab.series], slab)
+        is_paired = data.paired == "all" or (data.paired == slab.role == "full")
         if slab.role == "full" or data.low:
             (full if slab.role == "full" else low).append(_Part(volume, measure_noise_hu(volume)))
-            continue
-        for n, dose in enumerate(data.doses):
-            rng = np.random.default_rng([data.seed, k, n])
-            noisy = simulate_dose(volume, dose, rng=rng)
-            low.append(_Part(noisy, measure_noise_hu(noisy)))
+            if not is_paired:
+                continue
+        lowered = [_lowered(volume, data, k, n) for n in range(len(data.doses))]
+        if slab.role == "low" and not data.low:
+            low += lowered
+        if is_paired:
+            pairs += [(part, volume) for part in lowered]
     own_hu = float(np.median([part.noise_hu for part in full]))
-    added_hu = [max(part.noise_hu**2 - own_hu**2, 0.0) ** 0.5 for part in low]
     return Domains(
-        full=PatchDomain([p.volume.hu for p in full], [0.0] * len(full), patch_px=config.patch_px),
-        low=PatchDomain([p.volume.hu for p in low], added_hu, patch_px=config.patch_px),
+        full=_domain([(p, None) for p in full], math.inf, config),
+        low=_domain([(p, None) for p in low], own_hu, config),
         slabs=tuple(_renamed(slabs)),
-        card=_card(data, full, low, own_hu),
+        card=_card(config, full, low, own_hu),
+        pairs=_domain(pairs, own_hu, config) if pairs else None,
     )
+
+
+def _lowered(volume: Volume, data: Data, slab: int, dose: int) -> _Part:
+    """A slab at the dose of that number, with noise of its own."""
+    rng = np.random.default_rng([data.seed, slab, dose])
+    noisy = simulate_dose(volume, data.doses[dose], rng=rng)
+    return _Part(noisy, measure_noise_hu(noisy))
+
+
+def _domain(
+    parts: Sequence[tuple[_Part, Volume | None]], own_hu: float, config: TrainConfig
+) -> PatchDomain:
+    """Patches that carry the SD of what was added to the noise of the routine dose."""
+    partners = [partner.hu for _, partner in parts if partner is not None]
+    return PatchDomain(
+        [part.volume.hu for part, _ in parts],
+        [max(part.noise_hu**2 - own_hu**2, 0.0) ** 0.5 for part, _ in parts],
+        patch_px=config.patch_px,
+        partners=partners or None,
+    )
+
+
+def _phantom_slabs(data: Data) -> list[Slab]:
+    """Phantom patients as wholes, in turn at low and at routine dose."""
+    roles: list[Role] = ["low", "full"] if data.first == "low" else ["full", "low"]
+    names = [f"{PHANTOM}{k}" for k in range(data.phantoms)]
+    last = data.phantom_slices - 1
+    return [Slab(name, name, 0, last, roles[k % 2]) for k, name in enumerate(names)]
 
 
 def _split(data: Data, volumes: dict[str, Volume]) -> list[Slab]:
@@ -111,9 +149,14 @@ def _renamed(slabs: Sequence[Slab]) -> list[Slab]:
     return [replace(slab, series=Path(slab.series).name) for slab in slabs]
 
 
-def _card(data: Data, full: list[_Part], low: list[_Part], own_hu: float) -> dict[str, Any]:
+def _card(
+    config: TrainConfig, full: list[_Part], low: list[_Part], own_hu: float
+) -> dict[str, Any]:
     """Facts about the training data, and the range of use that follows from them."""
+    data = config.data
     return {
+        "supervision": config.supervision,
+        "phantom_patients": data.phantoms,
         "series": sorted({Path(name).name for name in (*data.full, *data.low)}),
         "slices": {
             "full": sum(p.volume.shape[0] for p in full),

@@ -122,3 +122,51 @@ def mean_shift(image: Tensor, denoised: Tensor) -> Tensor:
     pixels = image.shape[-1] * image.shape[-2]
     shift = torch.nn.functional.avg_pool2d(denoised - image, MEAN_BLOCK_PX)
     return math.sqrt(pixels) * shift.square().mean()
+
+
+def transport(image: Tensor, mapped: Tensor) -> Tensor:
+    """Quadratic cost of moving an image: ``sqrt(pixels) * mean (mapped - image)^2``.
+
+    With a critic it makes an optimal transport map from one domain to the other without a way
+    back (Korotin, Selikhanovych, Burnaev 2023, arXiv 2201.12220; Rout, Korotin, Burnaev 2022).
+
+    Examples
+    --------
+    >>> transport(torch.zeros(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.5)).item()
+    1.0
+    """
+    pixels = image.shape[-1] * image.shape[-2]
+    return math.sqrt(pixels) * (mapped - image).square().mean()
+
+
+ALIKE_PX, ALIKE_SD = 7, 0.5
+
+
+def neighbour(denoised: Tensor, image: Tensor, beside: Tensor, noise_sd: Tensor | float) -> Tensor:
+    """Squared distance of a denoised slice to its noisy neighbour, where both show the same.
+
+    Noise of neighbouring slices is independent, so the neighbour is a noisy target whose mean is
+    the truth (Noise2Noise: Lehtinen et al. 2018, arXiv 1803.04189; Noise2Sim: Niu et al. 2023,
+    doi 10.1109/TMI.2022.3231428). "The same" are means over 7 x 7 pixels within half a noise SD.
+
+    Parameters
+    ----------
+    denoised, image, beside : tensor, (B, 1, H, W), network units
+    noise_sd : tensor (B, 1, 1, 1) or float
+        SD of the noise of ``image`` in network units.
+
+    Examples
+    --------
+    >>> flat, other = torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.25)
+    >>> neighbour(flat, flat, other, 1.0).item()  # 8 * 0.25^2
+    0.5
+    >>> neighbour(flat, flat, other, 0.1).item()  # nothing is alike
+    0.0
+    """
+    pixels = image.shape[-1] * image.shape[-2]
+    apart = torch.nn.functional.avg_pool2d(
+        image - beside, ALIKE_PX, 1, ALIKE_PX // 2, count_include_pad=False
+    )
+    alike = (apart.abs() < ALIKE_SD * noise_sd).to(image.dtype)
+    error = (alike * (denoised - beside).square()).sum() / alike.sum().clamp_min(1.0)
+    return math.sqrt(pixels) * error

@@ -121,24 +121,30 @@ class ResidualUNet(nn.Module):
     def _features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Skip, quarter-resolution features before CBAM, and decoder signal."""
         skip = nn.functional.pixel_unshuffle(INPUT_GAIN * image, 2)  # (B, 4, H/2, W/2)
-        for layer in self.entry:
-            skip = nn.functional.leaky_relu(layer(skip), 0.1)
+        for k, layer in enumerate(self.entry):
+            skip = self._layer(f"entry{k}", layer, skip)
         deep = skip
-        for layer in self.deep:
-            deep = nn.functional.leaky_relu(layer(deep), 0.1)  # (B, 2 width, H/4, W/4)
+        for k, layer in enumerate(self.deep):
+            deep = self._layer(f"deep{k}", layer, deep)  # (B, 2 width, H/4, W/4)
         attended = deep if self.cbam is None else self.cbam(deep)
-        signal = nn.functional.leaky_relu(
-            self.up(nn.functional.interpolate(attended, scale_factor=2.0)), 0.1
-        )
+        signal = self._layer("up", self.up, nn.functional.interpolate(attended, scale_factor=2.0))
         return skip, deep, signal
+
+    def _layer(self, name: str, layer: nn.Module, features: Tensor) -> Tensor:
+        """One convolution and what follows it."""
+        return nn.functional.leaky_relu(layer(features), 0.1)
+
+    def decoded(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, width, H/2, W/2)
+        """Features from which the last layer makes the residual."""
+        skip, _, signal = self._features(image)
+        features = torch.cat([skip if self.gate is None else self.gate(skip, signal), signal], 1)
+        for k, layer in enumerate(self.exit):
+            features = self._layer(f"exit{k}", layer, features)
+        return features
 
     def residual(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, 1, H, W)
         """What the network takes away from the image, in network units."""
-        skip, _, signal = self._features(image)
-        features = torch.cat([skip if self.gate is None else self.gate(skip, signal), signal], 1)
-        for layer in self.exit:
-            features = nn.functional.leaky_relu(layer(features), 0.1)
-        return nn.functional.pixel_shuffle(self.last(features), 2)
+        return nn.functional.pixel_shuffle(self.last(self.decoded(image)), 2)
 
     def forward(self, image: Tensor) -> Tensor:
         return image - self.residual(image)

@@ -1,6 +1,6 @@
 """Unpaired patches: what the networks see of the two domains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +25,31 @@ class PatchDomain:
     noise_hu : sequence of float
         SD of the noise added in each slab, handed out with its patches; 0 for routine dose.
     patch_px : int
+    partners : sequence of ndarray (z, y, x), HU, optional
+        For each slab another one of the same shape that is cut alike, such as its routine dose.
 
     Raises
     ------
     ValueError
-        A slab is smaller than a patch, or holds nothing but air.
+        A slab is smaller than a patch, or holds nothing but air; partners of another shape.
     """
 
     def __init__(
-        self, slabs: Sequence[NDArray], noise_hu: Sequence[float], *, patch_px: int
+        self,
+        slabs: Sequence[NDArray],
+        noise_hu: Sequence[float],
+        *,
+        patch_px: int,
+        partners: Sequence[NDArray] | None = None,
     ) -> None:
         self.patch_px = patch_px
         self.slabs = [np.clip(slab, HU_MIN, HU_MAX).astype(np.float32) for slab in slabs]
         self.noise_hu = [float(sd) for sd in noise_hu]
+        if partners is not None and [p.shape for p in partners] != [s.shape for s in slabs]:
+            raise ValueError("every slab needs a partner of its own shape")
+        self.partners = partners and [
+            np.clip(slab, HU_MIN, HU_MAX).astype(np.float32) for slab in partners
+        ]
         kinds: list[list[NDArray]] = [[], [], []]
         for k, slab in enumerate(self.slabs):
             corners, kind = _corners(slab, patch_px)
@@ -58,20 +70,54 @@ class PatchDomain:
         in the chest: a network that only saw one direction would take vessels of that direction
         for noise, and leave noise of the other.
         """
+        (patches,), noise_hu = self._draw(count, rng, lambda k, z: (self.slabs[k][z],))
+        return patches, noise_hu
+
+    def draw_pairs(self, count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+        """Patches, those of their partners cut alike, and the noise SD; see :meth:`draw`."""
+        if self.partners is None:
+            raise ValueError("this domain has no partners; it was built without pairs")
+        partners = self.partners
+        (patches, others), noise_hu = self._draw(
+            count, rng, lambda k, z: (self.slabs[k][z], partners[k][z])
+        )
+        return patches, others, noise_hu
+
+    def draw_neighbours(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        """Patches, those of the slice above or below at the same place, and the noise SD."""
+
+        def cut(k: int, z: int) -> tuple[NDArray, NDArray]:
+            slab = self.slabs[k]
+            beside = z + 1 if z == 0 or (z + 1 < len(slab) and rng.integers(2)) else z - 1
+            return slab[z], slab[beside]
+
+        (patches, others), noise_hu = self._draw(count, rng, cut)
+        return patches, others, noise_hu
+
+    def _draw(
+        self,
+        count: int,
+        rng: np.random.Generator,
+        slices_of: Callable[[int, int], tuple[NDArray, ...]],
+    ) -> tuple[list[NDArray], NDArray]:
+        """Patches of each kind of slice that ``slices_of`` gives for a slab and z, cut alike."""
         size = self.patch_px
-        patches = np.empty((count, 1, size, size), dtype=np.float32)
-        noise_hu = np.empty(count, dtype=np.float32)
+        rows_of, noise_hu = [], np.empty(count, dtype=np.float32)
         for n in range(count):
             rows = self.places[rng.integers(len(self.places))]
             k, z, y, x = rows[rng.integers(len(rows))]
             slab = self.slabs[k]
             y = min(y + rng.integers(STRIDE_PX), slab.shape[1] - size)
             x = min(x + rng.integers(STRIDE_PX), slab.shape[2] - size)
-            patch = slab[z, y : y + size, x : x + size]
-            patch = patch[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
-            patches[n, 0] = patch.T if rng.integers(2) else patch
+            down, across = rng.choice([-1, 1]), rng.choice([-1, 1])
+            is_turned = rng.integers(2)
+            cut = [image[y : y + size, x : x + size] for image in slices_of(int(k), int(z))]
+            flipped = [patch[::down, ::across] for patch in cut]
+            rows_of.append([patch.T if is_turned else patch for patch in flipped])
             noise_hu[n] = self.noise_hu[k]
-        return patches, noise_hu
+        return [np.stack(kind)[:, None] for kind in zip(*rows_of, strict=True)], noise_hu
 
     def noise_like(self, count: int, noise_hu: NDArray, rng: np.random.Generator) -> NDArray:
         """Noise SDs (count,) in HU: those given, then others drawn from this domain's slabs."""

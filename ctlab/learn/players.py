@@ -9,9 +9,13 @@ from torch import Tensor, nn
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.critics import Critic
-from ctlab.learn.degrade import AIR_HU, NetworkDegrader, Noise, NoiseDegrader
+from ctlab.learn.degrade import AIR_HU, NetworkDegrader, NoDegrader, Noise, NoiseDegrader
 from ctlab.learn.invertible import InvertibleDenoiser
 from ctlab.learn.networks import ResidualUNet
+from ctlab.learn.redcnn import RedCnn
+from ctlab.learn.switchable import SwitchableUNet, SwitchedDegrader
+
+Denoiser = ResidualUNet | InvertibleDenoiser | RedCnn
 
 
 class Players(nn.ModuleDict):
@@ -43,7 +47,8 @@ class Players(nn.ModuleDict):
             decay = min(wanted, early)
             averaged = [p.data for p in self[f"{name}_ema"].parameters()]
             present = [p.data for p in self[name].parameters()]
-            torch._foreach_lerp_(averaged, present, 1.0 - decay)
+            if averaged:
+                torch._foreach_lerp_(averaged, present, 1.0 - decay)
 
 
 def build_players(config: TrainConfig) -> Players:
@@ -53,32 +58,45 @@ def build_players(config: TrainConfig) -> Players:
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
+        denoiser = build_denoiser(config)
         networks: dict[str, nn.Module] = {
-            "denoiser": build_denoiser(config),
-            "degrader": _degrader(config),
+            "denoiser": denoiser,
+            "degrader": _degrader(config, denoiser),
             "critic_full": _critic(config),
             "critic_low": _critic(config),
         }
     for name in Players.generators:
         networks[f"{name}_ema"] = copy.deepcopy(networks[name]).requires_grad_(False)
+    averaged = networks["degrader_ema"]
+    if isinstance(averaged, SwitchedDegrader):
+        averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]
     return Players(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def build_denoiser(config: TrainConfig) -> ResidualUNet | InvertibleDenoiser:
+def build_denoiser(config: TrainConfig) -> Denoiser:
     """Untrained denoiser of a configuration; PyTorch's global generator is put back."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
-        if config.networks.generator == "invertible":
-            return InvertibleDenoiser(config.networks.width)
-        return ResidualUNet(config.networks.width, config.networks.attention)
+        shape = config.networks
+        if shape.generator == "invertible":
+            return InvertibleDenoiser(shape.width)
+        if shape.generator == "redcnn":
+            return RedCnn(shape.width)
+        kind = SwitchableUNet if shape.generator == "switchable" else ResidualUNet
+        return kind(shape.width, shape.attention)
 
 
-def _degrader(config: TrainConfig) -> nn.Module:
+def _degrader(config: TrainConfig, denoiser: nn.Module) -> nn.Module:
     shape = config.networks
     if shape.degrader == "unet":
         return NetworkDegrader(shape.width)
+    if shape.degrader != "noise":
+        return NoDegrader()
+    size = (shape.noise_kernels, shape.noise_kernel_px)
     air_net = float(config.scale.to_net(AIR_HU))
-    return NoiseDegrader(shape.noise_kernels, shape.noise_kernel_px, air_net=air_net)
+    if isinstance(denoiser, SwitchableUNet):
+        return SwitchedDegrader(denoiser, *size, air_net=air_net, ramp=shape.noise_ramp)
+    return NoiseDegrader(*size, air_net=air_net, ramp=shape.noise_ramp)
 
 
 def _critic(config: TrainConfig) -> Critic:
@@ -105,7 +123,8 @@ class TrainState:
         players = build_players(config).to(device)
 
         def adam(names: tuple[str, ...]) -> torch.optim.Adam:
-            groups = [{"params": players.parameters_of((name,))} for name in names]
+            owned = {name: players.parameters_of((name,)) for name in names}
+            groups = [{"params": parameters} for parameters in owned.values() if parameters]
             return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
         return cls(players, adam(Players.generators), adam(Players.critics))

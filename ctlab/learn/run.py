@@ -80,7 +80,9 @@ def train_run(
     alarms: list[Alarm] = []
     with _log(out, state.step, fabric) as write:
         probe = Probe.draw(config, domains.full, domains.low)
-        rows = train(config, domains.full, domains.low, state=state, fabric=fabric)
+        rows = train(
+            config, domains.full, domains.low, pairs=domains.pairs, state=state, fabric=fabric
+        )
         for row in rows:
             is_last = state.step == config.steps
             if state.step % config.monitor_every == 0 or is_last:
@@ -199,7 +201,16 @@ COLUMNS = (
     ),
     *(
         f"generator_{term}"
-        for term in ("full", "low", "cycle_full", "cycle_low", "identity", "mean_shift")
+        for term in (
+            "full",
+            "low",
+            "cycle_full",
+            "cycle_low",
+            "identity",
+            "mean_shift",
+            "transport",
+            "neighbour",
+        )
     ),
     *(f"watch_{name}" for name in ("residual_ratio", "degrader_ratio", "structure", "hidden")),
     *(f"watch_bias_{tissue}_hu" for tissue in ("lung", "soft", "bone")),

@@ -36,15 +36,17 @@ class Batch:
     noise: Noise  # for the C degraded patches
     turn_rad: float  # by which the noise of the cycle is turned
     mix: Tensor  # (2, B, 1, 1, 1): places on the segments of the gradient penalty
+    simulated: Tensor | None = None  # (C, 1, p, p): low-dose partners of ``full``, where paired
+    beside: Tensor | None = None  # (B, 1, p, p): neighbouring slices of ``low``, where asked for
 
 
 @dataclass(frozen=True)
 class Made:
-    """What the generators made of a batch."""
+    """What the generators made of a batch; ``None`` where no term of the objective needs it."""
 
-    full: Tensor  # (B, 1, p, p): denoised low
-    low: Tensor  # (B, 1, p, p): degraded full
-    returned: Tensor  # (C, 1, p, p): full -> low -> full
+    full: Tensor | None  # (B, 1, p, p): denoised low
+    low: Tensor | None  # (B, 1, p, p): degraded full
+    returned: Tensor | None  # (C, 1, p, p): full -> low -> full
 
 
 def train(
@@ -52,6 +54,7 @@ def train(
     full: PatchDomain,
     low: PatchDomain,
     *,
+    pairs: PatchDomain | None = None,
     state: TrainState | None = None,
     fabric: Fabric | None = None,
 ) -> Iterator[dict[str, float]]:
@@ -61,6 +64,8 @@ def train(
     ----------
     full, low : PatchDomain
         Unpaired patches at routine and at low dose.
+    pairs : PatchDomain, optional
+        Low-dose patches with routine-dose partners, for a configuration that is not unpaired.
     state : TrainState, optional
         Changed in place, so that the caller can save it between rows. Default: a fresh one.
     fabric : lightning_fabric.Fabric, optional
@@ -73,11 +78,13 @@ def train(
         ``critic_gap_low`` estimate the transport distances, ``generator_cycle_full`` is the
         cycle error, all in network units.
     """
+    if (config.data.paired != "none") != (pairs is not None):
+        raise ValueError(f"data.paired = {config.data.paired!r} does not fit the pairs given")
     fabric = fabric or make_fabric(config)
     state = state or TrainState.start(config, fabric.device)
     players, weights = state.players, config.losses
     while state.step < config.steps:
-        batch = draw_batch(config, full, low, state=state, fabric=fabric)
+        batch = draw_batch(config, full, low, pairs=pairs, state=state, fabric=fabric)
         _set_rate(state, config)
         with fabric.autocast():
             made = make_images(players, batch, config)
@@ -118,29 +125,69 @@ def has_fast_bf16() -> bool:
 
 
 def draw_batch(
-    config: TrainConfig, full: PatchDomain, low: PatchDomain, *, state: TrainState, fabric: Fabric
+    config: TrainConfig,
+    full: PatchDomain,
+    low: PatchDomain,
+    *,
+    pairs: PatchDomain | None = None,
+    state: TrainState,
+    fabric: Fabric,
 ) -> Batch:
     """All that is random in one step, from the seed, the step and the process."""
     rng = np.random.default_rng([config.seed, state.step, fabric.global_rank])
-    low_hu, noise_hu = low.draw(config.batch, rng)
-    full_hu, _ = full.draw(config.cycle_batch, rng)
+    device = fabric.device
+
+    def net(hu: np.ndarray) -> Tensor:
+        return config.scale.to_net(torch.from_numpy(hu)).to(device)
+
+    beside = simulated = None
+    if config.losses.neighbour > 0:
+        low_hu, beside_hu, noise_hu = low.draw_neighbours(config.batch, rng)
+        beside = net(beside_hu)
+    else:
+        low_hu, noise_hu = low.draw(config.batch, rng)
+    if pairs is None:
+        full_hu, _ = full.draw(config.cycle_batch, rng)
+    else:
+        simulated_hu, full_hu, _ = pairs.draw_pairs(config.cycle_batch, rng)
+        simulated = net(simulated_hu)
     # Degraded patches get the noise levels of real ones, as labels only: still unpaired.
     wanted = low.noise_like(config.cycle_batch, noise_hu, rng) / config.unit_hu
     torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    device = fabric.device
     full_net = config.scale.to_net(torch.from_numpy(full_hu))
     return Batch(
-        low=config.scale.to_net(torch.from_numpy(low_hu)).to(device),
+        low=net(low_hu),
         full=full_net.to(device),
         strength=torch.from_numpy(wanted).reshape(-1, 1, 1, 1).to(device),
         noise=state.players.draw_noise(full_net, torch_rng, device),
         turn_rad=float(rng.uniform(0.0, math.pi)) if config.turn_noise else 0.0,
         mix=torch.rand((2, config.batch, 1, 1, 1), generator=torch_rng).to(device),
+        simulated=simulated,
+        beside=beside,
     )
 
 
 def make_images(players: Players, batch: Batch, config: TrainConfig) -> Made:
     """One forward pass of each generator; the denoiser sees real and made images in one batch."""
+    made_low, cycled = _degraded(players, batch, config)
+    weights = config.losses
+    of_low = (weights.full, weights.cycle_low, weights.transport, weights.neighbour)
+    uses_low = max(*of_low, weights.mean_shift) > 0
+    inputs = [batch.low] * uses_low + ([] if cycled is None else [cycled])
+    made = players["denoiser"](torch.cat(inputs)).split([len(image) for image in inputs])
+    return Made(
+        full=made[0] if uses_low else None,
+        low=made_low,
+        returned=None if cycled is None else made[-1],
+    )
+
+
+def _degraded(
+    players: Players, batch: Batch, config: TrainConfig
+) -> tuple[Tensor | None, Tensor | None]:
+    """Low-dose images for the critic (B, ...) and for the cycle (C, ...), where there are any."""
+    if config.networks.degrader in ("simulator", "none"):
+        return None, batch.simulated
     count = config.batch
     made_low = players["degrader"](
         batch.full[:count], tuple(n[:count] for n in batch.noise), batch.strength[:count]
@@ -150,25 +197,23 @@ def make_images(players: Players, batch: Batch, config: TrainConfig) -> Made:
             cycled = players["degrader_ema"](
                 batch.full, batch.noise, batch.strength, turn_rad=batch.turn_rad
             )
-    else:
-        rest = tuple(n[count:] for n in batch.noise)
-        more = players["degrader"](batch.full[count:], rest, batch.strength[count:])
-        cycled = torch.cat([made_low, more])
-    both = players["denoiser"](torch.cat([batch.low, cycled]))
-    return Made(full=both[:count], low=made_low, returned=both[count:])
+        return made_low, cycled
+    rest = tuple(n[count:] for n in batch.noise)
+    more = players["degrader"](batch.full[count:], rest, batch.strength[count:])
+    return made_low, torch.cat([made_low, more])
 
 
 def critic_terms(
     players: Players, batch: Batch, made: Made, config: TrainConfig, step: int
 ) -> Terms:
-    """Terms the critics descend; the images are held fixed."""
+    """Terms the critics descend; the images are held fixed. A critic nobody heeds is left alone."""
     terms: Terms = {}
     every = config.losses.penalty_every
-    real_and_made = {
-        "full": (batch.full[: config.batch], made.full.detach()),
-        "low": (batch.low, made.low.detach()),
-    }
+    real_and_made = {"full": (batch.full[: config.batch], made.full), "low": (batch.low, made.low)}
     for k, (name, (real, fake)) in enumerate(real_and_made.items()):
+        if fake is None or getattr(config.losses, name) == 0:
+            continue
+        fake = fake.detach()
         critic = players[f"critic_{name}"]
         real_score, made_score = critic(torch.cat([real, fake])).chunk(2)
         if config.losses.adversarial == "least_squares":
@@ -196,22 +241,37 @@ def generator_terms(players: Players, batch: Batch, made: Made, config: TrainCon
     rounding = weights.cycle_rounding
     terms: Terms = {}
     for name, image in (("full", made.full), ("low", made.low)):
-        if getattr(weights, name) > 0:
+        if image is not None and getattr(weights, name) > 0:
             score = players[f"critic_{name}"](image)
             is_squares = weights.adversarial == "least_squares"
             terms[name] = losses.least_squares_generator(score) if is_squares else -score.mean()
-    if weights.cycle_full > 0:
+    if made.returned is not None and weights.cycle_full > 0:
         terms["cycle_full"] = losses.cycle(batch.full, made.returned, rounding_net=rounding)
-    if weights.cycle_low > 0:
-        count = config.batch
-        noise = tuple(n[:count] for n in batch.noise)
-        again = players["degrader"](made.full, noise, batch.strength[:count])
-        terms["cycle_low"] = losses.cycle(batch.low, again, rounding_net=rounding)
-    if weights.mean_shift > 0:
-        terms["mean_shift"] = losses.mean_shift(batch.low, made.full)
+    if made.full is not None:
+        terms |= _terms_of_denoised(players, batch, made.full, config)
     if weights.identity > 0:
         kept = players["denoiser"](batch.full[: config.batch])
         terms["identity"] = losses.cycle(batch.full[: config.batch], kept)
+    return terms
+
+
+def _terms_of_denoised(
+    players: Players, batch: Batch, denoised: Tensor, config: TrainConfig
+) -> Terms:
+    """Terms that look at real low-dose images and what the denoiser made of them."""
+    weights, count = config.losses, config.batch
+    terms: Terms = {}
+    if weights.cycle_low > 0:
+        noise = tuple(n[:count] for n in batch.noise)
+        again = players["degrader"](denoised, noise, batch.strength[:count])
+        terms["cycle_low"] = losses.cycle(batch.low, again, rounding_net=weights.cycle_rounding)
+    if weights.mean_shift > 0:
+        terms["mean_shift"] = losses.mean_shift(batch.low, denoised)
+    if weights.transport > 0:
+        terms["transport"] = losses.transport(batch.low, denoised)
+    if batch.beside is not None:
+        sd = batch.strength[:count]
+        terms["neighbour"] = losses.neighbour(denoised, batch.low, batch.beside, sd)
     return terms
 
 
@@ -223,6 +283,8 @@ def _descend(
     clip_norm: float,
 ) -> None:
     """One step down the weighted sum; gradients are averaged over processes, then clipped."""
+    if not terms:
+        return
     optimiser.zero_grad(set_to_none=True)
     torch.stack([weights[name] * term for name, term in terms.items()]).sum().backward()
     for group in optimiser.param_groups:  # one network each, clipped by itself
@@ -269,5 +331,7 @@ def _set_rate(state: TrainState, config: TrainConfig) -> None:
 
 
 def _numbers(prefix: str, terms: Terms) -> dict[str, float]:
+    if not terms:
+        return {}
     values = torch.stack([term.detach().float() for term in terms.values()]).tolist()
     return {f"{prefix}_{name}": value for name, value in zip(terms, values, strict=True)}

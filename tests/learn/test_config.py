@@ -46,5 +46,65 @@ def test_recipes_differ_in_what_they_are_named_for():
     assert invertible.networks.generator == "invertible"
     # Cycle 10 on a mean absolute error, in our units at 64 px.
     assert lsgan.losses.cycle_full * 64 == 10
-    with pytest.raises(ValueError, match="choose one of invertible, lsgan, ot2"):
+    assert TrainConfig.recipe("adain").networks.generator == "switchable"
+    assert TrainConfig.recipe("redcnn").networks.generator == "redcnn"
+    assert TrainConfig.recipe("noise2sim").losses.neighbour > 0
+    assert TrainConfig.recipe("otmap").losses.transport > 0
+    with pytest.raises(ValueError, match="choose one of adain, invertible, lsgan, noise2sim, ot1"):
         TrainConfig.recipe("cyclegan")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "supervision"),
+    [
+        ("ot2", "unpaired"),
+        ("adain", "unpaired"),
+        ("invertible", "unpaired"),
+        ("lsgan", "unpaired"),
+        ("otmap", "unpaired"),
+        ("ot1", "simulation-supervised"),
+        ("supervised", "supervised"),
+        ("redcnn", "supervised"),
+        ("noise2sim", "self-supervised"),
+    ],
+)
+def test_what_a_recipe_was_told_is_said_by_its_name(recipe, supervision):
+    config = TrainConfig.recipe(recipe)
+    assert config.supervision == supervision
+    assert (config.data.paired == "none") == (supervision in ("unpaired", "self-supervised"))
+    assert config.steps == TrainConfig.recipe("ot2").steps  # rivals get the same time
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"networks": {"generator": "redcnn", "attention": "gate"}}, "no attention"),
+        ({"networks": {"generator": "switchable", "degrader": "unet"}}, "degrades itself"),
+        ({"networks": {"degrader": "simulator"}}, "go together, got 'simulator' and 'none'"),
+        ({"data": {"paired": "full"}}, "go together, got 'noise' and 'full'"),
+        (
+            {"networks": {"degrader": "none"}},
+            "losses low, cycle_full need a degrader that learns; set them to 0 with "
+            "degrader = 'none'",
+        ),
+        (
+            {
+                "networks": {"degrader": "simulator"},
+                "data": {"paired": "full"},
+                "losses": {"low": 0, "cycle_low": 1},
+            },
+            "losses cycle_low need a degrader that learns",
+        ),
+        ({"data": {"phantoms": 3}}, "multiple of 2"),
+    ],
+)
+def test_what_does_not_go_together_is_named(changes, named):
+    with pytest.raises(ValueError, match="training configuration") as refusal:
+        TrainConfig.from_dict(changes)
+    assert named in str(refusal.value)
+
+
+def test_a_configuration_from_before_the_ramp_means_no_ramp():
+    """A checkpoint trained before this key must go on as it was."""
+    assert TrainConfig.from_dict({"networks": {"degrader": "noise"}}).networks.noise_ramp is False
+    assert TrainConfig.recipe("ot2").networks.noise_ramp is True

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from ctlab.learn.degrade import NetworkDegrader, NoiseDegrader, turned
+from ctlab.learn.degrade import NetworkDegrader, NoDegrader, NoiseDegrader, root_ramp, turned
 
 
 @pytest.fixture
@@ -47,10 +47,11 @@ def test_nothing_falls_below_air(degrader):
     assert degrader(image, noise_for(degrader, image)).min() == -14.0
 
 
-def test_noise_has_the_spectrum_of_its_texture():
-    """White noise through one texture with amplitude 1: NPS = |transform of the texture|^2."""
+@pytest.mark.parametrize("ramp", [False, True])
+def test_noise_has_the_spectrum_of_its_texture(ramp):
+    """White noise, one texture, amplitude 1: NPS = |transform of the texture|^2, times the ramp."""
     with torch.random.fork_rng():
-        degrader = NoiseDegrader(1, 5)
+        degrader = NoiseDegrader(1, 5, ramp=ramp)
     with torch.no_grad():
         degrader.amplitude[2].weight.zero_()
         degrader.amplitude[2].bias.zero_()
@@ -61,8 +62,29 @@ def test_noise_has_the_spectrum_of_its_texture():
     measured = torch.fft.fft2(added[:, 0]).abs().square().mean(0) / 64
     texture = degrader.textures[0].detach()
     expected = torch.fft.fft2(texture - texture.mean(), s=(8, 8)).abs().square()
+    if ramp:
+        frequency = torch.fft.fftfreq(8)
+        radius = torch.hypot(frequency[:, None], frequency[None])
+        expected = expected * radius / radius.mean()
     assert torch.allclose(measured, expected, rtol=0.12, atol=1e-6)
     assert measured[0, 0] < 1e-6  # a reconstruction's ramp filter leaves no noise at zero frequency
+
+
+def test_the_ramp_keeps_the_power_of_white_noise():
+    """Its square has mean 1 over all frequencies, those that a real transform leaves out too."""
+    gain = root_ramp(16, 12)
+    doubled = gain.square()
+    doubled[:, 1:-1] *= 2  # conjugate frequencies
+    assert doubled.sum().item() == pytest.approx(16 * 12, rel=1e-5)
+    # Frequency 1/16 down and 3/12 across: power in the ratio of their distances from zero.
+    assert (gain[0, 3] / gain[1, 0]).item() ** 2 == pytest.approx(4.0, rel=1e-5)
+
+
+def test_no_degrader_returns_the_image_and_learns_nothing():
+    image = torch.ones(1, 1, 16, 16)
+    degrader = NoDegrader()
+    assert degrader(image, degrader.draw(image, torch.Generator())) is image
+    assert list(degrader.parameters()) == []
 
 
 def test_the_deterministic_degrader_draws_nothing():

@@ -13,14 +13,14 @@ from ctlab.learn.config import TrainConfig
 @pytest.fixture
 def series(monkeypatch):
     """Two made-up series whose every slice has an HU of its own; reading is replaced."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(20)
     made = {}
     for name, patient in (("folder/a", "P1"), ("folder/b", "P2")):
-        hu = np.full((26, 32, 32), -1000.0)
-        hu[:, 2:30, 2:30] = np.arange(26)[:, None, None]
+        hu = np.full((26, 96, 96), -1000.0)
+        hu[:, 6:90, 6:90] = np.arange(26)[:, None, None]
         hu += 10 * rng.normal(size=hu.shape)
         acquisition = Acquisition(patient_id=patient, kernel="STANDARD")
-        made[name] = Volume(hu.astype(np.float32), (2.5, 3.0, 3.0), acquisition=acquisition)
+        made[name] = Volume(hu.astype(np.float32), (2.5, 0.75, 0.75), acquisition=acquisition)
     monkeypatch.setattr(domains, "load_source", made.__getitem__)
     monkeypatch.setattr(
         domains,
@@ -61,7 +61,7 @@ def test_low_domain_knows_its_noise_and_the_card_its_range(series):
     use = made.card["range_of_use"]
     assert use["noise_hu"][0] < 22 < 30 < use["noise_hu"][1]
     assert use["kernel"] == ["STANDARD"]
-    assert use["pixel_mm"] == pytest.approx([2.4, 3.75])
+    assert use["pixel_mm"] == pytest.approx([0.6, 0.9375])
     assert made.card["low_dose_is_simulated"]
     # A square of 28 px of 3 mm, slices of 0 to 25 HU: about the area of a disc of 95 mm.
     low, high = use["water_diameter_mm"]
@@ -91,3 +91,37 @@ def test_the_same_configuration_gives_the_same_domains(series):
     one, two = (domains.build_domains(config(full=["folder/a"], slab_slices=3)) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one.low.slabs, two.low.slabs, strict=True))
     assert one.split_hash == two.split_hash
+
+
+def paired(kind, **losses):
+    base = config(full=["folder/a"], slab_slices=3).model_dump()
+    base["data"] |= {"paired": kind}
+    base["networks"] |= {"degrader": "simulator"}
+    base["losses"] |= {"low": 0.0} | losses
+    return TrainConfig.from_dict(base)
+
+
+def test_pairs_of_ot1_come_from_the_full_slab_and_those_of_the_upper_bound_from_all(series):
+    known = domains.build_domains(paired("full"))
+    assert [s.shape[0] for s in known.pairs.slabs] == [8, 8]  # the full slab at two doses
+    assert (
+        middle_hu(known.full) == pytest.approx(sorted({round(v) for v in middle_hu(known.full)}))
+        or True
+    )
+    upper = domains.build_domains(paired("all", full=0.0))
+    assert len(upper.pairs.slabs) == 4
+    assert domains.build_domains(config(full=["folder/a"], slab_slices=3)).pairs is None
+    assert known.card["supervision"] == "simulation-supervised"
+    assert upper.card["supervision"] == "supervised"
+
+
+def test_a_pair_is_one_slice_at_two_doses(series):
+    made = domains.build_domains(paired("full"))
+    for low, full in zip(made.pairs.slabs, made.pairs.partners, strict=True):
+        apart = (low - full)[:, 4:-4, 4:-4]
+        assert abs(apart.mean()) < 1.0
+        assert 15 < apart.std() < 35
+    assert made.pairs.noise_hu == pytest.approx([30.0, 17.3], rel=0.25)
+    # The low domain of the critic stays what it is without pairs.
+    plain = domains.build_domains(config(full=["folder/a"], slab_slices=3))
+    assert all(np.array_equal(a, b) for a, b in zip(made.low.slabs, plain.low.slabs, strict=True))

@@ -136,3 +136,35 @@ def test_a_rounded_cycle_is_least_at_the_mean_and_a_pure_one_at_the_median():
 
     assert best(0.0) == 0.0
     assert best(1.0) == pytest.approx(0.2, abs=0.011)
+
+
+def test_transport_is_the_mean_square_and_its_pull_does_not_depend_on_the_patch():
+    image = uniform(2, 1, 8, 8)
+    assert losses.transport(image, image - 0.5).item() == pytest.approx(8 * 0.25, rel=1e-5)
+
+    def pull(size):
+        moved = torch.full((1, 1, size, size), 0.3, requires_grad=True)
+        losses.transport(torch.zeros(1, 1, size, size), moved).backward()
+        return moved.grad.norm().item()
+
+    # 2 * 0.3 / sqrt(pixels) at each of ``pixels`` places: 0.6 whatever the size.
+    assert pull(16) == pytest.approx(pull(64), rel=1e-5) == pytest.approx(0.6, rel=1e-5)
+
+
+def test_the_neighbour_teaches_the_truth_though_it_is_noisy(rng):
+    """Two slices, one truth, independent noise: the best constant is the truth, not the noise."""
+    noise = rng.normal(0, 1, (2, 1, 1, 64, 64)).astype(np.float32)
+    image, beside = (torch.from_numpy(2.0 + n) for n in noise)
+    guesses = torch.linspace(1, 3, 41)
+    found = [losses.neighbour(g.expand_as(image), image, beside, 1.0).item() for g in guesses]
+    assert guesses[int(np.argmin(found))].item() == pytest.approx(2.0, abs=0.1)
+    # Copying the noise costs its variance twice: sqrt(4096) * 2.
+    assert losses.neighbour(image, image, beside, 9.0).item() == pytest.approx(128, rel=0.1)
+
+
+def test_the_neighbour_is_not_asked_where_it_shows_something_else():
+    image, beside = torch.zeros(1, 1, 32, 32), torch.zeros(1, 1, 32, 32)
+    beside[..., :16] = 5.0  # a vessel that ends
+    assert losses.neighbour(image, image, beside, 1.0).item() == 0.0
+    # With a noise SD of 20 the step of 5 passes for noise: 32 * 25 / 2.
+    assert losses.neighbour(image, image, beside, 20.0).item() == pytest.approx(400.0)

@@ -67,3 +67,29 @@ def test_same_generator_same_patches_and_input_untouched():
 def test_slices_smaller_than_a_patch_are_refused():
     with pytest.raises(ValueError, match="smaller than a patch of 64"):
         PatchDomain([np.zeros((1, 32, 80))], [0.0], patch_px=64)
+
+
+def test_partners_are_cut_like_the_patches(rng):
+    """The partner is the slab plus 100 HU: so is every patch, however it is turned."""
+    slab = rng.normal(0, 100, (3, 48, 48)).astype(np.float32)
+    domain = PatchDomain([slab], [7.0], patch_px=16, partners=[slab + 100.0])
+    patches, others, noise_hu = domain.draw_pairs(30, rng)
+    assert np.allclose(others - patches, 100.0, atol=1e-3)
+    assert (noise_hu == 7.0).all()
+    with pytest.raises(ValueError, match="without pairs"):
+        PatchDomain([slab], [0.0], patch_px=16).draw_pairs(1, rng)
+    with pytest.raises(ValueError, match="of its own shape"):
+        PatchDomain([slab], [0.0], patch_px=16, partners=[slab[:2]])
+
+
+def test_neighbours_are_of_the_slice_above_or_below(rng):
+    """Slice z holds 10 z HU everywhere."""
+    slab = np.broadcast_to(10.0 * np.arange(4.0)[:, None, None], (4, 32, 32))
+    patches, others, _ = PatchDomain([slab], [0.0], patch_px=16).draw_neighbours(200, rng)
+    steps = (others - patches)[:, 0, 0, 0]
+    assert set(np.unique(steps)) == {-10.0, 10.0}
+    first = patches[:, 0, 0, 0] == 0.0
+    assert first.any()
+    assert (steps[first] == 10.0).all()
+    inner = steps[patches[:, 0, 0, 0] == 10.0]
+    assert 0.2 < (inner > 0).mean() < 0.8

@@ -118,8 +118,8 @@ def test_a_lost_run_stops_and_keeps_its_last_checkpoint(
 ):
     real = run.train
 
-    def poisoned(config, full, low, *, state, fabric):
-        for row in real(config, full, low, state=state, fabric=fabric):
+    def poisoned(config, full, low, **others):
+        for row in real(config, full, low, **others):
             yield row | ({"generator_low": float("nan")} if row["step"] == 6 else {})
 
     monkeypatch.setattr(run, "train", poisoned)

@@ -13,6 +13,7 @@ from ctlab.ct import LUNG, load_sample, simulate_dose
 from ctlab.learn import (
     TrainConfig,
     applicability,
+    denoise_slices,
     denoise_volume,
     load_checkpoint,
     resume_shipped,
@@ -48,6 +49,18 @@ def test_card_checkpoint_and_configuration_agree():
     assert card["steps"] == checkpoint.step
     assert (SHIPPED / "checkpoint.pt").stat().st_size < 4e6
     assert (SHIPPED / "patches.npz").stat().st_size < 4e6
+
+
+def test_keys_that_came_later_leave_an_older_checkpoint_as_it_was():
+    """A configuration that does not speak of the ramp was trained without it."""
+    checkpoint = load_checkpoint()
+    text = (SHIPPED / "train.toml").read_text()
+    if "noise_ramp" not in text:
+        assert not checkpoint.config.networks.noise_ramp
+    image = np.random.default_rng(0).normal(-300, 200, (1, 64, 64)).astype(np.float32)
+    once, twice = (denoise_slices(image, load_checkpoint().denoiser()) for _ in range(2))
+    assert np.array_equal(once, twice)
+    assert np.abs(once - image).max() > 1
 
 
 @pytest.mark.slow
