@@ -16,11 +16,11 @@ def series(monkeypatch):
     rng = np.random.default_rng(20)
     made = {}
     for name, patient in (("folder/a", "P1"), ("folder/b", "P2")):
-        hu = np.full((26, 96, 96), -1000.0)
-        hu[:, 6:90, 6:90] = np.arange(26)[:, None, None]
+        hu = np.full((26, 32, 32), -1000.0)
+        hu[:, 2:30, 2:30] = np.arange(26)[:, None, None]
         hu += 10 * rng.normal(size=hu.shape)
         acquisition = Acquisition(patient_id=patient, kernel="STANDARD")
-        made[name] = Volume(hu.astype(np.float32), (2.5, 0.75, 0.75), acquisition=acquisition)
+        made[name] = Volume(hu.astype(np.float32), (2.5, 3.0, 3.0), acquisition=acquisition)
     monkeypatch.setattr(domains, "load_source", made.__getitem__)
     monkeypatch.setattr(
         domains,
@@ -61,7 +61,7 @@ def test_low_domain_knows_its_noise_and_the_card_its_range(series):
     use = made.card["range_of_use"]
     assert use["noise_hu"][0] < 22 < 30 < use["noise_hu"][1]
     assert use["kernel"] == ["STANDARD"]
-    assert use["pixel_mm"] == pytest.approx([0.6, 0.9375])
+    assert use["pixel_mm"] == pytest.approx([2.4, 3.75])
     assert made.card["low_dose_is_simulated"]
     # A square of 28 px of 3 mm, slices of 0 to 25 HU: about the area of a disc of 95 mm.
     low, high = use["water_diameter_mm"]
