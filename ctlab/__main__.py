@@ -7,7 +7,7 @@ torch but the commands that train, denoise with a model, or explain.
 
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -269,6 +269,55 @@ def explain(
         say(table(["check", "shown"], [(name, "yes" if met else "no") for name, met in checks]))
         if out is not None:
             say(f"map in {out}, picture in {out.with_suffix('.png')}")
+
+
+@app.command()
+def passport(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="one reference-dose series a patient")
+    ],
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="trained model; more than one are compared")
+    ] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="nlm, tv, bilateral, bm3d or model (the shipped one)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the page; new or empty")] = None,
+    dose: Annotated[float, typer.Option(help="dose fraction to simulate")] = 0.1,
+    slices: Annotated[int, typer.Option(help="slices looked at in each series")] = 8,
+    limits: Annotated[Path | None, typer.Option(help="TOML file with limits of your own")] = None,
+    seed: Annotated[int, typer.Option(help="same seed, same passport")] = 0,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="the folders are passports: put them side by side")
+    ] = False,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Run every check on a denoiser; exit code 1 where one fails its limit."""
+    from ctlab import passport as room
+
+    if compare:
+        made = room.read_passports(folders)
+        if out is not None:
+            room.write_comparison(made, out, overwrite=overwrite)
+    else:
+        with working("checking the denoiser") as progress:
+            made = room.passports_of_folders(
+                folders, out, checkpoints=checkpoint or [], methods=method or [],
+                overwrite=overwrite, progress=progress, dose=dose, slices=slices, seed=seed,
+                limits=room.DEFAULT_LIMITS if limits is None else room.read_limits(limits),
+            )  # fmt: skip
+    several = len(made) > 1 or compare
+    facts = room.comparison(room.side_by_side(made)) if several else _only(made).as_dict()
+    if not emit(facts, as_json):
+        say(room.in_words(facts))
+        if out is not None:
+            say(f"page in {out / 'comparison' if several and not compare else out}")
+    raise typer.Exit(0 if all(p.passed for p in made.values()) else 1)
+
+
+def _only(made: dict) -> Any:
+    return next(iter(made.values()))
 
 
 def _cell(value: float) -> str:

@@ -1,10 +1,17 @@
-"""One page of evidence per checkpoint: every check on given series, as JSON and as a page."""
+"""One page of evidence per denoiser: every check on given series, as JSON and as a page."""
 
+from ctlab.passport.compare import (
+    compare_passports,
+    comparison,
+    in_words,
+    passports_of_folders,
+    read_passports,
+    side_by_side,
+    write_comparison,
+)
 from ctlab.passport.document import (
     Passport,
-    compare_passports,
     make_passport,
-    passport_of_folders,
     read_passport,
     write_passport,
 )
@@ -15,9 +22,14 @@ __all__ = [
     "Limit",
     "Passport",
     "compare_passports",
+    "comparison",
+    "in_words",
     "make_passport",
-    "passport_of_folders",
+    "passports_of_folders",
     "read_limits",
     "read_passport",
+    "read_passports",
+    "side_by_side",
+    "write_comparison",
     "write_passport",
 ]

@@ -48,6 +48,7 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "noise left": Limit(0.61, "at most", "of the input's", f"39 to 49 % less noise is {_PRODUCT}"),
     "error left": Limit(1.0, "at most", "of the input's", "a denoiser must not add error"),
     "shift of mean noise frequency": Limit(0.16, "at most", "of the input's", _PRODUCT),
+    "banding along z": Limit(1.0, "at most", "HU", OURS),
     "loss of resolution (f50 of a 10 mm insert)": Limit(0.05, "at most", "", OURS),
     "contrast recovery, worst nodule": Limit(0.9, "at least", "", OURS),
     "change of detectability (lower 95 % bound, worst nodule)": Limit(

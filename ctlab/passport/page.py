@@ -16,13 +16,39 @@ th,td{border-bottom:1px solid #999;padding:.35rem .5rem;text-align:left;vertical
 img{max-width:100%}.wide{overflow-x:auto}code{overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#111;color:#eee}a{color:#8cf}}
 """
-_WORDS = {True: "passed", False: "failed", None: "not made"}
+WORDS = {True: "passed", False: "failed", None: "not made"}
 _CAPTIONS = {
-    "slices": "Reference, simulated low dose and denoised slice, lung -600/1500 HU.",
+    "slices": "Reference, simulated low dose and denoised slice, lung -600/1500 HU; what was "
+    "removed, 0/200 HU.",
+    "coronal": "Neighbouring slices from the side (coronal), as above: bands would show here.",
     "explanation": "Map of a lung region with its scale and verdict.",
     "nps": "Noise power spectra before (grey) and after (orange), each tissue at its own maximum.",
     "ttf": "Task transfer of a 10 mm insert: before (grey), after (orange).",
+    "z": "Correlation of the noise with that of slices further on: before (grey), after (orange).",
 }
+_STATED = (
+    "denoiser",
+    "checkpoint_sha256",
+    "split_hash",
+    "code_version",
+    "code_sha256",
+    "machine",
+    "low_dose",
+    "dose",
+    "slices",
+    "seed",
+    "steps",
+)
+
+
+def document(title: str, body: str) -> str:
+    """A whole HTML page without scripts."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>{body}"
+        "</main></body></html>\n"
+    )
 
 
 def page(content: dict[str, Any], pictures: list[str]) -> str:
@@ -32,35 +58,27 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
     shown = "".join(
         f'<figure><img src="{name}.png" alt="{escape(_CAPTIONS.get(name, name))}">'
         f"<figcaption>{escape(_CAPTIONS.get(name, name))}</figcaption></figure>"
-        for name in pictures
+        for name in sorted(pictures, key=list(_CAPTIONS).index)
     )
     claim = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts["claim"])
-    known = (
-        "checkpoint_sha256",
-        "split_hash",
-        "code_version",
-        "code_sha256",
-        "machine",
-        "low_dose",
-    )
-    known += ("dose", "slices", "seed", "steps")
     about = "".join(
-        f"<tr><th>{escape(k)}</th><td><code>{escape(str(facts[k]))}</code></td></tr>" for k in known
+        f"<tr><th>{escape(k)}</th><td><code>{_cell(facts[k])}</code></td></tr>"
+        for k in _STATED
+        if k in facts
     )
     data = "".join(f"<li><code>{escape(d['sha256'])}</code></li>" for d in facts["data"])
+    fits = "".join(f"<li>{escape(sentence)}</li>" for sentence in facts.get("range_of_use", []))
     verdict = "no check failed" if content["passed"] else "at least one check failed"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Denoiser passport</title>'
-        f"<style>{_STYLE}</style></head><body><main><h1>Denoiser passport</h1>"
+    return document(
+        "Denoiser passport",
         f"<p>{len(facts['data'])} patient(s), dose {facts['dose']:g}, simulated: {verdict}. "
         "Limits without a source are proposals, not standards.</p>"
         "<table><thead><tr><th>check</th><th>value</th><th>limit</th><th>result</th>"
         f"<th>note</th></tr></thead><tbody>{rows}</tbody></table>{shown}"
-        f"{_tables(content['tables'])}<h2>Reporting items (topics of CLAIM, "
-        f"doi 10.1148/ryai.2020200029)</h2><table>{claim}</table>"
-        f"<h2>What was measured</h2><table>{about}</table><p>Series, by the hash of their HU:</p>"
-        f"<ul>{data}</ul></main></body></html>\n"
+        f"{_tables(content['tables'])}<h2>Range of use, for this low dose</h2><ul>{fits}</ul>"
+        "<h2>Reporting items (topics of CLAIM, doi 10.1148/ryai.2020200029)</h2>"
+        f"<table>{claim}</table><h2>What was measured</h2><table>{about}</table>"
+        f"<p>Series, by the hash of their HU:</p><ul>{data}</ul>",
     )
 
 
@@ -82,22 +100,36 @@ def claim_items(card: dict[str, Any], *, steps: int, n_patients: int) -> list[tu
     ]
 
 
-def slices_picture(scene: Scene) -> np.ndarray:
-    """Reference, low dose and denoised middle slice side by side, RGB uint8."""
+def views(scene: Scene) -> dict[str, np.ndarray]:
+    """The middle slice, and neighbouring slices from the side, as RGB uint8."""
     k = len(scene.low) // 2
-    panels = [LUNG.render(image[k]) for image in (scene.full.hu, scene.low, scene.out)]
-    panels.append(Window(0, 200).render(scene.low[k] - scene.out[k]))
-    grey = np.concatenate(panels, axis=1)[::2, ::2]
-    return grey[..., None].repeat(3, axis=-1)
+    found = {"slices": _panels(*(a[k] for a in (scene.full.hu, scene.low, scene.out)))[::2, ::2]}
+    run = scene.run
+    if run is not None:
+        row = run.low.shape[1] // 2
+        tall = max(1, round(run.full.spacing_mm[0] / run.full.spacing_mm[2]))
+        sides = [a[::-1, row].repeat(tall, axis=0) for a in (run.full.hu, run.low, run.out)]
+        found["coronal"] = _panels(*sides, axis=0)
+    return {name: grey[..., None].repeat(3, axis=-1) for name, grey in found.items()}
+
+
+def _panels(full: np.ndarray, low: np.ndarray, out: np.ndarray, *, axis: int = 1) -> np.ndarray:
+    panels = [LUNG.render(image) for image in (full, low, out)]
+    return np.concatenate([*panels, Window(0, 200).render(low - out)], axis=axis)
 
 
 def curves(tables: dict[str, list[dict[str, Any]]]) -> dict[str, np.ndarray]:
-    """Plots of the spectra and the transfer, as RGB, where they were measured."""
+    """Plots of the spectra, the transfer and the correlation along z, where they were measured."""
     plots = {}
+    f = "frequency, 1/mm"
     if "nps" in tables:
-        plots["nps"] = _plot(tables["nps"], "nps_hu2_mm2", "noise power, share of the highest")
+        spectra = ("frequency_per_mm", "nps_hu2_mm2")
+        plots["nps"] = _plot(tables["nps"], *spectra, f, "noise power, share of the highest")
     if "ttf" in tables:
-        plots["ttf"] = _plot(tables["ttf"], "normalised", "transfer")
+        plots["ttf"] = _plot(tables["ttf"], "frequency_per_mm", "normalised", f, "transfer")
+    if "z correlation" in tables:
+        pair = ("lag_mm", "correlation")
+        plots["z"] = _plot(tables["z correlation"], *pair, "distance along z, mm", "correlation")
     return plots
 
 
@@ -107,24 +139,23 @@ def save_png(rgb: np.ndarray, path: Path) -> None:
     Image.fromarray(rgb).save(path, format="PNG", optimize=True)
 
 
-def _plot(rows: list[dict[str, Any]], value: str, label: str) -> np.ndarray:
+def _plot(rows: list[dict[str, Any]], x: str, y: str, x_label: str, y_label: str) -> np.ndarray:
+    """Both arms of each tissue, or of the one there is; spectra as shares of their highest."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    groups = list(dict.fromkeys(row.get("tissue", "insert") for row in rows))
+    groups = list(dict.fromkeys(row.get("tissue", "") for row in rows))
     figure = Figure(figsize=(4.5 * len(groups), 3), layout="constrained", dpi=100)
     canvas = FigureCanvasAgg(figure)
     for k, group in enumerate(groups):
         axes = figure.add_subplot(1, len(groups), k + 1)
-        mine = [row for row in rows if row.get("tissue", "insert") == group]
         for arm, colour in (("input", "0.5"), ("denoised", "#e66101")):
-            part = [row for row in mine if row["arm"] == arm]
-            heights = np.array([row[value] for row in part])
-            scale = heights.max() if value.startswith("nps") else 1.0
-            axes.plot(
-                [r["frequency_per_mm"] for r in part], heights / scale, color=colour, label=arm
-            )
-        axes.set(xlabel="frequency, 1/mm", ylabel=label, title=group, ylim=(0, 1.15))
+            part = [r for r in rows if r["arm"] == arm and r.get("tissue", "") == group]
+            heights = np.array([row[y] for row in part])
+            scale = heights.max() if y.startswith("nps") else 1.0
+            axes.plot([r[x] for r in part], heights / scale, color=colour, label=arm)
+            axes.set_ylim(min(0.0, 1.15 * heights.min() / scale, axes.get_ylim()[0]), 1.15)
+        axes.set(xlabel=x_label, ylabel=y_label, title=group)
         axes.legend()
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -134,7 +165,7 @@ def _check_row(check: dict[str, Any]) -> str:
     value = "-" if check["value"] is None else f"{check['value']:.3g}"
     return (
         f"<tr><td>{escape(check['name'])}</td><td>{value}</td><td>{escape(check['limit'])}</td>"
-        f"<td><strong>{_WORDS[check['passed']]}</strong></td><td>{escape(check['note'])}"
+        f"<td><strong>{WORDS[check['passed']]}</strong></td><td>{escape(check['note'])}"
         f"<br><small>limit: {escape(check['source'])}</small></td></tr>"
     )
 

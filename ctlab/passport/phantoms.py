@@ -12,7 +12,9 @@ import numpy as np
 from ctlab.ct import Scanner, Volume, chest_phantom, simulate_dose
 
 SIZE_PX = 512
-COUNT = 20
+COUNT = 24
+"""Patients of a passport: two thirds calibrate, the others verify."""
+
 POPULATION = "simulated population: computed chests"
 
 

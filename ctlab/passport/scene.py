@@ -31,6 +31,8 @@ class Scene:
         Both denoised.
     dose : float
     seconds_per_slice : float
+    run : Scene or None
+        Neighbouring slices, for what shows along z only.
     """
 
     full: Volume
@@ -40,6 +42,7 @@ class Scene:
     other_out: np.ndarray
     dose: float
     seconds_per_slice: float
+    run: "Scene | None" = None
 
     @property
     def pixel_mm(self) -> tuple[float, float]:
@@ -67,15 +70,38 @@ class Scene:
 
 
 def make_scene(
-    volume: Volume, denoise: Denoiser, *, dose: float, slices: int, rng: np.random.Generator
+    volume: Volume,
+    denoise: Denoiser,
+    *,
+    dose: float,
+    slices: int,
+    rng: np.random.Generator,
+    neighbours: int = 0,
 ) -> Scene:
-    """Slices spread evenly over a series, twice at low dose, and both denoised."""
-    picked = np.unique(np.linspace(0, len(volume.hu) - 1, slices).round().astype(int))
-    full = replace(volume, hu=np.ascontiguousarray(volume.hu[picked]), sources=())
+    """Slices spread evenly over a series, twice at low dose, and both denoised.
+
+    With ``neighbours``, so many slices from the middle, one after the other, come along as
+    ``run``; a series of fewer gives all it has.
+    """
+    spread = np.unique(np.linspace(0, len(volume.hu) - 1, slices).round().astype(int))
+    scene = _scanned(_picked(volume, spread), denoise, dose, rng)
+    count = min(neighbours, len(volume.hu))
+    if count < 2:
+        return scene
+    start = (len(volume.hu) - count) // 2
+    middle = volume.slices(start, start + count)
+    return replace(scene, run=_scanned(middle, denoise, dose, rng))
+
+
+def _picked(volume: Volume, slices: np.ndarray) -> Volume:
+    return replace(volume, hu=np.ascontiguousarray(volume.hu[slices]), sources=())
+
+
+def _scanned(full: Volume, denoise: Denoiser, dose: float, rng: np.random.Generator) -> Scene:
     low, other = (simulate_dose(full, dose, rng=rng).hu for _ in range(2))
     start = time.perf_counter()
     out = denoise(low)
-    seconds = (time.perf_counter() - start) / len(picked)
+    seconds = (time.perf_counter() - start) / len(full.hu)
     return Scene(full, low, other, out, denoise(other), dose, seconds)
 
 

@@ -1,0 +1,239 @@
+"""Several denoisers on the same series, and their passports side by side on one page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import pandas as pd
+
+from ctlab.assess import write_table
+from ctlab.ct import fresh_folder, read_series
+from ctlab.ct.files import refuse_full_folder
+from ctlab.passport import page
+from ctlab.passport.document import (
+    FORMAT_VERSION,
+    Passport,
+    Progress,
+    make_passport,
+    plain,
+    read_passport,
+    write_passport,
+)
+
+
+def side_by_side(passports: Mapping[str, Passport]) -> pd.DataFrame:
+    """Every check of every passport, tidy: ``check, passport, value, unit, limit, passed, note``.
+
+    Parameters
+    ----------
+    passports : from the name to show to the passport, two or more
+
+    Raises
+    ------
+    ValueError
+        Fewer than two, or passports made at different doses or on different series: their
+        numbers do not compare.
+    """
+    if len(passports) < 2:
+        raise ValueError(f"pass 2 or more passports to compare, got {len(passports)}")
+    first, *rest = passports
+    for name in rest:
+        _check_alike(first, passports[first], name, passports[name])
+    rows = [
+        {"check": check["name"], "passport": name}
+        | {key: check[key] for key in ("value", "unit", "limit", "passed", "note")}
+        for name, passport in passports.items()
+        for check in passport.checks
+    ]
+    table = pd.DataFrame(rows)
+    order = {check: k for k, check in enumerate(table["check"].drop_duplicates())}
+    return table.sort_values("check", key=lambda c: c.map(order), kind="stable", ignore_index=True)
+
+
+def compare_passports(first: Passport, second: Passport) -> pd.DataFrame:
+    """Two passports, one row per check: ``check, limit``, and both values and results.
+
+    Raises
+    ------
+    ValueError
+        As :func:`side_by_side`.
+    """
+    tidy = side_by_side({"first": first, "second": second})
+    wide = tidy.pivot(index="check", columns="passport", values=["value", "passed"])
+    wide.columns = [f"{what}_{which}" for what, which in wide.columns]
+    limits = tidy.drop_duplicates("check").set_index("check")[["limit"]]
+    return limits.join(wide).reset_index()
+
+
+def passports_of_folders(
+    folders: Sequence[str | Path],
+    out: str | Path | None = None,
+    *,
+    checkpoints: Sequence[str | Path] = (),
+    methods: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> dict[str, Passport]:
+    """Passports of several denoisers on the same DICOM folders, by the denoiser's name.
+
+    Where ``out`` is named it receives one passport, or a folder for each and their comparison.
+
+    Parameters
+    ----------
+    folders : one series a patient, at reference dose
+    checkpoints : trained models; none, and no method, takes the one that ships
+    methods : ``"model"`` (the one that ships) and filters of :data:`ctlab.classic.METHODS`
+    options : those of :func:`ctlab.passport.make_passport`
+    """
+    from ctlab.learn import load_checkpoint
+
+    wanted = [("model", load_checkpoint(path)) for path in checkpoints]
+    wanted += [(method, None) for method in methods or ([] if checkpoints else ["model"])]
+    if out is not None:  # refused before minutes of work rather than after
+        refuse_full_folder(out, overwrite=overwrite)
+    volumes = [read_series(folder) for folder in folders]
+    made: dict[str, Passport] = {}
+    for k, (method, checkpoint) in enumerate(wanted):
+        passport = make_passport(
+            volumes,
+            checkpoint,
+            method=method,
+            progress=_part_of(progress, k, len(wanted)),
+            **options,
+        )
+        name = passport.facts["denoiser"]
+        if name in made:
+            raise ValueError(f"{name} is named twice; name each denoiser once")
+        made[name] = passport
+    if out is not None:
+        _write(made, out, overwrite=overwrite)
+    return made
+
+
+def _part_of(progress: Progress | None, k: int, of: int) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(k * total + done, of * total)
+
+
+def _write(made: Mapping[str, Passport], out: str | Path, *, overwrite: bool) -> None:
+    if len(made) == 1:
+        write_passport(next(iter(made.values())), out, overwrite=overwrite)
+        return
+    with fresh_folder(out, overwrite=overwrite) as folder:
+        write_comparison(made, folder / "comparison")
+        for name, passport in made.items():
+            write_passport(passport, folder / name.replace(" ", "-"))
+
+
+def read_passports(folders: Sequence[str | Path]) -> dict[str, Passport]:
+    """Passports by a short name: what they examined, or their folder where that is the same."""
+    found = [read_passport(folder) for folder in folders]
+    pairs = zip(found, folders, strict=True)
+    names = [str(p.facts.get("denoiser") or Path(f).name) for p, f in pairs]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the same passport is named twice: {', '.join(names)}")
+    return dict(zip(names, found, strict=True))
+
+
+def write_comparison(
+    passports: Mapping[str, Passport], out: str | Path, *, overwrite: bool = False
+) -> pd.DataFrame:
+    """Writes ``comparison.json``, ``comparison.csv`` and ``index.html``; returns the table."""
+    table = side_by_side(passports)
+    with fresh_folder(out, overwrite=overwrite) as folder:
+        text = json.dumps(plain(comparison(table)), indent=1, allow_nan=False)
+        (folder / "comparison.json").write_text(text, encoding="utf-8")
+        write_table(table, folder / "comparison.csv")
+        (folder / "index.html").write_text(_page(passports, table), encoding="utf-8")
+    return table
+
+
+def comparison(table: pd.DataFrame) -> dict[str, Any]:
+    """The table as plain values: one entry per check, values and results by passport."""
+    checks = []
+    for name, rows in table.groupby("check", sort=False):
+        by_name = rows.set_index("passport")
+        checks.append(
+            {
+                "name": name,
+                "limit": rows["limit"].iloc[0],
+                "values": by_name["value"].to_dict(),
+                "passed": by_name["passed"].to_dict(),
+            }
+        )
+    return plain({"format_version": FORMAT_VERSION, "checks": checks})
+
+
+def in_words(content: Mapping[str, Any]) -> str:
+    """A passport's plain content, or a comparison's, for a terminal of 80 columns.
+
+    Examples
+    --------
+    >>> print(in_words({"checks": [{"name": "speed", "value": 36.0, "passed": True,
+    ...     "limit": "at most 60 s"}]}))
+    passed    speed: 36, at most 60 s
+    """
+    lines = []
+    for check in content["checks"]:
+        if "values" not in check:
+            lines.append(_line(check["passed"], check["name"], check["value"], check["limit"]))
+            continue
+        lines.append(f"{check['name']}, {check['limit']}")
+        for name, value in check["values"].items():
+            lines.append("  " + _line(check["passed"].get(name), name, value, ""))
+    return "\n".join(lines)
+
+
+def _line(passed: bool | None, name: str, value: float | None, limit: str) -> str:
+    told = f"{page.WORDS[passed]:<10}{name}" + ("" if value is None else f": {value:.3g}")
+    return fill(f"{told}, {limit}" if limit else told, 80, subsequent_indent=" " * 10)
+
+
+def _check_alike(first: str, a: Passport, second: str, b: Passport) -> None:
+    doses = a.facts["dose"], b.facts["dose"]
+    if doses[0] != doses[1]:
+        raise ValueError(
+            f"{first} and {second} were made at doses {doses[0]} and {doses[1]}; make one anew"
+        )
+    data = [[series["sha256"] for series in p.facts["data"]] for p in (a, b)]
+    if data[0] != data[1]:
+        raise ValueError(
+            f"{first} and {second} were made on different series; make one anew on those of the "
+            "other"
+        )
+
+
+def _page(passports: Mapping[str, Passport], table: pd.DataFrame) -> str:
+    heads = "".join(f"<th>{escape(name)}</th>" for name in passports)
+    rows = ""
+    for name, found in table.groupby("check", sort=False):
+        by_name = {row.passport: row for row in found.itertuples()}
+        cells = "".join(_cell(by_name.get(n)) for n in passports)
+        limit = escape(found["limit"].iloc[0])
+        rows += f"<tr><td>{escape(str(name))}</td><td>{limit}</td>{cells}</tr>"
+    first = next(iter(passports.values())).facts
+    intro = (
+        f"{len(first['data'])} patient(s), dose {first['dose']:g}, simulated. A value in bold "
+        "keeps its limit. Limits without a source are proposals, not standards; a difference "
+        "between two columns on few patients is no proof."
+    )
+    return page.document(
+        "Denoiser passports side by side",
+        f"<p>{intro}</p><div class='wide'><table><thead><tr><th>check</th><th>limit</th>{heads}"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>",
+    )
+
+
+def _cell(row: Any) -> str:
+    if row is None or row.value is None or row.value != row.value:
+        return f"<td>not made<br><small>{escape(row.note) if row else ''}</small></td>"
+    word = "passed" if row.passed else "failed"
+    value = f"<strong>{row.value:.3g}</strong>" if row.passed else f"{row.value:.3g}"
+    return f"<td>{value}<br><small>{word}</small></td>"

@@ -1,0 +1,60 @@
+"""What a passport states beside its checks: who, on what data, with which code."""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ctlab import __version__
+from ctlab.assess import check_applicability
+from ctlab.ct import Volume
+from ctlab.passport.candidate import Candidate
+from ctlab.passport.page import claim_items
+from ctlab.passport.scene import Scene
+
+
+def gather_facts(
+    candidate: Candidate, volumes: Sequence[Volume], scene: Scene, **settings: Any
+) -> dict[str, Any]:
+    """Denoiser, card, range of use, data and code hashes, machine, and the settings."""
+    data = []
+    for volume in volumes:
+        head = asdict(volume.acquisition) | {"shape": volume.shape, "spacing_mm": volume.spacing_mm}
+        data.append(head | {"sha256": hashlib.sha256(volume.hu.tobytes()).hexdigest()})
+    checkpoint = candidate.checkpoint
+    card = {} if checkpoint is None else checkpoint.card
+    steps = 0 if checkpoint is None else checkpoint.step
+    return {
+        "denoiser": candidate.name,
+        "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
+        "split_hash": None if checkpoint is None else checkpoint.split_hash,
+        "card": card,
+        "range_of_use": _range_of_use(card, scene),
+        "steps": steps,
+        "code_version": __version__,
+        "code_sha256": code_hash(),
+        "data": data,
+        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "low_dose": "simulated from the series given; no measured low-dose scan",
+        "claim": claim_items(card, steps=steps, n_patients=len(volumes)),
+    } | settings
+
+
+def _range_of_use(card: dict[str, Any], scene: Scene) -> list[str]:
+    """What of the first low-dose series lies outside the card, or is not known, in words."""
+    if "range_of_use" not in card:
+        return ["no card: nothing says what it was made for"]
+    low = replace(scene.full, hu=scene.low)
+    return check_applicability(low, card).sentences() or ["every fact lies inside the card"]
+
+
+def code_hash() -> str:
+    """SHA-256 over the package's Python and JavaScript sources, in path order."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(p for p in root.rglob("*") if p.suffix in (".py", ".js")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
