@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctlab.ct import Volume, describe_series
+from ctlab.ct.facts import WORDS
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.learn.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
 from ctlab.learn.engines import Engine, open_engine
@@ -33,8 +34,12 @@ class Check:
         wanted = self.wanted
         if isinstance(wanted, list) and len(wanted) == 2 and not isinstance(wanted[0], str):
             wanted = f"{wanted[0]:.4g} to {wanted[1]:.4g}"
+        if isinstance(self.wanted, list) and isinstance(self.wanted[0], str):
+            wanted = ", ".join(self.wanted)
         value = f"{self.value:.4g}" if isinstance(self.value, float) else self.value
-        return f"{self.name} is {value}, the checkpoint was made for {wanted}"
+        name, _, unit = WORDS.get(self.name, self.name).partition(", ")
+        told = f"{value} {unit}".rstrip()
+        return f"{name} is {told}, the checkpoint was made for {wanted}"
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:
     if reasons:
         raise ValueError(
             f"this series lies outside the checkpoint's range of use: {'; '.join(reasons)}. "
-            "Use a checkpoint trained on such series, or force the use of this one"
+            "Use a checkpoint trained on such series, or force the use of this one (--force)"
         )
 
 

@@ -163,10 +163,11 @@ def _plot(rows: list[dict[str, Any]], x: str, y: str, x_label: str, y_label: str
 
 def _check_row(check: dict[str, Any]) -> str:
     value = "-" if check["value"] is None else f"{check['value']:.3g}"
+    note = escape(check["note"]) + "<br>" * bool(check["note"])
     return (
         f"<tr><td>{escape(check['name'])}</td><td>{value}</td><td>{escape(check['limit'])}</td>"
-        f"<td><strong>{WORDS[check['passed']]}</strong></td><td>{escape(check['note'])}"
-        f"<br><small>limit: {escape(check['source'])}</small></td></tr>"
+        f"<td><strong>{WORDS[check['passed']]}</strong></td><td>{note}"
+        f"<small>limit: {escape(check['source'])}</small></td></tr>"
     )
 
 

@@ -89,11 +89,11 @@ def test_progress_counts_slices(tiny_volume, checkpoint):
     [
         (
             {"spacing_mm": (2.5, 0.3, 0.3)},
-            "pixel_mm is 0.3, the checkpoint was made for 0.5 to 0.9",
+            "pixel size is 0.3 mm, the checkpoint was made for 0.5 to 0.9",
         ),
-        ({"spacing_mm": (5.0, 0.7, 0.7)}, "slice_mm is 5"),
+        ({"spacing_mm": (5.0, 0.7, 0.7)}, "slice distance is 5 mm"),
         ({"kernel": "BONEPLUS"}, "kernel is BONEPLUS"),
-        ({"noise": 3.0}, "noise_hu is"),
+        ({"noise": 3.0}, "noise in soft tissue is"),
     ],
 )
 def test_what_lies_outside_the_card_is_refused_unless_forced(
@@ -123,10 +123,15 @@ def test_metal_and_patient_size_outside_the_card_are_refused(tiny_volume, checkp
     implant = tiny_volume.hu.copy()
     implant[:, 20:30, 20:30] = 3000.0
     reasons = applicability(tiny_volume.with_hu(implant), stated).reasons
-    assert any(reason.startswith("metal_share is") for reason in reasons)
+    assert any(reason.startswith("share of the body that is metal is") for reason in reasons)
     large = replace(checkpoint, card={"range_of_use": RANGE | {"water_diameter_mm": [200, 300]}})
-    with pytest.raises(ValueError, match="water_diameter_mm is"):
+    with pytest.raises(ValueError, match="patient size"):
         denoise_volume(tiny_volume, large)
+    coarse = {"range_of_use": RANGE | {"nps_peak_per_mm": [0.0, 0.001]}}
+    with pytest.raises(
+        ValueError, match=r"noise is strongest is 0\.\d+ per mm, the checkpoint was"
+    ):
+        denoise_volume(tiny_volume, replace(checkpoint, card=coarse))
     checks = applicability(tiny_volume, checkpoint).to_dict()["checks"]
     assert checks["water_diameter_mm"]["is_met"] is None, "the card does not say: noted"
 
