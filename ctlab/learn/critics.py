@@ -59,16 +59,16 @@ def highpass(image: Tensor, sigma_px: float) -> Tensor:
     """
     with torch.autocast(image.device.type, enabled=False):
         image = image.float()
-        down = _blur_matrix(image.shape[-2], sigma_px).to(image.device)
-        across = _blur_matrix(image.shape[-1], sigma_px).to(image.device)
+        down = _blur_matrix(image.shape[-2], sigma_px, image.device)
+        across = _blur_matrix(image.shape[-1], sigma_px, image.device)
         return image - down @ image @ across.T
 
 
 @lru_cache(maxsize=16)
-def _blur_matrix(size: int, sigma_px: float) -> Tensor:
+def _blur_matrix(size: int, sigma_px: float, device: torch.device) -> Tensor:
     """Rows are Gaussian weights with mirrored borders; each sums to one."""
     place = torch.arange(size, dtype=torch.float64)
     matrix = torch.zeros(size, size, dtype=torch.float64)
     for image_of in (place, -1 - place, 2 * size - 1 - place):
         matrix += torch.exp(-0.5 * ((place[:, None] - image_of[None, :]) / sigma_px) ** 2)
-    return (matrix / matrix.sum(1, keepdim=True)).float()
+    return (matrix / matrix.sum(1, keepdim=True)).float().to(device)

@@ -5,7 +5,6 @@ attenuation around a voxel, while the structure stays. The degrader is built tha
 only add filtered white noise, so it can neither move edges nor hide a message in the image.
 """
 
-import math
 from functools import lru_cache
 
 import torch
@@ -64,12 +63,19 @@ class NoiseDegrader(nn.Module):
     def draw(
         self, image: Tensor, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> Noise:
-        """Random numbers for one degradation of a batch, drawn on the CPU, sent to ``device``."""
+        """Random numbers for one degradation of a batch, drawn on ``device``.
+
+        They follow from the state of ``generator``, a CPU one, and from the kind of device.
+        """
         count = self.textures.shape[0]
         size = (image.shape[0], count, *image.shape[2:])
-        white = torch.randn(size, generator=generator)
-        mood = torch.randn((image.shape[0], self.randoms, 1, 1), generator=generator)
-        return white.to(device), mood.to(device)
+        device = torch.device(device)
+        if device.type != "cpu":  # millions of numbers: drawn where they are used
+            seed = int(torch.randint(2**62, (1,), generator=generator))
+            generator = torch.Generator(device).manual_seed(seed)
+        white = torch.randn(size, generator=generator, device=device)
+        mood = torch.randn((image.shape[0], self.randoms, 1, 1), generator=generator, device=device)
+        return white, mood
 
     def forward(
         self,
@@ -77,7 +83,7 @@ class NoiseDegrader(nn.Module):
         noise: Noise,
         strength: Tensor | float = 1.0,
         *,
-        turn_rad: float = 0.0,
+        turn_rad: Tensor | float = 0.0,
     ) -> Tensor:
         """Degraded batch (B, 1, H, W); ``strength`` (B, 1, 1, 1) scales the noise SD.
 
@@ -96,9 +102,10 @@ class NoiseDegrader(nn.Module):
         known = torch.cat([0.2 * mean, 0.2 * spread, mood.expand(-1, -1, *image.shape[2:])], 1)
         return 1.0 + self.amplitude(known)
 
-    def _coloured(self, white: Tensor, turn_rad: float) -> Tensor:
+    def _coloured(self, white: Tensor, turn_rad: Tensor | float) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture, circular."""
-        textures = turned(self.textures, turn_rad) if turn_rad else self.textures
+        is_turned = isinstance(turn_rad, Tensor) or turn_rad != 0
+        textures = turned(self.textures, turn_rad) if is_turned else self.textures
         # The ramp filter of a reconstruction leaves its noise no mean and little coarse power. The
         # critics look at high-passed images: without this, coarse noise would grow unseen, and
         # the denoiser would learn to pull local means towards what is usual.
@@ -110,12 +117,12 @@ class NoiseDegrader(nn.Module):
         )
         spectrum = torch.fft.rfft2(padded.roll((-centre, -centre), (1, 2)))
         if self.ramp:
-            spectrum = spectrum * root_ramp(height, width).to(spectrum.device)
+            spectrum = spectrum * root_ramp(height, width, spectrum.device)
         return torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
 
 
 @lru_cache(maxsize=16)
-def root_ramp(height: int, width: int) -> Tensor:
+def root_ramp(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """Gain (height, width // 2 + 1) of each frequency: root of the ramp, mean square 1.
 
     Filtered back-projection weighs frequency ``f`` by ``f`` and lays 1/f of the views over it, so
@@ -131,21 +138,26 @@ def root_ramp(height: int, width: int) -> Tensor:
     down = torch.fft.fftfreq(height)
     ramp = torch.hypot(down[:, None], torch.fft.rfftfreq(width)[None])
     whole = torch.hypot(down[:, None], torch.fft.fftfreq(width)[None])
-    return (ramp / whole.mean()).sqrt()
+    return (ramp / whole.mean()).sqrt().to(device)
 
 
-def turned(textures: Tensor, turn_rad: float) -> Tensor:
+def turned(textures: Tensor, turn_rad: Tensor | float) -> Tensor:
     """Textures (K, k, k) turned about their centre, bicubic; the sum of squares is kept.
+
+    The angle may be a tensor (), so that a captured step can be replayed with another one.
 
     Examples
     --------
+    >>> import math
     >>> line = torch.zeros(1, 5, 5)
     >>> line[0, 2] = 1.0
     >>> torch.allclose(turned(line, math.pi / 2), line.transpose(1, 2), atol=1e-5)
     True
     """
-    cos, sin = math.cos(turn_rad), math.sin(turn_rad)
-    affine = torch.tensor([[[cos, -sin, 0.0], [sin, cos, 0.0]]], device=textures.device)
+    if not isinstance(turn_rad, Tensor):
+        turn_rad = torch.tensor(turn_rad, dtype=torch.float64, device=textures.device)
+    cos, sin, zero = turn_rad.cos(), turn_rad.sin(), torch.zeros_like(turn_rad)
+    affine = torch.stack([cos, -sin, zero, sin, cos, zero]).reshape(1, 2, 3).float()
     size = [1, len(textures), *textures.shape[1:]]
     grid = nn.functional.affine_grid(affine, size, align_corners=True)
     made = nn.functional.grid_sample(textures[None], grid, "bicubic", align_corners=True)[0]
@@ -177,7 +189,7 @@ class NetworkDegrader(nn.Module):
         noise: Noise,
         strength: Tensor | float = 1.0,
         *,
-        turn_rad: float = 0.0,
+        turn_rad: Tensor | float = 0.0,
     ) -> Tensor:
         """Degraded batch (B, 1, H, W); everything but the image is ignored."""
         return self.network(image)
@@ -198,7 +210,7 @@ class NoDegrader(nn.Module):
         noise: Noise,
         strength: Tensor | float = 1.0,
         *,
-        turn_rad: float = 0.0,
+        turn_rad: Tensor | float = 0.0,
     ) -> Tensor:
         """The image itself."""
         return image

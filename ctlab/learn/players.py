@@ -133,8 +133,8 @@ class TrainState:
         """Tensors and plain values that :meth:`load_state_dict` takes back."""
         values = {"step": self.step, "players": self.players.state_dict()}
         if with_optimisers:
-            values["made_by"] = self.made_by.state_dict()
-            values["judged_by"] = self.judged_by.state_dict()
+            values["made_by"] = _plain(self.made_by.state_dict())
+            values["judged_by"] = _plain(self.judged_by.state_dict())
         return values
 
     def load_state_dict(self, values: dict) -> None:
@@ -147,3 +147,12 @@ class TrainState:
             if name in values:
                 getattr(self, name).load_state_dict(values[name])
         self.step = int(values["step"])
+
+
+def _plain(moments: dict) -> dict:
+    """State of an optimiser as an eager one would write it; a captured step changes two options."""
+    groups = [
+        {**group, "lr": float(group["lr"]), "capturable": False}
+        for group in moments["param_groups"]
+    ]
+    return {**moments, "param_groups": groups}

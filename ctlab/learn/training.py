@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -20,8 +20,10 @@ from torch import Tensor
 from ctlab.learn import losses
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.degrade import Noise
-from ctlab.learn.patches import PatchDomain
 from ctlab.learn.players import Players, TrainState
+
+if TYPE_CHECKING:  # what is trained on may come from elsewhere: it is only asked to draw
+    from ctlab.learn.patches import PatchDomain
 
 Terms = dict[str, Tensor]
 
@@ -34,7 +36,7 @@ class Batch:
     full: Tensor  # (C, 1, p, p); the critics use the first B
     strength: Tensor  # (C, 1, 1, 1): noise SD asked of the degrader, in network units
     noise: Noise  # for the C degraded patches
-    turn_rad: float  # by which the noise of the cycle is turned
+    turn_rad: Tensor | float  # by which the noise of the cycle is turned
     mix: Tensor  # (2, B, 1, 1, 1): places on the segments of the gradient penalty
     simulated: Tensor | None = None  # (C, 1, p, p): low-dose partners of ``full``, where paired
     beside: Tensor | None = None  # (B, 1, p, p): neighbouring slices of ``low``, where asked for
@@ -51,10 +53,10 @@ class Made:
 
 def train(
     config: TrainConfig,
-    full: PatchDomain,
-    low: PatchDomain,
+    full: "PatchDomain",
+    low: "PatchDomain",
     *,
-    pairs: PatchDomain | None = None,
+    pairs: "PatchDomain | None" = None,
     state: TrainState | None = None,
     fabric: Fabric | None = None,
 ) -> Iterator[dict[str, float]]:
@@ -82,21 +84,34 @@ def train(
         raise ValueError(f"data.paired = {config.data.paired!r} does not fit the pairs given")
     fabric = fabric or make_fabric(config)
     state = state or TrainState.start(config, fabric.device)
-    players, weights = state.players, config.losses
+    play = play_round
+    if config.graphs and fabric.device.type == "cuda":
+        from ctlab.learn.graphed import GraphedRound
+
+        play = GraphedRound(state, config)
     while state.step < config.steps:
         batch = draw_batch(config, full, low, pairs=pairs, state=state, fabric=fabric)
         _set_rate(state, config)
-        with fabric.autocast():
-            made = make_images(players, batch, config)
-            judged = critic_terms(players, batch, made, config, state.step)
-        _descend(state.judged_by, judged, _critic_weights(config), fabric, math.inf)
-        with fabric.autocast(), _frozen(players, Players.critics):
-            moved = generator_terms(players, batch, made, config)
-            wanted = {k: getattr(weights, k) for k in moved}
-            _descend(state.made_by, moved, wanted, fabric, config.clip_norm)
-        players.update_averages(config, state.step)
+        judged, moved = play(state, batch, config, fabric)
+        state.players.update_averages(config, state.step)
         state.step += 1
         yield {"step": state.step, **_numbers("critic", judged), **_numbers("generator", moved)}
+
+
+def play_round(
+    state: TrainState, batch: Batch, config: TrainConfig, fabric: Fabric
+) -> tuple[Terms, Terms]:
+    """Critics move, then generators; the terms of both, before they moved."""
+    players = state.players
+    with fabric.autocast():
+        made = make_images(players, batch, config)
+        judged = critic_terms(players, batch, made, config, state.step)
+    _descend(state.judged_by, judged, _critic_weights(config), fabric, math.inf)
+    with fabric.autocast(), _frozen(players, Players.critics):
+        moved = generator_terms(players, batch, made, config)
+        wanted = {k: getattr(config.losses, k) for k in moved}
+        _descend(state.made_by, moved, wanted, fabric, config.clip_norm)
+    return judged, moved
 
 
 def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:
@@ -126,10 +141,10 @@ def has_fast_bf16() -> bool:
 
 def draw_batch(
     config: TrainConfig,
-    full: PatchDomain,
-    low: PatchDomain,
+    full: "PatchDomain",
+    low: "PatchDomain",
     *,
-    pairs: PatchDomain | None = None,
+    pairs: "PatchDomain | None" = None,
     state: TrainState,
     fabric: Fabric,
 ) -> Batch:
@@ -327,7 +342,10 @@ def _set_rate(state: TrainState, config: TrainConfig) -> None:
     rate = config.learning_rate * (1.0 - late * (1.0 - config.final_rate))
     for optimiser in (state.made_by, state.judged_by):
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):  # a captured step reads it from the device
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
 
 
 def _numbers(prefix: str, terms: Terms) -> dict[str, float]:
