@@ -9,14 +9,15 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "attention": ["AttentionFinding", "attention_finding"],
+        "critic": ["CriticOfHu", "critic_of"],
+        "detectability": ["detectability_template"],
         "attribution": [
-            "diffusion_index",
             "integrated_gradients",
             "local_attribution",
             "local_mean",
             "occlusion",
         ],
-        "audit": ["AuditPlan", "Limits", "audit_map", "input_gradient"],
+        "audit": ["AuditPlan", "Limits", "audit_map", "diffusion_index", "input_gradient"],
         "cam": ["CAM_METHODS", "cam_map", "library_cam_map"],
         "explanation": [
             "Explanation",
@@ -38,7 +39,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "regions": ["region_mask"],
         "study": ["DEFAULT_METHODS", "study_methods"],
         "subject": ["Subject"],
-        "targets": ["TARGETS", "make_target"],
+        "targets": ["TARGETS", "RegionTarget", "make_target"],
         "usefulness": ["detectors", "usefulness"],
         "torchvision_ops": ["import_with_torchvision", "torchvision_imports"],
     },

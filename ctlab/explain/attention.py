@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ctlab.assess import local_noise_hu, tissue_masks
-from ctlab.explain.methods import enlarge
+from ctlab.explain.enlarge import enlarge
 from ctlab.explain.subject import Subject
 from ctlab.learn.networks import AttentionGate, Cbam
 
@@ -45,28 +45,24 @@ def attention_finding(subject: Subject, image_hu: np.ndarray) -> AttentionFindin
 
     Parameters
     ----------
-    image_hu : ndarray, HU, shape (y, x)
+    image_hu : ndarray, HU, shape (y, x), or (c, y, x) for neighbouring slices
 
     Raises
     ------
     ValueError
         The model has no attention.
     """
-    image_hu = np.asarray(image_hu, dtype=np.float32)
-    module = _attention_module(subject)
-    seen: list[Tensor] = []
-    with _seen(module, seen):
-        output = subject.run(image_hu)
-    with _flattened(module):
-        flat = subject.run(image_hu)
-    native = seen[0][0, 0].cpu().numpy()
-    weights = enlarge(native, image_hu.shape)
+    stack = subject.image(image_hu)
+    image = stack if stack.ndim == 2 else stack[len(stack) // 2]
+    native, output, flat = _with_and_without(subject, stack)
+    native, output, flat = native[0], output[0], flat[0]
+    weights = enlarge(native, image.shape)
     change = output - flat
     departure = np.abs(weights - native.mean())
     numbers = {
         "change_sd_hu": float(change.std()),
         "agreement": _correlation(departure, np.abs(change)),
-        "with_noise": _correlation(weights, local_noise_hu(image_hu)),
+        "with_noise": _correlation(weights, local_noise_hu(image)),
         "with_edges": _correlation(weights, np.hypot(*np.gradient(output))),
         "lowest": float(native.min()),
         "highest": float(native.max()),
@@ -74,6 +70,35 @@ def attention_finding(subject: Subject, image_hu: np.ndarray) -> AttentionFindin
     for tissue, mask in tissue_masks(output).items():
         numbers[f"mean_{tissue}"] = float(weights[mask].mean()) if mask.any() else float("nan")
     return AttentionFinding(weights, native, change, numbers)
+
+
+def attention_weights(subject: Subject, image: np.ndarray) -> np.ndarray:
+    """Weights minus their mean over the image, at their own resolution; a batch gives (b, h, w)."""
+    native, _, _ = _with_and_without(subject, image)
+    departure = native - native.mean(axis=(1, 2), keepdims=True)
+    return departure if np.ndim(image) == 4 else departure[0]
+
+
+def attention_change(subject: Subject, image: np.ndarray) -> np.ndarray:
+    """Output minus output with the weights replaced by their mean, HU; a batch gives (b, y, x)."""
+    _, output, flat = _with_and_without(subject, image)
+    return output - flat if np.ndim(image) == 4 else output[0] - flat[0]
+
+
+def _with_and_without(
+    subject: Subject, image: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights (b, h, w), output with them, and output with their mean instead, (b, y, x)."""
+    module = _attention_module(subject)
+    seen: list[Tensor] = []
+    batch = subject.tensor(image)
+    with torch.no_grad():
+        with _seen(module, seen):
+            output = subject.forward(batch)
+        with _flattened(module):
+            flat = subject.forward(batch)
+    native, with_map, without = (v[:, 0].cpu().numpy() for v in (seen[0], output, flat))
+    return native, with_map, without
 
 
 def _attention_module(subject: Subject) -> nn.Module:

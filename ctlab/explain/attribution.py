@@ -12,11 +12,18 @@ from ctlab.explain.subject import Subject
 from ctlab.explain.targets import Target
 
 _BASELINE_SIGMA_PX = 3.0
+_PATH_SIGMA_PX = 4.0
 
 
-def local_mean(image: np.ndarray) -> np.ndarray:
+def local_mean(image: np.ndarray, *, sigma_px: float = _BASELINE_SIGMA_PX) -> np.ndarray:
     """The image without its detail: what the attributions compare with. Gaussian of 3 px."""
-    return gaussian_filter(np.asarray(image, dtype=np.float32), _BASELINE_SIGMA_PX)
+    image = np.asarray(image, dtype=np.float32)
+    return gaussian_filter(image, sigma_px, axes=(-2, -1)) if sigma_px > 0 else image
+
+
+def blurred(image: np.ndarray) -> np.ndarray:
+    """Start of the path of :func:`local_attribution`: Gaussian of 4 px."""
+    return local_mean(image, sigma_px=_PATH_SIGMA_PX)
 
 
 def integrated_gradients(
@@ -33,8 +40,8 @@ def integrated_gradients(
 
     Parameters
     ----------
-    image : ndarray, HU, shape (y, x)
-    baseline : ndarray, HU, shape (y, x), optional
+    image : ndarray, HU, shape (y, x), (c, y, x) or a batch (b, c, y, x)
+    baseline : ndarray, HU, same shape, optional
         None takes :func:`local_mean`: black, as is usual for photographs, is air.
 
     Returns
@@ -45,9 +52,9 @@ def integrated_gradients(
     method = IntegratedGradients(_reader(subject, target))
     batch = subject.tensor(image).requires_grad_(True)
     found = method.attribute(
-        batch, baselines=subject.tensor(start), n_steps=steps, internal_batch_size=8
+        batch, baselines=subject.tensor(start), n_steps=steps, internal_batch_size=8 * len(batch)
     )
-    return _plane(found)
+    return _plane(found, image)
 
 
 def occlusion(
@@ -61,16 +68,21 @@ def occlusion(
     method = Occlusion(_reader(subject, target))
     found = method.attribute(
         subject.tensor(image),
-        sliding_window_shapes=(1, patch_px, patch_px),
-        strides=(1, stride_px, stride_px),
+        sliding_window_shapes=(subject.channels, patch_px, patch_px),
+        strides=(subject.channels, stride_px, stride_px),
         baselines=subject.tensor(local_mean(image)),
         perturbations_per_eval=16,
     )
-    return _plane(found)
+    return _plane(found, image)
 
 
 def local_attribution(
-    subject: Subject, image: np.ndarray, target: Target, *, sigma_px: float = 4.0, steps: int = 16
+    subject: Subject,
+    image: np.ndarray,
+    target: Target,
+    *,
+    sigma_px: float = _PATH_SIGMA_PX,
+    steps: int = 16,
 ) -> np.ndarray:
     """Gradients along a path from the blurred to the sharp image, times the path's own steps.
 
@@ -85,44 +97,27 @@ def local_attribution(
     """
     image = np.asarray(image, dtype=np.float32)
     sigmas = np.linspace(sigma_px, 0.0, steps + 1)
-    path = [gaussian_filter(image, s) if s > 0 else image for s in sigmas]
+    path = [local_mean(image, sigma_px=s) for s in sigmas]
     read = _reader(subject, target)
     total = np.zeros(image.shape, dtype=np.float64)
     for before, after in pairwise(path):
         batch = subject.tensor((before + after) / 2).requires_grad_(True)
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(read(batch).sum(), batch)
-        total += _plane(gradient) * (after - before)
-    return total.astype(np.float32)
-
-
-def diffusion_index(attribution: np.ndarray) -> float:
-    """How widely a map spreads, 0 (one pixel) to 100 (even): ``100 (1 - Gini)``.
-
-    Gu, Dong 2021, equation 8.
-
-    Examples
-    --------
-    >>> diffusion_index(np.ones((10, 10))), round(diffusion_index(np.eye(1, 1000)), 3)
-    (100.0, 0.1)
-    """
-    sizes = np.sort(np.abs(np.asarray(attribution, dtype=np.float64)).ravel())
-    if sizes.sum() == 0:
-        raise ValueError("the map is empty; there is nothing whose spread could be measured")
-    n = sizes.size
-    gini = (2 * np.sum(np.arange(1, n + 1) * sizes) / sizes.sum() - (n + 1)) / n
-    return float(100 * (1 - gini))
+        total += gradient.detach().cpu().numpy().reshape(image.shape) * (after - before)
+    return _plane(torch.from_numpy(total.astype(np.float32)).reshape(batch.shape), image)
 
 
 def _reader(subject: Subject, target: Target):
     """Function of a batch to one number per image."""
 
     def read(batch: Tensor) -> Tensor:
-        middle = batch[:, batch.shape[1] // 2][:, None]
-        return target(middle, subject.forward(batch))
+        return target(subject.middle(batch), subject.forward(batch))
 
     return read
 
 
-def _plane(values: Tensor) -> np.ndarray:
-    return values[0].detach().sum(dim=0).cpu().numpy().astype(np.float32)
+def _plane(values: Tensor, image: np.ndarray) -> np.ndarray:
+    """Map (y, x), or (b, y, x) for a batch: the sum over neighbouring slices."""
+    maps = values.detach().sum(dim=1).cpu().numpy().astype(np.float32)
+    return maps if np.ndim(image) == 4 else maps[0]

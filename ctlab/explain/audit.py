@@ -34,12 +34,15 @@ class Limits:
     stability_cosine : least likeness between maps of two noise realisations
     localisation_gain : least ratio of relevance to receptive field inside the region; a row of the
         Jacobian is the receptive field itself and has 1
+    completeness_gap : largest gap between a map's sum and the change it has to add up to, over
+        that change; asked only of maps that claim to add up
     """
 
     randomised_cosine: float = 0.5
     share_of_draws: float = 0.875
     stability_cosine: float = 0.7
     localisation_gain: float = 0.95
+    completeness_gap: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def audit_map(
     explain: Explainer,
     *,
     plan: AuditPlan | None = None,
+    start: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, object]:
     """Audit of one map: numbers, which of them pass, the verdict and its reasons.
 
@@ -74,6 +78,8 @@ def audit_map(
     mask : ndarray of bool, shape (y, x)
         The region the target reads.
     explain : function of subject, image and target to a signed map
+    start : function of an image to the image that the map compares with, optional
+        For maps that have to add up to the change of the target from there.
 
     Returns
     -------
@@ -86,6 +92,8 @@ def audit_map(
         for the map, for random pixels and for the pixels nearest to the region, with the share
         of draws the map wins. ``localisation``: share of relevance in the region over the share
         of the receptive field there. ``stability``: median cosine over noise realisations.
+        ``completeness``, with ``start`` only: the map's sum, the change of the target, and the
+        gap between the two over the change. ``diffusion``: see :func:`diffusion_index`.
         ``passed``, ``verdict``, ``reasons``.
     """
     plan = plan or AuditPlan()
@@ -101,7 +109,10 @@ def audit_map(
         "insertion": insertion,
         "localisation": _localisation(subject, image, mask, target, signed),
         "stability": _stability(image, signed, lambda i: explain(subject, i, target), rng, steps),
+        "diffusion": diffusion_index(signed) if np.any(signed) else 0.0,
     }
+    if start is not None:
+        numbers["completeness"] = _completeness(subject, image, start(image), target, signed)
     steps.finish()
     return numbers | judge(numbers, plan.limits)
 
@@ -118,6 +129,8 @@ def judge(numbers: dict, limits: Limits) -> dict[str, object]:
         ),
         "stable": numbers["stability"] >= limits.stability_cosine,
     }
+    if "completeness" in numbers:
+        passed["adds up"] = numbers["completeness"]["gap"] <= limits.completeness_gap
     if not (passed["learnt"] and passed["beats random pixels"]):
         verdict = CHANCE
     else:
@@ -177,27 +190,29 @@ def _randomisation(subject, image, target, explain, plan, rng, steps) -> dict[st
         "all": float(np.median(likeness)),
         "range": [min(likeness), max(likeness)],
         "architecture": float(np.median(pairs)) if pairs else 0.0,
+        "architecture_range": [min(pairs), max(pairs)] if pairs else [0.0, 0.0],
         "cascade": cascade,
     }
 
 
 def _faithfulness(subject, image, mask, target, signed, plan, rng, steps):
     """Deletion and insertion of pixels with noise-matched imputation, in three orders."""
-    sizes = [max(1, round(f * image.size)) for f in plan.fractions]
-    value = _score(subject, image[None], target)[0]
+    stack = image.reshape(-1, *mask.shape)  # (c, y, x): one slice, or it and its neighbours
+    sizes = [max(1, round(f * mask.size)) for f in plan.fractions]
+    value = _score(subject, stack[None], target)[0]
     near = distance_transform_edt(~mask)
     results = np.zeros((2, 3, plan.draws))
     for draw in range(plan.draws):
-        other = imputed(image, rng)
-        ties = rng.random(image.shape)
-        keys = (-np.abs(signed), near, np.zeros(image.shape))  # the map, nearest pixels, random
+        other = imputed(stack, rng)
+        ties = rng.random(mask.shape)
+        keys = (-np.abs(signed), near, np.zeros(mask.shape))  # the map, nearest pixels, random
         for k, key in enumerate(keys):
             order = np.lexsort((ties.ravel(), key.ravel()))
-            moved = np.zeros((len(sizes), image.size), dtype=bool)
+            moved = np.zeros((len(sizes), mask.size), dtype=bool)
             for row, size in zip(moved, sizes, strict=True):
                 row[order[:size]] = True
-            moved = moved.reshape(-1, *image.shape)
-            for kind, (inside, outside) in enumerate(((other, image), (image, other))):
+            moved = moved.reshape(-1, 1, *mask.shape)
+            for kind, (inside, outside) in enumerate(((other, stack), (stack, other))):
                 scores = _score(subject, np.where(moved, inside, outside), target)
                 results[kind, k, draw] = np.abs(scores - value).mean()
         steps.one()
@@ -219,18 +234,52 @@ def _versus(results: np.ndarray, sign: int) -> dict[str, float]:
 
 @torch.no_grad()
 def _score(subject: Subject, images: np.ndarray, target: Target) -> np.ndarray:
-    """Target of each image of a stack (n, y, x)."""
-    batch = subject.tensor(images[:, None])
-    return target(batch, subject.forward(batch)).cpu().numpy().astype(np.float64)
+    """Target of each image of a batch (n, c, y, x)."""
+    batch = subject.tensor(images)
+    return target(subject.middle(batch), subject.forward(batch)).cpu().numpy().astype(np.float64)
 
 
 def input_gradient(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
-    """Derivative of the target with respect to each input pixel, shape (y, x)."""
+    """Derivative of the target with respect to each input pixel, (y, x), or (b, y, x) of a batch.
+
+    Of neighbouring slices, (c, y, x), the sum: the effect of a pixel that all of them share.
+    """
+    maps = gradient_of_slices(subject, image, target).sum(axis=1)
+    return maps if np.ndim(image) == 4 else maps[0]
+
+
+def gradient_of_slices(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
+    """Derivative of the target with respect to each pixel of each slice, (b, c, y, x)."""
     batch = subject.tensor(image).requires_grad_(True)
     with torch.enable_grad():
-        score = target(batch, subject.forward(batch)).sum()
+        score = target(subject.middle(batch), subject.forward(batch)).sum()
     (gradient,) = torch.autograd.grad(score, batch)
-    return gradient[0, gradient.shape[1] // 2].cpu().numpy()
+    return gradient.cpu().numpy()
+
+
+def _completeness(subject, image, start, target, signed) -> dict[str, float]:
+    """Sum of a map beside the change of the target from the start to the image."""
+    before, after = _score(subject, np.stack([start, image]).reshape(2, -1, *signed.shape), target)
+    total, change = float(signed.sum(dtype=np.float64)), float(after - before)
+    return {"sum": total, "change": change, "gap": abs(total - change) / max(abs(change), 1e-9)}
+
+
+def diffusion_index(attribution: np.ndarray) -> float:
+    """How widely a map spreads, 0 (one pixel) to 100 (even): ``100 (1 - Gini)``.
+
+    Gu, Dong 2021 (arXiv 2011.11036), equation 8.
+
+    Examples
+    --------
+    >>> diffusion_index(np.ones((10, 10))), round(diffusion_index(np.eye(1, 1000)), 3)
+    (100.0, 0.1)
+    """
+    sizes = np.sort(np.abs(np.asarray(attribution, dtype=np.float64)).ravel())
+    if sizes.sum() == 0:
+        raise ValueError("the map is empty; there is nothing whose spread could be measured")
+    n = sizes.size
+    gini = (2 * np.sum(np.arange(1, n + 1) * sizes) / sizes.sum() - (n + 1)) / n
+    return float(100 * (1 - gini))
 
 
 def _localisation(subject, image, mask, target, signed) -> dict[str, float]:

@@ -1,17 +1,21 @@
 """Class activation maps of a region's target, signed and unscaled.
 
 Own exact and fast path for Grad-CAM, HiResCAM and LayerCAM: the forward pass is cut at the
-layer, so that only what lies above it is differentiated. ``pytorch-grad-cam`` serves the wider
+layer, so that only what lies above it is differentiated, and where the target reads one region
+of a network that looks no farther than it has to, only the field of that region. Nothing is
+approximated: outside that field the gradient is zero. ``pytorch-grad-cam`` serves the wider
 family and is the reference in tests; its maps are clipped at 0 and scaled to 1, so sign and
 size are lost.
 """
+
+from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ctlab.explain.subject import Subject
-from ctlab.explain.targets import Target
+from ctlab.explain.targets import RegionTarget, Target
 from ctlab.explain.torchvision_ops import import_with_torchvision
 
 CAM_METHODS = ("hirescam", "gradcam", "layercam")
@@ -54,13 +58,67 @@ def cam_map(
     """
     if method not in CAM_METHODS:
         raise ValueError(f"unknown map {method!r}; choose one of {', '.join(CAM_METHODS)}")
+    if np.ndim(image) < 4 and isinstance(target, RegionTarget) and subject.crops_are_exact:
+        return _near_the_region(subject, image, target, method, layer)
     activation, gradient = activation_and_gradient(subject, subject.tensor(image), target, layer)
+    maps = _combined(method, activation, gradient).cpu().numpy()
+    return maps if np.ndim(image) == 4 else maps[0]
+
+
+def _combined(method: str, activation: Tensor, gradient: Tensor) -> Tensor:
+    """Maps (B, h, w) of activations and gradients (B, C, h, w)."""
     if method == "gradcam":
         gradient = gradient.mean(dim=(2, 3), keepdim=True)
     elif method == "layercam":
         gradient = gradient.clamp(min=0)
-    maps = (gradient * activation).sum(dim=1).cpu().numpy()
-    return maps if np.ndim(image) == 4 else maps[0]
+    return torch.einsum("bchw,bchw->bhw", gradient.expand_as(activation), activation)
+
+
+def _near_the_region(
+    subject: Subject, image: np.ndarray, target: RegionTarget, method: str, layer: str
+) -> np.ndarray:
+    """The map of the whole slice, from the part of it that the region's target depends on."""
+    margin = (subject.reach_px or 0) + target.reach_px
+    box = subject.field_box(target.mask, margin_px=margin)
+    batch = subject.tensor(image)
+    near = batch[..., box[0] : box[2], box[1] : box[3]]
+    activation, gradient = activation_and_gradient(subject, near, target.crop(box), layer)
+    multiple = subject.size_multiple
+    padded = [[side + -side % multiple for side in part.shape[-2:]] for part in (near, batch)]
+    step = padded[0][0] // activation.shape[-2]  # pixels of the image per pixel of the layer
+    if [side // step for side in padded[0]] != list(activation.shape[-2:]) or multiple % step:
+        return _combined(method, *activation_and_gradient(subject, batch, target, layer))[0].numpy()
+    grid = [side // step for side in padded[1]]
+    if method == "gradcam":  # its mean is over the whole layer, and it marks the whole layer
+        weights = gradient.sum(dim=(2, 3)) / (grid[0] * grid[1])
+        whole = activation_at(subject, batch, layer)
+        return torch.einsum("bc,bchw->bhw", weights, whole)[0].cpu().numpy()
+    found = np.zeros(grid, dtype=np.float32)
+    part = _combined(method, activation, gradient)[0].cpu().numpy()
+    top, left = box[0] // step, box[1] // step
+    found[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return found
+
+
+class _Reached(Exception):
+    """Ends a forward pass at a layer."""
+
+
+def activation_at(subject: Subject, batch: Tensor, layer: str) -> Tensor:
+    """Output of a layer, (B, C, h, w); what lies above it is not run."""
+    kept: list[Tensor] = []
+
+    def stop(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+        kept.append(output)
+        raise _Reached
+
+    handle = subject.layer(layer).register_forward_hook(stop)
+    try:
+        with torch.no_grad(), suppress(_Reached):
+            subject.forward(batch)
+    finally:
+        handle.remove()
+    return kept[0]
 
 
 def activation_and_gradient(
@@ -75,6 +133,11 @@ def activation_and_gradient(
     def cut(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
         if kept:
             raise ValueError(f"layer {layer!r} runs more than once; name one that runs once")
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            raise ValueError(
+                f"layer {layer!r} gives no image of features; choose one of "
+                f"{', '.join(subject.layers)}"
+            )
         kept.append(output.detach().requires_grad_(True))
         torch.set_grad_enabled(True)
         return kept[0].clone()  # a copy, because what follows may work in place
@@ -86,7 +149,7 @@ def activation_and_gradient(
             if not kept:
                 raise ValueError(f"layer {layer!r} took no part in the forward pass")
             with torch.enable_grad():
-                score = target(batch[:, batch.shape[1] // 2][:, None], output).sum()
+                score = target(subject.middle(batch), output).sum()
     finally:
         handle.remove()
     if not score.requires_grad:
@@ -107,7 +170,7 @@ def library_cam_map(
 
     Returns
     -------
-    ndarray, float32, shape (y, x) of the image
+    ndarray, float32, shape (y, x) of the image, or (b, y, x) for a batch
     """
     if method not in LIBRARY_METHODS:
         raise ValueError(f"unknown map {method!r}; choose one of {', '.join(LIBRARY_METHODS)}")
@@ -115,14 +178,15 @@ def library_cam_map(
     batch = subject.tensor(image)
     copied = subject.randomised(np.random.default_rng(0), names=[])  # shuffles nothing
     copied.model.requires_grad_(True)  # the library reads gradients off the recorded graph
-    middle = batch[:, batch.shape[1] // 2][:, None]
+    middle = subject.middle(batch)
 
-    def read(output: Tensor) -> Tensor:
-        return target(middle, output[None])[0]
+    def read(which: int):
+        return lambda output: target(middle[which][None], output[None])[0]
 
     cam = getattr(library, LIBRARY_METHODS[method])
     with cam(model=_Plain(copied), target_layers=[copied.layer(layer)]) as machine:
-        return machine(input_tensor=batch.clone(), targets=[read])[0]
+        maps = machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
+    return maps if np.ndim(image) == 4 else maps[0]
 
 
 class _Plain(nn.Module):

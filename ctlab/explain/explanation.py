@@ -10,11 +10,13 @@ from torch import nn
 from ctlab.ct.files import write_whole
 from ctlab.ct.hu import LUNG, Window
 from ctlab.explain.audit import AuditPlan, audit_map
-from ctlab.explain.methods import check_method, enlarge, explainer, has_layer, native_map
+from ctlab.explain.detectability import detectability_template
+from ctlab.explain.enlarge import enlarge
+from ctlab.explain.methods import STARTS, check_method, explainer, has_layer, native_map
 from ctlab.explain.overlay import caption_below, overlay_rgb
 from ctlab.explain.regions import Region, region_mask
 from ctlab.explain.subject import Subject
-from ctlab.explain.targets import Target, make_target
+from ctlab.explain.targets import RegionTarget, Target, make_target
 from ctlab.learn import Checkpoint
 
 FORMAT_VERSION = 1
@@ -84,12 +86,15 @@ def explain_region(
     Parameters
     ----------
     model : Checkpoint, Module or Subject
-        Denoiser from HU to HU, (B, 1, H, W).
-    image_hu : ndarray, HU, shape (y, x)
+        Denoiser from HU to HU, (B, C, H, W) to (B, 1, H, W).
+    image_hu : ndarray, HU, shape (y, x), or (c, y, x) for a model of neighbouring slices
         The noisy slice.
     roi : (y, x, radius), (top, left, bottom, right) or a mask; see :func:`region_mask`
     method : one of :data:`ctlab.explain.METHODS`
     target : one of :data:`ctlab.explain.targets.TARGETS`, or a function of input and output
+        ``template`` draws the template of a lesion as large as the region, see
+        :func:`detectability_template`; pass ``make_target("template", ...)`` for one of your own.
+        ``realism`` needs a checkpoint, which brings its critic.
     layer : str, optional
         For the CAM family; None takes the last convolution at the coarsest resolution.
     plan : AuditPlan, optional
@@ -106,37 +111,48 @@ def explain_region(
     the map is the same and the audit many times faster.
     """
     check_method(method)
-    image_hu = np.asarray(image_hu, dtype=np.float32)
-    if image_hu.ndim != 2:
-        raise ValueError(f"expected one slice of shape (y, x), got {image_hu.shape}")
     subject = model if isinstance(model, Subject) else Subject(model)
-    mask = region_mask(roi, image_hu.shape)
-    box = subject.field_box(mask)
-    inside = np.s_[box[0] : box[2], box[1] : box[3]]
-    read = make_target(target, mask[inside]) if isinstance(target, str) else target
+    stack = subject.image(image_hu)
+    image = stack if stack.ndim == 2 else stack[len(stack) // 2]
+    mask = region_mask(roi, image.shape)
+    read = _named_target(subject, stack, mask, target) if isinstance(target, str) else target
+    box = subject.field_box(read.mask | mask if isinstance(read, RegionTarget) else mask)
+    if isinstance(read, RegionTarget):
+        read = read.crop(box)
+    inside = np.s_[..., box[0] : box[2], box[1] : box[3]]
     where = (layer or subject.default_layer()) if has_layer(method) else ""
     if where:
         subject.layer(where)
-    native = native_map(subject, image_hu[inside], read, method, where)
-    explain = explainer(method, where)
-    audit = audit_map(subject, image_hu[inside], mask[inside], read, explain, plan=plan)
-    signed = np.zeros_like(image_hu)
-    signed[inside] = enlarge(native, image_hu[inside].shape)
-    output = subject.run(image_hu)
-    batch = subject.tensor(image_hu[inside]), subject.tensor(output[inside])
+    native = native_map(subject, stack[inside], read, method, where)
+    audit = audit_map(
+        subject, stack[inside], mask[inside], read, explainer(method, where), plan=plan,
+        start=STARTS.get(method),
+    )  # fmt: skip
+    signed = np.zeros_like(image)
+    signed[inside] = enlarge(native, image[inside].shape)
+    output = subject.run(stack)
+    batch = subject.tensor(image[inside]), subject.tensor(output[inside])
     return Explanation(
         method=method,
-        target=target if isinstance(target, str) else "own target",
+        target=target if isinstance(target, str) else getattr(target, "name", "own target"),
         layer=where,
         signed=signed,
         native=native,
         mask=mask,
         value=float(read(*batch)[0]),
-        image_hu=image_hu,
+        image_hu=image,
         output_hu=output,
         audit=audit,
         field_box=box,
     )
+
+
+def _named_target(subject: Subject, image: np.ndarray, mask: np.ndarray, name: str) -> RegionTarget:
+    """Target of a name, with the template or the critic it needs."""
+    if name == "template":
+        template = detectability_template(subject, image, mask)
+        return make_target(name, template != 0, template=template)
+    return make_target(name, mask, critic=subject.critic if name == "realism" else None)
 
 
 def write_explanation(

@@ -16,7 +16,7 @@ def imputed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Parameters
     ----------
-    image : ndarray, HU, shape (y, x)
+    image : ndarray, HU, shape (y, x), or (c, y, x) for neighbouring slices
 
     Examples
     --------
@@ -28,6 +28,8 @@ def imputed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     True
     """
     image = np.asarray(image, dtype=np.float64)
+    if image.ndim == 3:
+        return np.stack([imputed(plane, rng) for plane in image])
     mean = gaussian_filter(image, _MEAN_SIGMA_PX)
     detail = image - mean
     strength = np.sqrt(uniform_filter(detail**2, _NOISE_WINDOW_PX) + 1e-12)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ctlab.explain.audit import input_gradient
+from ctlab.explain.audit import gradient_of_slices
 from ctlab.explain.regions import Region, region_mask
 from ctlab.explain.subject import Subject
 from ctlab.explain.targets import make_target
@@ -21,7 +21,7 @@ class JacobianRow:
 
     Attributes
     ----------
-    weights : ndarray, float32, shape (y, x)
+    weights : ndarray, float32, shape of the image, (y, x) or (c, y, x)
         HU of output per HU of each input pixel.
     gain_at_dc : float
         Sum of the weights: 1 where adding a constant to the input adds it to the output.
@@ -45,7 +45,7 @@ def jacobian_row(subject: Subject, image_hu: np.ndarray, roi: Region) -> Jacobia
 
     Parameters
     ----------
-    image_hu : ndarray, HU, shape (y, x)
+    image_hu : ndarray, HU, shape (y, x), or (c, y, x) for neighbouring slices
     roi : see :func:`ctlab.explain.region_mask`; radius 0 is one pixel
 
     Examples
@@ -54,13 +54,14 @@ def jacobian_row(subject: Subject, image_hu: np.ndarray, roi: Region) -> Jacobia
     >>> row.gain_at_dc, row.bias_hu, row.radius_95_px
     (1.0, 0.0, 0.0)
     """
-    image_hu = np.asarray(image_hu, dtype=np.float32)
-    mask = region_mask(roi, image_hu.shape)
+    image_hu = subject.image(image_hu)
+    mask = region_mask(roi, image_hu.shape[-2:])
     top, left, bottom, right = subject.field_box(mask)
-    inside = np.s_[top:bottom, left:right]
+    inside = np.s_[..., top:bottom, left:right]
     crop, small = image_hu[inside], mask[inside]
     weights = np.zeros_like(image_hu)
-    weights[inside] = input_gradient(subject, crop, make_target("mean", small))
+    found = gradient_of_slices(subject, crop, make_target("mean", small))
+    weights[inside] = found.reshape(crop.shape)
     value = float(subject.run(crop)[small].mean(dtype=np.float64))
     return JacobianRow(
         weights=weights,
@@ -140,7 +141,8 @@ def _radius(weights: np.ndarray, mask: np.ndarray, *, share: float) -> float:
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
     distance = np.hypot(y - rows.mean(), x - columns.mean()).ravel()
     order = np.argsort(distance)
-    mass = np.cumsum(np.abs(weights).ravel()[order], dtype=np.float64)
+    sizes = np.abs(weights).reshape(-1, mask.size).sum(axis=0)
+    mass = np.cumsum(sizes[order], dtype=np.float64)
     if mass[-1] == 0:
         return 0.0
     return float(distance[order][np.searchsorted(mass, share * mass[-1])])

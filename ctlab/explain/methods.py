@@ -1,12 +1,15 @@
 """Every map behind one call, by name."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from torch import nn
 
 from ctlab.explain import attribution
+from ctlab.explain.attention import attention_change, attention_weights
 from ctlab.explain.audit import Explainer, input_gradient
 from ctlab.explain.cam import CAM_METHODS, LIBRARY_METHODS, cam_map, library_cam_map
+from ctlab.explain.enlarge import enlarge
 from ctlab.explain.subject import Subject
 from ctlab.explain.targets import Target
 
@@ -18,11 +21,22 @@ METHODS: dict[str, str] = {
     "ig": "integrated gradients from the local mean to the image; complete",
     "lam": "local attribution map: gradients along a path of falling blur",
     "occlusion": "change of the target when a patch is replaced by its local mean",
+    "difference": "input minus output in HU; asks no target, costs nothing, and is the yardstick",
+    "critic": "logits of the critic over the output; asks no target",
+    "attention": "attention weights minus their mean; asks no target",
+    "counterfactual": "output minus output with a flat attention, in HU; asks no target",
     "gradcam++": "by pytorch-grad-cam, clipped and scaled",
     "xgradcam": "by pytorch-grad-cam, clipped and scaled",
     "scorecam": "by pytorch-grad-cam, clipped and scaled; one pass per channel",
     "ablationcam": "by pytorch-grad-cam, clipped and scaled; one pass per channel",
 }
+
+
+STARTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "ig": attribution.local_mean,
+    "lam": attribution.blurred,
+}
+"""Methods whose map has to add up, and the image from which the change is counted."""
 
 
 def check_method(method: str) -> None:
@@ -46,7 +60,7 @@ def explainer(method: str, layer: str) -> Explainer:
 def native_map(
     subject: Subject, image: np.ndarray, target: Target, method: str, layer: str
 ) -> np.ndarray:
-    """Signed map at its own resolution."""
+    """Signed map at its own resolution, (h, w), or (b, h, w) for a batch (b, c, y, x)."""
     if method in CAM_METHODS:
         return cam_map(subject, image, target, method=method, layer=layer)
     if method in LIBRARY_METHODS:
@@ -56,17 +70,21 @@ def native_map(
         "ig": attribution.integrated_gradients,
         "lam": attribution.local_attribution,
         "occlusion": attribution.occlusion,
+        "difference": _difference,
+        "critic": _critic_logits,
+        "attention": lambda subject, image, target: attention_weights(subject, image),
+        "counterfactual": lambda subject, image, target: attention_change(subject, image),
     }[method](subject, image, target)
 
 
-def enlarge(native: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Bilinear enlargement to the image's shape."""
-    if native.shape == tuple(shape):
-        return native
-    # A padded image gives a slightly larger grid: enlarge by the whole factor, then cut.
-    factors = [-(-wanted // have) for wanted, have in zip(shape, native.shape, strict=True)]
-    size = [have * factor for have, factor in zip(native.shape, factors, strict=True)]
-    large = nn.functional.interpolate(
-        torch.from_numpy(native)[None, None], size=size, mode="bilinear", align_corners=False
-    )
-    return large[0, 0, : shape[0], : shape[1]].numpy()
+def _difference(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
+    with torch.no_grad():
+        batch = subject.tensor(image)
+        removed = (subject.middle(batch) - subject.forward(batch))[:, 0].cpu().numpy()
+    return removed if np.ndim(image) == 4 else removed[0]
+
+
+def _critic_logits(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
+    with torch.no_grad():
+        logits = subject.critic(subject.forward(subject.tensor(image)))[:, 0].cpu().numpy()
+    return logits if np.ndim(image) == 4 else logits[0]

@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from ctlab.explain.critic import CriticOfHu, critic_of
 from ctlab.learn import Checkpoint
 
 FIELD_MARGIN_PX = 64
-"""Around a region; what lies farther away cannot reach it in the networks of this package."""
+"""Least margin around a region in which its map is audited."""
+
+_PROBES_PX = (128, 256, 512, 1024)
 
 
 class Subject:
@@ -25,6 +30,8 @@ class Subject:
         A module takes and gives (B, C, H, W) in HU; of several input channels (neighbouring
         slices) the middle one is the slice that is denoised. It is used in evaluation mode and
         put back into the mode it was in; its weights and their gradients are not touched.
+    critic : CriticOfHu, optional
+        For maps and targets that ask the critic; a checkpoint brings its own.
 
     Examples
     --------
@@ -33,8 +40,10 @@ class Subject:
     (['conv'], (6, 5))
     """
 
-    def __init__(self, model: Checkpoint | nn.Module) -> None:
+    def __init__(self, model: Checkpoint | nn.Module, *, critic: CriticOfHu | None = None) -> None:
         self.model = model.denoiser() if isinstance(model, Checkpoint) else model
+        self._checkpoint = model if isinstance(model, Checkpoint) else None
+        self._critic = critic
         if not isinstance(self.model, nn.Module):
             raise ValueError(f"expected a checkpoint or a torch module, got {type(model).__name__}")
         self.network: nn.Module = getattr(self.model, "network", self.model)
@@ -50,9 +59,46 @@ class Subject:
         return list(self._convolutions)
 
     @property
+    def critic(self) -> CriticOfHu:
+        """The critic the denoiser was trained against.
+
+        Raises
+        ------
+        ValueError
+            The model came without one.
+        """
+        if self._critic is None:
+            if self._checkpoint is None:
+                raise ValueError("the model came without a critic; pass a checkpoint, or critic=")
+            self._critic = critic_of(self._checkpoint, device=self.device)
+        return self._critic
+
+    @property
     def crops_are_exact(self) -> bool:
         """Whether a crop gives the same HU as the whole slice, away from its border."""
-        return getattr(self.network, "depends_on_extent", True) is False
+        declared = getattr(self.network, "depends_on_extent", True) is False
+        return declared and self.reach_px is not None
+
+    @cached_property
+    def reach_px(self) -> int | None:
+        """How far an input pixel can matter to the output; None where there is no end to it.
+
+        Found by sending one NaN through the model: whatever touches it becomes NaN, whatever the
+        weights are.
+        """
+        for size in _PROBES_PX:
+            middle = size // 2
+            probe = torch.zeros(1, self.channels, size, size, device=self.device)
+            probe[..., middle, middle] = torch.nan
+            with torch.no_grad():
+                touched = torch.isnan(self.forward(probe))[0, 0].nonzero()
+            if not len(touched):
+                return 0
+            far = int((touched - middle).abs().max())
+            # One step more, because the probe stood at one place of the network's grid.
+            if far + self.size_multiple < middle:
+                return far + self.size_multiple
+        return None
 
     def layer(self, name: str) -> nn.Module:
         """The module of a name; any module of the network, not only convolutions."""
@@ -97,6 +143,10 @@ class Subject:
             raise ValueError(f"expected finite HU of shape (y, x) or (b, c, y, x), got {hu.shape}")
         return torch.from_numpy(hu.reshape((1,) * (4 - hu.ndim) + hu.shape)).to(self.device)
 
+    def middle(self, batch: Tensor) -> Tensor:
+        """The slice that is denoised, (B, 1, H, W), of a batch (B, C, H, W)."""
+        return batch[:, batch.shape[1] // 2][:, None]
+
     def forward(self, batch: Tensor) -> Tensor:
         """Output (B, 1, H, W) for a batch of any height and width, with gradients if asked for."""
         height, width = batch.shape[-2:]
@@ -108,41 +158,84 @@ class Subject:
             raise ValueError(f"the model turned {tuple(padded.shape)} into {tuple(out.shape)}")
         return out[..., :height, :width]
 
-    def field_box(self, mask: np.ndarray) -> tuple[int, int, int, int]:
-        """Top, left, bottom, right of what can matter to a region: all unless crops are exact."""
+    def field_box(
+        self, mask: np.ndarray, *, margin_px: int | None = None
+    ) -> tuple[int, int, int, int]:
+        """Top, left, bottom, right of what can matter to a region: all unless crops are exact.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (y, x)
+        margin_px : int, optional
+            Around the region; default the model's reach, but at least :data:`FIELD_MARGIN_PX`.
+        """
         height, width = mask.shape
         if not self.crops_are_exact:
             return 0, 0, height, width
         step = self.size_multiple
+        margin = max(FIELD_MARGIN_PX, self.reach_px or 0) if margin_px is None else margin_px
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        low = [max(0, int(v[0]) - FIELD_MARGIN_PX) // step * step for v in (rows, columns)]
+        low = [max(0, int(v[0]) - margin) // step * step for v in (rows, columns)]
         high = [
-            min(size, -(-(int(v[-1]) + 1 + FIELD_MARGIN_PX) // step) * step)
+            min(size, -(-(int(v[-1]) + 1 + margin) // step) * step)
             for v, size in ((rows, height), (columns, width))
         ]
         return low[0], low[1], high[0], high[1]
 
     @torch.no_grad()
     def run(self, hu: np.ndarray) -> np.ndarray:
-        """Denoised HU; (y, x) in and out, or (b, c, y, x) to (b, 1, y, x)."""
+        """Denoised HU (y, x) of (y, x) or (c, y, x); (b, 1, y, x) of (b, c, y, x)."""
         out = self.forward(self.tensor(hu)).cpu().numpy()
         return out[0, 0] if np.ndim(hu) < 4 else out
+
+    def image(self, hu: np.ndarray) -> np.ndarray:
+        """HU as the model takes them, float32: (y, x), or (c, y, x) for neighbouring slices.
+
+        Raises
+        ------
+        ValueError
+            Another shape, or another number of slices than the model takes.
+        """
+        hu = np.asarray(hu, dtype=np.float32)
+        wanted = (
+            "one slice of shape (y, x)"
+            if self.channels == 1
+            else f"{self.channels} neighbouring slices of shape (c, y, x)"
+        )
+        if hu.ndim == 3 and len(hu) == self.channels == 1:
+            hu = hu[0]
+        if hu.ndim != (2 if self.channels == 1 else 3) or (
+            hu.ndim == 3 and len(hu) != self.channels
+        ):
+            raise ValueError(f"the model takes {wanted}, got {hu.shape}")
+        return hu
 
     def randomised(self, rng: np.random.Generator, *, names: list[str] | None = None) -> "Subject":
         """Copy whose weights are shuffled within each tensor, in all layers or those named.
 
-        Shuffling keeps the mean and spread of every layer, so that signals neither die nor
+        With all layers the critic's are shuffled too, where it was asked for before. Shuffling keeps the mean and spread of every layer, so that signals neither die nor
         explode, and destroys what was learnt.
         """
-        twin = Subject(copy.deepcopy(self.model))
+        twin = Subject(copy.deepcopy(self.model), critic=self._critic)
+        twin._checkpoint = self._checkpoint
+        twin.__dict__["reach_px"] = self.reach_px  # the same layers, in the same places
         wanted = set(self.layers if names is None else names)
         for name in self.layers:
             if name in wanted:
-                for parameter in twin.layer(name).parameters():
-                    order = torch.from_numpy(rng.permutation(parameter.numel()))
-                    shuffled = parameter.detach().flatten()[order.to(parameter.device)]
-                    parameter.data.copy_(shuffled.view_as(parameter))
+                _shuffle(twin.layer(name), rng)
+        if names is None and self._critic is not None:
+            critic = copy.deepcopy(self._critic.critic)
+            _shuffle(critic, rng)
+            twin._critic = replace(self._critic, critic=critic)
         return twin
+
+
+def _shuffle(module: nn.Module, rng: np.random.Generator) -> None:
+    """Shuffles the weights within each tensor, in place."""
+    for parameter in module.parameters():
+        order = torch.from_numpy(rng.permutation(parameter.numel()))
+        shuffled = parameter.detach().flatten()[order.to(parameter.device)]
+        parameter.data.copy_(shuffled.view_as(parameter))
 
 
 @contextmanager

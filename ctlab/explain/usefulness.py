@@ -13,7 +13,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
 from ctlab.assess import tissue_masks
 from ctlab.explain.audit import input_gradient
 from ctlab.explain.cam import CAM_METHODS, cam_map
-from ctlab.explain.methods import enlarge
+from ctlab.explain.enlarge import enlarge
 from ctlab.explain.plants import KINDS, Plant, plant
 from ctlab.explain.subject import Subject
 from ctlab.explain.targets import make_target

@@ -130,7 +130,7 @@ def test_a_crop_gives_the_map_of_the_whole_slice(unet, rng, method):
     assert cropped.field_box == (0, 0, 128, 140)
     unet.network.size_multiple = 4
     whole = Subject(unet)
-    whole.field_box = lambda mask: (0, 0, *mask.shape)
+    whole.__dict__["reach_px"] = None  # as if a pixel could matter anywhere
     full = explain_region(whole, image, (60, 70, 3), method=method, plan=plan)
     np.testing.assert_allclose(cropped.signed, full.signed, atol=1e-4 * np.abs(full.signed).max())
 
@@ -194,7 +194,11 @@ def test_the_image_underneath_is_never_hidden():
 
 def test_bad_requests_are_one_sentence(unet, slice_hu):
     with pytest.raises(ValueError, match="choose one of hirescam"):
+        explain_region(unet, slice_hu, (30, 34, 4), method="rise")
+    with pytest.raises(ValueError, match="no attention; train one with attention = 'gate'"):
         explain_region(unet, slice_hu, (30, 34, 4), method="attention")
+    with pytest.raises(ValueError, match="without a critic; pass a checkpoint"):
+        explain_region(unet, slice_hu, (30, 34, 4), target="realism")
     with pytest.raises(ValueError, match="reaches out"):
         explain_region(unet, slice_hu, (300, 34, 4))
     with pytest.raises(ValueError, match="no layer"):
