@@ -8,6 +8,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "archive": ["write_archive"],
         "attention": ["AttentionFinding", "attention_finding"],
         "critic": ["CriticOfHu", "critic_of"],
         "detectability": ["detectability_template"],
@@ -36,7 +37,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "methods": ["METHODS"],
         "overlay": ["overlay_rgb", "signed_colours"],
         "plants": ["KINDS", "Plant", "nodule_profile", "plant"],
-        "regions": ["region_mask"],
+        "regions": ["region_mask", "region_of_click", "region_of_nodule"],
         "study": ["DEFAULT_METHODS", "study_methods"],
         "subject": ["Subject"],
         "targets": ["TARGETS", "RegionTarget", "make_target"],

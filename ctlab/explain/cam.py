@@ -100,7 +100,7 @@ def _near_the_region(
     return found
 
 
-class _Reached(Exception):
+class _ReachedError(Exception):
     """Ends a forward pass at a layer."""
 
 
@@ -110,11 +110,11 @@ def activation_at(subject: Subject, batch: Tensor, layer: str) -> Tensor:
 
     def stop(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
         kept.append(output)
-        raise _Reached
+        raise _ReachedError
 
     handle = subject.layer(layer).register_forward_hook(stop)
     try:
-        with torch.no_grad(), suppress(_Reached):
+        with torch.no_grad(), suppress(_ReachedError):
             subject.forward(batch)
     finally:
         handle.remove()

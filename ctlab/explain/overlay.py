@@ -5,8 +5,8 @@ from scipy.ndimage import binary_dilation
 
 from ctlab.ct.hu import LUNG, Window
 
-_BELOW = np.array([33.0, 102.0, 172.0])
-_ABOVE = np.array([230.0, 97.0, 1.0])
+BELOW = np.array([33.0, 102.0, 172.0])
+ABOVE = np.array([230.0, 97.0, 1.0])
 """Blue and orange, which colour-blind readers tell apart (Crameri et al. 2020,
 doi 10.1038/s41467-020-19160-7, on why red and green will not do)."""
 
@@ -27,7 +27,7 @@ def signed_colours(signed: np.ndarray, *, largest: float | None = None) -> np.nd
     """
     top = float(np.abs(signed).max()) if largest is None else float(largest)
     size = np.zeros(np.shape(signed)) if top == 0 else np.clip(np.abs(signed) / top, 0, 1)
-    colours = np.where(np.asarray(signed)[..., None] < 0, _BELOW, _ABOVE)
+    colours = np.where(np.asarray(signed)[..., None] < 0, BELOW, ABOVE)
     return np.concatenate([colours, 255 * 0.65 * size[..., None]], axis=-1).round().astype(np.uint8)
 
 

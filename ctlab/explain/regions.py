@@ -1,10 +1,22 @@
-"""Regions of a slice: a disc, a box or a mask."""
+"""Regions of a slice: a disc, a box, a mask, an annotated nodule, a click in the viewer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 Region = np.ndarray | Sequence[float]
+
+
+class HasCentre(Protocol):
+    """An annotation: centre voxel (z, y, x) and diameter."""
+
+    @property
+    def centre(self) -> tuple[float, float, float]: ...
+
+    @property
+    def diameter_mm(self) -> float: ...
 
 
 def region_mask(region: Region, shape: tuple[int, int]) -> np.ndarray:
@@ -69,3 +81,103 @@ def _box(numbers: list[float], shape: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(shape, dtype=bool)
     mask[top:bottom, left:right] = True
     return mask
+
+
+def region_of_nodule(
+    nodule: HasCentre,
+    number: int,
+    shape: tuple[int, int],
+    *,
+    spacing_mm: Sequence[float],
+) -> np.ndarray:
+    """Mask of an annotated nodule on one slice, taken as a sphere.
+
+    Parameters
+    ----------
+    nodule : with ``centre``, voxel (z, y, x), and ``diameter_mm``
+        Such as :data:`ctlab.ct.SAMPLE_NODULE` or :class:`ctlab.ct.Lesion`.
+    number : int
+        Slice; 0 is the first.
+    spacing_mm : (z, y, x)
+
+    Raises
+    ------
+    ValueError
+        The nodule does not reach the slice, or reaches out of it.
+
+    Examples
+    --------
+    >>> from ctlab.ct import Lesion
+    >>> ball = Lesion((5, 8, 8), 6.0, hu=40.0)
+    >>> [region_of_nodule(ball, k, (17, 17), spacing_mm=(1, 1, 1)).sum().item() for k in (5, 8)]
+    [29, 1]
+    """
+    z, y, x = (float(v) for v in nodule.centre)
+    z_mm, y_mm, x_mm = (float(v) for v in spacing_mm)
+    radius = nodule.diameter_mm / 2
+    left_mm2 = radius**2 - ((number - z) * z_mm) ** 2
+    if left_mm2 < 0:
+        reach = radius / z_mm
+        raise ValueError(
+            f"the nodule lies on slices {np.ceil(z - reach):.0f} to {np.floor(z + reach):.0f}, "
+            f"slice {number} is not one of them"
+        )
+    on_slice = float(np.sqrt(left_mm2))
+    far = on_slice / y_mm, on_slice / x_mm
+    if any(not (r <= c <= n - 1 - r) for c, r, n in zip((y, x), far, shape, strict=True)):
+        raise ValueError(
+            f"the nodule at y={y:g}, x={x:g} reaches out of the image of {shape[0]} x {shape[1]} px"
+        )
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    mask = ((rows - y) * y_mm) ** 2 + ((columns - x) * x_mm) ** 2 <= left_mm2
+    mask[round(y), round(x)] = True  # a nodule that only touches the slice is one pixel there
+    return mask
+
+
+def region_of_click(
+    marks: Sequence[Mapping[str, Any]],
+    number: int,
+    shape: tuple[int, int],
+    *,
+    spacing_mm: Sequence[float],
+    radius_mm: float,
+) -> np.ndarray:
+    """Mask of the last place clicked on a slice in the viewer: a disc around it.
+
+    Parameters
+    ----------
+    marks : list of dict with ``z, y, x``
+        As :class:`ctlab.view.CompareViewer` keeps them, and as the reading room exports them.
+    number : int
+        Slice; clicks on others are passed over.
+    spacing_mm : (z, y, x) or (y, x)
+    radius_mm : of the disc
+
+    Raises
+    ------
+    ValueError
+        Nothing was clicked on this slice, or the disc reaches out of it.
+
+    Examples
+    --------
+    >>> clicks = [{"side": "left", "z": 3, "y": 8, "x": 9, "kind": ""}]
+    >>> region_of_click(clicks, 3, (17, 17), spacing_mm=(2, 1, 1), radius_mm=1).sum().item()
+    5
+    """
+    here = [mark for mark in marks if int(mark["z"]) == number]
+    if not here:
+        others = sorted({int(mark["z"]) for mark in marks})
+        there = f"clicks lie on {', '.join(map(str, others))}" if others else "there are no clicks"
+        raise ValueError(f"nothing was clicked on slice {number}; {there}")
+    if not radius_mm > 0:
+        raise ValueError(f"the disc around a click needs a radius above 0 mm, got {radius_mm:g}")
+    place = _Sphere((number, here[-1]["y"], here[-1]["x"]), 2 * radius_mm)
+    return region_of_nodule(place, number, shape, spacing_mm=(1.0, *list(spacing_mm)[-2:]))
+
+
+@dataclass(frozen=True)
+class _Sphere:
+    """A place and a size."""
+
+    centre: tuple[float, float, float]
+    diameter_mm: float

@@ -213,8 +213,9 @@ class Subject:
     def randomised(self, rng: np.random.Generator, *, names: list[str] | None = None) -> "Subject":
         """Copy whose weights are shuffled within each tensor, in all layers or those named.
 
-        With all layers the critic's are shuffled too, where it was asked for before. Shuffling keeps the mean and spread of every layer, so that signals neither die nor
-        explode, and destroys what was learnt.
+        With all layers the critic's are shuffled too, where it was asked for before. Shuffling
+        keeps the mean and spread of every layer, so that signals neither die nor explode, and
+        destroys what was learnt.
         """
         twin = Subject(copy.deepcopy(self.model), critic=self._critic)
         twin._checkpoint = self._checkpoint

@@ -204,7 +204,7 @@ def test_bad_requests_are_one_sentence(unet, slice_hu):
     with pytest.raises(ValueError, match="no layer"):
         explain_region(unet, slice_hu, (30, 34, 4), layer="x")
     with pytest.raises(ValueError, match="one slice"):
-        explain_region(unet, slice_hu[None], (30, 34, 4))
+        explain_region(unet, slice_hu[None].repeat(2, axis=0), (30, 34, 4))
     with pytest.raises(ValueError, match="checkpoint or a torch module"):
         explain_region("model.pt", slice_hu, (30, 34, 4))
 
