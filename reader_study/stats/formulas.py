@@ -228,5 +228,7 @@ def _random_terms(data: pd.DataFrame, inner: str, bar: str, group: str) -> list[
 
 
 def _varying(data: pd.DataFrame, inner: str) -> tuple[np.ndarray, list[str]]:
+    if inner.strip() == "1":
+        return np.ones((len(data), 1)), ["Intercept"]
     frame = patsy.dmatrix(inner, data, return_type="dataframe")
     return frame.to_numpy(float), [n.replace("[T.", "[") for n in frame.columns]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from reader_study.stats.cumulative import CellTerms, Link, cell_loglik, cell_terms
+from reader_study.stats.cumulative import CellTerms, Link, cell_terms
 from reader_study.stats.formulas import OrdinalData, RandomTerm
 
 NEWTON_STEPS = 100
@@ -26,6 +26,15 @@ class _Factor:
     solved: np.ndarray  # block @ cross
     rest: np.ndarray  # inverse of the Schur complement
     logdet: float
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Random effects with the likelihood's terms there and its penalised value."""
+
+    u: np.ndarray
+    terms: CellTerms
+    value: float
 
 
 class Laplace:
@@ -75,57 +84,53 @@ class Laplace:
     def _effect(self, u: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
         total = np.zeros(self.data.y.size)
         for k, (term, x) in enumerate(zip(self.terms, columns, strict=True)):
-            part = u[self.starts[k] : self.starts[k + 1]].reshape(len(term.labels), -1)
-            total += np.einsum("nd,nd->n", x, part[term.codes])
+            part = u[self.starts[k] : self.starts[k + 1]]
+            if x.shape[1] == 1:
+                total += x[:, 0] * part[term.codes]
+            else:
+                total += np.einsum("nd,nd->n", x, part.reshape(-1, x.shape[1])[term.codes])
         return total
 
     def _transposed(self, weights: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
         """(Z Lambda)' weights."""
-        parts = []
-        for term, x in zip(self.terms, columns, strict=True):
-            sums = [
-                np.bincount(term.codes, weights * x[:, d], minlength=len(term.labels))
-                for d in range(x.shape[1])
-            ]
-            parts.append(np.stack(sums, axis=1).ravel())
+        parts = [
+            _sums_by_group(term, weights[:, None] * x).ravel()
+            for term, x in zip(self.terms, columns, strict=True)
+        ]
         return np.concatenate(parts)
 
     def _find_modes(self, parameters, scales):
         """Damped Newton from the last modes; ``None`` where no finite start exists."""
         upper, lower = self._cuts(parameters)
         columns = [t.columns @ scale for t, scale in zip(self.terms, scales, strict=True)]
-        u = self.modes
-        value = self._penalised(upper, lower, u, columns)
-        if not np.isfinite(value):
-            u = np.zeros_like(u)
-            value = self._penalised(upper, lower, u, columns)
-            if not np.isfinite(value):
+        at = self._penalised(upper, lower, self.modes, columns)
+        if not np.isfinite(at.value):
+            at = self._penalised(upper, lower, np.zeros_like(self.modes), columns)
+            if not np.isfinite(at.value):
                 return None
-        tiny, last_gain = 1e-8 * (1 + abs(value)), np.inf
+        tiny, last_gain = 1e-8 * (1 + abs(at.value)), np.inf
         for _ in range(NEWTON_STEPS):
-            effect = self._effect(u, columns)
-            terms = cell_terms(upper - effect, lower - effect, self.link)
-            factor = self._factorise(terms.weight, columns)
-            score = self._transposed(terms.slope, columns) - u
+            factor = self._factorise(at.terms.weight, columns)
+            score = self._transposed(at.terms.slope, columns) - at.u
             step = self._solve(factor, score)
             gain = float(score @ step)
-            if gain < NEWTON_TOLERANCE**2 * (1 + abs(value)) or gain >= last_gain < tiny:
+            if gain < NEWTON_TOLERANCE**2 * (1 + abs(at.value)) or gain >= last_gain < tiny:
                 break
             size = 1.0
-            if gain >= tiny:  # below that, rounding hides whether the value rises
-                while True:
-                    reached = self._penalised(upper, lower, u + size * step, columns)
-                    if reached >= value + 1e-4 * size * gain or size < 1e-8:
-                        break
-                    size /= 2
-                value = reached
-            u, last_gain = u + size * step, gain
-        self.modes = u
-        return terms, columns, factor
+            while True:
+                reached = self._penalised(upper, lower, at.u + size * step, columns)
+                # Below ``tiny`` rounding hides whether the value rises.
+                if gain < tiny or size < 1e-8 or reached.value >= at.value + 1e-4 * size * gain:
+                    break
+                size /= 2
+            at, last_gain = reached, gain
+        self.modes = at.u
+        return at.terms, columns, factor
 
-    def _penalised(self, upper, lower, u, columns) -> float:
+    def _penalised(self, upper, lower, u, columns) -> _Place:
         effect = self._effect(u, columns)
-        return float(cell_loglik(upper - effect, lower - effect, self.link).sum() - 0.5 * u @ u)
+        terms = cell_terms(upper - effect, lower - effect, self.link)
+        return _Place(u, terms, float(terms.loglik.sum() - 0.5 * u @ u))
 
     def _cross(self, k: int, m: int, weights: np.ndarray, columns: list[np.ndarray]) -> np.ndarray:
         """Block of (Z Lambda)' W (Z Lambda) for two terms, as a dense matrix."""
@@ -148,12 +153,15 @@ class Laplace:
             for b in range(width):
                 w = weights * x[:, a] * x[:, b]
                 blocks[:, a, b] = np.bincount(term.codes, w, minlength=len(term.labels))
-        return blocks + np.eye(width)
+        blocks[:, np.arange(width), np.arange(width)] += 1.0
+        return blocks
 
     def _factorise(self, weights: np.ndarray, columns: list[np.ndarray]) -> _Factor:
         big = self._diagonal(0, weights, columns)
-        inverse = np.linalg.inv(big)
-        logdet = float(np.linalg.slogdet(big)[1].sum())
+        if big.shape[1] == 1:
+            inverse, logdet = 1.0 / big, float(np.log(big).sum())
+        else:
+            inverse, logdet = np.linalg.inv(big), float(np.linalg.slogdet(big)[1].sum())
         size, total = self.starts[1], self.starts[-1]
         if len(self.terms) == 1:
             empty = np.zeros((size, 0))
@@ -172,9 +180,10 @@ class Laplace:
                 rest[at, other] = self._cross(k, m, weights, columns)
                 rest[other, at] = rest[at, other].T
         solved = _blocks_times(inverse, cross)
-        schur = linalg.cholesky(rest - cross.T @ solved, lower=True, check_finite=False)
-        logdet += 2 * float(np.log(np.diag(schur)).sum())
-        inverse_rest = linalg.cho_solve((schur, True), np.eye(len(schur)), check_finite=False)
+        schur = np.linalg.cholesky(rest - cross.T @ solved)
+        logdet += 2 * float(np.log(schur.diagonal()).sum())
+        half = np.linalg.inv(schur)
+        inverse_rest = half.T @ half
         return _Factor(inverse, cross, solved, inverse_rest, logdet)
 
     def _solve(self, factor: _Factor, right: np.ndarray) -> np.ndarray:
@@ -187,6 +196,9 @@ class Laplace:
         """Diagonal blocks of the inverse Hessian for one term, (groups, d, d)."""
         width = self.terms[k].columns.shape[1]
         groups = len(self.terms[k].labels)
+        if k == 0 and width == 1:
+            across = ((factor.solved @ factor.rest) * factor.solved).sum(axis=1)
+            return factor.block + across[:, None, None]
         if k == 0:
             part = factor.solved.reshape(groups, width, -1)
             return factor.block + np.einsum(
@@ -202,10 +214,18 @@ class Laplace:
         size = self.starts[1]
         across = -factor.solved @ factor.rest
         for k, (term, x) in enumerate(zip(self.terms, columns, strict=True)):
-            total += np.einsum("na,nab,nb->n", x, diagonals[k][term.codes], x)
+            if x.shape[1] == 1:
+                total += x[:, 0] ** 2 * diagonals[k][term.codes, 0, 0]
+            else:
+                total += np.einsum("na,nab,nb->n", x, diagonals[k][term.codes], x)
             at = self.starts[k] + term.codes[:, None] * x.shape[1] + np.arange(x.shape[1])
             for m in range(k):
                 other, w = self.terms[m], columns[m]
+                if w.shape[1] == x.shape[1] == 1:
+                    row, column = self.starts[m] + other.codes, self.starts[k] - size + term.codes
+                    source = across[row, column] if m == 0 else factor.rest[row - size, column]
+                    total += 2 * w[:, 0] * source * x[:, 0]
+                    continue
                 to = self.starts[m] + other.codes[:, None] * w.shape[1] + np.arange(w.shape[1])
                 source = across[to[:, :, None], at[:, None, :] - size] if m == 0 else factor.rest[
                     to[:, :, None] - size, at[:, None, :] - size
@@ -231,11 +251,7 @@ class Laplace:
             groups, width = len(term.labels), term.columns.shape[1]
             u = self.modes[self.starts[k] : self.starts[k + 1]].reshape(groups, width)
             v = pull[self.starts[k] : self.starts[k + 1]].reshape(groups, width)
-            raw = [
-                np.stack([np.bincount(term.codes, w * term.columns[:, d], minlength=groups)
-                          for d in range(width)], axis=1)
-                for w in (on_eta, terms.slope)
-            ]  # fmt: skip
+            raw = [_sums_by_group(term, w[:, None] * term.columns) for w in (on_eta, terms.slope)]
             scale = factor_of(parameters[self.slots[k]], term)
             slack = np.eye(width) * groups - diagonals[k].sum(axis=0)
             gradient[self.slots[k]] = [
@@ -256,9 +272,20 @@ def _blocks_times(blocks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return (blocks @ matrix.reshape(len(blocks), width, -1)).reshape(matrix.shape)
 
 
+def _sums_by_group(term: RandomTerm, values: np.ndarray) -> np.ndarray:
+    """Sums of (n, d) values over the rows of each group, shape (groups, d)."""
+    groups = len(term.labels)
+    if values.shape[1] == 1:
+        return np.bincount(term.codes, values[:, 0], minlength=groups)[:, None]
+    sums = [np.bincount(term.codes, column, minlength=groups) for column in values.T]
+    return np.stack(sums, axis=1)
+
+
 def factor_of(values: np.ndarray, term: RandomTerm) -> np.ndarray:
     """Lower Cholesky factor of one term's covariance from its parameters."""
     width = term.columns.shape[1]
+    if width == 1:
+        return np.exp(values).reshape(1, 1)
     factor = np.zeros((width, width))
     factor[np.tril_indices(width)] = values
     factor[np.diag_indices(width)] = np.exp(np.diag(factor))
@@ -268,6 +295,8 @@ def factor_of(values: np.ndarray, term: RandomTerm) -> np.ndarray:
 def factor_changes(values: np.ndarray, term: RandomTerm) -> list[np.ndarray]:
     """Derivative of the Cholesky factor by each of its parameters."""
     width = term.columns.shape[1]
+    if width == 1:
+        return [np.exp(values).reshape(1, 1)]
     changes = []
     for row, column, value in zip(*np.tril_indices(width), values, strict=True):
         change = np.zeros((width, width))

@@ -5,7 +5,8 @@ fit.coefficients, odds_ratios(fit), likelihood_ratio(fit, smaller)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from reader_study.stats.cumulative import Link, cell_loglik, cell_terms, chances
 from reader_study.stats.formulas import OrdinalData, Thresholds, read_formula
 from reader_study.stats.laplace import Laplace, factor_of
 from reader_study.stats.quadrature import Quadrature
-from reader_study.stats.search import Optimum, ascend, newton, polish
+from reader_study.stats.search import Optimum, ascend, newton
 
 # A log standard deviation below this is a variance of zero for all purposes.
 SINGULAR = -6.0
@@ -163,8 +164,8 @@ def clmm(
     curvature = np.full(start.size, 0.1)
     inverse = np.diag(curvature)
     inverse[: model.n_fixed, : model.n_fixed] = fixed_only.covariance
-    found = ascend(model.value_and_gradient, start, inverse)
-    found = _drop_singular(model, found)
+    found = ascend(model.value_and_gradient, start, inverse, hold=partial(_at_zero, model))
+    found = _name_singular(model, found)
     method = "Laplace" if quadrature == 1 else f"adaptive quadrature, {quadrature} nodes"
     variances, modes = _random_results(model, found)
     return _as_fit(formula, link, data, found, variances, modes, method)
@@ -214,30 +215,32 @@ def _mixed(terms) -> np.ndarray:
     return -terms.upper * terms.lower
 
 
-def _drop_singular(model, found: Optimum) -> Optimum:
-    """Hold scalar terms whose variance ran to zero there, and settle the others again."""
-    held, names = [], []
+def _at_zero(model: Laplace | Quadrature, parameters: np.ndarray, value: float) -> np.ndarray:
+    """Parameters with the scalar variances that ran to zero set there."""
+    held = parameters.copy()
     for slot, term in zip(model.slots, model.terms, strict=True):
-        if term.columns.shape[1] == 1 and found.parameters[slot][0] < np.log(0.02):
-            at_zero = found.parameters.copy()
+        if term.columns.shape[1] == 1 and parameters[slot][0] < np.log(0.02):
+            at_zero = parameters.copy()
             at_zero[slot] = SINGULAR * 2
-            if model.value_and_gradient(at_zero)[0] >= found.value - 1e-3:
-                held += list(range(slot.start, slot.stop))
-                names.append(term.name)
-    if not held:
+            if model.value_and_gradient(at_zero)[0] >= value - 1e-3:
+                held[slot] = SINGULAR * 2
+    return held
+
+
+def _name_singular(model: Laplace | Quadrature, found: Optimum) -> Optimum:
+    """Say which variances are held at zero."""
+    zero = [
+        (slot.start, term.name)
+        for slot, term in zip(model.slots, model.terms, strict=True)
+        if term.columns.shape[1] == 1 and found.parameters[slot.start] == SINGULAR * 2
+    ]
+    if not zero:
         return found
-    x = found.parameters.copy()
-    x[held] = SINGULAR * 2
-    free = np.setdiff1d(np.arange(x.size), held)
-    value, gradient = model.value_and_gradient(x)
-    settled = polish(model.value_and_gradient, x, value, gradient, free)
     note = (
-        f"the variance of {' and '.join(names)} is estimated as 0: the other estimates are those "
-        "of the model without it"
+        f"the variance of {' and '.join(name for _, name in zero)} is estimated as 0: the other "
+        "estimates are those of the model without it"
     )
-    return Optimum(
-        settled.parameters, settled.covariance, settled.value, settled.gradient, note, tuple(held)
-    )
+    return replace(found, note=note, fixed_at_zero=tuple(at for at, _ in zero))
 
 
 def _random_results(model, found: Optimum) -> tuple[dict[str, object], dict[str, pd.Series]]:

@@ -75,12 +75,14 @@ def quasi_newton(
         if gradient @ step <= 0:
             b, step = inverse.copy(), inverse @ gradient
         step *= min(1.0, 5.0 / np.abs(step).max())
-        size = 1.0
+        size, gain, rounding = 1.0, gradient @ step, 1e-9 * (1 + abs(value))
         while size > 1e-10:
             reached, slope = objective(x + size * step)
-            if reached > value + 1e-4 * size * (gradient @ step):
+            if reached > value + 1e-4 * size * gain:
                 break
-            size /= 2
+            if gain < rounding and np.abs(slope).max() < np.abs(gradient).max():
+                break  # rounding hides whether the value rises; the slope tells
+            size /= 2 if gain >= rounding else np.inf
         else:
             break
         s, y = size * step, gradient - slope
@@ -91,9 +93,24 @@ def quasi_newton(
     return x, value, gradient
 
 
-def ascend(objective: Objective, start: np.ndarray, inverse: np.ndarray) -> Optimum:
-    """Quasi-Newton ascent, finished by Newton steps on a numerical Hessian."""
-    return polish(objective, *quasi_newton(objective, start, inverse))
+def ascend(
+    objective: Objective,
+    start: np.ndarray,
+    inverse: np.ndarray,
+    *,
+    hold: Callable[[np.ndarray, float], np.ndarray] | None = None,
+) -> Optimum:
+    """Quasi-Newton ascent, finished by Newton steps on a numerical Hessian.
+
+    ``hold`` sees where the ascent ended and returns the parameters with those to be held set
+    to their bound; the others are settled with these fixed.
+    """
+    x, value, gradient = quasi_newton(objective, start, inverse, tolerance=0.5 * GRADIENT_TOLERANCE)
+    held = x if hold is None else hold(x, value)
+    free = np.flatnonzero(held == x)
+    if free.size == x.size:
+        return polish(objective, x, value, gradient)
+    return polish(objective, held, *objective(held), free)
 
 
 def polish(

@@ -2,7 +2,8 @@
 
     python -m reader_study.stats.validity --sims 10000 --out validity_results.json
 
-Results are added to the file procedure by procedure, so a run may be stopped and resumed.
+Results are added to the file procedure by procedure, so a run may be stopped and resumed: an
+interrupt (Ctrl-C) ends the procedure at hand with the studies it has, which ``n`` counts.
 """
 
 import json
@@ -91,7 +92,11 @@ def simulate(
     p, held = np.full(sims, np.nan), np.full(sims, np.nan)
     start = time.perf_counter()
     for k in range(sims):
-        value, inside = procedure.draw(rng)
+        try:
+            value, inside = procedure.draw(rng)
+        except KeyboardInterrupt:
+            p, held = p[:k], held[:k]
+            break
         p[k] = value
         held[k] = np.nan if inside is None else float(inside)
         if progress and (k + 1) % max(sims // 20, 1) == 0:
@@ -103,7 +108,7 @@ def simulate(
         "name": procedure.name,
         "design": procedure.design,
         "claim": procedure.claim,
-        "n": sims,
+        "n": p.size,
         "level": procedure.level,
         "rejection": rate,
         "monte_carlo_error": error,
@@ -179,7 +184,8 @@ def main(
             continue
         size = sims if procedure.cost < thrift else max(sims // procedure.cost, 10)
         found = simulate(procedure, sims=size, seed=seed, progress=True)
-        _save(out, results, found)
+        if found["n"]:
+            _save(out, load_results(out), found)
         sys.stderr.write(f"{found['rejection']} {found['verdict']}, {found['seconds']} s\n")
 
 
