@@ -21,11 +21,11 @@ from . import account, checks
 from .coordinator import FASTEST_SECONDS, opened
 from .endpoints import Estimate, estimate, judged
 from .export import CANNOT_JUDGE, final_ratings, marks_table, ratings_table, read_key
-from .localisation import case_truth, estimate_wafroc
+from .localisation import Localisation, case_truth
 from .outcomes import outcome_table
 from .plan import FEW_READERS, LEVEL, Plan, Planned, as_facts, lesion_mark, plan_of
 from .protocol import Protocol
-from .sensitivity import sensitivity_rows
+from .sensitivity import Estimator, sensitivity_rows
 from .stats.effects import missing_counts
 from .stats.grading import vgc_curve
 from .stats.multiplicity import gatekeeping, holm
@@ -41,8 +41,8 @@ def analyse(
 ) -> dict[str, Any]:
     """Run the pre-registered analysis of a closed and unblinded study.
 
-    Writes ``STUDY/report/analysis.json`` and ``STUDY/report/primary.csv`` (the rows behind the
-    primary result), each whole or not at all.
+    Writes ``analysis.json``, ``primary.csv`` (the rows behind the primary result) and
+    ``cases.csv`` into ``STUDY/report``, each whole or not at all.
 
     Returns
     -------
@@ -80,7 +80,8 @@ def analyse(
         last = account.last_answers(revisions)
         locked = store.events("locked")[0].payload
         tick()
-        estimator = _estimator(study, key, bundle.images, protocol)
+        marks = _localisation(study, key, bundle.images, protocol, plan.tests[0])
+        estimator = _estimator(key, marks)
         results = _results(plan, ratings, estimator)
         tick()
         first = plan.tests[0]
@@ -91,6 +92,7 @@ def analyse(
         "sensitivity": sensitivity_rows(
             first, ratings, _first_answers(revisions), finished=finished,
             fastest_s=FASTEST_SECONDS, estimator=estimator,
+            radius_mm=protocol.analysis.mark_radius_mm,
         ),
     }  # fmt: skip
     tick()
@@ -104,7 +106,8 @@ def analyse(
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
         "curves": _curves(first, ratings, protocol), "software": _versions(),
     }  # fmt: skip
-    written = _write(study, facts, _primary_rows(first, ratings, protocol))
+    cases = case_truth(key["protocol"])
+    written = _write(study, facts, _primary_rows(first, ratings, cases, marks), cases)
     tick()
     return written
 
@@ -124,31 +127,32 @@ def _ticker(progress: Callable[[int, int], None] | None) -> Callable[[], None]:
 # ---------------------------------------------------------------- estimates
 
 
-def _estimator(
-    study: Path, key: dict[str, Any], images: dict[str, Any], protocol: Protocol
-) -> Callable[[Planned, pd.DataFrame], Estimate]:
-    """Estimates a planned test; truth and marks are looked up where it needs them."""
+def _localisation(
+    study: Path, key: dict[str, Any], images: dict[str, Any], protocol: Protocol, test: Planned
+) -> Localisation:
     spacing = {
         key["protocol"]["cases"][where["case"]]["name"]: images[token].spacing_mm
         for token, where in key["images"].items()
     }
-    truth = case_truth(key["protocol"])
-    marks = marks_table(study, key)
+    kind = lesion_mark(protocol, test) if test.endpoint == "wafroc" else ""
+    plain = key["protocol"] | {"analysis": protocol.analysis.model_dump()}
+    return Localisation(plain, spacing, marks_table(study, key), kind)
 
-    def run(test: Planned, table: pd.DataFrame) -> Estimate:
+
+def _estimator(key: dict[str, Any], marks: Localisation) -> Estimator:
+    """Estimates a planned test; truth and marks are looked up where it needs them."""
+    truth = case_truth(key["protocol"])
+
+    def run(test: Planned, table: pd.DataFrame, **changes: Any) -> Estimate:
         if test.endpoint == "wafroc":
-            own = marks[marks["kind"] == lesion_mark(protocol, test)]
-            return estimate_wafroc(
-                test, table, own, protocol=key["protocol"], spacing_mm=spacing,
-                radius_mm=protocol.analysis.mark_radius_mm,
-            )  # fmt: skip
-        return estimate(test, table, truth=truth[["case", "truth"]])
+            return marks.estimate(test, table, **changes)
+        return estimate(test, table, truth=truth[["case", "truth"]], **changes)
 
     return run
 
 
 def _results(
-    plan: Plan, ratings: pd.DataFrame, estimator: Callable[[Planned, pd.DataFrame], Estimate]
+    plan: Plan, ratings: pd.DataFrame, estimator: Estimator
 ) -> dict[str, list[dict[str, Any]]]:
     """Judged rows by role, with p-values adjusted as the plan says."""
     judge = partial(judged, aim=plan.aim, margin=plan.margin)
@@ -294,11 +298,20 @@ def _with_truth(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     return table.assign(truth=table["case"].map(truth))
 
 
-def _primary_rows(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+def _primary_rows(
+    test: Planned, ratings: pd.DataFrame, cases: pd.DataFrame, marks: Localisation
+) -> pd.DataFrame:
+    """What the R script reads; free-response readings without any mark have empty marks."""
     table = outcome_table(ratings, test)
-    wanted = ["reader", "case", "arm", "left", "right", "choice", "score", "rating", "truth"]
-    if test.endpoint in {"auc", "wafroc"} and not table.empty:
-        table = _with_truth(table, protocol)
+    wanted = ["reader", "case", "patient", "arm", "left", "right", "choice", "score", "rating",
+              "truth", "mark", "lesion"]  # fmt: skip
+    if test.endpoint == "auc" and not table.empty:
+        table = table.merge(cases[["case", "truth"]], on="case", how="left")
+    if test.endpoint == "wafroc" and not table.empty:
+        keys = ["reader", "arm", "case"]
+        read = table[[*keys, "patient"]].drop_duplicates()
+        table = read.merge(marks.matched(table), on=keys, how="left")
+        table["lesion"] = table["lesion"].astype("Int64")
     return table[[name for name in wanted if name in table]]
 
 
@@ -308,10 +321,13 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write(study: Path, facts: dict[str, Any], primary: pd.DataFrame) -> dict[str, Any]:
+def _write(
+    study: Path, facts: dict[str, Any], primary: pd.DataFrame, cases: pd.DataFrame
+) -> dict[str, Any]:
     plain = json.loads(json.dumps(_plain(facts), allow_nan=False))
-    with write_whole(study / "report" / "primary.csv") as part:
-        primary.to_csv(part, index=False)
+    for name, table in (("primary.csv", primary), ("cases.csv", cases)):
+        with write_whole(study / "report" / name) as part:
+            table.to_csv(part, index=False)
     with write_whole(study / "report" / "analysis.json") as part:
         part.write_text(json.dumps(plain, indent=1), "utf-8")
     return plain

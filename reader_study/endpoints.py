@@ -1,14 +1,14 @@
 """Each endpoint of a plan, estimated with its interval, p-value and one line per reader."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .outcomes import paired_differences
+from .outcomes import cluster_of, of_one_patient, paired_differences
 from .plan import LEVEL, UNIT, Planned
 from .stats.anova import Mrmc
 from .stats.crossed import CrossedMean, crossed_mean
@@ -31,6 +31,7 @@ class Estimate:
     n: int = 0
     n_readers: int = 0
     n_cases: int = 0
+    n_patients: int = 0
     df: float = NAN
     scope: str = "readers and cases"
     note: str = ""
@@ -43,16 +44,31 @@ def nothing(note: str) -> Estimate:
     return Estimate(NAN, NAN, NAN, lambda null: NAN, note=note)
 
 
-def estimate(test: Planned, table: pd.DataFrame, *, truth: pd.DataFrame | None = None) -> Estimate:
+def estimate(
+    test: Planned, table: pd.DataFrame, *, truth: pd.DataFrame | None = None, **changes: Any
+) -> Estimate:
     """The planned estimate from its outcome table; a reason in ``note`` where there is none.
 
     Parameters
     ----------
     table : as :func:`reader_study.outcomes.outcome_table` gives
     truth : ``case, truth`` for areas under the ROC curve
+    changes : options of :func:`reader_study.stats.mrmc.mrmc` in place of the planned ones
     """
     if table.empty:
         return nothing("no answers to this question in the trials that show both arms")
+    found = _estimate(test, table, truth, changes)
+    if "patient" not in table or np.isnan(found.value):
+        return found
+    said = [found.note] if found.note else []
+    if of_one_patient(table):
+        said.append("all cases are of one patient: the interval says nothing about others")
+    return replace(found, n_patients=int(table["patient"].nunique()), note="; ".join(said))
+
+
+def _estimate(
+    test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None, changes: dict[str, Any]
+) -> Estimate:
     if test.endpoint == "share":
         return _share(test, table)
     if test.endpoint == "difference":
@@ -60,7 +76,7 @@ def estimate(test: Planned, table: pd.DataFrame, *, truth: pd.DataFrame | None =
     arms = set(table["arm"])
     if not {test.new, test.reference} <= arms:
         return nothing(f"only the arm {', '.join(sorted(arms))} has answers")
-    return _odds(test, table) if test.endpoint == "odds" else _auc(test, table, truth)
+    return _odds(test, table) if test.endpoint == "odds" else _auc(test, table, truth, changes)
 
 
 # ---------------------------------------------------------------- preference
@@ -68,7 +84,7 @@ def estimate(test: Planned, table: pd.DataFrame, *, truth: pd.DataFrame | None =
 
 def _share(test: Planned, trials: pd.DataFrame) -> Estimate:
     new, over = test.new, test.reference
-    pooled = pooled_share(trials, arm=new, over=over, level=LEVEL)
+    pooled = pooled_share(trials, arm=new, over=over, cluster=cluster_of(trials), level=LEVEL)
     each = share_per_reader(trials, arm=new, over=over, level=LEVEL).rename(
         columns={"share": "value"}
     )
@@ -76,10 +92,10 @@ def _share(test: Planned, trials: pd.DataFrame) -> Estimate:
         return nothing("no reader preferred either image in any pair")
     scores = paired_differences(trials, test)
     decided = scores[scores["score"] != 0]
-    mean = crossed_mean((decided["score"] + 1) / 2, decided["reader"], decided["case"])
+    mean = _crossed(decided.assign(score=(decided["score"] + 1) / 2), cluster_of(trials))
     return Estimate(
         pooled.share, pooled.low, pooled.high, lambda null: _share_p(mean, null), pooled.n,
-        pooled.n_readers, pooled.n_cases, pooled.df, pooled.scope,
+        pooled.n_readers, decided["case"].nunique(), df=pooled.df, scope=pooled.scope,
         readers=_records(each), extra={"ties": pooled.ties, "effective_n": pooled.effective_n},
     )  # fmt: skip
 
@@ -109,25 +125,36 @@ def _difference(scores: pd.DataFrame) -> Estimate:
     if scores.empty:
         return nothing("no reader rated the same case in both arms")
     if scores.duplicated(["reader", "case"]).any():
-        scores = scores.groupby(["reader", "case"], as_index=False)["score"].mean()
-    mean = crossed_mean(scores["score"], scores["reader"], scores["case"], level=LEVEL)
+        keys = [name for name in ("reader", "case", "patient") if name in scores]
+        scores = scores.groupby(keys, as_index=False)["score"].mean()
+    cluster = cluster_of(scores)
+    mean = _crossed(scores, cluster)
     rows = []
     for reader, part in scores.groupby("reader", sort=True):
-        own = crossed_mean(part["score"], part["reader"], part["case"], level=LEVEL)
+        own = _crossed(part, cluster)
         rows.append({"reader": reader, "n": own.n, "value": own.mean, "low": own.low,
                      "high": own.high})  # fmt: skip
     note = "" if mean.df > 0 else "one reading: no interval"
     return Estimate(
         mean.mean, mean.low, mean.high, lambda null: mean_p(mean, null=null), mean.n,
-        mean.n_readers, mean.n_cases, mean.df, mean.scope, note, tuple(rows),
+        mean.n_readers, scores["case"].nunique(), df=mean.df, scope=mean.scope, note=note,
+        readers=tuple(rows),
     )  # fmt: skip
+
+
+def _crossed(scores: pd.DataFrame, cluster: str | None) -> CrossedMean:
+    clusters = None if cluster is None else scores[cluster]
+    return crossed_mean(
+        scores["score"], scores["reader"], scores["case"], clusters=clusters, level=LEVEL
+    )
 
 
 def _odds(test: Planned, table: pd.DataFrame) -> Estimate:
     if table["rating"].nunique() < 2:
         return nothing("every rating is the same; nothing can be compared")
     levels = {"arm": [test.reference, test.new]}
-    random = [f"(1|{name})" for name in ("reader", "case") if table[name].nunique() > 1]
+    groups = ["reader", *([cluster] if (cluster := cluster_of(table)) else []), "case"]
+    random = [f"(1|{name})" for name in groups if table[name].nunique() > 1]
     formula = " + ".join(["rating ~ arm", *random])
     fit = (clmm if random else clm)(table, formula, levels=levels)
     row = fit.coefficients.iloc[0]
@@ -142,7 +169,7 @@ def _odds(test: Planned, table: pd.DataFrame) -> Estimate:
 
     extra = {"log_odds": float(row["estimate"]), "se": float(row["se"]),
              "variances": fit.variances, "formula": formula}  # fmt: skip
-    scope = "readers and cases" if len(random) == 2 else "these readers or cases only"
+    scope = "readers and cases" if len(random) >= 2 else "these readers or cases only"
     return Estimate(
         value, low, high, p_at, **counts, scope=scope, note=fit.note,
         readers=_odds_per_reader(table, levels), extra=extra,
@@ -165,7 +192,9 @@ def _odds_per_reader(table: pd.DataFrame, levels: dict) -> tuple[dict[str, Any],
 # ---------------------------------------------------------------- ROC
 
 
-def _auc(test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None) -> Estimate:
+def _auc(
+    test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None, changes: dict[str, Any]
+) -> Estimate:
     if truth is None:
         raise ValueError("the truth of each case wanted for areas under the ROC curve; none came")
     joined = table.merge(truth, on="case", how="left")
@@ -175,14 +204,18 @@ def _auc(test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None) -> Esti
         2 * joined["reader"].nunique()
     )
     alone = joined["reader"].nunique() < 2
+    cluster = cluster_of(joined)
+    options = {
+        "method": "delong" if whole else "ustat", "readers": "fixed" if alone else "random",
+        "cluster": cluster if whole else None, **changes,
+    }  # fmt: skip
     try:
-        result = mrmc(
-            joined, method="delong" if whole else "ustat", arms=arms,
-            readers="fixed" if alone else "random",
-        )  # fmt: skip
+        result = mrmc(joined, arms=arms, **options)
     except ValueError as error:
         return nothing(str(error))
     note = "" if whole else "readings are missing: U-statistic analysis of all that were read"
+    if cluster and not whole:
+        note += ", which takes the cases of one patient as independent"
     found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
     counts = {"n": len(joined), "n_readers": joined["reader"].nunique(),
               "n_cases": joined["case"].nunique()}  # fmt: skip
@@ -235,6 +268,7 @@ def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) ->
         "margin": gap, "aim": aim if test.role == "primary" else "superiority",
         "value": found.value, "low": found.low, "high": found.high, "p": p, "p_aim": p_aim,
         "df": found.df, "n": found.n, "n_readers": found.n_readers, "n_cases": found.n_cases,
+        "n_patients": found.n_patients,
         "scope": found.scope, "note": found.note, "readers": list(found.readers),
         "extra": found.extra, "turned": test.flipped,
     }  # fmt: skip

@@ -123,6 +123,8 @@ def rjafroc_sheets(
         marks_mm(marks, spacing),
         lesion_table(protocol, spacing),
         radius_mm=protocol["analysis"]["mark_radius_mm"],
+        rule=protocol["analysis"].get("mark_rule", "fixed"),
+        duplicates=protocol["analysis"].get("mark_duplicates", "highest"),
     )
     numbers = {case: i for i, case in enumerate(case_truth(protocol)["case"], start=1)}
     names = {"reader": "ReaderID", "arm": "ModalityID", "case": "CaseID", "lesion": "LesionID"}

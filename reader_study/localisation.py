@@ -1,13 +1,15 @@
 """Readers' marks against the protocol's lesions, in mm, for the free-response endpoint."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .endpoints import Estimate, from_mrmc, nothing
+from .outcomes import cluster_of
 from .plan import Planned
-from .stats.froc import froc
+from .stats.froc import Fom, froc
 from .stats.marks import match_marks
 
 
@@ -24,13 +26,13 @@ def lesion_table(protocol: dict[str, Any], spacing_mm: dict[str, tuple]) -> pd.D
 
 
 def case_truth(protocol: dict[str, Any]) -> pd.DataFrame:
-    """``case, truth, n_lesions`` of the reading cases."""
+    """``case, truth, n_lesions, patient`` of the reading cases."""
     rows = [
-        (case["name"], int(bool(case["lesions"])), len(case["lesions"]))
+        (case["name"], int(bool(case["lesions"])), len(case["lesions"]), case["patient"])
         for case in protocol["cases"]
         if not case["practice"]
     ]
-    return pd.DataFrame(rows, columns=["case", "truth", "n_lesions"])
+    return pd.DataFrame(rows, columns=["case", "truth", "n_lesions", "patient"])
 
 
 def marks_mm(marks: pd.DataFrame, spacing_mm: dict[str, tuple]) -> pd.DataFrame:
@@ -43,45 +45,63 @@ def marks_mm(marks: pd.DataFrame, spacing_mm: dict[str, tuple]) -> pd.DataFrame:
     )
 
 
-def estimate_wafroc(
-    test: Planned,
-    table: pd.DataFrame,
-    marks: pd.DataFrame,
-    *,
-    protocol: dict[str, Any],
-    spacing_mm: dict[str, tuple],
-    radius_mm: float,
-) -> Estimate:
-    """Weighted AFROC areas of two arms; every main trial with an answer counts as read.
+@dataclass(frozen=True)
+class Localisation:
+    """The marks of a study and the rule that matches them to lesions.
 
-    Parameters
-    ----------
-    table : outcome table of the item that carries the marks
-    marks : as :func:`reader_study.export.marks_table` gives, of the kind that means a lesion
+    ``marks`` are as :func:`reader_study.export.marks_table` gives, of the kind that means a
+    lesion.
     """
-    cases = case_truth(protocol)
-    read = table.groupby(["reader", "arm"])["case"].nunique()
-    if read.empty or (read < len(cases)).any():
-        return nothing(
-            "free-response areas want every reader to have read every case in both arms; "
-            f"{int((len(cases) - read).sum()) if len(read) else 'all'} readings are missing"
-        )
-    shown = marks[marks["trial"].isin(table["trial"]) & marks["arm"].isin(read.index.levels[1])]
-    known = lesion_table(protocol, spacing_mm)
-    matched = match_marks(marks_mm(shown, spacing_mm), known, radius_mm=radius_mm)
-    blank = _readers_without_marks(read, matched)
-    alone = table["reader"].nunique() < 2
-    try:
-        result = froc(
-            matched, cases, arms=(test.new, test.reference), readers="fixed" if alone else "random"
-        )
-    except ValueError as error:
-        return nothing(str(error))
-    note = f"no marks at all by {', '.join(blank)}" if blank else ""
-    found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
-    counts = {"n": len(matched), "n_readers": table["reader"].nunique(), "n_cases": len(cases)}
-    return Estimate(**{**vars(found), **counts})
 
+    protocol: dict[str, Any]
+    spacing_mm: dict[str, tuple]
+    marks: pd.DataFrame
+    kind: str
 
-def _readers_without_marks(read: pd.Series, matched: pd.DataFrame) -> list[str]:
-    return sorted(set(read.index.get_level_values("reader")) - set(matched["reader"]))
+    def matched(self, table: pd.DataFrame, *, radius_mm: float | None = None) -> pd.DataFrame:
+        """Marks of the trials in an outcome table as hits and misses.
+
+        Columns ``reader, arm, case, mark, lesion, rating, distance_mm``; ``radius_mm`` in place
+        of the protocol's.
+        """
+        rule = self.protocol["analysis"]
+        shown = self.marks[
+            (self.marks["kind"] == self.kind)
+            & self.marks["trial"].isin(table["trial"])
+            & self.marks["arm"].isin(table["arm"].unique())
+        ]
+        return match_marks(
+            marks_mm(shown, self.spacing_mm), lesion_table(self.protocol, self.spacing_mm),
+            radius_mm=radius_mm or rule["mark_radius_mm"],
+            rule=rule.get("mark_rule", "fixed"),
+            duplicates=rule.get("mark_duplicates", "highest"),
+        )  # fmt: skip
+
+    def estimate(
+        self, test: Planned, table: pd.DataFrame, *, radius_mm: float | None = None,
+        fom: Fom = "wafroc",
+    ) -> Estimate:  # fmt: skip
+        """Free-response areas of two arms; every main trial with an answer counts as read."""
+        cases = case_truth(self.protocol)
+        read = table.groupby(["reader", "arm"])["case"].nunique()
+        if read.empty or (read < len(cases)).any():
+            return nothing(
+                "free-response areas want every reader to have read every case in both arms; "
+                f"{int((len(cases) - read).sum()) if len(read) else 'all'} readings are missing"
+            )
+        matched = self.matched(table, radius_mm=radius_mm)
+        readers = tuple(sorted(table["reader"].unique()))
+        blank = sorted(set(readers) - set(matched["reader"]))
+        alone = len(readers) < 2
+        try:
+            result = froc(
+                matched, cases, fom=fom, arms=(test.new, test.reference), reader_names=readers,
+                readers="fixed" if alone else "random", cluster=cluster_of(cases),
+            )  # fmt: skip
+        except ValueError as error:
+            return nothing(str(error))
+        note = f"no marks at all by {', '.join(blank)}" if blank else ""
+        found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
+        counts = {"n": len(matched), "n_readers": len(readers), "n_cases": len(cases),
+                  "n_patients": cases["patient"].nunique()}  # fmt: skip
+        return Estimate(**{**vars(found), **counts})

@@ -19,17 +19,19 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        share: ``reader, case, left, right, choice``; a relative scale: ``reader, case, score``
-        (positive: in favour of the new arm); else ``reader, case, arm, rating`` with ``trial``,
-        ``session``, ``position`` and ``patient``. Ratings of items whose low answers are good
-        are turned round, so that higher is better everywhere.
+        share: ``reader, case, left, right, choice, patient``; a relative scale: ``reader, case,
+        score`` (positive: in favour of the new arm); else ``reader, case, arm, rating``, both with
+        ``trial``, ``session``, ``position`` and ``patient``. Ratings of items whose low answers
+        are good are turned round, so that higher is better everywhere.
     """
     answers = main_answers(ratings, test.item)
     both = {test.new, test.reference}
     if answers.empty:
         return answers
     if test.endpoint == "share":
-        return _of_pair(trials_from_ratings(answers, item=test.item), both, "left", "right")
+        trials = _of_pair(trials_from_ratings(answers, item=test.item), both, "left", "right")
+        patient = answers.drop_duplicates("case").set_index("case")["patient"]
+        return trials.assign(patient=trials["case"].map(patient))
     if test.relative:
         return _relative(_of_pair(answers, both, "arm_left", "arm_right"), test)
     pairs = answers["layout"] == "pair"
@@ -67,18 +69,44 @@ def _relative(answers: pd.DataFrame, test: Planned) -> pd.DataFrame:
 def paired_differences(table: pd.DataFrame, test: Planned) -> pd.DataFrame:
     """``reader, case, score``: new minus reference of each reader and case that has both.
 
-    For pairs of a preference: 1 won, -1 lost, 0 tie.
+    With ``patient`` where the table has it. For pairs of a preference: 1 won, -1 lost, 0 tie.
     """
     if test.endpoint == "share":
         side = (table["left"] == test.new).map({True: "left", False: "right"})
         won = (table["choice"] == side).astype(float)
         score = (2 * won - 1).where(table["choice"] != "tie", 0.0)
-        return table[KEYS].assign(score=score)
+        return table[[*KEYS, *_patient(table)]].assign(score=score)
     if test.relative:
-        return table[[*KEYS, "score"]]
-    mean = table.groupby([*KEYS, "arm"])["rating"].mean().unstack("arm")
+        return table[[*KEYS, *_patient(table), "score"]]
+    mean = table.groupby([*KEYS, *_patient(table), "arm"])["rating"].mean().unstack("arm")
     mean = mean.reindex(columns=[test.new, test.reference]).dropna()
     return (mean[test.new] - mean[test.reference]).rename("score").reset_index()
+
+
+def _patient(table: pd.DataFrame) -> list[str]:
+    return ["patient"] if "patient" in table else []
+
+
+def cluster_of(table: pd.DataFrame) -> str | None:
+    """ "patient" where patients, not cases, are the independent units: some gave several cases.
+
+    With a single patient there is nothing but cases to estimate from; ``None`` then too.
+
+    Examples
+    --------
+    >>> cluster_of(pd.DataFrame({"case": [1, 2, 3], "patient": ["a", "a", "b"]}))
+    'patient'
+    >>> cluster_of(pd.DataFrame({"case": [1, 2], "patient": ["a", "a"]})) is None
+    True
+    """
+    if "patient" not in table:
+        return None
+    return "patient" if 1 < table["patient"].nunique() < table["case"].nunique() else None
+
+
+def of_one_patient(table: pd.DataFrame) -> bool:
+    """All cases are of one patient, so that no result can speak of others."""
+    return "patient" in table and table["patient"].nunique() == 1 < table["case"].nunique()
 
 
 def trial_scores(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:

@@ -193,8 +193,13 @@ def lesion_mark(protocol: Protocol, test: Planned) -> str:
 def _marked(protocol: Protocol, test: Planned) -> str:
     if test.endpoint != "wafroc":
         return ""
-    radius = protocol.analysis.mark_radius_mm
-    return f", marks of the kind {lesion_mark(protocol, test)!r} within {radius:g} mm"
+    said = protocol.analysis
+    reach = " or half the lesion's diameter" if said.mark_rule == "lesion" else ""
+    rest = "dropped" if said.mark_duplicates == "highest" else "counted as false"
+    return (
+        f", marks of the kind {lesion_mark(protocol, test)!r} within {said.mark_radius_mm:g} mm"
+        f"{reach}; further marks on a lesion are {rest}"
+    )
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:

@@ -159,6 +159,8 @@ class Analysis(Strict):
     lower_is_better: tuple[Name, ...] = ()  # items whose high answers are bad
     multiplicity: Literal["holm", "gatekeeping", "none"] = "holm"
     mark_radius_mm: float = Field(10.0, gt=0, le=100)
+    mark_rule: Literal["fixed", "lesion"] = "fixed"  # lesion: half its diameter, if larger
+    mark_duplicates: Literal["highest", "false"] = "highest"  # second marks on one lesion
     missing_data: str = "Trials without an answer are left out and counted."
     withdrawn_readers: str = "Answers given before withdrawal are kept."
     plan: str = ""

@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 
 from .endpoints import Estimate, estimate
-from .outcomes import outcome_table, paired_differences, trial_seconds
+from .outcomes import cluster_of, outcome_table, paired_differences, trial_seconds
 from .plan import FEW_READERS, LEVEL, Planned
 from .stats.grading import vgc
 from .stats.ordinal import clmm
 from .stats.paired import hodges_lehmann, signed_rank
 from .stats.preference import pooled_share
 
-Estimator = Callable[[Planned, pd.DataFrame], Estimate]
+Estimator = Callable[..., Estimate]  # of a planned test, its outcome table, and changes
+# The acceptance radius of marks, in parts of the protocol's.
+RADII = (0.5, 1.5, 2.0)
 
 
 def sensitivity_rows(
@@ -25,6 +27,7 @@ def sensitivity_rows(
     finished: set[str],
     fastest_s: float,
     estimator: Estimator,
+    radius_mm: float = 10.0,
 ) -> list[dict[str, Any]]:
     """Other readings of the primary data, each with its label and what it changes.
 
@@ -34,6 +37,7 @@ def sensitivity_rows(
     first_answers : the answers as first given, before any was taken back
     finished : readers who answered everything
     fastest_s : trials answered faster are left out in one of the rows
+    radius_mm : the protocol's acceptance radius, varied where marks are the endpoint
     """
     rows = [
         _refit("first answers, before any was corrected", test, first_answers, estimator),
@@ -43,7 +47,11 @@ def sensitivity_rows(
     if finished and finished < readers:
         only = ratings[ratings["reader"].isin(finished)]
         rows.append(_refit("readers who finished only", test, only, estimator))
-    rows += _other_methods(test, outcome_table(ratings, test), estimator)
+    table = outcome_table(ratings, test)
+    if test.endpoint in {"auc", "wafroc"}:
+        rows += _other_areas(test, table, estimator, radius_mm)
+    else:
+        rows += _other_methods(test, table, estimator)
     return rows + _without_each_reader(test, ratings, estimator)
 
 
@@ -71,11 +79,14 @@ def _row(label: str, test: Planned, found: Estimate) -> dict[str, Any]:
 def _other_methods(
     test: Planned, table: pd.DataFrame, estimator: Estimator
 ) -> list[dict[str, Any]]:
-    if table.empty or test.endpoint in {"auc", "wafroc"}:
+    if table.empty:
         return []
     rows = [_exact_test(test, table)]
     if test.endpoint == "share":
-        share = pooled_share(table, arm=test.new, over=test.reference, ties="half", level=LEVEL)
+        share = pooled_share(
+            table, arm=test.new, over=test.reference, ties="half", cluster=cluster_of(table),
+            level=LEVEL,
+        )  # fmt: skip
         row = {"value": share.share, "low": share.low, "high": share.high, "p": None}
         rows.append(_bare("ties count half a win", test, share.n) | row)
     if test.endpoint == "odds":
@@ -88,6 +99,27 @@ def _other_methods(
         other = Planned(**{**vars(test), "endpoint": "odds"})
         rows.append(_row("odds ratio (mixed model)", other, estimate(other, table)))
     return rows
+
+
+def _other_areas(
+    test: Planned, table: pd.DataFrame, estimator: Estimator, radius_mm: float
+) -> list[dict[str, Any]]:
+    if table.empty:
+        return []
+    changes: dict[str, dict[str, Any]]
+    if test.endpoint == "wafroc":
+        changes = {
+            f"marks within {scale * radius_mm:g} mm count as hits": {"radius_mm": scale * radius_mm}
+            for scale in RADII
+        } | {"each lesion counting once (AFROC)": {"fom": "afroc"}}
+    else:
+        changes = {
+            "covariances by the jackknife": {"method": "jackknife"},
+            "these readers only (readers fixed)": {"readers": "fixed"},
+        }
+    return [
+        _row(label, test, estimator(test, table, **change)) for label, change in changes.items()
+    ]
 
 
 def _grading(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
@@ -110,7 +142,8 @@ def _varying_effect(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     if table["rating"].nunique() < 2 or table["arm"].nunique() < 2:
         return row | nothing | {"note": "nothing to compare"}
     levels = {"arm": [test.reference, test.new]}
-    fit = clmm(table, "rating ~ arm + (arm|reader) + (1|case)", levels=levels)
+    patients = " + (1|patient)" if cluster_of(table) else ""
+    fit = clmm(table, f"rating ~ arm + (arm|reader){patients} + (1|case)", levels=levels)
     if not fit.converged:
         return row | nothing | {"note": fit.note}
     found = fit.coefficients.iloc[0]
@@ -128,14 +161,15 @@ def _bare(label: str, test: Planned, n: int) -> dict[str, Any]:
 
 def _exact_test(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     """Exact signed-rank test on each case's mean over readers, with Hodges-Lehmann limits."""
-    each = paired_differences(table, test).groupby("case")["score"].mean()
+    unit = cluster_of(table) or "case"
+    each = paired_differences(table, test).groupby(unit)["score"].mean()
     if each.empty:
-        return _bare("exact signed-rank over cases", test, 0) | {
+        return _bare(f"exact signed-rank over {unit}s", test, 0) | {
             "value": None, "low": None, "high": None, "p": None, "note": "no complete pair",
         }  # fmt: skip
     middle, low, high = hodges_lehmann(each.to_numpy(), level=LEVEL)
     p = signed_rank(each.to_numpy(), zeros="pratt").p
-    label = "exact signed-rank over cases (median of mean scores; these readers)"
+    label = f"exact signed-rank over {unit}s (median of mean scores; these readers)"
     return _bare(label, test, len(each)) | {
         "endpoint": "score", "null": 0.0, "value": middle, "low": low, "high": high, "p": p,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""An R script that repeats the primary result from ``primary.csv`` and compares the numbers.
+"""An R script that repeats the primary result from the study's tables and compares the numbers.
 
 Base R throughout, except for the mixed ordinal model, which needs the package ``ordinal``.
 """
@@ -9,7 +9,12 @@ from typing import Any
 
 PARTS = Path(__file__).parent / "r"
 # How closely R must agree: closed forms, and a likelihood found by another optimiser.
-TOLERANCE = {"share": 1e-6, "difference": 1e-6, "auc": 1e-6, "odds": 5e-3}
+TOLERANCE = {"share": 1e-6, "difference": 1e-6, "auc": 1e-6, "wafroc": 1e-6, "odds": 5e-3}
+# Which scripts follow each other for an endpoint.
+STEPS = {
+    "share": ("crossed", "share"), "difference": ("crossed", "difference"), "odds": ("odds",),
+    "auc": ("auc", "anova"), "wafroc": ("wafroc", "anova"),
+}  # fmt: skip
 
 
 def r_script(facts: dict[str, Any]) -> str:
@@ -22,22 +27,18 @@ def r_script(facts: dict[str, Any]) -> str:
     Returns
     -------
     str
-        Run as ``Rscript primary.R [FOLDER]``, with ``primary.csv`` in the folder. It prints the
-        estimate and interval of R beside the published ones and ends with an error where they
-        differ. Where the primary result has no estimate, or an endpoint has no short form in R,
-        the script says so and prints the data.
+        Run as ``Rscript primary.R [FOLDER]``, with ``primary.csv`` and ``cases.csv`` in the
+        folder. It prints the estimate and interval of R beside the published ones and ends with
+        an error where they differ. Where the primary result has no estimate, or was computed
+        from incomplete readings by U-statistics, the script says so and prints the data.
     """
     row = facts["primary"][0]
     head = _head(facts, row)
     if row["value"] is None:
         return head + _only_data(f"The study published no estimate: {row['note']}")
-    if row["endpoint"] not in TOLERANCE:
-        return head + _only_data("Free-response areas: read the marks table with RJafroc.")
     if row["endpoint"] == "auc" and row["extra"]["method"] == "ustat":
         return head + _only_data("Incomplete readings: repeat the U-statistics with iMRMC.")
-    common = "crossed.R" if row["endpoint"] in {"share", "difference"} else None
-    body = (PARTS / common).read_text("utf-8") if common else ""
-    body += (PARTS / f"{row['endpoint']}.R").read_text("utf-8")
+    body = "".join((PARTS / f"{step}.R").read_text("utf-8") for step in STEPS[row["endpoint"]])
     return head + body + _compare(row)
 
 
@@ -55,7 +56,11 @@ def _head(facts: dict[str, Any], row: dict[str, Any]) -> str:
         '              colClasses = c(reader = "character", case = "character"))\n'
         f"new <- {_quoted(row['new'])}\n"
         f"reference <- {_quoted(row['reference'])}\n"
-        f"level <- {facts['level']}\n\n"
+        f"level <- {facts['level']}\n"
+        "# Patients are the independent units where some of them gave several cases.\n"
+        "patients <- length(unique(d$patient))\n"
+        "clustered <- patients > 1 && patients < length(unique(d$case))\n"
+        "d$unit <- if (clustered) as.character(d$patient) else d$case\n\n"
     )
 
 

@@ -102,7 +102,8 @@ def methods(facts: dict[str, Any]) -> list[str]:
     trials = course["trials"]
     design_text = (
         f"{plural(course['readers'], 'reader')} ({course['slots']} planned) read "
-        f"{plural(course['cases'], 'case')} of {plural(course['patients'], 'patient')}. The arms "
+        f"{plural(course['cases'], 'case')} of {plural(course['patients'], 'patient')}"
+        f"{_units(course)}. The arms "
         f"({arms}) were shown as {shown}. Over all reader slots there were {trials['main']} main "
         f"trials, {trials['repeat']} hidden repeats and {trials['catch']} trials with identical "
         "images. Readers worked independently. Images carried no name, "
@@ -137,3 +138,12 @@ def methods(facts: dict[str, Any]) -> list[str]:
         "readers as units. Answers were kept insert-only in a hash chain that was verified before "
         f"the analysis ({facts['integrity']['events']} events).",
     ]
+
+
+def _units(course: dict[str, Any]) -> str:
+    """What stands for "random cases" where patients gave several."""
+    if course["patients"] == 1 < course["cases"]:
+        return ", so that no result speaks of other patients"
+    if course["patients"] < course["cases"]:
+        return "; cases of one patient were not taken as independent, patients were the units"
+    return ""

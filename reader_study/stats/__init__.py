@@ -9,6 +9,13 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "agreement": ["agreement_coefficient", "krippendorff_alpha", "saturation"],
+        "blinding": ["bang_index"],
+        "bradley_terry": ["davidson", "lapse_rate", "randomisation_test", "transitivity"],
+        "clustered": ["clustered_mcnemar", "clustered_signed_rank"],
+        "grading": ["vgc", "vgc_curve", "visual_grading_regression"],
+        "icc": ["kendall_w", "kendall_w_interval"],
+        "kappa": ["bland_altman", "cohen_kappa", "fleiss_by_category", "repeat_agreement"],
         "anova": ["Mrmc", "obuchowski_rockette"],
         "binormal": ["fit_binormal"],
         "crossed": ["CrossedMean", "crossed_mean"],
@@ -22,15 +29,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "sensitivity_at",
             "specificity_at",
         ],
-        "ordinal": [
-            "OrdinalFit",
-            "clm",
-            "clmm",
-            "contrast",
-            "likelihood_ratio",
-            "predict",
-            "proportional_odds_check",
-        ],
+        "ordinal": ["OrdinalFit", "clm", "clmm"],
+        "ordinal_inference": ["contrast", "likelihood_ratio", "predict", "proportional_odds_check"],
         "paired": ["SignedRank", "friedman", "hodges_lehmann", "signed_rank"],
         "preference": [
             "PooledShare",

@@ -36,7 +36,7 @@ class CrossedMean:
     scope: str
 
 
-def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
+def crossed_mean(values, readers, cases, *, clusters=None, level: float = 0.95) -> CrossedMean:
     """Mean of crossed readings with a t interval that holds for new readers and new cases.
 
     Parameters
@@ -45,6 +45,10 @@ def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
         One value per reader and case; no missing values.
     readers, cases : array_like, shape (n,)
         Labels. A reader and case may meet once only; not all have to meet.
+    clusters : array_like, shape (n,), optional
+        The patient of each case. Cases of one patient are not independent: patients then take
+        the place of cases, and ``n_cases`` and ``var_case`` are theirs. Every case still counts
+        once in the mean.
 
     Returns
     -------
@@ -61,7 +65,8 @@ def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
     -----
     Moments of products over pairs of readings (same reader, same case, neither) estimate the
     components without bias in balanced data, where they equal the two-way ANOVA estimates
-    (Gallas 2006, Acad Radiol 13:353, doi:10.1016/j.acra.2005.11.030). The variance is that of
+    (Gallas 2006, Acad Radiol 13:353, doi:10.1016/j.acra.2005.11.030); with ``clusters`` the
+    products are of sums over the cases of a patient. The variance is that of
     Obuchowski & Rockette, MS(reader) + max(MS(case) - MS(rest), 0), with Satterthwaite's
     degrees of freedom (1946, doi:10.2307/3002019). With fewer than four readers MS(reader)
     is not let below MS(rest), and both enter the degrees of freedom: without this the error
@@ -77,15 +82,18 @@ def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
     (2.0, 1.0, 1.0)
     """
     y, reader, case = _codes(values, readers, cases)
-    n, n_readers, n_cases = y.size, reader.max() + 1, case.max() + 1
-    centred = y - y.mean()
-    per_reader, per_case = np.bincount(reader), np.bincount(case)
-    var_reader, var_case, var_rest = _components(centred, reader, case)
+    n, mean = y.size, float(y.mean())
+    weight, centred = np.ones(n), y - y.mean()
+    if clusters is not None:
+        weight, centred, reader, case = _gathered(centred, reader, clusters)
+    n_readers, n_cases = reader.max() + 1, case.max() + 1
+    per_reader, per_case = np.bincount(reader, weight), np.bincount(case, weight)
+    var_reader, var_case, var_rest = _components(centred, weight, reader, case)
     parts = np.array(
         [
             var_reader * np.sum(per_reader**2) / n**2,
             max(var_case, 0.0) * np.sum(per_case**2) / n**2,
-            var_rest / n,
+            var_rest * np.sum(weight**2) / n**2,
         ]
     )
     if n_readers < FEW_READERS or parts[0] + parts[2] < 0:
@@ -93,7 +101,6 @@ def crossed_mean(values, readers, cases, *, level: float = 0.95) -> CrossedMean:
     variance, df, scope = _variance_and_df(parts, n_readers, n_cases)
     se = float(np.sqrt(variance))
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se if df > 0 else np.nan
-    mean = float(y.mean())
     return CrossedMean(
         mean, se, df, mean - half, mean + half, var_reader, var_case, var_rest,
         int(n_readers), int(n_cases), int(n), scope,
@@ -118,26 +125,35 @@ def _codes(values, readers, cases) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return y, reader, case
 
 
-def _components(y: np.ndarray, reader: np.ndarray, case: np.ndarray) -> tuple[float, float, float]:
-    """Reader, case and rest components from sums of products over pairs of readings."""
-    n = y.size
+def _gathered(centred: np.ndarray, reader: np.ndarray, clusters):
+    """Readings of one reader and cluster as one sum, with how many they are."""
+    cluster = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    cells, cell = np.unique(reader * (cluster.max() + 1) + cluster, return_inverse=True)
+    of_reader, of_cluster = np.divmod(cells, cluster.max() + 1)
+    return np.bincount(cell).astype(float), np.bincount(cell, centred), of_reader, of_cluster
+
+
+def _components(
+    y: np.ndarray, weight: np.ndarray, reader: np.ndarray, case: np.ndarray
+) -> tuple[float, float, float]:
+    """Reader, case and rest components from sums of products over pairs of cells."""
+    n, own = weight.sum(), np.sum(weight**2)
     total, squares = y.sum() ** 2, np.sum(y**2)
     same_reader = np.sum(np.bincount(reader, y) ** 2) - squares
     same_case = np.sum(np.bincount(case, y) ** 2) - squares
-    pairs_reader = np.sum(np.bincount(reader) ** 2) - n
-    pairs_case = np.sum(np.bincount(case) ** 2) - n
-    pairs_none = n * n - n - pairs_reader - pairs_case
-    both = squares / n
+    pairs_reader = np.sum(np.bincount(reader, weight) ** 2) - own
+    pairs_case = np.sum(np.bincount(case, weight) ** 2) - own
+    pairs_none = n * n - own - pairs_reader - pairs_case
     if pairs_none <= 0:  # one reader or one case: its own effect cannot be told from the mean
-        spread = squares / (n - 1) if n > 1 else np.nan
-        return (spread, 0.0, 0.0) if pairs_reader == 0 and n > 1 else (0.0, spread, 0.0)
+        spread = squares / own * y.size / (y.size - 1) if y.size > 1 else np.nan
+        return (spread, 0.0, 0.0) if pairs_reader == 0 and y.size > 1 else (0.0, spread, 0.0)
     none = (total - squares - same_reader - same_case) / pairs_none
     by_reader = same_reader / pairs_reader if pairs_reader else none
     by_case = same_case / pairs_case if pairs_case else none
     return (
         float(by_reader - none),
         float(by_case - none),
-        float(both - by_reader - by_case + none),
+        float(squares / own - by_reader - by_case + none),
     )
 
 

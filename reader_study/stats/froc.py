@@ -9,6 +9,7 @@ import pandas as pd
 from reader_study.stats.anova import Cells, Effect, Mrmc, obuchowski_rockette
 from reader_study.stats.auc_covariance import jackknife_covariance
 from reader_study.stats.marks import Duplicates, Rule, check_marks, match_marks
+from reader_study.stats.tables import check_levels, check_table
 
 Fom = Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"]
 FOMS = ("wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc")
@@ -34,6 +35,8 @@ def froc(
     readers: Effect = "random",
     case_effect: Effect = "random",
     arms: tuple[str, ...] | None = None,
+    reader_names: tuple[str, ...] | None = None,
+    cluster: str | None = None,
 ) -> Mrmc:
     """Compare arms by a free-response figure of merit in the Obuchowski-Rockette model.
 
@@ -51,6 +54,9 @@ def froc(
         rating; "froc": mean share of lesions found at 1/8, 1/4, 1/2, 1, 2, 4 and 8 non-lesion
         marks per case.
     arms : order of the arms
+    reader_names : all who read, also those who set no mark; default those with marks
+    cluster : column of ``cases`` naming the patient where a patient gives several cases; the
+        jackknife then leaves out patients
 
     Raises
     ------
@@ -74,7 +80,14 @@ def froc(
     >>> froc_figures(marks, cases)["figure"].tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
-    values, left_out, names, readers_seen = _figures(marks, cases, fom, arms)
+    values, left_out, names, readers_seen = _figures(
+        marks, cases, fom, arms, reader_names=reader_names, cluster=cluster
+    )
+    if not np.isfinite(left_out).all():
+        raise ValueError(
+            "at least two patients with and two without lesions wanted: without the only one no "
+            "figure is left and the jackknife has no error"
+        )
     flat = left_out.reshape(-1, left_out.shape[-1])
     shape = (*values.shape, *values.shape)
     cells = Cells(
@@ -93,24 +106,41 @@ def froc_figures(marks: pd.DataFrame, cases: pd.DataFrame, *, fom: Fom = "wafroc
 
 
 def _figures(
-    marks: pd.DataFrame, cases: pd.DataFrame, fom: str, arms: tuple[str, ...] | None
+    marks: pd.DataFrame,
+    cases: pd.DataFrame,
+    fom: str,
+    arms: tuple[str, ...] | None,
+    *,
+    reader_names: tuple[str, ...] | None = None,
+    cluster: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     if fom not in FOMS:
         raise ValueError(f"a figure of merit of {', '.join(FOMS)} wanted; {fom!r} came")
     table, known = check_marks(marks, cases)
     names = arms or tuple(dict.fromkeys(table["arm"]))
-    readers = tuple(sorted(dict.fromkeys(table["reader"])))
+    readers = reader_names or tuple(sorted(dict.fromkeys(table["reader"])))
+    check_levels(table, "arm", names, what="arms")
+    check_levels(table, "reader", readers, what="readers")
     n_lesions = known["n_lesions"].to_numpy(int)
     if (n_lesions > 0).all() or not (n_lesions > 0).any():
         raise ValueError("cases with and without lesions wanted; only one kind came")
     values = np.empty((len(names), len(readers)))
-    left_out = np.empty((len(names), len(readers), len(known)))
+    units = _units(known, cluster)
+    left_out = np.empty((len(names), len(readers), units.max() + 1))
     for i, arm in enumerate(names):
         for j, reader in enumerate(readers):
             part = table[(table["arm"] == arm) & (table["reader"] == reader)]
             reading = _reading(part, known, n_lesions)
-            values[i, j], left_out[i, j] = _figure(reading, n_lesions, fom)
+            values[i, j], left_out[i, j] = _figure(reading, n_lesions, fom, units)
     return values, left_out, tuple(map(str, names)), tuple(map(str, readers))
+
+
+def _units(cases: pd.DataFrame, cluster: str | None) -> np.ndarray:
+    """What the jackknife leaves out at a time: number of the unit of each case."""
+    if cluster is None:
+        return np.arange(len(cases))
+    check_table(cases, columns=[cluster], filled=[cluster])
+    return np.unique(cases[cluster].astype(str), return_inverse=True)[1]
 
 
 def _reading(marks: pd.DataFrame, cases: pd.DataFrame, n_lesions: np.ndarray) -> _Reading:
@@ -126,10 +156,12 @@ def _reading(marks: pd.DataFrame, cases: pd.DataFrame, n_lesions: np.ndarray) ->
     return _Reading(best_false, lesions, false_case, misses["rating"].to_numpy())
 
 
-def _figure(reading: _Reading, n_lesions: np.ndarray, fom: str) -> tuple[float, np.ndarray]:
-    """The figure on all cases and with each case left out."""
+def _figure(
+    reading: _Reading, n_lesions: np.ndarray, fom: str, units: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The figure on all cases and with each unit of cases left out."""
     if fom == "froc":
-        return _mean_sensitivity(reading, n_lesions)
+        return _mean_sensitivity(reading, n_lesions, units)
     diseased = n_lesions > 0
     best = reading.best_false
     if fom == "hrauc":
@@ -144,12 +176,15 @@ def _figure(reading: _Reading, n_lesions: np.ndarray, fom: str) -> tuple[float, 
     false_cases = np.ones(len(best), bool) if fom.endswith("1") else ~diseased
     beaten = _beaten(np.where(np.isnan(scores), -np.inf, scores), best)  # (false, case, lesion)
     win = np.einsum("fcl,cl->fc", beaten, weights) * false_cases[:, None]
-    weight = weights.sum(axis=1)
-    rows, columns, total = win.sum(axis=1), win.sum(axis=0), win.sum()
-    count = false_cases.sum() - false_cases.astype(float)
+    weight, total = weights.sum(axis=1), win.sum()
     value = total / (false_cases.sum() * weight.sum())
+    rows, columns = np.bincount(units, win.sum(axis=1)), np.bincount(units, win.sum(axis=0))
+    own = np.zeros(len(rows))
+    np.add.at(own, units, np.where(units[:, None] == units, win, 0.0).sum(axis=1))
+    count = false_cases.sum() - np.bincount(units, false_cases)
+    rest = weight.sum() - np.bincount(units, weight)
     with np.errstate(invalid="ignore", divide="ignore"):
-        left_out = (total - rows - columns + np.diag(win)) / (count * (weight.sum() - weight))
+        left_out = (total - rows - columns + own) / (count * rest)
     return float(value), left_out
 
 
@@ -159,13 +194,17 @@ def _beaten(lesions: np.ndarray, best_false: np.ndarray) -> np.ndarray:
     return above + 0.5 * level
 
 
-def _mean_sensitivity(reading: _Reading, n_lesions: np.ndarray) -> tuple[float, np.ndarray]:
+def _mean_sensitivity(
+    reading: _Reading, n_lesions: np.ndarray, units: np.ndarray
+) -> tuple[float, np.ndarray]:
     keep = np.ones(len(n_lesions), dtype=bool)
 
     def figure() -> float:
         false = np.sort(reading.false_rating[keep[reading.false_case]])[::-1]
         found = np.sort(reading.lesions[keep][np.isfinite(reading.lesions[keep])])
         allowed = np.floor(np.array(FALSE_RATES) * keep.sum() + 1e-9).astype(int)
+        if not n_lesions[keep].any():
+            return np.nan
         # At a threshold, all marks rated above it count: the first false mark too many sets it.
         cut = np.array([false[k] if k < false.size else -np.inf for k in allowed])
         return float(np.mean(found.size - np.searchsorted(found, cut, side="right"))) / float(
@@ -173,11 +212,10 @@ def _mean_sensitivity(reading: _Reading, n_lesions: np.ndarray) -> tuple[float, 
         )
 
     value = figure()
-    left_out = np.empty(len(n_lesions))
-    for case in range(len(n_lesions)):
-        keep[case] = False
-        left_out[case] = figure()
-        keep[case] = True
+    left_out = np.empty(units.max() + 1)
+    for unit in range(left_out.size):
+        keep = units != unit
+        left_out[unit] = figure()
     return value, left_out
 
 

@@ -186,7 +186,13 @@ def proportion_interval(mean: CrossedMean, *, level: float = 0.95) -> tuple[floa
 
 
 def pooled_share(
-    trials: pd.DataFrame, *, arm: str, over: str, ties: Ties = "drop", level: float = 0.95
+    trials: pd.DataFrame,
+    *,
+    arm: str,
+    over: str,
+    ties: Ties = "drop",
+    cluster: str | None = None,
+    level: float = 0.95,
 ) -> PooledShare:
     """Share of trials won by ``arm`` with an interval for new readers and new cases.
 
@@ -194,6 +200,7 @@ def pooled_share(
     ----------
     ties : "drop" or "half"
         Ties left out (the share of decided trials) or half a win for either arm.
+    cluster : column naming the patient where a patient gives several cases
 
     Returns
     -------
@@ -215,7 +222,8 @@ def pooled_share(
             arm, over, np.nan, 0.0, 1.0, 0, int(tied.sum()), 0.0, 0.0, readers, cases,
             "no decided trial",
         )  # fmt: skip
-    mean = crossed_mean(used["won"], used["reader"], used["case"], level=level)
+    clusters = None if cluster is None else used[cluster]
+    mean = crossed_mean(used["won"], used["reader"], used["case"], clusters=clusters, level=level)
     low, high, size = proportion_interval(mean, level=level)
     return PooledShare(
         arm, over, mean.mean, low, high, mean.n, int(tied.sum()), size, mean.df,

@@ -1,11 +1,19 @@
 """A small study whose images are made on the spot, and robots that read it."""
 
+import random
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from ctlab.ct.volume import Volume
+from reader_study.coordinator import add_reader, close, opened
 from reader_study.lock import lock_study
+from reader_study.paths import sealed_key
 from reader_study.protocol import Protocol
+from reader_study.seal import unseal
+from reader_study.session import GUESS
+from reader_study.unblinding import unblind
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -134,3 +142,92 @@ def _step(screen, choose):
         return {"action": "consent" if screen["kind"] == "consent" else "continue"}
     value = choose(screen["item"])
     return {"action": "answer", "id": screen["id"], "value": value, "seconds": 3.0}
+
+
+def robot_answers(trial, key, rng, effect):
+    """Robot's answers: ``effect`` is the pull towards alpha, in logits or points."""
+    arms = [a["name"] for a in key["protocol"]["arms"]]
+    case = key["protocol"]["cases"][trial["case"]]
+    shown = {"left": arms[trial["left_arm"]]}
+    if trial["right_arm"] is not None:
+        shown["right"] = arms[trial["right_arm"]]
+    for item in key["protocol"]["items"]:
+        if item["kind"] == "preference":
+            pull = effect * ((shown["left"] == "alpha") - (shown["right"] == "alpha"))
+            yield item["name"], "left" if rng.logistic() < pull else "right"
+            continue
+        sides = ["left", "right"] if item["about"] == "each" else [""]
+        for side in sides:
+            arm = shown[side or "left"]
+            if item["kind"] == "scale":
+                value = int(
+                    np.clip(np.rint(3 + effect * (arm == "alpha") + rng.normal(0, 0.7)), 1, 5)
+                )
+            else:
+                signal = 1.0 + effect * (arm == "alpha") if case["lesions"] else 0.0
+                value = int(np.clip(40 + 20 * (signal + rng.normal()), 0, 100))
+            yield f"{item['name']}@{side}" if side else item["name"], value
+
+
+@pytest.fixture
+def read_study(locked, passphrase, monkeypatch):
+    """A study read by robots, closed and unblinded; options go to the protocol.
+
+    ``answers(trial, key, rng, effect)`` yields what a robot answers to one trial.
+    """
+    # Locking draws its seed in secret; robots' results are asserted on, so here it is fixed.
+    draws = random.Random(20261124)
+    fixed = SimpleNamespace(
+        randbits=draws.getrandbits, token_hex=lambda size: draws.randbytes(size).hex()
+    )
+    monkeypatch.setattr("reader_study.lock.secrets", fixed)
+
+    def make(
+        *,
+        effect=1.5,
+        readers=4,
+        seed=1,
+        stop=None,
+        before_close=None,
+        seconds=6.0,
+        answers=robot_answers,
+        **options,
+    ):
+        study = locked(readers=readers, **options)
+        with opened(study) as (bundle, _):
+            key = unseal(sealed_key(study).read_bytes(), passphrase, commitment=bundle.commitment)
+        rng = np.random.default_rng(seed)
+        for number in range(1, readers + 1):
+            reader, _ = add_reader(study, f"Dr {number}")
+            with opened(study) as (bundle, store):
+                with store.engine.connect().execution_options(reading=True) as connection:
+                    connection.exec_driver_sql("PRAGMA synchronous=OFF")  # robots are in a hurry
+                visit = store.open_session(reader.reader, 0)
+                trials = [t for t in bundle.trials(reader.slot) if not t.practice]
+                if stop and number == readers:
+                    trials = trials[:stop]
+                for trial in trials:
+                    facts = key["trials"][trial.token]
+                    for item, value in answers(facts, key, rng, effect):
+                        store.save_answer(
+                            reader.reader, visit=visit, session=trial.session, trial=trial.token,
+                            item=item, value=value, seconds=seconds * float(rng.uniform(0.7, 1.3)),
+                        )  # fmt: skip
+                if bundle.facts["guess"]:
+                    store.save_answer(
+                        reader.reader, visit=visit, session=0, trial=trials[-1].token, item=GUESS,
+                        value="left",
+                    )  # fmt: skip
+        if before_close:
+            before_close(study)
+        close(study)
+        unblind(study, passphrase=passphrase, who="test", reason="robots" if stop else "")
+        return study
+
+    return make
+
+
+@pytest.fixture
+def robots():
+    """The usual robot, for those who answer most questions as it does."""
+    return robot_answers

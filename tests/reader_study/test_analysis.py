@@ -4,11 +4,8 @@ Robots that know the key answer with a stated preference, so the truth of each s
 """
 
 import json
-import random
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -16,14 +13,11 @@ from typer.testing import CliRunner
 from reader_study.__main__ import app
 from reader_study.amend import amend_study
 from reader_study.analysis import analyse, conclusion
-from reader_study.coordinator import add_reader, close, opened, override_washout, withdraw_reader
+from reader_study.coordinator import opened, override_washout, withdraw_reader
 from reader_study.export import read_key
-from reader_study.paths import sealed_key
 from reader_study.plan import plan_of
-from reader_study.seal import unseal
-from reader_study.session import GUESS, MARKS
+from reader_study.session import MARKS
 from reader_study.stats.preference import pooled_share
-from reader_study.unblinding import unblind
 
 SCALE = """
 [[items]]
@@ -44,78 +38,6 @@ def lesions(n_cases):
         found = "lesions = [{ centre_zyx = [1, 6, 5], diameter_mm = 2.0 }]\n" if i % 2 else ""
         rows.append(f'[[cases]]\nname = "case-{i}"\npatient = "pat-{i}"\n{found}')
     return "\n".join(rows)
-
-
-def answers_of(trial, key, rng, effect):
-    """Robot's answers: ``effect`` is the pull towards alpha, in logits or points."""
-    arms = [a["name"] for a in key["protocol"]["arms"]]
-    case = key["protocol"]["cases"][trial["case"]]
-    shown = {"left": arms[trial["left_arm"]]}
-    if trial["right_arm"] is not None:
-        shown["right"] = arms[trial["right_arm"]]
-    for item in key["protocol"]["items"]:
-        if item["kind"] == "preference":
-            pull = effect * ((shown["left"] == "alpha") - (shown["right"] == "alpha"))
-            yield item["name"], "left" if rng.logistic() < pull else "right"
-            continue
-        sides = ["left", "right"] if item["about"] == "each" else [""]
-        for side in sides:
-            arm = shown[side or "left"]
-            if item["kind"] == "scale":
-                value = int(
-                    np.clip(np.rint(3 + effect * (arm == "alpha") + rng.normal(0, 0.7)), 1, 5)
-                )
-            else:
-                signal = 1.0 + effect * (arm == "alpha") if case["lesions"] else 0.0
-                value = int(np.clip(40 + 20 * (signal + rng.normal()), 0, 100))
-            yield f"{item['name']}@{side}" if side else item["name"], value
-
-
-@pytest.fixture
-def read_study(locked, passphrase, monkeypatch):
-    """A study read by robots, closed and unblinded; options go to the protocol."""
-    # Locking draws its seed in secret; robots' results are asserted on, so here it is fixed.
-    draws = random.Random(20261124)
-    fixed = SimpleNamespace(
-        randbits=draws.getrandbits, token_hex=lambda size: draws.randbytes(size).hex()
-    )
-    monkeypatch.setattr("reader_study.lock.secrets", fixed)
-
-    def make(
-        *, effect=1.5, readers=4, seed=1, stop=None, before_close=None, seconds=6.0, **options
-    ):
-        study = locked(readers=readers, **options)
-        with opened(study) as (bundle, _):
-            key = unseal(sealed_key(study).read_bytes(), passphrase, commitment=bundle.commitment)
-        rng = np.random.default_rng(seed)
-        for number in range(1, readers + 1):
-            reader, _ = add_reader(study, f"Dr {number}")
-            with opened(study) as (bundle, store):
-                with store.engine.connect().execution_options(reading=True) as connection:
-                    connection.exec_driver_sql("PRAGMA synchronous=OFF")  # robots are in a hurry
-                visit = store.open_session(reader.reader, 0)
-                trials = [t for t in bundle.trials(reader.slot) if not t.practice]
-                if stop and number == readers:
-                    trials = trials[:stop]
-                for trial in trials:
-                    facts = key["trials"][trial.token]
-                    for item, value in answers_of(facts, key, rng, effect):
-                        store.save_answer(
-                            reader.reader, visit=visit, session=trial.session, trial=trial.token,
-                            item=item, value=value, seconds=seconds * float(rng.uniform(0.7, 1.3)),
-                        )  # fmt: skip
-                if bundle.facts["guess"]:
-                    store.save_answer(
-                        reader.reader, visit=visit, session=0, trial=trials[-1].token, item=GUESS,
-                        value="left",
-                    )  # fmt: skip
-        if before_close:
-            before_close(study)
-        close(study)
-        unblind(study, passphrase=passphrase, who="test", reason="robots" if stop else "")
-        return study
-
-    return make
 
 
 def test_a_planted_preference_comes_out_with_its_balance_proof_and_files(read_study):
@@ -278,12 +200,11 @@ def test_lesion_confidence_gives_the_area_under_the_roc_curve(read_study, layout
         assert any("order" in r["effect"] for r in facts["effects"])
 
 
-def test_marks_give_the_free_response_area(read_study, monkeypatch):
+def test_marks_give_the_free_response_area(read_study, robots):
     """Alpha's readers mark the lesion; in bravo they mark a corner of every case."""
-    original = answers_of
 
     def marking(trial, key, rng, effect):
-        yield from original(trial, key, rng, effect)
+        yield from robots(trial, key, rng, effect)
         marks = []
         for side in ("left", "right"):
             case = key["protocol"]["cases"][trial["case"]]
@@ -297,9 +218,8 @@ def test_marks_give_the_free_response_area(read_study, monkeypatch):
                 marks.append({"side": side, **place, "kind": "lesion", "confidence": confidence})
         yield MARKS, marks
 
-    monkeypatch.setitem(globals(), "answers_of", marking)
     study = read_study(
-        n_cases=0, items=SLIDER.format(about="each") + lesions(8), readers=3,
+        answers=marking, n_cases=0, items=SLIDER.format(about="each") + lesions(8), readers=3,
         design="repeats = 0\ncatch_trials = 0\n",
         tail='endpoint = "wafroc"\nmark_radius_mm = 2.0\n',
     )  # fmt: skip
@@ -343,12 +263,11 @@ def test_several_comparisons_are_adjusted(read_study):
     assert smallest["p_adjusted"] == pytest.approx(min(1.0, 3 * smallest["p_aim"]))
 
 
-def test_ties_everywhere_give_a_sentence_not_a_number(read_study, monkeypatch):
+def test_ties_everywhere_give_a_sentence_not_a_number(read_study):
     def tie(trial, key, rng, effect):
         yield "pref", "tie"
 
-    monkeypatch.setitem(globals(), "answers_of", tie)
-    facts = analyse(read_study(n_cases=6, readers=2))
+    facts = analyse(read_study(n_cases=6, readers=2, answers=tie))
     assert facts["primary"][0]["value"] is None
     assert "could not be estimated: no reader preferred" in facts["conclusion"][0]
 

@@ -58,3 +58,41 @@ def test_one_reader_speaks_for_himself_only():
 def test_a_reader_who_meets_a_case_twice_is_refused():
     with pytest.raises(ValueError, match="1 came twice"):
         crossed_mean([1, 2], ["R", "R"], ["c", "c"])
+
+
+def test_copies_of_a_patients_case_change_nothing_when_patients_are_the_units():
+    rng = np.random.default_rng(3)
+    readers, cases = grid(4, 9)
+    y = rng.normal(size=36) + rng.normal(size=9)[cases]
+    once = crossed_mean(y, readers, cases)
+    y3, readers3, patients = np.tile(y, 3), np.tile(readers, 3), np.tile(cases, 3)
+    cases3 = patients + np.repeat([0, 9, 18], 36)
+    thrice = crossed_mean(y3, readers3, cases3, clusters=patients)
+    assert [thrice.mean, thrice.se, thrice.df] == pytest.approx([once.mean, once.se, once.df])
+    assert (thrice.n, thrice.n_cases) == (108, 9)
+    naive = crossed_mean(y3, readers3, cases3)
+    assert naive.se < once.se
+
+
+def test_one_reader_with_patients_gets_the_cluster_robust_error():
+    y, patient = np.array([1.0, 2.0, 6.0, 3.0, 5.0]), np.array([1, 1, 2, 3, 3])
+    sums = np.bincount(patient, y - y.mean())[1:]
+    got = crossed_mean(y, ["R"] * 5, range(5), clusters=patient)
+    assert got.se == pytest.approx(np.sqrt(1.5 * np.sum(sums**2)) / 5)
+    assert got.df == 2
+
+
+def test_interval_covers_when_patients_give_unequal_numbers_of_cases():
+    rng = np.random.default_rng(12)
+    patient = np.repeat(np.arange(25), rng.integers(1, 5, 25))
+    readers, cases = grid(5, patient.size)
+    hits, narrow, runs = 0, 0, 300
+    for _ in range(runs):
+        y = 0.5 * rng.normal(size=5)[readers] + rng.normal(size=25)[patient[cases]]
+        y = y + rng.normal(size=y.size)
+        got = crossed_mean(y, readers, cases, clusters=patient[cases])
+        plain = crossed_mean(y, readers, cases)
+        hits += got.low <= 0 <= got.high
+        narrow += plain.low <= 0 <= plain.high
+    assert hits / runs > 0.91
+    assert narrow < hits

@@ -130,3 +130,35 @@ def test_contradicting_tables_are_refused_by_row(study):
         froc(marks.assign(lesion=[0, 9, *marks["lesion"][2:]]), cases)
     with pytest.raises(ValueError, match=r"not in the list of cases in row 2 "):
         froc(marks.assign(case=["X", *marks["case"][1:]]), cases)
+
+
+def test_patients_are_left_out_whole_and_copies_of_their_cases_change_nothing(study):
+    marks, cases = study
+    one = cases.assign(patient=cases["case"])
+    single = froc(marks, one, cluster="patient")
+    plain = froc(marks, cases)
+    assert [single.f, single.df2] == pytest.approx([plain.f, plain.df2], rel=1e-12)
+    copied = pd.concat([one.assign(case=one["case"].astype(str) + s) for s in "xyz"])
+    tripled = pd.concat([marks.assign(case=marks["case"].astype(str) + s) for s in "xyz"])
+    for fom in ("wafroc", "afroc1", "hrauc"):
+        once = froc(marks, one, fom=fom, cluster="patient").differences["se"].iloc[0]
+        thrice = froc(tripled, copied, fom=fom, cluster="patient").differences["se"].iloc[0]
+        # The pairs of a case with its own copies are won or lost alike, hence not to all digits.
+        assert thrice == pytest.approx(once, rel=0.02)
+        assert froc(tripled, copied, fom=fom).differences["se"].iloc[0] < 0.8 * once
+
+
+def test_a_reader_without_any_mark_still_counts(study):
+    marks, cases = study
+    names = (*sorted(marks["reader"].unique()), "silent")
+    got = froc(marks, cases, reader_names=names).figures
+    assert got.loc["silent"].tolist() == [0.5, 0.5]
+    with pytest.raises(ValueError, match="readers wanted: silent"):
+        froc(marks, cases, reader_names=("silent",))
+
+
+def test_a_single_case_without_lesions_has_no_error(study):
+    marks, cases = study
+    kept = pd.concat([cases[cases["truth"] == 1], cases[cases["truth"] == 0].head(1)])
+    with pytest.raises(ValueError, match="at least two patients with and two without"):
+        froc(marks[marks["case"].isin(kept["case"])], kept)

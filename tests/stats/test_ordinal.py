@@ -10,9 +10,8 @@ from scipy import optimize
 from reader_study.stats.cumulative import LINKS, cell_loglik, cell_terms
 from reader_study.stats.formulas import read_formula
 from reader_study.stats.laplace import Laplace
-from reader_study.stats.ordinal import (
-    clm,
-    clmm,
+from reader_study.stats.ordinal import clm, clmm
+from reader_study.stats.ordinal_inference import (
     contrast,
     likelihood_ratio,
     predict,

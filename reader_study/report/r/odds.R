@@ -2,7 +2,9 @@
 suppressPackageStartupMessages(library(ordinal))
 d$arm <- factor(d$arm, c(reference, new))
 d$reader <- factor(d$reader); d$case <- factor(d$case); d$rating <- factor(d$rating)
-random <- c(if (nlevels(d$reader) > 1) "(1 | reader)", if (nlevels(d$case) > 1) "(1 | case)")
+d$patient <- factor(d$unit)
+random <- c(if (nlevels(d$reader) > 1) "(1 | reader)", if (clustered) "(1 | patient)",
+            if (nlevels(d$case) > 1) "(1 | case)")
 model <- as.formula(paste("rating ~ arm", paste(c("", random), collapse = " + ")))
 fit <- if (length(random)) clmm(model, data = d) else clm(rating ~ arm, data = d)
 row <- coef(summary(fit))[paste0("arm", new), ]

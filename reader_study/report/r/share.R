@@ -1,7 +1,7 @@
 # Share of decided pairs won by the new arm; Korn-Graubard limits at the effective sample size.
 d <- d[d$choice != "tie", ]
 won <- as.numeric(ifelse(d$left == new, d$choice == "left", d$choice == "right"))
-m <- crossed(won, d$reader, d$case)
+m <- crossed(won, d$reader, d$unit)
 p <- m$mean
 if (p <= 0 || p >= 1 || m$se == 0) {
   size <- if (m$cases > 1) m$cases else 1
