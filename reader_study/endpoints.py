@@ -10,7 +10,7 @@ from scipy import stats
 
 from .outcomes import cluster_of, of_one_patient, paired_differences
 from .plan import LEVEL, UNIT, Planned
-from .stats.anova import Mrmc
+from .stats.anova import NO_WIDTH, Mrmc
 from .stats.crossed import CrossedMean, crossed_mean
 from .stats.mrmc import mrmc
 from .stats.ordinal import clm, clmm
@@ -233,11 +233,13 @@ def from_mrmc(result: Mrmc, test: Planned, *, note: str, scope: str) -> Estimate
     each = each.assign(low=ends.min(axis=1), high=ends.max(axis=1))
 
     def p_at(null: float) -> float:
-        if se <= 0:
-            return 1.0 if value == null else 0.0
+        if se <= 0:  # all readers separate the cases perfectly: nothing to judge by
+            return 1.0 if value == null else NAN
         return float(2 * stats.t.sf(abs(value - null) / se, min(df, 1e9)))
 
     means = result.arm_means[["arm", "mean", "low", "high"]].to_dict("records")
+    if se <= 0:
+        note = "; ".join(part for part in (note, NO_WIDTH) if part)
     return Estimate(
         value, low, high, p_at, df=df, scope=scope, note=note,
         readers=_records(each[["reader", "value", "low", "high"]]),

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from reader_study.stats.tables import refuse
+
 Weights = Literal["unweighted", "linear", "quadratic", "ordinal", "ratio"]
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 COEFFICIENTS = ("percent", "fleiss", "conger", "krippendorff", "gwet", "brennan_prediger")
@@ -67,17 +69,21 @@ def weight_matrix(categories: np.ndarray, weights: Weights) -> np.ndarray:
 def read_raters(table: pd.DataFrame) -> pd.DataFrame:
     """Ratings as numbers, subjects without any rating left out.
 
-    A column ``subject`` becomes the index; text categories are numbered in sorted order.
+    A column ``subject`` becomes the index; text categories are numbered in sorted order, which
+    suits coefficients on names alone.
 
     Raises
     ------
     ValueError
-        With fewer than two raters, or no subject rated twice.
+        With row numbers for a subject that occurs twice; with fewer than two raters, or no
+        subject rated twice.
     """
+    if "subject" in table:
+        refuse(
+            table["subject"].duplicated(keep=False), "the same subject occurs more than once",
+            "write one row per subject",
+        )  # fmt: skip
     raw = table.set_index("subject") if "subject" in table else table
-    if raw.index.has_duplicates:
-        twice = raw.index[raw.index.duplicated()][0]
-        raise ValueError(f"one row per subject wanted; subject {twice!r} came more than once")
     numbers = raw.apply(pd.to_numeric, errors="coerce")
     if (numbers.isna() & raw.notna()).to_numpy().any():
         labels = sorted({str(v) for v in raw.to_numpy().ravel() if pd.notna(v)})
@@ -182,9 +188,13 @@ def agreement_coefficient(
     se = float(np.sqrt(np.sum((each - centre) ** 2) / (n * (n - 1)))) if n > 1 else np.nan
     half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se if n > 1 else np.nan
     p = float(2 * stats.t.sf(abs(value / se), n - 1)) if se > 0 else np.nan
+    note = "" if se > 0 else (
+        "one subject: no interval" if n < 2 else
+        "every subject counts alike: the interval has no width and says nothing of new subjects"
+    )  # fmt: skip
     return Agreement(
         name, weights, float(value), se, max(float(value) - half, -1.0),
-        min(float(value) + half, 1.0), p, float(observed), float(chance), n, raters,
+        min(float(value) + half, 1.0), p, float(observed), float(chance), n, raters, note,
     )  # fmt: skip
 
 

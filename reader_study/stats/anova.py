@@ -14,6 +14,10 @@ from scipy import stats
 
 Effect = Literal["random", "fixed"]
 FEW_READERS = 4
+NO_WIDTH = (
+    "readers all separate the cases perfectly or not at all: no error can be estimated, and an "
+    "interval without width says nothing about new readers or cases; report the counts"
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def obuchowski_rockette(
     df1 = float(len(means) - 1)
     f = _ratio(spread, errors.error)
     p = 1.0 if np.isnan(f) else float(stats.f.sf(f, df1, min(errors.df, 1e9)))
+    p = np.nan if np.isinf(f) else p
     if np.isinf(errors.df) and np.isfinite(f):
         p = float(stats.chi2.sf(f * df1, df1))
     return Mrmc(
@@ -112,7 +117,8 @@ def obuchowski_rockette(
         reader_differences=_reader_differences(cells, level),
         f=f, df1=df1, df2=errors.df, p=p,
         components={**parts, **_mean_squares(cells, spread)},
-        readers=readers, cases=cases, design="", method="", note=_few(cells, readers),
+        readers=readers, cases=cases, design="", method="",
+        note=joined_notes(few_readers_note(len(cells.readers), readers), _widthless(errors)),
     )  # fmt: skip
 
 
@@ -130,13 +136,23 @@ def _check(cells: Cells, readers: Effect, cases: Effect) -> None:
         )
 
 
-def _few(cells: Cells, readers: Effect) -> str:
-    if readers == "fixed" or len(cells.readers) >= FEW_READERS:
+def few_readers_note(count: int, readers: Effect) -> str:
+    """What to say of a test with random readers when there are few of them."""
+    if readers == "fixed" or count >= FEW_READERS:
         return ""
     return (
-        f"{len(cells.readers)} readers: with fewer than {FEW_READERS} the test does not keep its "
-        "error rate for new readers; report it for these readers only (readers='fixed')"
+        f"{count} readers: with fewer than {FEW_READERS} the test does not keep its error rate "
+        "for new readers; report it for these readers only (readers='fixed')"
     )
+
+
+def joined_notes(*notes: str) -> str:
+    """Notes that say something, as one text."""
+    return "; ".join(note for note in notes if note)
+
+
+def _widthless(errors: _Errors) -> str:
+    return NO_WIDTH if errors.error <= 0 or (errors.arm_error <= 0).any() else ""
 
 
 def _ratio(numerator: float, denominator: float) -> float:
@@ -301,8 +317,8 @@ def _quantile(level: float, df: float) -> float:
 
 
 def _two_sided(t: float, df: float) -> float:
-    if np.isnan(t):
-        return 1.0
+    if not np.isfinite(t):  # no error to judge by: no evidence for 0, no p for anything else
+        return 1.0 if np.isnan(t) else np.nan
     return float(2 * (stats.norm.sf(abs(t)) if np.isinf(df) else stats.t.sf(abs(t), df)))
 
 

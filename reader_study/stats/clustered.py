@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.tables import as_numbers, check_levels, check_table
+from reader_study.stats.tables import as_numbers, check_levels, check_table, refuse
 
 SignedRankMethod = Literal["rgl", "ds"]
 McNemarMethod = Literal["mcnemar", "eliasziw", "obuchowski", "durkalski", "yang"]
@@ -184,11 +184,22 @@ def clustered_mcnemar(
         [np.bincount(code, part) for part in (x * y, x * (1 - y), (1 - x) * y, (1 - x) * (1 - y))],
         axis=1,
     )
-    statistic = _mcnemar(counts, method)
     clusters = len(counts)
+    if clusters < 2 and method != "mcnemar":
+        raise ValueError(
+            f"at least two groups of {cluster!r} wanted; {clusters} came; with one, nothing can be "
+            "said of others: report the counts"
+        )
+    if "lesion" in checked:
+        refuse(
+            checked.duplicated([cluster, "lesion"], keep=False),
+            f"the same {cluster}, lesion occurs more than once", "keep one row of each lesion",
+        )  # fmt: skip
+    statistic = _mcnemar(counts, method)
     return ClusteredTest(
         method, statistic, float(stats.chi2.sf(statistic, 1)), len(checked),
-        int((x == y).sum()), clusters, "" if method == "mcnemar" else _note(clusters),
+        int((x == y).sum()), clusters,
+        "takes lesions of a patient as independent" if method == "mcnemar" else _note(clusters),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import patsy
 
 from reader_study.stats.cumulative import FAR
-from reader_study.stats.tables import as_numbers, require_columns
+from reader_study.stats.tables import as_numbers, check_levels, require_columns
 
 Thresholds = Literal["flexible", "symmetric", "equidistant"]
 _TERM = re.compile(r"\(\s*([^()|]+?)\s*(\|\|?)\s*([^()]+?)\s*\)")
@@ -99,6 +99,8 @@ def read_formula(
     data = table.copy()
     data[response] = as_numbers(table, response)
     for name, order in (levels or {}).items():
+        require_columns(table, [name])
+        check_levels(table, name, list(order), what=f"levels of {name}")
         data[name] = pd.Categorical(data[name], categories=list(order))
     complete = data[list(dict.fromkeys(wanted))].notna().all(axis=1)
     data = data[complete].copy()

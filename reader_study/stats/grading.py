@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.stats.anova import few_readers_note, joined_notes
 from reader_study.stats.ordinal import OrdinalFit, clmm
 from reader_study.stats.roc import placements
 from reader_study.stats.tables import check_levels, check_table
@@ -38,6 +39,7 @@ class Vgc:
     n_readers: int
     n_cases: int
     scope: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,14 @@ def vgc(
         test, reference, auc, max(auc - half, 0.0), min(auc + half, 1.0), se, df,
         float(boot[0]), float(boot[1]), p, draws, each,
         len(own), len(grades.cases), "readers and cases" if random else "cases, these readers only",
+        joined_notes(few_readers_note(len(own), "random" if random else "fixed"), _widthless(se)),
+    )  # fmt: skip
+
+
+def _widthless(se: float) -> str:
+    return "" if se > 0 else (
+        "every reader grades the arms alike or always apart: no error can be estimated, and an "
+        "interval without width says nothing about new readers or cases"
     )  # fmt: skip
 
 
@@ -143,6 +153,8 @@ def read_grades(table: pd.DataFrame, test: str, reference: str) -> Grades:
             raise ValueError(f"arm {arm!r} wanted; the table holds: {known}")
     used = checked[checked["arm"].isin([test, reference])].dropna(subset=["rating"])
     check_levels(used, "arm", [test, reference])
+    if used.empty:
+        raise ValueError("gradings wanted; every cell of 'rating' is empty")
     readers = tuple(sorted(used["reader"].unique()))
     cases = tuple(sorted(used["case"].unique()))
     levels, codes = np.unique(used["rating"].to_numpy(), return_inverse=True)
@@ -246,15 +258,19 @@ def _case_covariance(grades: Grades) -> np.ndarray:
 def _permutation_p(grades: Grades, auc: float, draws: int, rng: np.random.Generator) -> float:
     """Exchange the two arms of random cases, for all readers at once."""
     n_cases, levels = len(grades.cases), len(grades.levels)
-    extreme = 0
+    extreme = defined = 0
     for start in range(0, draws, BLOCK):
         size = min(BLOCK, draws - start)
         swap = rng.integers(0, 2, size=(size, n_cases)).astype(np.float32)
         test = _counts(grades.test, 1 - swap, levels) + _counts(grades.reference, swap, levels)
         other = _counts(grades.test, swap, levels) + _counts(grades.reference, 1 - swap, levels)
-        areas = np.nanmean(_areas_from_counts(test, other), axis=1)
-        extreme += int(np.sum(np.abs(areas - 0.5) >= abs(auc - 0.5) - 1e-6))
-    return (extreme + 1) / (draws + 1)
+        areas = _areas_from_counts(test, other)
+        known = np.isfinite(areas)
+        some = known.any(axis=1)  # where few cases have both arms, an exchange may empty one
+        mean = np.where(known, areas, 0).sum(axis=1)[some] / known.sum(axis=1)[some]
+        extreme += int(np.sum(np.abs(mean - 0.5) >= abs(auc - 0.5) - 1e-6))
+        defined += int(some.sum())
+    return (extreme + 1) / (defined + 1)
 
 
 def visual_grading_regression(

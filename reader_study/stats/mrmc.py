@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.anova import Cells, Effect, Mrmc, obuchowski_rockette
+from reader_study.stats.anova import NO_WIDTH, Cells, Effect, Mrmc, obuchowski_rockette
 from reader_study.stats.auc_covariance import (
     auc_covariance,
     clustered_auc_covariance,
@@ -231,12 +231,15 @@ def noninferiority(
     Raises
     ------
     ValueError
-        For a margin that is not positive or an arm that was not analysed.
+        For a margin that is not positive, an arm that was not analysed, or a difference
+        without any error (all readers separate the cases perfectly).
     """
     if not margin > 0:
         raise ValueError(f"a margin above 0 wanted; {margin} came; state it in the figure's units")
     difference, se, df = _new_minus_reference(result, reference, new)
-    t = (difference + margin) / se if se > 0 else np.inf * np.sign(difference + margin)
+    if se <= 0:
+        raise ValueError(f"a margin wants an error to judge by: {NO_WIDTH}")
+    t = (difference + margin) / se
     p = float(stats.t.sf(t, df) if np.isfinite(df) else stats.norm.sf(t))
     q = float(stats.t.ppf(1 - alpha, df) if np.isfinite(df) else stats.norm.ppf(1 - alpha))
     low, high = difference - q * se, difference + q * se

@@ -22,6 +22,8 @@ from reader_study.stats.search import Optimum, ascend, newton
 SINGULAR = -6.0
 # Effects this large (in the link's unit) are separation, not estimates.
 SEPARATED = 12.0
+# A random effect this spread out (a standard deviation of SEPARATED) is separation too.
+LARGEST = SEPARATED**2
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ def clmm(
     -------
     OrdinalFit
         A variance at zero is reported as 0 with a note, and the other estimates are those of
-        the model without it. ``converged`` is false with a note when the gradient stays large
-        or an effect separates the ratings.
+        the model without it; a singular covariance is noted. ``converged`` is false with a note
+        when the gradient stays large or an effect, fixed or random, separates the ratings.
 
     Notes
     -----
@@ -264,6 +266,12 @@ def _random_results(model, found: Optimum) -> tuple[dict[str, object], dict[str,
     return variances, modes
 
 
+def _is_singular(covariance: list[list[float]]) -> bool:
+    """One direction has next to no spread: a correlation of one, or a variance of zero."""
+    values = np.linalg.eigvalsh(np.array(covariance))
+    return bool(values[0] < 1e-4 * max(values[-1], 1e-300))
+
+
 def _as_fit(formula, link, data, found, variances, modes, method) -> OrdinalFit:
     count = data.cuts_upper.shape[1]
     estimate = found.parameters[:count]
@@ -287,7 +295,19 @@ def _as_fit(formula, link, data, found, variances, modes, method) -> OrdinalFit:
             f"{names} separates the ratings: the estimate runs to infinity and its interval has "
             "no meaning; report the counts and an exact test"
         )
-    settled = found.gradient < 1e-3 and not apart.any()
+    runaway = [n for n, v in variances.items() if np.max(np.diag(np.atleast_2d(v))) > LARGEST]
+    if runaway:
+        notes.append(
+            f"the variance of {' and '.join(runaway)} runs to infinity: its levels determine the "
+            "ratings; do not report this fit"
+        )
+    tied = [n for n, v in variances.items() if isinstance(v, list) and _is_singular(v)]
+    if tied:
+        notes.append(
+            f"the covariance of {' and '.join(tied)} is singular: fewer terms are supported by "
+            "these ratings; compare with the model without them"
+        )
+    settled = found.gradient < 1e-3 and not apart.any() and not runaway
     if found.gradient >= 1e-3:
         notes.append(
             f"the fit did not settle (largest gradient {found.gradient:.2g}); do not report it"

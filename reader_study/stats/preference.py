@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.stats.crossed import CrossedMean, crossed_mean
-from reader_study.stats.tables import check_levels, check_table
+from reader_study.stats.tables import check_levels, check_table, refuse
 
 COLUMNS = ["reader", "case", "left", "right", "choice"]
 CHOICES = ["left", "right", "tie"]
@@ -117,6 +117,13 @@ def _scores(trials: pd.DataFrame, arm: str, over: str) -> pd.DataFrame:
     table = check_trials(trials)
     one = (table["left"] == arm) & (table["right"] == over)
     other = (table["left"] == over) & (table["right"] == arm)
+    refuse(
+        (one | other) & table[one | other].duplicated(["reader", "case"], keep=False).reindex(
+            table.index, fill_value=False
+        ),
+        f"the same reader, case occurs more than once for {arm} beside {over}",
+        "keep one trial of each; hidden repeats are not part of the share",
+    )  # fmt: skip
     pair = table[one | other].copy()
     if pair.empty:
         arms = sorted(set(table["left"]) | set(table["right"]))

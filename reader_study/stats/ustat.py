@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.anova import Mrmc
+from reader_study.stats.anova import NO_WIDTH, Mrmc, few_readers_note, joined_notes
 from reader_study.stats.readings import Readings
 
 # Subsets of (reader, non-diseased, diseased) that two triples may share.
@@ -86,6 +86,10 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
         reader_differences=differences.iloc[:0].assign(reader=[]),
         f=f, df1=df1, df2=df2, p=p,
         components={}, readers="random", cases="random", design="any", method="ustat",
+        note=joined_notes(
+            few_readers_note(len(readings.readers), "random"),
+            NO_WIDTH if (differences["se"] <= 0).any() else "",
+        ),
     )  # fmt: skip
 
 
@@ -196,7 +200,8 @@ def _interval(value: float, spread: _Spread, level: float) -> tuple[float, ...]:
     se = float(np.sqrt(max(spread.variance, 0.0)))
     half = float(stats.t.ppf(0.5 + level / 2, spread.df)) * se
     t = value / se if se > 0 else (np.nan if value == 0 else np.inf * np.sign(value))
-    p = 1.0 if np.isnan(t) else float(2 * stats.t.sf(abs(t), spread.df))
+    p = float(2 * stats.t.sf(abs(t), spread.df)) if np.isfinite(t) else np.nan
+    p = 1.0 if np.isnan(t) else p
     return se, spread.df, value - half, value + half, t, p
 
 
