@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from reader_study.stats.tables import refuse
+from reader_study.stats.tables import as_numbers, refuse
 
 Weights = Literal["unweighted", "linear", "quadratic", "ordinal", "ratio"]
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
+NO_WIDTH = "every subject counts alike: the interval has no width and says nothing of new subjects"
 COEFFICIENTS = ("percent", "fleiss", "conger", "krippendorff", "gwet", "brennan_prediger")
 
 
@@ -66,17 +67,17 @@ def weight_matrix(categories: np.ndarray, weights: Weights) -> np.ndarray:
     )
 
 
-def read_raters(table: pd.DataFrame) -> pd.DataFrame:
+def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
     """Ratings as numbers, subjects without any rating left out.
 
-    A column ``subject`` becomes the index; text categories are numbered in sorted order, which
-    suits coefficients on names alone.
+    A column ``subject`` becomes the index; on a nominal level text categories are numbered in
+    sorted order.
 
     Raises
     ------
     ValueError
-        With row numbers for a subject that occurs twice; with fewer than two raters, or no
-        subject rated twice.
+        With row numbers for a subject that occurs twice, text on a scale with an order and
+        negative numbers on a ratio scale; with fewer than two raters, or no subject rated twice.
     """
     if "subject" in table:
         refuse(
@@ -84,6 +85,13 @@ def read_raters(table: pd.DataFrame) -> pd.DataFrame:
             "write one row per subject",
         )  # fmt: skip
     raw = table.set_index("subject") if "subject" in table else table
+    for name in raw if level != "nominal" else ():
+        given = as_numbers(table, name)
+        if level == "ratio":
+            refuse(
+                given < 0, f"column {name!r} holds numbers below 0",
+                "a ratio scale has a true zero; write amounts, or use the interval level",
+            )  # fmt: skip
     numbers = raw.apply(pd.to_numeric, errors="coerce")
     if (numbers.isna() & raw.notna()).to_numpy().any():
         labels = sorted({str(v) for v in raw.to_numpy().ravel() if pd.notna(v)})
@@ -188,10 +196,7 @@ def agreement_coefficient(
     se = float(np.sqrt(np.sum((each - centre) ** 2) / (n * (n - 1)))) if n > 1 else np.nan
     half = float(stats.t.ppf(0.5 + level / 2, n - 1)) * se if n > 1 else np.nan
     p = float(2 * stats.t.sf(abs(value / se), n - 1)) if se > 0 else np.nan
-    note = "" if se > 0 else (
-        "one subject: no interval" if n < 2 else
-        "every subject counts alike: the interval has no width and says nothing of new subjects"
-    )  # fmt: skip
+    note = "" if se > 0 else "one subject: no interval" if n < 2 else NO_WIDTH
     return Agreement(
         name, weights, float(value), se, max(float(value) - half, -1.0),
         min(float(value) + half, 1.0), p, float(observed), float(chance), n, raters, note,
@@ -292,7 +297,7 @@ def krippendorff_alpha(
     >>> krippendorff_alpha(table, draws=0).value
     1.0
     """
-    numbers = read_raters(table)
+    numbers = read_raters(table, metric)
     ratings = numbers[numbers.notna().sum(axis=1) >= 2].to_numpy()
     categories, n = np.unique(ratings[~np.isnan(ratings)]), len(ratings)
     counts = np.stack([(ratings == c).sum(axis=1) for c in categories], axis=1).astype(float)
@@ -311,6 +316,7 @@ def krippendorff_alpha(
         spread = spread[np.isfinite(spread)]
         low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
         se = float(spread.std(ddof=1))
+        note = "" if se > 0 else NO_WIDTH
     return Agreement(
         "krippendorff", metric, value, float(se), float(low), float(high), np.nan,
         np.nan, np.nan, n, ratings.shape[1], note,

@@ -221,6 +221,8 @@ def _interval_lines(facts: dict[str, Any]) -> list[str]:
                 f"{name}: {_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}]"
                 + note
             )
+        elif name == "note":
+            lines += [f"Note: {row}"] if row else []
         elif isinstance(row, int | float | str) or row is None:
             lines.append(f"{name}: {_number(row)}")
     return lines
@@ -235,6 +237,7 @@ def _preference_lines(facts: dict[str, Any]) -> list[str]:
                 f"  {row['reader']}: {_number(row['share'])} "
                 f"[{_number(row['low'])}, {_number(row['high'])}]"
             )
+        lines += [f"  Note: {found['pooled']['note']}"] if found["pooled"]["note"] else []
         lines.append(f"  randomisation test p = {_number(found['randomisation_p'])}")
     return lines
 

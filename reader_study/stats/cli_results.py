@@ -25,7 +25,7 @@ from reader_study.stats.bradley_terry import (
 from reader_study.stats.clustered import MCNEMAR, clustered_mcnemar, clustered_signed_rank
 from reader_study.stats.froc import froc
 from reader_study.stats.grading import vgc
-from reader_study.stats.icc import icc, kendall_w
+from reader_study.stats.icc import icc, kendall_w, kendall_w_interval
 from reader_study.stats.mrmc import mrmc, noninferiority
 from reader_study.stats.ordinal import clm, clmm
 from reader_study.stats.paired import hodges_lehmann, signed_rank
@@ -186,7 +186,7 @@ def agreement_facts(table: pd.DataFrame, level: str) -> dict[str, Any]:
     def one(name: str, kind: str = "unweighted") -> dict[str, Any]:
         return _agreement(agreement_coefficient(table, name, weights=kind))  # type: ignore[arg-type]
 
-    numbers = read_raters(table)
+    numbers = read_raters(table, level)  # type: ignore[arg-type]
     given = numbers.to_numpy()[~np.isnan(numbers.to_numpy())]
     facts: dict[str, Any] = {
         "fleiss": one("fleiss"), "conger": one("conger"),
@@ -215,11 +215,16 @@ def _icc(table: pd.DataFrame, level: str) -> dict[str, Any]:
         return {**empty, "note": "fewer than 2 subjects were rated by all raters"}
     forms = icc(table).set_index("type")
     single = forms.loc["ICC2"]
-    w, _, p = kendall_w(table)
+    w, low, high = kendall_w_interval(table)
+    note = f"{int(single['n'])} subjects rated by all"
+    if not np.isfinite(single["value"]):
+        note += "; their ratings do not vary, so there is no correlation"
+    elif not np.isfinite(single["low"]):
+        note += "; raters agree but for a constant: no error to judge an interval by"
     return {
         "value": single["value"], "low": single["low"], "high": single["high"], "type": "ICC2",
-        "note": f"{int(single['n'])} subjects rated by all",
-        "forms": forms.to_dict("index"), "kendall_w": {"value": w, "p": p},
+        "note": note, "forms": forms.to_dict("index"),
+        "kendall_w": {"value": w, "low": low, "high": high, "p": kendall_w(table)[2]},
     }  # fmt: skip
 
 
@@ -227,6 +232,8 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
     """Shares per reader and pooled for each pair of arms; strengths over all arms."""
     check_table(trials, columns=["reader", "case", "left", "right", "choice"])
     arms = list(dict.fromkeys([*trials["left"], *trials["right"]]))
+    if len(arms) < 2:
+        raise ValueError(f"trials of two arms wanted; every image is of {arms[0]!r}")
     pairs = list(combinations(arms, 2)) if arm is None or over is None else [(arm, over)]
     comparisons = []
     for one, other in pairs:
@@ -235,7 +242,7 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
             {
                 "arm": one, "over": other,
                 "readers": share_per_reader(trials, arm=one, over=other),
-                "pooled": asdict(pooled_share(trials, arm=one, over=other)),
+                "pooled": _pooled(trials, one, other),
                 "randomisation_p": test["p"],
             }
         )  # fmt: skip
@@ -248,6 +255,14 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
             "davidson": _strengths(davidson, trials, arms[0]) if ties else None,
         }
     )
+
+
+def _pooled(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
+    found = pooled_share(trials, arm=arm, over=over)
+    note = "every answer was a tie: no share" if found.n == 0 else ""
+    if 0 < found.n_readers < FEW_READERS:
+        note = f"{found.n_readers} readers: describe these readers only"
+    return {**asdict(found), "note": note}
 
 
 def _strengths(model, trials: pd.DataFrame, reference: str) -> dict[str, Any]:
@@ -289,6 +304,7 @@ def vgc_facts(
             "auc": area, "se": found.se, "df": found.df, "p": found.p,
             "bootstrap": [found.bootstrap_low, found.bootstrap_high], "draws": draws, "seed": seed,
             "per_reader": found.per_reader, "test": one, "reference": other, "scope": found.scope,
+            "note": found.note,
         }
     )  # fmt: skip
 

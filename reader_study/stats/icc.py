@@ -162,14 +162,12 @@ def kendall_w_interval(
         return value, np.nan, np.nan
     generator = rng or np.random.Generator(np.random.PCG64(0))
     x, n = complete.to_numpy(), len(complete)
-    found = np.empty(draws)
-    for draw in range(draws):
-        rows = x[generator.integers(0, n, n)]
-        ranks = stats.rankdata(rows, axis=0)
-        # W is the spread of rank sums over the spread that equal rankings would give.
-        most = x.shape[1] * np.sum((ranks - (n + 1) / 2) ** 2)
-        spread = np.sum((ranks.sum(axis=1) - x.shape[1] * (n + 1) / 2) ** 2)
-        found[draw] = spread / most if most > 0 else np.nan
+    rows = x[generator.integers(0, n, (draws, n))]  # (draw, subject, rater)
+    ranks = stats.rankdata(rows, axis=1)
+    # W is the spread of rank sums over the spread that equal rankings would give.
+    most = x.shape[1] * np.sum((ranks - (n + 1) / 2) ** 2, axis=(1, 2))
+    spread = np.sum((ranks.sum(axis=2) - x.shape[1] * (n + 1) / 2) ** 2, axis=1)
+    found = np.divide(spread, most, out=np.full(draws, np.nan), where=most > 0)
     tail = (1 - level) / 2
     low, high = np.nanquantile(found, [tail, 1 - tail])
     return value, float(low), float(high)

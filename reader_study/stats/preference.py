@@ -154,8 +154,13 @@ def share_per_reader(
     >>> share_per_reader(trials, arm="a", over="b")[["wins", "ties", "share", "p"]].values.tolist()
     [[2.0, 1.0, 1.0, 0.5]]
     """
+    return _shares(_scores(trials, arm, over), level)
+
+
+def _shares(pair: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Counts, share and exact limits per reader from a column ``won``."""
     rows = []
-    for reader, group in _scores(trials, arm, over).groupby("reader", sort=True):
+    for reader, group in pair.groupby("reader", sort=True):
         wins, losses = int((group["won"] == 1).sum()), int((group["won"] == 0).sum())
         decided = wins + losses
         low, high = clopper_pearson(wins, decided, level=level)
@@ -253,8 +258,8 @@ def position_effect(trials: pd.DataFrame, *, level: float = 0.95) -> pd.DataFram
     [0.5, 0.5]
     """
     table = check_trials(trials)
-    table = table.assign(left="<left>", right="<right>")
-    each = share_per_reader(table, arm="<left>", over="<right>", level=level)
+    table = table.assign(won=table["choice"].map({"left": 1.0, "right": 0.0, "tie": 0.5}))
+    each = _shares(table, level)
     decided = table[table["choice"] != "tie"]
     if decided.empty:
         return each

@@ -1,6 +1,6 @@
 """Does each procedure keep its error rate? Null simulations, a slow command.
 
-    python -m reader_study.stats.validity --sims 10000 --out validity_results.json
+    python -m reader_study.stats.validity --sims 10000 --resume
 
 Results are added to the file procedure by procedure, so a run may be stopped and resumed: an
 interrupt (Ctrl-C) ends the procedure at hand with the studies it has, which ``n`` counts.
@@ -20,6 +20,7 @@ from reader_study.stats.null_studies import PROCEDURES, Procedure
 
 RESULTS = Path(__file__).parent / "validity_results.json"
 SEED = 20261124
+COMMAND = "python -m reader_study.stats.validity --sims 10000 --resume"
 _LIMIT = "a large-sample limit over clusters, few of which are here"
 # Why a rate departs from its level, by procedure and direction.
 REASONS = {
@@ -156,6 +157,7 @@ def _save(path: Path, results: dict[str, Any], found: dict[str, Any]) -> None:
         "Studies simulated without a difference between arms. A rate outside level +- "
         "monte_carlo_error departs from its level; reason says why."
     )
+    results["command"] = COMMAND
     results["versions"] = {name: version(name) for name in ("numpy", "scipy", "pandas")}
     draft = path.with_name(path.name + ".part")
     draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
