@@ -43,10 +43,11 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         if ordered and not test.relative:
             lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
             ends = saturation(wide, lowest=lowest, highest=highest)
-            rows[-1]["note"] = (
+            said = (
                 f"{ends['at_lowest']:.0%} of answers at the lowest, {ends['at_highest']:.0%} at "
                 "the highest end"
             )
+            rows[-1]["note"] = "; ".join(text for text in (said, rows[-1]["note"]) if text)
     return rows
 
 

@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -62,8 +63,6 @@ def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:
     endpoint = rows[0]["endpoint"]
     if endpoint == "odds":
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
-        axes.xaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     if endpoint == "share":
         axes.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
     axes.axvline(rows[0]["null"], color=SOFT, linewidth=1)
@@ -72,6 +71,8 @@ def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:
         axes.axvline(bound, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     for place, row in enumerate(rows):
         _one_estimate(axes, len(rows) - 1 - place, row)
+    if endpoint == "odds":
+        _odds_ticks(axes)
     axes.set_yticks(range(len(rows)), [row["label"] for row in reversed(rows)])
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.tick_params(axis="y", length=0)
@@ -81,6 +82,20 @@ def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:
     right.set_yticks(range(len(rows)), texts)
     right.tick_params(length=0)
     right.spines["right"].set_visible(False)
+
+
+def _odds_ticks(axes: Axes) -> None:
+    """Plain numbers at steps that a reader of odds ratios expects, at most eight of them."""
+    low, high = axes.get_xlim()
+    fine = [1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0]
+    for steps in (fine, [1.0, 1.5, 2.0, 3.0, 5.0], [1.0, 2.0, 5.0], [1.0]):
+        decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+        ticks = [s * 10.0**k for k in decades for s in steps if low <= s * 10.0**k <= high]
+        if len(ticks) <= 8:
+            break
+    axes.xaxis.set_major_locator(mpl.ticker.FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(mpl.ticker.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
 
 
 def _one_estimate(axes: Axes, height: int, row: dict[str, Any]) -> None:
@@ -97,12 +112,14 @@ def _one_estimate(axes: Axes, height: int, row: dict[str, Any]) -> None:
 
 
 def curves(rows: list[dict[str, Any]], *, name: str, xlabel: str, ylabel: str) -> str:
-    """Curves of every reader, thin, with arms told apart by colour and line style.
+    """Curves of every reader, with arms told apart by colour and line style.
 
     Parameters
     ----------
-    rows : ``arm, reader, x, y``
+    rows : ``arm, reader, x, y``; reader "all" is drawn heavy and on top, the others then grey
     """
+    whole = any(row["reader"] == "all" for row in rows)
+    rows = sorted(rows, key=lambda row: row["reader"] == "all")
     arms = list(dict.fromkeys(row["arm"] for row in rows))
     styles = {arm: ARM_STYLES[i % len(ARM_STYLES)] for i, arm in enumerate(arms)}
     with mpl.rc_context(_STYLE):
@@ -112,9 +129,14 @@ def curves(rows: list[dict[str, Any]], *, name: str, xlabel: str, ylabel: str) -
         seen: set[str] = set()
         for row in rows:
             colour, line = styles[row["arm"]]
+            if whole:
+                colour, line = (ACCENT, "-") if row["reader"] == "all" else (SOFT, "-")
+            width = 2.8 if row["reader"] == "all" else 1.0 if whole else 1.4
             label = None if row["arm"] in seen else row["arm"]
             seen.add(row["arm"])
-            axes.plot(row["x"], row["y"], color=colour, linestyle=line, linewidth=1.4, label=label)
+            axes.plot(
+                row["x"], row["y"], color=colour, linestyle=line, linewidth=width, label=label
+            )
         axes.set(
             xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal"
         )

@@ -1,6 +1,7 @@
 """From ``analysis.json`` to the report: HTML, Markdown, R script."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,42 @@ def write_report(study: str | Path) -> list[Path]:
 
 def html_page(facts: dict[str, Any], script: str) -> str:
     """The whole report as one HTML page."""
+    facts = in_order(facts)
     template = environment(autoescape=True).get_template("page.html.jinja")
     return template.render(**_context(facts), script=script, pictures=pictures(facts))
 
 
 def markdown_page(facts: dict[str, Any]) -> str:
     """The report as Markdown that a book can include; figures stay in the HTML page."""
-    return environment(autoescape=False).get_template("page.md.jinja").render(**_context(facts))
+    template = environment(autoescape=False).get_template("page.md.jinja")
+    return template.render(**_context(in_order(facts)))
+
+
+def in_order(facts: dict[str, Any]) -> dict[str, Any]:
+    """A copy whose tables have readers as people count them: R2 before R10, "all" last."""
+    first = facts["primary"][0]
+    ordered = {name: _counted(facts[name]) for name in ("position", "catch", "missing")}
+    ordered["repeats"] = sorted(_counted(facts["repeats"]), key=lambda row: row["item"])
+    ordered["sensitivity"] = _counted(facts["sensitivity"], name="label", of="without reader ")
+    time = facts["time"]
+    ordered["time"] = {**time, "speeding": _counted(time["speeding"])}
+    top = {**first, "readers": _counted(first["readers"])}
+    return {**facts, **ordered, "primary": [top, *facts["primary"][1:]]}
+
+
+def _counted(
+    rows: list[dict[str, Any]], *, name: str = "reader", of: str = ""
+) -> list[dict[str, Any]]:
+    """Rows by the number in their reader's name, those without one where they stood, after it."""
+
+    def key(row: dict[str, Any]) -> tuple[int, int, str]:
+        text = str(row[name])
+        if not text.startswith(of):
+            return (0, 0, "")
+        found = re.search(r"[0-9]+$", text)
+        return (2, 0, "") if text == "all" else (1, int(found[0]) if found else 0, "")
+
+    return sorted(rows, key=key)
 
 
 def environment(*, autoescape: bool) -> jinja2.Environment:
@@ -176,6 +206,10 @@ def _per_reader(facts: dict[str, Any]) -> list[dict[str, str]]:
         "Each reader alone (interval over cases) and all together (interval over readers and "
         "cases), primary comparison."
     )
+    if first["endpoint"] == "odds":
+        caption += (
+            " A reader's own odds ratio is from a model without cases and so lies nearer to 1."
+        )
     alone = [str(row["reader"]) for row in first["readers"] if row.get("value") is None]
     if alone:
         caption += (

@@ -129,7 +129,7 @@ def methods(facts: dict[str, Any]) -> list[str]:
     )
     return [
         design_text,
-        f"The primary endpoint was the {first['unit']} on the item “{first['item']}”, estimated as "
+        f"The primary endpoint was the {first['unit']} on the item “{first['item']}”. Method: "
         f"{facts['method']}. {aim} {adjust} Intervals are two-sided 95 % intervals. Trials without "
         f"an answer and “cannot judge” were left out and counted.{few}",
         "Agreement between readers was summarised as raw agreement, Gwet's coefficient and "

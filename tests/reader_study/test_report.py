@@ -273,3 +273,35 @@ def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path
         facts["primary"] = [_plain(row)]
     done = run_r(facts, rows, tmp_path)
     assert (done.returncode == 0) == (change not in {"value", "rows"}), done.stderr
+
+
+def test_readers_stand_in_the_order_people_count(rng):
+    from reader_study.report.page import in_order
+
+    facts, _ = analysed("odds", rng)
+    names = ["R1", "R10", "R2", "all"]
+    facts["missing"] = [{"reader": name} for name in names]
+    facts["sensitivity"] = [
+        {"label": "mean"},
+        *({"label": f"without reader {n}"} for n in names[:3]),
+    ]
+    ordered = in_order(facts)
+    assert [row["reader"] for row in ordered["missing"]] == ["R1", "R2", "R10", "all"]
+    assert [row["label"].split()[-1] for row in ordered["sensitivity"]] == [
+        "mean", "R1", "R2", "R10",
+    ]  # fmt: skip
+    assert facts["missing"][1]["reader"] == "R10"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [(1.6, 3.2, ["1", "1.2", "2", "3"]), (0.05, 40.0, ["0.1", "1", "10"]), (1.1, 1.3, ["1.2"])],
+)
+def test_the_axis_of_odds_ratios_has_numbers_to_read(low, high, wanted):
+    from reader_study.report.figures import forest
+
+    row = {"label": "x", "value": (low * high) ** 0.5, "low": low, "high": high,
+           "endpoint": "odds", "null": 1.0}  # fmt: skip
+    ticks = re.findall(r">([0-9.]+)</text>", forest([row], name="x"))
+    assert set(wanted) <= set(ticks)
+    assert len(ticks) <= 9
