@@ -1,6 +1,7 @@
 """Figures of the chapters: each says its window, its source, and what is seen in words."""
 
 from ctlab.figures.images import maps, sinogram, slices
+from ctlab.figures.moves import moves
 from ctlab.figures.picture import Picture
 from ctlab.figures.plots import bars, histogram, intervals, lines, scatter
 
@@ -11,6 +12,7 @@ __all__ = [
     "intervals",
     "lines",
     "maps",
+    "moves",
     "scatter",
     "sinogram",
     "slices",

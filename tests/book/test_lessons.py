@@ -11,9 +11,12 @@ CHAPTERS = (
     "physics",
     "noise",
     "metrics",
+    "gans",
     "transport",
     "training",
     "explaining",
+    "hallucination",
+    "design",
     "study",
     "ratings",
 )
