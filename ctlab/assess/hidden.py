@@ -5,7 +5,7 @@ amplitudes nobody sees, so that it can be put back (Chu et al. 2017, arXiv 1712.
 noise is gone" is not true, and neither is "the lesion is gone".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,10 +82,9 @@ def hidden_information(
         )
     rows = []
     for rounding in roundings_hu:
-        stored = np.rint(denoised / rounding) * rounding
         r2 = [
-            _recovered(stored, target, decode, reach_px, period_px)
-            for target in (removed, np.roll(removed, 1, axis=0))
+            _recovered(_Pairs(denoised, removed, rounding, shift), decode, reach_px, period_px)
+            for shift in (0, 1)
         ]
         seen = min(max(r2[0], 0.0), 1 - 1e-12)
         half = len(removed) // 2
@@ -163,48 +162,80 @@ def hidden_exhibit(
     return HiddenExhibit(innocent, carrying, message, revealed, float(amplitude_hu))
 
 
-def _recovered(stored, target, decode, reach_px: int, period_px: int) -> float:
+@dataclass(frozen=True)
+class _Pairs:
+    """Images as stored and what to find in them, one pair at a time: series may be long."""
+
+    denoised: np.ndarray
+    removed: np.ndarray
+    rounding: float
+    shift: int  # images between the stored one and the one whose removed part is sought
+
+    def __len__(self) -> int:
+        return len(self.denoised)
+
+    def __getitem__(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        stored = np.rint(self.denoised[k] / self.rounding) * self.rounding
+        return stored, self.removed[k - self.shift]
+
+
+def _recovered(pairs: _Pairs, decode, reach_px: int, period_px: int) -> float:
     """Share of the target's variance that the decoder explains on the second half."""
-    half = len(stored) // 2
-    if decode is not None:
-        inside = np.s_[half:]
-        guess = np.stack([decode(image) for image in stored[inside]])
-        truth = target[inside]
-        return float(1 - np.sum((truth - guess) ** 2) / np.sum((truth - truth.mean()) ** 2))
+    half = len(pairs) // 2
+    second = range(half, len(pairs))
+    level = float(np.mean([pairs[k][1].mean() for k in second]))
     error, total = 0.0, 0.0
-    for oy in range(period_px):
-        for ox in range(period_px):
-            train, test = (
-                _samples(stored[part], target[part], (oy, ox), reach_px, period_px)
-                for part in (np.s_[:half], np.s_[half:])
-            )
-            weights, centre, level = _ridge(*train)
-            guess = (test[0] - centre) @ weights + level
-            error += np.sum((test[1] - guess) ** 2)
-            total += np.sum((test[1] - target[half:].mean()) ** 2)
+    if decode is not None:
+        for stored, truth in map(pairs.__getitem__, second):
+            error += np.sum((truth - decode(stored)) ** 2)
+            total += np.sum((truth - level) ** 2)
+        return float(1 - error / total)
+    for offset in np.ndindex(period_px, period_px):
+        weights, at_zero = _ridge(
+            _samples(*pairs[k], offset, reach_px, period_px) for k in range(half)
+        )
+        for k in second:
+            features, truth = _samples(*pairs[k], offset, reach_px, period_px)
+            error += np.sum((truth - features @ weights - at_zero) ** 2)
+            total += np.sum((truth - level) ** 2)
     if total == 0:
         raise ValueError("nothing was removed from the second half of the images")
     return float(1 - error / total)
 
 
-def _samples(images, target, offset, reach_px: int, period_px: int):
+def _samples(image, target, offset, reach_px: int, period_px: int):
     """Neighbourhoods (samples, pixels) and their target values at one lattice position."""
     side = 2 * reach_px + 1
-    views = np.lib.stride_tricks.sliding_window_view(images, (side, side), axis=(1, 2))
-    lattice = np.s_[:, offset[0] :: period_px, offset[1] :: period_px]
-    inner = target[:, reach_px : target.shape[1] - reach_px, reach_px : target.shape[2] - reach_px]
+    views = np.lib.stride_tricks.sliding_window_view(image, (side, side))
+    lattice = np.s_[offset[0] :: period_px, offset[1] :: period_px]
+    inner = target[reach_px : target.shape[0] - reach_px, reach_px : target.shape[1] - reach_px]
     return views[lattice].reshape(-1, side * side), inner[lattice].ravel()
 
 
-def _ridge(features: np.ndarray, values: np.ndarray):
-    """Weights of a barely regularised linear regression, with the means it works around."""
-    if len(values) < 4 * features.shape[1]:
+def _ridge(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, float]:
+    """Weights and constant of a barely regularised linear regression, from sums over the parts.
+
+    All is taken less the first part's means, so that sums of squares keep their digits.
+    """
+    count, shift, total, squares = 0, np.zeros(0), np.zeros(0), np.zeros((0, 0))
+    for features, values in parts:
+        both = np.column_stack([features, values])
+        if count == 0:
+            shift = both.mean(axis=0)
+            total, squares = np.zeros(len(shift)), np.zeros((len(shift), len(shift)))
+        both -= shift
+        count += len(both)
+        total += both.sum(axis=0)
+        squares += both.T @ both
+    if count < 4 * (len(shift) - 1):
         raise ValueError(
-            f"{len(values)} pixels are too few to train {features.shape[1]} weights; pass more or "
+            f"{count} pixels are too few to train {len(shift) - 1} weights; pass more or "
             f"larger images, or a smaller reach_px"
         )
-    centre, level = features.mean(axis=0), values.mean()
-    moved = features - centre
-    gram = moved.T @ moved
+    mean = total / count
+    moments = squares - count * np.outer(mean, mean)
+    gram = moments[:-1, :-1]
     gram[np.diag_indices_from(gram)] += 1e-9 * np.trace(gram) / len(gram) + 1e-12
-    return np.linalg.solve(gram, moved.T @ (values - level)), centre, level
+    weights = np.linalg.solve(gram, moments[:-1, -1])
+    centre = mean + shift
+    return weights, float(centre[-1] - centre[:-1] @ weights)

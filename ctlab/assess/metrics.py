@@ -6,6 +6,7 @@ and only noise-free phantoms give figures free of it.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -46,8 +47,7 @@ def rmse_hu(
     >>> rmse_hu(np.zeros((2, 2)), np.array([[6.0, 8.0], [0.0, 0.0]]))
     5.0
     """
-    reference, image = _pair(reference, image, clip_hu, mask)
-    return math.sqrt(float(np.mean((image - reference) ** 2)))
+    return math.sqrt(_mean_of(np.square, reference, image, clip_hu, mask))
 
 
 def mae_hu(
@@ -64,8 +64,7 @@ def mae_hu(
     >>> mae_hu(np.zeros((2, 2)), np.array([[6.0, -8.0], [0.0, 0.0]]))
     3.5
     """
-    reference, image = _pair(reference, image, clip_hu, mask)
-    return float(np.mean(np.abs(image - reference)))
+    return _mean_of(np.abs, reference, image, clip_hu, mask)
 
 
 def bias_hu(
@@ -82,8 +81,7 @@ def bias_hu(
     >>> bias_hu(np.zeros((2, 2)), np.array([[6.0, -8.0], [0.0, 0.0]]))
     -0.5
     """
-    reference, image = _pair(reference, image, clip_hu, mask)
-    return float(np.mean(image - reference))
+    return _mean_of(np.positive, reference, image, clip_hu, mask)
 
 
 def psnr_db(
@@ -117,8 +115,8 @@ def psnr_db(
     >>> psnr_db(np.zeros((8, 8)), np.full((8, 8), 3000.0), window=CHEST)
     20.0
     """
-    reference, image, peak = _scaled(reference, image, range_hu, window)
-    error = rmse_hu(reference, image, mask=mask)
+    peak, clip_hu = _peak(range_hu, window)
+    error = rmse_hu(reference, image, clip_hu=clip_hu, mask=mask)
     return math.inf if error == 0 else 20.0 * math.log10(peak / error)
 
 
@@ -188,7 +186,7 @@ def vif(
         Both are clipped to it first. NaN where the clipped reference is constant and the image
         is not the same: a constant holds no information that could be kept.
     """
-    reference, image = _pair(reference, image, clip_hu, None, keep_shape=True)
+    reference, image = _pair(reference, image, clip_hu)
     return _mean_over_slices(
         lambda a, b, _: fidelity.vif_plane(a, b), reference, image, 0.0, fidelity.VIF_SMALLEST_PX
     )
@@ -212,54 +210,86 @@ def gmsd(
     return _mean_over_slices(fidelity.gmsd_plane, reference, image, peak, 8)
 
 
-def _pair(reference, image, clip_hu, mask, *, keep_shape: bool = False):
-    """Both as floats of equal kind, checked, clipped and masked."""
+def _mean_of(
+    function: Callable[[np.ndarray], np.ndarray],
+    reference,
+    image,
+    clip_hu: tuple[float, float] | None,
+    mask,
+) -> float:
+    """Mean of a function of image minus reference; slice by slice, so that volumes cost little."""
+    reference, image = np.asarray(reference), np.asarray(image)
+    _check_pair(reference, image, clip_hu)
+    inside = np.ones((), dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+    if mask is not None and (inside.shape != reference.shape or not inside.any()):
+        raise ValueError(
+            f"the mask must have the images' shape {reference.shape} and hold at least one pixel, "
+            f"got shape {inside.shape} with {int(inside.sum())}"
+        )
+    inside = np.broadcast_to(inside, reference.shape)
+    if reference.ndim < 3:
+        reference, image, inside = reference[None], image[None], inside[None]
+    total, count = 0.0, 0
+    for before, after, here in zip(reference, image, inside, strict=True):
+        planes = [plane.astype(np.float64) for plane in (before, after)]
+        _check_finite(*planes)
+        if clip_hu is not None:
+            planes = [np.clip(plane, *clip_hu) for plane in planes]
+        values = (planes[1] - planes[0])[here]
+        total, count = total + float(function(values).sum()), count + values.size
+    return total / count
+
+
+def _pair(reference, image, clip_hu):
+    """Both as floats of equal kind, checked and clipped."""
     reference, image = np.asarray(reference), np.asarray(image)
     kind = np.result_type(reference, image)
-    if kind != np.float32 or not keep_shape:  # means of many float32 would lose digits
+    if kind != np.float32:
         kind = np.dtype(np.float64)
     reference, image = reference.astype(kind, copy=False), image.astype(kind, copy=False)
+    _check_pair(reference, image, clip_hu)
+    _check_finite(reference, image)
+    if clip_hu is not None:
+        reference, image = np.clip(reference, *clip_hu), np.clip(image, *clip_hu)
+    return reference, image
+
+
+def _check_pair(reference: np.ndarray, image: np.ndarray, clip_hu) -> None:
     if reference.shape != image.shape:
         raise ValueError(
             f"reference is {reference.shape}, image {image.shape}; bring both to one grid"
         )
     if reference.size == 0:
         raise ValueError("the images are empty")
+    if clip_hu is not None and not clip_hu[0] < clip_hu[1]:
+        raise ValueError(f"clip_hu must be (low, high) with low < high, got {clip_hu}")
+
+
+def _check_finite(reference: np.ndarray, image: np.ndarray) -> None:
     # A sum is finite only if every term is, and costs a tenth of looking at each.
     if not (np.isfinite(reference.sum()) and np.isfinite(image.sum())):
         raise ValueError("the images hold NaN or infinite HU; mask or replace them first")
-    if clip_hu is not None:
-        low, high = clip_hu
-        if not low < high:
-            raise ValueError(f"clip_hu must be (low, high) with low < high, got {clip_hu}")
-        reference, image = np.clip(reference, low, high), np.clip(image, low, high)
-    if mask is None:
-        return (reference, image) if keep_shape else (reference.ravel(), image.ravel())
-    mask = np.asarray(mask, dtype=bool)
-    if mask.shape != reference.shape or not mask.any():
-        raise ValueError(
-            f"the mask must have the images' shape {reference.shape} and hold at least one pixel, "
-            f"got shape {mask.shape} with {int(mask.sum())}"
-        )
-    return reference[mask], image[mask]
 
 
-def _scaled(reference, image, range_hu, window) -> tuple[np.ndarray, np.ndarray, float]:
-    """Both images, clipped to the window if one is given, and the peak in HU."""
+def _peak(range_hu, window) -> tuple[float, tuple[float, float] | None]:
+    """The peak in HU, and what to clip to if a window is given."""
     if (range_hu is None) == (window is None):
         raise ValueError(
             "pass either range_hu= or window=, not both and not neither: "
             "the result depends on it and it is never taken from the image"
         )
     if window is not None:
-        reference, image = _pair(
-            reference, image, (window.low_hu, window.high_hu), None, keep_shape=True
-        )
-        return reference, image, window.width_hu
+        return window.width_hu, (window.low_hu, window.high_hu)
     if not 0 < range_hu < math.inf:
         raise ValueError(f"range_hu must be above 0 HU, got {range_hu}")
-    reference, image = _pair(reference, image, None, None, keep_shape=True)
-    return reference, image, float(range_hu)
+    return float(range_hu), None
+
+
+def _scaled(reference, image, range_hu, window) -> tuple[np.ndarray, np.ndarray, float]:
+    """Both images, clipped to the window if one is given, and the peak in HU."""
+    peak, clip_hu = _peak(range_hu, window)
+    reference, image = _pair(reference, image, clip_hu)
+    return reference, image, peak
 
 
 def _mean_over_slices(function, reference, image, peak: float, smallest_px: int) -> float:

@@ -40,19 +40,24 @@ class PhantomPatient:
 
 
 @lru_cache(maxsize=64)
-def phantom_patient(seed: int, dose: float, *, size_px: int | None = None) -> PhantomPatient:
+def phantom_patient(
+    seed: int, dose: float, *, noise: int = 0, size_px: int | None = None
+) -> PhantomPatient:
     """The patient of a seed; every seed is another anatomy and another noise.
 
     Parameters
     ----------
     dose : fraction of the dose of :class:`ctlab.ct.Scanner`, whose full dose gives 14 HU of noise
+    noise : int
+        Which scan of the patient: another number is the same anatomy in other noise.
     size_px : int
         Of the whole slice, 400 mm wide; the patient is half of it in both directions.
     """
     size = size_px or SIZE_PX
     rng = np.random.default_rng([seed, 20_000])
     chest = chest_phantom(rng=rng, size=size, slices=1, nodules=1).volume
-    noisy = simulate_dose(chest, dose, rng=rng, scanner=Scanner(), missing_only=False)
+    scan = np.random.default_rng([seed, 30_000 + noise])
+    noisy = simulate_dose(chest, dose, rng=scan, scanner=Scanner(), missing_only=False)
     inside = np.s_[0, size // 4 : 3 * size // 4, 5 * size // 64 : 37 * size // 64]
     return PhantomPatient(chest.hu[inside], noisy.hu[inside], float(chest.spacing_mm[1]))
 

@@ -35,6 +35,13 @@ def test_every_seed_is_another_patient_and_the_same_seed_the_same(patient):
     np.testing.assert_array_equal(phantom_patient(3, 0.1, size_px=256).low, patient.low)
 
 
+def test_a_second_scan_is_the_same_anatomy_in_independent_noise(patient):
+    again = phantom_patient(3, 0.1, noise=1, size_px=256)
+    np.testing.assert_array_equal(again.truth, patient.truth)
+    one, two = ((p.low - p.truth)[p.body] for p in (patient, again))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.05
+
+
 def test_as_a_volume_it_keeps_its_pixels(patient):
     volume = as_volume(patient)
     assert volume.shape == (1, 128, 128)
