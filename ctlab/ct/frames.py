@@ -12,6 +12,7 @@ from ctlab.ct.decode_pool import shared_hu, worth_sharing
 from ctlab.ct.discover import open_source
 from ctlab.ct.header import EXPLICIT, IMPLICIT, Header, read_dataset
 from ctlab.ct.hu import HU_MIN
+from ctlab.ct.jpeg12 import JPEG_EXTENDED, decode_jpeg12
 
 CT_CLASSIC = "1.2.840.10008.5.1.4.1.1.2"
 CT_ENHANCED = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
@@ -242,7 +243,10 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
     # The faster RLE decoder panics on damaged data and writes a stack trace to the terminal.
     plugin = "pydicom" if header.transfer_syntax == RLE else ""
     try:
-        stored = pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
+        if header.transfer_syntax == JPEG_EXTENDED and header.integer("bits_allocated") == 16:
+            stored = _extended(header, dataset, index)
+        else:
+            stored = pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
@@ -254,3 +258,14 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
             f"{(rows, columns)}; it is no CT slice"
         )
     return stored
+
+
+def _extended(header: Header, dataset: Any, index: int) -> np.ndarray:
+    """12-bit JPEG, which pydicom's decoders refuse."""
+    from pydicom.encaps import get_frame
+
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    data = get_frame(dataset.PixelData, index, number_of_frames=frames)
+    signed = header.integer("signed") == 1
+    stored = decode_jpeg12(data)
+    return _only_stored_bits(stored.view(np.int16) if signed else stored, header, signed)
