@@ -19,6 +19,12 @@ LUNG_PARENCHYMA, TRABECULAR, CORTICAL = -860.0, 160.0, 500.0
 SOLID, GROUND_GLASS = 40.0, -600.0
 """HU of tissues; blood without contrast medium."""
 
+_AIRY_HU = -750.0
+"""Below it a voxel is lung without heart, vessel or chest wall; above the lung's own range."""
+
+_MOST_VESSEL = 0.25
+_TRIES = 60
+
 Point = tuple[float, float, float]
 
 
@@ -142,9 +148,10 @@ def chest_phantom(
     _trunk(canvas, body)
     lungs = _lungs(canvas, body)
     _mediastinum(canvas, body)
+    airy = canvas.hu < _AIRY_HU
     for side in (-1, 1):
         _vessels(canvas, body, side, rng, lungs)
-    placed = tuple(_nodule(canvas, body, k, rng, lungs) for k in range(nodules))
+    placed = tuple(_nodule(canvas, body, k, rng, airy) for k in range(nodules))
     volume = Volume(hu=canvas.hu, spacing_mm=spacing)
     return ChestPhantom(volume, placed)
 
@@ -274,25 +281,56 @@ def _branch(
 
 
 def _nodule(
-    canvas: Canvas, body: _Body, number: int, rng: np.random.Generator, lungs: np.ndarray
+    canvas: Canvas, body: _Body, number: int, rng: np.random.Generator, airy: np.ndarray
 ) -> Lesion:
-    """A sphere wholly inside a lung, not too near the first and last slice."""
+    """A sphere wholly in lung, never in the heart, and mostly beside vessels and other nodules.
+
+    A solid nodule has the HU of blood: within a vessel it would be there and not be seen.
+    """
     diameter = float(rng.uniform(5, 14))
     hu = SOLID if number % 2 == 0 else GROUND_GLASS
-    side = 1 if rng.random() < 0.5 else -1
-    centre, axes = _lung_shape(body, side)
-    last = max(canvas.axes[0][-1] - diameter / 2, 0.0)
-    angle, away = rng.uniform(0, 2 * np.pi), 0.8 * np.sqrt(rng.uniform(0.1, 1.0))
-    # Outer half of the lung: the heart and the great vessels lie at the inner side.
-    place = (
-        float(rng.uniform(-last, last)),
-        (axes[1] - diameter) * away * np.sin(angle),
-        centre[2] + side * (axes[2] - diameter) * away * abs(np.cos(angle)),
-    )
-    semi = (diameter / 2,) * 3
-    canvas.ellipsoid(place, semi, hu)
+    best, least = None, np.inf
+    for _ in range(_TRIES):
+        place = _place_in_lung(canvas, body, diameter, rng)
+        covered = _covered(canvas, place, diameter, airy)
+        if covered < least:
+            best, least = place, covered
+        if least <= _MOST_VESSEL:
+            break
+    if best is None:
+        raise ValueError(
+            f"no place in the lungs holds a nodule of {diameter:.0f} mm; ask for fewer nodules"
+        )
+    canvas.ellipsoid(best, (diameter / 2,) * 3, hu)
     voxel = tuple(
         float((p - a[0]) / (a[1] - a[0]) if len(a) > 1 else 0.0)
-        for p, a in zip(place, canvas.axes, strict=True)
+        for p, a in zip(best, canvas.axes, strict=True)
     )
     return Lesion((voxel[0], voxel[1], voxel[2]), diameter, hu)
+
+
+def _place_in_lung(
+    canvas: Canvas, body: _Body, diameter_mm: float, rng: np.random.Generator
+) -> Point:
+    """A centre in the outer half of a lung, not too near the first and last slice."""
+    side = 1 if rng.random() < 0.5 else -1
+    centre, axes = _lung_shape(body, side)
+    last = max(canvas.axes[0][-1] - diameter_mm / 2, 0.0)
+    angle, away = rng.uniform(0, 2 * np.pi), 0.8 * np.sqrt(rng.uniform(0.1, 1.0))
+    return (
+        float(rng.uniform(-last, last)),
+        (axes[1] - diameter_mm) * away * np.sin(angle),
+        centre[2] + side * (axes[2] - diameter_mm) * away * abs(np.cos(angle)),
+    )
+
+
+def _covered(canvas: Canvas, place: Point, diameter_mm: float, airy: np.ndarray) -> float:
+    """Share of a sphere that vessels and nodules hold; infinite where it is not all in lung."""
+    radius = diameter_mm / 2
+    middle, rim = np.asarray(place), radius + canvas.pixel_mm
+    box = canvas.box(middle - rim, middle + rim)
+    depth = depth_in_ellipsoid(canvas.points(box), place, (radius,) * 3)
+    if depth.size == 0 or not airy[box][depth > -canvas.pixel_mm].all():
+        return np.inf
+    inside = depth > 0
+    return float((canvas.hu[box][inside] > _AIRY_HU).mean()) if inside.any() else 0.0

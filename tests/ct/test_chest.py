@@ -52,3 +52,43 @@ def test_seeds_are_patients(chest):
     assert np.array_equal(same.volume.hu, chest.volume.hu)
     assert same.nodules == chest.nodules
     assert (other.volume.hu != chest.volume.hu).mean() > 0.05
+
+
+def sphere(volume, nodule, grow_mm=0.0):
+    """Voxels whose centre lies within the nodule."""
+    squared = sum(
+        ((np.arange(n) - c) * mm).reshape([-1 if a == axis else 1 for a in range(3)]) ** 2
+        for axis, (n, c, mm) in enumerate(
+            zip(volume.shape, nodule.centre, volume.spacing_mm, strict=True)
+        )
+    )
+    return squared <= (nodule.diameter_mm / 2 + grow_mm) ** 2
+
+
+@pytest.mark.parametrize("seed", [2, 10])
+def test_nodules_lie_in_lung_and_not_in_the_heart_or_a_vessel(seed):
+    """Against the same patient without nodules: lung below each, at most a quarter vessel.
+
+    The heart, the mediastinum and the chest wall are wider than any vessel, so a sphere that is
+    lung up to its rim but for a quarter of vessels touches none of them.
+    """
+    facts = {"size": 96, "slices": 8}
+    chest = chest_phantom(rng=np.random.default_rng(seed), nodules=3, **facts)
+    bare = chest_phantom(rng=np.random.default_rng(seed), nodules=0, **facts).volume
+    taken = np.zeros(bare.shape, int)
+    for nodule in chest.nodules:
+        inside = sphere(bare, nodule)
+        taken += inside
+        assert (bare.hu[inside] > -750).mean() <= 0.25
+        contrast = chest.volume.hu[inside] - bare.hu[inside]
+        assert np.median(contrast) > 100
+    assert taken.max() == 1
+
+
+def test_more_nodules_than_lung_are_refused(monkeypatch):
+    """A lung without a free place, as if the heart filled it."""
+    from ctlab.ct import chest
+
+    monkeypatch.setattr(chest, "_AIRY_HU", -1001.0)
+    with pytest.raises(ValueError, match="no place in the lungs"):
+        chest_phantom(rng=np.random.default_rng(0), size=64, slices=4, nodules=1)
