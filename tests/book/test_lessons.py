@@ -10,6 +10,7 @@ from ctlab.lessons.checking import find
 CHAPTERS = (
     "physics",
     "noise",
+    "classic",
     "metrics",
     "gans",
     "transport",
