@@ -9,7 +9,7 @@ import tomllib
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from ctlab.ct.discover import list_files
 from ctlab.ct.header import Header, read_header
 from ctlab.ct.series import reason_aside
 from ctlab.ct.volume import Volume
+
+_CASE_TABLES = ("Radiologist-S1.csv", "Clinical-S1.csv", "Clinical-S2.csv")
+"""Tables of the IEEE collection with one row a case, whose name is in the first column."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Scan:
     exposure_mas: float | None = None
     ctdivol_mgy: float | None = None
     labels: tuple[int, ...] | None = None
+    facts: dict[str, str] = field(default_factory=dict)  # "table: column" -> cell
 
     def read(self) -> Volume:
         """The scan in HU."""
@@ -91,7 +95,7 @@ def open_collection(path: str | Path, *, kind: str | None = None) -> Collection:
     if kind == "mayo":
         return _mayo(heads)
     arm_of = (lambda folder: "full") if kind == "lidc" else (lambda folder: _top(folder, root))
-    scans = [_scan(head, head.text("patient_id"), arm_of(folder)) for folder, head in heads]
+    scans = [_scan(h.header, h.header.text("patient_id"), arm_of(h.folder)) for h in heads]
     return Collection(kind, tuple(scans))
 
 
@@ -109,31 +113,42 @@ def recognise(root: Path) -> str:
     return "folders"
 
 
-def series_heads(root: Path) -> list[tuple[Path, Header]]:
-    """One header for each folder and series of CT slices below ``root``."""
-    found: dict[tuple[Path, str], Header] = {}
-    folders = {file.parent for file in list_files(root)}
+@dataclass(frozen=True)
+class Head:
+    """One series in one folder: the header of its first CT slice by name, and how many there are.
+
+    A folder may hold several series, and a slice that is damaged does not count.
+    """
+
+    folder: Path
+    header: Header
+    slices: int
+
+
+def series_heads(root: Path) -> list[Head]:
+    """The CT series of each folder below ``root``; localizers and captures are no slices.
+
+    Raises
+    ------
+    ValueError
+        There are none.
+    """
+    first: dict[tuple[Path, str], Header] = {}
+    count: Counter[tuple[Path, str]] = Counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for folder in sorted(folders):
-            head = first_slice(folder)
-            if head is not None:
-                found[folder, head.text("series_uid")] = head
-    if not found:
+        for file in list_files(root):
+            try:
+                header = read_header(file)
+            except ValueError:  # not DICOM, or damaged
+                continue
+            if not reason_aside(header):
+                key = file.parent, header.text("series_uid")
+                first.setdefault(key, header)
+                count[key] += max(header.integer("frames", 1), 1)
+    if not first:
         raise ValueError(f"{root} holds no folder with CT slices")
-    return [(folder, head) for (folder, _), head in found.items()]
-
-
-def first_slice(folder: Path) -> Header | None:
-    """Header of the first CT slice of a folder, by name; ``None`` if it holds none."""
-    for file in sorted(f for f in folder.iterdir() if f.is_file()):
-        try:
-            head = read_header(file)
-        except ValueError:  # not DICOM, or damaged: the next file may serve
-            continue
-        if not reason_aside(head):
-            return head
-    return None
+    return [Head(folder, header, count[folder, uid]) for (folder, uid), header in first.items()]
 
 
 def _scan(head: Header, patient: str, arm: str, labels: tuple[int, ...] | None = None) -> Scan:
@@ -179,10 +194,11 @@ def benchmark_split() -> dict[str, str]:
     }
 
 
-def _mayo(heads: list[tuple[Path, Header]]) -> Collection:
+def _mayo(heads: list[Head]) -> Collection:
     """IDC and TCIA layouts alike: the arm is in the series description, else in the folder."""
     scans, problems = [], []
-    for folder, head in heads:
+    for found in heads:
+        folder, head = found.folder, found.header
         said = f"{head.text('description')} {folder.name}".lower()
         arm = "low" if "low dose" in said else "full" if "full dose" in said else ""
         if not arm:
@@ -204,19 +220,22 @@ def ieee_covid(root: Path) -> Collection:
     """The IEEE DataPort low- and ultra-low-dose collection (COVID-19).
 
     Patients come from folders such as ``Dataset-S1/COVID-S1/C001`` (case letter C, N, or a
-    group of Dataset-S2). The arm is the dose, ``low`` or ``ultra-low``: no table says it, so it
-    is read from tube current times exposure time, and the cut lies in the widest gap of its
-    logarithm over all cases. Labels come from ``LDCT-SL-Labels-S1.csv``.
+    group of Dataset-S2). Readers' and clinical tables become ``facts`` of a scan. The arm is the
+    dose, ``low`` or ``ultra-low``: no table says it, so it is read from tube current times
+    exposure time, and the cut lies in the widest gap of its logarithm over all cases. Labels
+    come from ``LDCT-SL-Labels-S1.csv``.
     """
     heads = series_heads(root)
     problems: list[str] = []
-    doses = {folder: tube_mas(head) for folder, head in heads}
+    doses = {h.folder: tube_mas(h.header) for h in heads}
     cut = widest_gap([v for v in doses.values() if v])
     if cut is None:
         problems.append("exposure does not fall into two groups; all scans are called low dose")
     labels = _slice_labels(root, heads, problems)
+    facts = _case_facts(root, heads, problems)
     scans = []
-    for folder, head in heads:
+    for found in heads:
+        folder = found.folder
         mas = doses[folder]
         if mas is None:
             problems.append(f"{folder.name}: no tube current and exposure time; called low dose")
@@ -224,7 +243,8 @@ def ieee_covid(root: Path) -> Collection:
         arm = "ultra-low" if is_ultra else "low"
         # Numbers begin anew in every group, so the group belongs to the patient's name.
         patient = f"{folder.parent.name}/{folder.name}"
-        scans.append(_scan(head, patient, arm, labels.get(folder.name)))
+        scan = _scan(found.header, patient, arm, labels.get(folder.name))
+        scans.append(replace(scan, facts=facts.get(folder, {})))
     return Collection("ieee-covid", tuple(scans), {}, tuple(problems))
 
 
@@ -247,15 +267,13 @@ def widest_gap(values: Iterable[float]) -> float | None:
     return float(np.exp((logs[k] + logs[k + 1]) / 2))
 
 
-def _slice_labels(
-    root: Path, heads: list[tuple[Path, Header]], problems: list[str]
-) -> dict[str, tuple[int, ...]]:
+def _slice_labels(root: Path, heads: list[Head], problems: list[str]) -> dict[str, tuple[int, ...]]:
     """Labels of the COVID cases by case name, for the cases whose rows fit their slices."""
     tables = sorted(root.rglob("LDCT-SL-Labels-S1.csv"))
     if not tables:
         problems.append("LDCT-SL-Labels-S1.csv is missing: no slice labels")
         return {}
-    cases = sorted(folder for folder, _ in heads if folder.parent.name.startswith("COVID-S1"))
+    cases = sorted((h for h in heads if h.folder.parent.name.startswith("COVID-S1")), key=_folder)
     rows = read_label_rows(tables[0])
     if len(rows) != len(cases):
         problems.append(
@@ -263,13 +281,45 @@ def _slice_labels(
         )
         return {}
     labels = {}
-    for folder, row in zip(cases, rows, strict=True):
-        slices = sum(1 for f in folder.iterdir() if f.is_file())
-        if len(row) != slices:
-            problems.append(f"{folder.name} has {slices} slices and {len(row)} labels: not used")
+    for case, row in zip(cases, rows, strict=True):
+        name = case.folder.name
+        if len(row) != case.slices:
+            problems.append(f"{name} has {case.slices} slices and {len(row)} labels: not used")
         else:
-            labels[folder.name] = row
+            labels[name] = row
     return labels
+
+
+def _folder(head: Head) -> Path:
+    return head.folder
+
+
+def _case_facts(root: Path, heads: list[Head], problems: list[str]) -> dict[Path, dict[str, str]]:
+    """Columns of the readers' and the clinical tables, by the folder of each case."""
+    facts: dict[Path, dict[str, str]] = defaultdict(dict)
+    for name in _CASE_TABLES:
+        dataset = f"Dataset-{name[-6:-4]}"
+        cases = {h.folder.name: h.folder for h in heads if dataset in h.folder.parts}
+        if not cases:
+            continue
+        table = next(iter(sorted(root.rglob(name))), None)
+        if table is None:
+            problems.append(f"{name} is missing: its findings are unknown")
+            continue
+        with table.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+        case_column = next(iter(rows[0]), "") if rows else ""
+        known = {row[case_column].strip() for row in rows if row[case_column]}
+        if unknown := sorted(known - cases.keys()):
+            problems.append(f"{name} has {len(unknown)} rows without a case (first: {unknown[0]})")
+        if lacking := sorted(cases.keys() - known):
+            problems.append(f"{name} lacks {len(lacking)} cases (first: {lacking[0]})")
+        for row in rows:
+            folder = cases.get((row[case_column] or "").strip())
+            if folder:
+                kept = {k: v for k, v in row.items() if k and k != case_column and v}
+                facts[folder] |= {f"{table.stem}: {k}": v.strip() for k, v in kept.items()}
+    return facts
 
 
 def read_label_rows(table: Path) -> list[tuple[int, ...]]:
@@ -302,65 +352,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@dataclass(frozen=True)
-class DomainFacts:
-    """What two unpaired domains must share so that dose is the only difference."""
-
-    kernel: str
-    scanner: str
-    kvp: str
-    pixel_mm: float
-    slice_mm: float
-    field_mm: float
-
-    @classmethod
-    def of(cls, volume: Volume) -> "DomainFacts":
-        facts = volume.acquisition
-        z, y, x = volume.spacing_mm
-        scanner = f"{facts.manufacturer} {facts.model}".strip() or "unknown"
-        kvp = f"{facts.kvp:g}" if facts.kvp else "unknown"
-        kernel = facts.kernel or "unknown"
-        return cls(kernel, scanner, kvp, float(np.sqrt(y * x)), z, volume.shape[2] * x)
-
-
-def confounds(
-    first: Iterable[Volume | DomainFacts], second: Iterable[Volume | DomainFacts]
-) -> list[str]:
-    """Properties other than dose in which two unpaired domains differ, in words.
-
-    A network that learns to turn one domain into the other would learn these instead of noise.
-    Kernel, scanner and tube voltage count as different when more than half of the series would
-    have to change domain to even them out; pixel size, slice distance and field of view when
-    their medians differ by more than a tenth.
-
-    Raises
-    ------
-    ValueError
-        A domain is empty.
-    """
-    one, two = (
-        [v if isinstance(v, DomainFacts) else DomainFacts.of(v) for v in d] for d in (first, second)
-    )
-    if not one or not two:
-        raise ValueError("each domain needs at least one series to be compared")
-    found = []
-    for name in ("kernel", "scanner", "kvp"):
-        a, b = (Counter(getattr(f, name) for f in d) for d in (one, two))
-        apart = sum(abs(a[k] / len(one) - b[k] / len(two)) for k in a | b) / 2
-        if apart > 0.5:
-            found.append(f"{name} differs: {_listed(a)} against {_listed(b)}")
-    for name, what in (
-        ("pixel_mm", "pixel size"),
-        ("slice_mm", "slice distance"),
-        ("field_mm", "field of view"),
-    ):
-        a_mm, b_mm = (float(np.median([getattr(f, name) for f in d])) for d in (one, two))
-        if abs(a_mm / b_mm - 1) > 0.1:
-            found.append(f"{what} differs: {a_mm:.3g} mm against {b_mm:.3g} mm")
-    return found
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{k} ({n})" for k, n in counts.most_common(4))

@@ -5,6 +5,7 @@ carries, so a dry run needs no network.
 """
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def fetch(
         SOURCES[collection].credit,
     )
     if not dry_run:
-        check_disk(Path(out), report.bytes)
+        there = sum(min(size, row["bytes"]) for row, _, size in _arrived(rows, Path(out)))
+        check_disk(Path(out), report.bytes - there)
         _download(SOURCES[collection].collection_id, rows, Path(out))
         check_complete(rows, Path(out))
     return report
@@ -177,16 +179,23 @@ def check_complete(rows: list[dict[str, Any]], out: Path) -> None:
     ValueError
         A series is missing or short; the message names the first.
     """
-    folders = {f.name.rpartition("_")[2]: f for f in out.glob("*/*/*/*_*") if f.is_dir()}
-    short = []
-    for row in rows:
-        folder = folders.get(row["uid"])
-        files = list(folder.iterdir()) if folder else []
-        size = sum(f.stat().st_size for f in files)
-        if len(files) < row["slices"] or size < 0.99 * row["bytes"]:
-            short.append(f"{row['patient']} {row['uid']}: {len(files)} of {row['slices']} files")
+    short = [
+        f"{row['patient']} {row['uid']}: {count} of {row['slices']} files, "
+        f"{size / 1e6:.1f} of {row['bytes'] / 1e6:.1f} MB"
+        for row, count, size in _arrived(rows, out)
+        if count < row["slices"] or size < 0.99 * row["bytes"]
+    ]
     if short:
         raise ValueError(
             f"{len(short)} of {len(rows)} series are incomplete (first: {short[0]}); run the same "
             "command again to resume"
         )
+
+
+def _arrived(rows: list[dict[str, Any]], out: Path) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """Each series with the number of its files below ``out`` and their bytes."""
+    folders = {f.name.rpartition("_")[2]: f for f in out.glob("*/*/*/*_*") if f.is_dir()}
+    for row in rows:
+        folder = folders.get(row["uid"])
+        sizes = [f.stat().st_size for f in folder.iterdir()] if folder else []
+        yield row, len(sizes), sum(sizes)

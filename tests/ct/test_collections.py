@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ctlab.ct import Acquisition, Volume, confounds, open_collection
-from ctlab.ct.collections import DomainFacts, benchmark_split
+from ctlab.ct.collections import benchmark_split
+from ctlab.ct.domains import DomainFacts
 
 
 def place(make_series, folder, *, slices=3, uid="1.2.3", **facts):
@@ -35,6 +36,12 @@ def ieee(make_series, tmp_path):
     positive = root / "Dataset-S2" / "COVID-S2" / "PCRP-Lung-Positive" / "C001"
     place(make_series, positive, uid="1.5.9", **exposure(11))
     (s1 / "LDCT-SL-Labels-S1.csv").write_text("0,1,1\n0,0,1\n")
+    readers = "Case,Radiologist 1,Radiologist 2,Radiologist 3\n"
+    rows = "C001,1,1,0\nC002,1,1,1\nN001,0,0,0\n"
+    (s1 / "Radiologist-S1.csv").write_text(readers + rows)
+    (s1 / "Clinical-S1.csv").write_text("Case,RT-PCR\nC001,positive\nC002,\nN001,negative\n")
+    clinical = root / "Dataset-S2" / "Clinical-S2.csv"
+    clinical.write_text("\ufeffCase,RT-PCR\nC001,positive\n", encoding="utf-8")
     return root
 
 
@@ -55,6 +62,51 @@ def test_ieee_patients_doses_and_labels(ieee):
     assert labels["Normal-S1/N001"] is None
     assert collection.problems == ()
     assert collection.scans[0].read().shape == (3, 16, 16)
+
+
+def test_ieee_findings_go_to_the_case_of_their_own_dataset(ieee):
+    facts = {s.patient: s.facts for s in open_collection(ieee).scans}
+    assert facts["COVID-S1/C001"] == {
+        "Radiologist-S1: Radiologist 1": "1",
+        "Radiologist-S1: Radiologist 2": "1",
+        "Radiologist-S1: Radiologist 3": "0",
+        "Clinical-S1: RT-PCR": "positive",
+    }
+    assert "Clinical-S1: RT-PCR" not in facts["COVID-S1/C002"]  # an empty cell is no finding
+    assert facts["PCRP-Lung-Positive/C001"] == {"Clinical-S2: RT-PCR": "positive"}
+
+
+def test_ieee_tables_that_are_missing_or_do_not_fit(ieee):
+    (ieee / "Dataset-S1" / "Radiologist-S1.csv").unlink()
+    (ieee / "Dataset-S1" / "Clinical-S1.csv").write_text("Case,RT-PCR\nC001,positive\nC077,x\n")
+    assert open_collection(ieee).problems == (
+        "Radiologist-S1.csv is missing: its findings are unknown",
+        "Clinical-S1.csv has 1 rows without a case (first: C077)",
+        "Clinical-S1.csv lacks 2 cases (first: C002)",
+    )
+
+
+def test_files_that_are_no_slices_do_not_count(ieee, make_series):
+    """A thumbnail list and a localizer beside the slices; labels fit all the same."""
+    case = ieee / "Dataset-S1" / "COVID-S1" / "C001"
+    (case / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+
+    def scout(k, dataset):
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+
+    next(make_series(1, scout, name="scout").iterdir()).rename(case / "IM0000.dcm")
+    labels = {s.patient: s.labels for s in open_collection(ieee).scans}
+    assert labels["COVID-S1/C001"] == (0, 1, 1)
+
+
+def test_two_series_in_one_folder_are_two_scans(make_series, tmp_path):
+    place(make_series, tmp_path / "clean" / "p1", uid="1.9.1", PatientID="p1")
+    place(make_series, tmp_path / "other", uid="1.9.2", slices=4, PatientID="p1")
+    for file in (tmp_path / "other").iterdir():
+        file.rename(tmp_path / "clean" / "p1" / file.name)
+    scans = open_collection(tmp_path).scans
+    assert [s.series_uid for s in scans] == ["1.9.1", "1.9.2"]
+    assert [s.read().shape[0] for s in scans] == [3, 4]
 
 
 def test_ieee_without_labels(ieee):

@@ -1,0 +1,71 @@
+"""Whether two unpaired domains differ in dose alone, or in what a network would learn instead."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ctlab.ct.volume import Volume
+
+
+@dataclass(frozen=True)
+class DomainFacts:
+    """What two unpaired domains must share so that dose is the only difference."""
+
+    kernel: str
+    scanner: str
+    kvp: str
+    pixel_mm: float
+    slice_mm: float
+    field_mm: float
+
+    @classmethod
+    def of(cls, volume: Volume) -> "DomainFacts":
+        facts = volume.acquisition
+        z, y, x = volume.spacing_mm
+        scanner = f"{facts.manufacturer} {facts.model}".strip() or "unknown"
+        kvp = f"{facts.kvp:g}" if facts.kvp else "unknown"
+        kernel = facts.kernel or "unknown"
+        return cls(kernel, scanner, kvp, float(np.sqrt(y * x)), z, volume.shape[2] * x)
+
+
+def confounds(
+    first: Iterable[Volume | DomainFacts], second: Iterable[Volume | DomainFacts]
+) -> list[str]:
+    """Properties other than dose in which two unpaired domains differ, in words.
+
+    A network that learns to turn one domain into the other would learn these instead of noise.
+    Kernel, scanner and tube voltage count as different when more than half of the series would
+    have to change domain to even them out; pixel size, slice distance and field of view when
+    their medians differ by more than a tenth.
+
+    Raises
+    ------
+    ValueError
+        A domain is empty.
+    """
+    one, two = (
+        [v if isinstance(v, DomainFacts) else DomainFacts.of(v) for v in d] for d in (first, second)
+    )
+    if not one or not two:
+        raise ValueError("each domain needs at least one series to be compared")
+    found = []
+    for name in ("kernel", "scanner", "kvp"):
+        a, b = (Counter(getattr(f, name) for f in d) for d in (one, two))
+        apart = sum(abs(a[k] / len(one) - b[k] / len(two)) for k in a | b) / 2
+        if apart > 0.5:
+            found.append(f"{name} differs: {_listed(a)} against {_listed(b)}")
+    for name, what in (
+        ("pixel_mm", "pixel size"),
+        ("slice_mm", "slice distance"),
+        ("field_mm", "field of view"),
+    ):
+        a_mm, b_mm = (float(np.median([getattr(f, name) for f in d])) for d in (one, two))
+        if abs(a_mm / b_mm - 1) > 0.1:
+            found.append(f"{what} differs: {a_mm:.3g} mm against {b_mm:.3g} mm")
+    return found
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{k} ({n})" for k, n in counts.most_common(4))
