@@ -5,6 +5,7 @@ imported where they are called, so that ``ctlab --help`` answers at once and not
 torch but the commands that train, denoise with a model, or explain.
 """
 
+import math
 from pathlib import Path
 from textwrap import fill
 from typing import Annotated, Any
@@ -177,20 +178,28 @@ def denoise(
     checkpoint: Checkpoint = None,
     method: Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")] = "model",
     engine: Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")] = "torch",
+    strength: Annotated[
+        float | None, typer.Option(help="of a filter in noise SDs, of a switchable model 0 to 1")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="also outside the model's range of use")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with what a killed run left")
     ] = False,
     as_json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the series denoised, as a derived DICOM series."""
+    """Write the series denoised, as a derived DICOM series; torchrun shares its slices."""
     from ctlab.denoise import denoise_series
 
     with working("denoising slices") as progress:
         report = denoise_series(
-            folder, out, method=method, checkpoint=checkpoint, engine=engine, force=force,
-            overwrite=overwrite, progress=progress,
+            folder, out, method=method, checkpoint=checkpoint, engine=engine, strength=strength,
+            force=force, overwrite=overwrite, resume=resume, progress=progress,
         )  # fmt: skip
+    if report is None:  # another process tells
+        return
     if not emit(report.as_dict(), as_json):
         say(
             f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
@@ -199,6 +208,33 @@ def denoise(
         )
         for reason in report.applicability.get("reasons", []):
             say(f"- outside the model's range of use: {reason}")
+
+
+@app.command()
+def benchmark(
+    name: Annotated[str, typer.Argument(help="mayo-chest")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="folder of ctlab fetch mayo-chest")],
+    out: Annotated[Path, typer.Option(help="folder for the run and its results")] = Path("mayo"),
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in OUT")] = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="the whole path with tiny networks")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train by a frozen recipe on a published split, and measure as published."""
+    from ctlab.benchmark import METRICS, mayo_chest
+
+    if name != "mayo-chest":
+        raise ValueError(f"unknown benchmark {name!r}; there is mayo-chest")
+    with working("training steps") as progress:
+        found = mayo_chest(data, out, resume=resume, rehearse=rehearse, progress=progress)
+    if not emit(found, as_json):
+        rows = [
+            (r["method"], r["source"], *(_cell(r.get(m, math.nan)) for m in METRICS))
+            for r in found["table"]
+        ]
+        say(table(["method", "source", *METRICS], rows))
+        say(fill(found["claim"], 80))
 
 
 @app.command()

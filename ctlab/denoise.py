@@ -1,20 +1,32 @@
-"""A DICOM series in, a denoised DICOM series out: with a model or a classic filter."""
+"""A DICOM series in, a denoised DICOM series out: with a model or a classic filter.
 
+Slices go from disk to disk a few at a time, so memory does not grow with the series; a run that
+was killed goes on where it stopped; and processes that torchrun started share the slices.
+"""
+
+import datetime
+import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ctlab.classic import METHODS, denoise_classic
-from ctlab.ct import Derivation, Volume, measure_noise_hu, read_series, write_series
-from ctlab.ct.export import DENOISED
-from ctlab.ct.files import refuse_full_folder
+from ctlab.ct import Derivation, Volume, measure_noise_hu
+from ctlab.ct.export import DENOISED, SeriesWriter
+from ctlab.ct.files import refuse_full_folder, write_whole
+from ctlab.ct.on_disk import open_series
+from ctlab.unfinished import Unfinished, begin, join
 
 Progress = Callable[[int, int], None]
 """Called with (slices done, slices in all)."""
+
+BATCH = 2
+"""Slices that are in memory and pass through the network together."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +39,45 @@ class DenoiseReport:
     noise_before_hu: float
     noise_after_hu: float
     applicability: dict[str, Any] = field(default_factory=dict)
+    resumed_slices: int = 0
+    processes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How slices are denoised, and what is said about it in the files."""
+
+    denoise: Callable[[np.ndarray], np.ndarray]
+    made: Derivation
+    facts: dict[str, Any]
+    fits: dict[str, Any]
+
+
+class _Processes(Protocol):
+    """The part of a Lightning Fabric that is used here."""
+
+    @property
+    def global_rank(self) -> int: ...
+
+    @property
+    def world_size(self) -> int: ...
+
+    @property
+    def device(self) -> Any: ...
+
+    def barrier(self) -> None: ...
+
+
+class _Alone:
+    """Stands for a Fabric of one process where torch is not needed, and may be missing."""
+
+    global_rank, world_size, device = 0, 1, None
+
+    def barrier(self) -> None:
+        return
 
 
 def denoise_series(
@@ -39,10 +87,12 @@ def denoise_series(
     method: str = "model",
     checkpoint: str | Path | None = None,
     engine: str = "torch",
+    strength: float | None = None,
     force: bool = False,
     overwrite: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
-) -> DenoiseReport:
+) -> DenoiseReport | None:
     """Write the series at ``path``, denoised, to ``out`` as a derived DICOM series.
 
     Parameters
@@ -50,7 +100,14 @@ def denoise_series(
     method : ``"model"``, or a filter of :data:`ctlab.classic.METHODS`
     checkpoint : trained model; default: the one that ships with the package
     engine : what runs the model: torch, onnx or openvino
+    strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
+    resume : go on with what a killed run left of the same work
+
+    Returns
+    -------
+    DenoiseReport
+        ``None`` in processes other than the first, where torchrun started several.
 
     Raises
     ------
@@ -64,49 +121,133 @@ def denoise_series(
         raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
     # Refused before minutes of work rather than after.
     refuse_full_folder(out, overwrite=overwrite)
-    volume = read_series(path)
+    processes = _processes(engine)
+    volume = open_series(path)
     before = measure_noise_hu(volume)
-    start = time.perf_counter()
     if method == "model":
-        denoised, made, fits = _with_model(volume, checkpoint, engine, force, progress)
+        work = _with_model(volume, checkpoint, engine, strength, force, processes)
     else:
-        denoised, made, fits = _with_filter(volume, method, before, progress)
+        work = _with_filter(method, before, strength)
+    start = time.perf_counter()
+    unfinished, writer = _begun(volume, out, work, method, processes, resume, overwrite)
+    ready = {p.name for p in unfinished.folder.glob("IM*.dcm")}
+    processes.barrier()  # every process has counted what was ready before anyone adds to it
+    try:
+        _denoise(volume, work, writer, unfinished.folder, ready, processes, progress)
+    except ValueError:  # a damaged slice: going on later would not help
+        unfinished.abandon()
+        raise
+    processes.barrier()
+    if processes.global_rank != 0:
+        return None
+    unfinished.finish()
     seconds = time.perf_counter() - start
-    write_series(
-        denoised, out, description=f"Denoised ({method})", derivation=made, overwrite=overwrite
+    after = measure_noise_hu(open_series(out))
+    return DenoiseReport(
+        method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
     )
-    return DenoiseReport(method, len(volume.hu), seconds, before, measure_noise_hu(denoised), fits)
+
+
+def _processes(engine: str) -> _Processes:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return _Alone()
+    from ctlab.learn.processes import open_fabric
+
+    return open_fabric(accelerator="auto" if engine == "torch" else "cpu")
+
+
+def _begun(
+    volume: Volume,
+    out: str | Path,
+    work: _Work,
+    method: str,
+    processes: _Processes,
+    resume: bool,
+    overwrite: bool,
+) -> tuple[Unfinished, SeriesWriter]:
+    """The folder in the making, and a writer whose identifiers all processes share."""
+    writer = SeriesWriter.of(volume, f"Denoised ({method})", work.made, "none")
+    facts = {"series": volume.acquisition.series_uid, "slices": len(volume.hu), **work.facts}
+    if processes.global_rank == 0:
+        drawn = {n: getattr(writer, n) for n in ("series_uid", "study_uid", "frame_uid")}
+        given = drawn | {"created": writer.created.isoformat()}
+        unfinished = begin(out, facts, given, resume=resume, overwrite=overwrite)
+    processes.barrier()
+    if processes.global_rank != 0:
+        unfinished = join(out, facts)
+    shared = unfinished.given | {
+        "created": datetime.datetime.fromisoformat(unfinished.given["created"])
+    }
+    return unfinished, replace(writer, **shared)
+
+
+def _denoise(
+    volume: Volume,
+    work: _Work,
+    writer: SeriesWriter,
+    folder: Path,
+    ready: set[str],
+    processes: _Processes,
+    progress: Progress | None,
+) -> None:
+    """Every slice of this process that is not there yet, a batch at a time."""
+    count = len(volume.hu)
+    mine = range(processes.global_rank, count, processes.world_size)
+    wanted = [k for k in mine if writer.name(k) not in ready]
+    done = len(mine) - len(wanted)
+    stream = volume.hu.stream(wanted)  # type: ignore[attr-defined]
+    for batch in _batches(wanted, BATCH):
+        denoised = work.denoise(np.stack(list(islice(stream, len(batch)))))
+        for k, hu in zip(batch, denoised, strict=True):
+            with write_whole(folder / writer.name(k)) as part:
+                writer.write_to(part, k, hu)
+        done += len(batch)
+        if progress is not None:
+            progress(min(done * processes.world_size, count), count)
+
+
+def _batches(indices: list[int], size: int) -> Iterator[list[int]]:
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
 
 
 def _with_model(
-    volume: Volume, path: str | Path | None, engine: str, force: bool, progress: Progress | None
-) -> tuple[Volume, Derivation, dict[str, Any]]:
-    from ctlab.learn import applicability, denoise_volume, load_checkpoint
+    volume: Volume,
+    path: str | Path | None,
+    engine: str,
+    strength: float | None,
+    force: bool,
+    processes: _Processes,
+) -> _Work:
+    from ctlab.learn import applicability, load_checkpoint
+    from ctlab.learn.inference import refuse_outside_range, slice_denoiser
 
     checkpoint = load_checkpoint(path)
-    fits = applicability(volume, checkpoint).to_dict()
-    denoised = denoise_volume(volume, checkpoint, engine=engine, force=force, progress=progress)
+    if not force:
+        refuse_outside_range(volume, checkpoint)
+    how = 1.0 if strength is None else strength
+    denoise = slice_denoiser(checkpoint, engine=engine, strength=how, device=processes.device)
+    told = "" if how == 1.0 else f", strength {how:g}"
     made = Derivation(
         f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
-        f"{checkpoint.step}); for research and teaching, not for diagnosis",
+        f"{checkpoint.step}{told}); for research and teaching, not for diagnosis",
         algorithm="CT Lab OT-CycleGAN",
         code=DENOISED,
     )
-    return denoised, made, fits
+    facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
+    return _Work(denoise, made, facts, applicability(volume, checkpoint).to_dict())
 
 
-def _with_filter(
-    volume: Volume, method: str, noise_sd_hu: float, progress: Progress | None
-) -> tuple[Volume, Derivation, dict[str, Any]]:
-    hu = np.empty_like(volume.hu)
-    for k, image in enumerate(volume.hu):
-        hu[k] = denoise_classic(image, method, noise_sd_hu=noise_sd_hu)
-        if progress:
-            progress(k + 1, len(hu))
+def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Work:
+    how = METHODS[method] if strength is None else strength
+
+    def denoise(hu: np.ndarray) -> np.ndarray:
+        return denoise_classic(hu, method, noise_sd_hu=noise_sd_hu, strength=how)
+
     made = Derivation(
-        f"Denoised with the filter {method} for a noise SD of {noise_sd_hu:.1f} HU; for research "
-        "and teaching, not for diagnosis",
+        f"Denoised with the filter {method}, strength {how:g}, for a noise SD of "
+        f"{noise_sd_hu:.1f} HU; for research and teaching, not for diagnosis",
         algorithm=f"CT Lab {method}",
         code=DENOISED,
     )
-    return volume.with_hu(hu), made, {}
+    return _Work(denoise, made, {"method": method, "strength": how}, {})

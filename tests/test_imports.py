@@ -39,6 +39,8 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "ctlab.classic": ({"ctlab.ct"}, SCIENCE | {"skimage", "lazy_loader"}),
     "ctlab.doctor": (set(), {"torch", "pydicom"}),
     "ctlab.denoise": ({"ctlab"}, {"numpy"}),
+    "ctlab.unfinished": ({"ctlab.ct"}, set()),
+    "ctlab.benchmark": ({"ctlab"}, {"numpy", "pandas", "skimage"}),
     "ctlab.evaluate": ({"ctlab"}, {"pandas"}),
     "ctlab.learn": (
         {"ctlab.ct", "ctlab.learn"},

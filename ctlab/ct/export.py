@@ -151,7 +151,14 @@ class SeriesWriter:
 
     def write(self, folder: Path, k: int, hu: np.ndarray) -> Path:
         """Write slice ``k`` (HU, y, x) as ``IM0001.dcm`` and so on; the path written."""
-        path = folder / f"IM{k + 1:04d}.dcm"
+        return self.write_to(folder / self.name(k), k, hu)
+
+    def name(self, k: int) -> str:
+        """File name of slice ``k``."""
+        return f"IM{k + 1:04d}.dcm"
+
+    def write_to(self, path: Path, k: int, hu: np.ndarray) -> Path:
+        """Write slice ``k`` to a path of the caller's."""
         with warnings.catch_warnings():
             # About values inherited from the source, which are kept as they are.
             warnings.simplefilter("ignore")

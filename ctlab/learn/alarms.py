@@ -16,6 +16,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.critics import highpass
 from ctlab.learn.patches import PatchDomain
 from ctlab.learn.players import Players
+from ctlab.learn.selection import gsure, nps_distance
 
 TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
 WARM_UP_STEPS = 1000
@@ -81,6 +82,9 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
     ``watch_structure``
         Correlation of the residual with the denoised image, both high-passed; above 0 where
         edges are taken away with the noise.
+    ``watch_gsure``, ``watch_nps_distance``
+        The two parts of the criterion by which a moment of the run is kept; see
+        :mod:`ctlab.learn.selection`.
     ``watch_hidden``
         Cycle error when the degraded image is rounded to whole HU and gets 1.5 HU of noise,
         over the error without; well above 1 where the degrader hides the answer in it.
@@ -97,6 +101,8 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
         "watch_residual_ratio": float(highpass(residual, 6.0).std() / expected),
         **_bias_hu(low, denoised, config),
         "watch_structure": structure(residual, denoised),
+        "watch_gsure": gsure(denoise, low, _another_draw(players, probe, config, denoised)),
+        "watch_nps_distance": nps_distance(denoised, full),
     }
     if config.networks.degrader in ("simulator", "none"):  # nothing was learned that could hide
         return seen | {"watch_degrader_ratio": math.nan, "watch_hidden": math.nan}
@@ -104,6 +110,17 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
         "watch_degrader_ratio": float(highpass(degraded - full, 6.0).std() / expected),
         "watch_hidden": hidden_information(denoise, degraded, full, config.unit_hu, generator),
     }
+
+
+def _another_draw(players: Players, probe: Probe, config: TrainConfig, denoised: Tensor) -> Tensor:
+    """Noise like that of the probe's low-dose patches: learned, or white where none was learned."""
+    device = denoised.device
+    generator = torch.Generator().manual_seed(probe.noise_seed + 1)
+    strength = probe.strength.to(device)
+    if config.networks.degrader == "noise":
+        noise = players.draw_noise(denoised, generator, device)
+        return players["degrader_ema"](denoised, noise, strength) - denoised
+    return strength * torch.randn(denoised.shape, generator=generator).to(device)
 
 
 def structure(residual: Tensor, denoised: Tensor) -> float:
@@ -183,4 +200,6 @@ def find_alarms(row: Mapping[str, float], *, warm_up: int = WARM_UP_STEPS) -> li
     for domain in ("full", "low"):
         key = f"critic_penalty_{domain}"
         check(key, f"critic_{domain} is far from slope 1", 4.0, "raise penalty")
+        remedy = "it teaches nothing any more; use adversarial = 'wasserstein'"
+        check(f"critic_error_{domain}", f"critic_{domain} is saturated", 0.01, remedy, below=True)
     return alarms

@@ -112,11 +112,20 @@ def save_checkpoint(
         "config": config.model_dump(mode="json"),
         "hu_scale": {"centre_hu": scale.centre_hu, "unit_hu": scale.unit_hu},
         "split_hash": split_hash,
-        "card": card,
+        "card": _plain(card),
         "state": state.state_dict(with_optimisers=with_optimisers),
     }
     with write_whole(path) as part:
         torch.save(content, part)
+
+
+def _plain(value: Any) -> Any:
+    """Python's own types in the place of NumPy's, which a file without code cannot hold."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value.item() if hasattr(value, "item") else value
 
 
 def load_checkpoint(path: str | Path | None = None, *, scale: HuScale | None = None) -> Checkpoint:

@@ -16,6 +16,7 @@ from ctlab.ct import (
     read_series,
     simulate_dose,
 )
+from ctlab.ct.collections import confounds
 from ctlab.ct.facts import CLIPS_SHARE
 from ctlab.learn.config import Data, TrainConfig
 from ctlab.learn.patches import PatchDomain
@@ -70,7 +71,8 @@ def build_domains(config: TrainConfig) -> Domains:
         volume = _cut(volumes[slab.series], slab)
         is_paired = data.paired == "all" or (data.paired == slab.role == "full")
         if slab.role == "full" or data.low:
-            (full if slab.role == "full" else low).append(_Part(volume, measure_noise_hu(volume)))
+            part = _Part(volume, float(measure_noise_hu(volume)))
+            (full if slab.role == "full" else low).append(part)
             if not is_paired:
                 continue
         lowered = [_lowered(volume, data, k, n) for n in range(len(data.doses))]
@@ -92,7 +94,7 @@ def _lowered(volume: Volume, data: Data, slab: int, dose: int) -> _Part:
     """A slab at the dose of that number, with noise of its own."""
     rng = np.random.default_rng([data.seed, slab, dose])
     noisy = simulate_dose(volume, data.doses[dose], rng=rng)
-    return _Part(noisy, measure_noise_hu(noisy))
+    return _Part(noisy, float(measure_noise_hu(noisy)))
 
 
 def _domain(
@@ -165,6 +167,7 @@ def _card(
         "doses": [] if data.low else list(data.doses),
         "low_dose_is_simulated": not data.low,
         "full_noise_hu": own_hu,
+        "confounds": confounds([p.volume for p in full], [p.volume for p in low]),
         "range_of_use": _range_of_use(full, low),
     }
 

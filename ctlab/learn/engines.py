@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 from ctlab.learn.checkpoint import HuDenoiser
 from ctlab.learn.networks import INPUT_GAIN, ResidualUNet
+from ctlab.learn.switchable import SwitchableUNet
 
 OPSET = 18
 
 Engine = Callable[[NDArray], NDArray]
 """From a batch (B, 1, H, W) in HU, float32, to the same shape."""
+
+
+Code = tuple[Any, Any] | None
+"""Scale and shift (C, 1, 1) of a switchable generator's channels; None without."""
 
 
 class _Graph:
@@ -41,11 +46,18 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
         return name
 
-    def conv(self, layer: torch.nn.Conv2d, image: str, *, is_active: bool = True) -> str:
-        """Convolution as the layer has it, then (by default) the network's leaky ReLU."""
-        inputs = [image, self.constant(layer.weight.detach().cpu().numpy())]
-        if layer.bias is not None:
-            inputs.append(self.constant(layer.bias.detach().cpu().numpy()))
+    def conv(
+        self, layer: torch.nn.Conv2d, image: str, *, code: Code = None, is_active: bool = True
+    ) -> str:
+        """Convolution, scaled and shifted by a code where there is one, then (by default) the
+        network's leaky ReLU."""
+        weight, bias = layer.weight, layer.bias
+        if code is not None:
+            scale, shift = code
+            weight, bias = weight * scale[..., None], bias * scale.flatten() + shift.flatten()  # type: ignore[operator]
+        inputs = [image, self.constant(weight.detach().cpu().numpy())]
+        if bias is not None:
+            inputs.append(self.constant(bias.detach().cpu().numpy()))
         pads = [*layer.padding] * 2  # type: ignore[misc]
         out = self.add("Conv", *inputs, pads=pads, strides=list(layer.stride))
         return self.add("LeakyRelu", out, alpha=0.1) if is_active else out
@@ -88,11 +100,11 @@ def _residual(graph: _Graph, network: ResidualUNet, net: str) -> str:
     """The layers of :meth:`ResidualUNet.residual`, in the same order."""
     small = graph.add("Mul", net, graph.constant(INPUT_GAIN))
     skip = graph.add("SpaceToDepth", small, blocksize=2)  # of one channel: a pixel-unshuffle
-    for layer in network.entry:
-        skip = graph.conv(layer, skip)  # type: ignore[arg-type]
+    for k, layer in enumerate(network.entry):
+        skip = graph.conv(layer, skip, code=_code(network, f"entry{k}"))  # type: ignore[arg-type]
     deep = skip
-    for layer in network.deep:
-        deep = graph.conv(layer, deep)  # type: ignore[arg-type]
+    for k, layer in enumerate(network.deep):
+        deep = graph.conv(layer, deep, code=_code(network, f"deep{k}"))  # type: ignore[arg-type]
     twice = graph.constant([1.0, 1.0, 2.0, 2.0])
     up = graph.add(
         "Resize",
@@ -103,7 +115,7 @@ def _residual(graph: _Graph, network: ResidualUNet, net: str) -> str:
         nearest_mode="floor",
         coordinate_transformation_mode="asymmetric",
     )
-    signal = graph.conv(network.up, up)
+    signal = graph.conv(network.up, up, code=_code(network, "up"))
     if network.gate is not None:
         gate = network.gate
         from_skip = graph.conv(gate.from_skip, skip, is_active=False)
@@ -112,10 +124,22 @@ def _residual(graph: _Graph, network: ResidualUNet, net: str) -> str:
         weight = graph.add("Sigmoid", graph.conv(gate.to_weight, mixed, is_active=False))
         skip = graph.add("Mul", skip, weight)
     features = graph.add("Concat", skip, signal, axis=1)
-    for layer in network.exit:
-        features = graph.conv(layer, features)  # type: ignore[arg-type]
+    for k, layer in enumerate(network.exit):
+        code = _code(network, f"exit{k}")
+        features = graph.conv(layer, features, code=code)  # type: ignore[arg-type]
     last = graph.conv(network.last, features, is_active=False)
-    return graph.add("DepthToSpace", last, blocksize=2, mode="CRD")
+    residual = graph.add("DepthToSpace", last, blocksize=2, mode="CRD")
+    if not isinstance(network, SwitchableUNet):
+        return residual
+    return graph.add("Mul", residual, graph.constant(network.strength))
+
+
+def _code(network: ResidualUNet, name: str) -> Code:
+    """What the code of a switchable generator does to a layer's channels."""
+    if not isinstance(network, SwitchableUNet):
+        return None
+    gain, shift = network.gains[name], network.shifts[name]
+    return 1.0 + network.strength * gain, network.strength * shift
 
 
 def open_engine(model: HuDenoiser, name: str, *, threads: int | None = None) -> Engine:

@@ -13,6 +13,7 @@ from ctlab.ct.facts import WORDS
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.learn.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
 from ctlab.learn.engines import Engine, open_engine
+from ctlab.learn.switchable import SwitchableUNet
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -100,6 +101,7 @@ def denoise_volume(
     force: bool = False,
     engine: str = "torch",
     precision: Precision = "float32",
+    strength: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Volume:
     """Denoised volume: same geometry and header facts, other HU.
@@ -123,6 +125,8 @@ def denoise_volume(
     precision : {"float32", "bfloat16"}
         bfloat16, with PyTorch only, takes half the time where the hardware has it and moves HU
         by 0.5 RMS with the shipped model; float32 gives the same HU on every machine to 0.01.
+    strength : float
+        Of a switchable generator: 1 as trained, 0 the image itself. Others know 1 only.
     progress : function, optional
         Called with (slices done, slices in all) after each batch.
 
@@ -135,18 +139,41 @@ def denoise_volume(
     checkpoint = checkpoint or load_checkpoint()
     if not force:
         refuse_outside_range(volume, checkpoint)
-    if engine != "torch" and precision != "float32":
-        raise ValueError(f"the engine {engine} works in float32; use torch for {precision}")
-    on_gpu = engine == "torch" and torch.cuda.is_available()
-    model = checkpoint.denoiser("cuda" if on_gpu else "cpu")
-    run = None if engine == "torch" else open_engine(model, engine)
+    denoise = slice_denoiser(checkpoint, engine=engine, precision=precision, strength=strength)
     denoised = np.empty(volume.shape, dtype=np.float32)
     for start in range(0, len(denoised), batch):
         part = slice(start, start + batch)
-        denoised[part] = denoise_slices(volume.hu[part], model, precision=precision, run=run)
+        denoised[part] = denoise(volume.hu[part])
         if progress is not None:
             progress(min(start + batch, len(denoised)), len(denoised))
     return volume.with_hu(denoised)
+
+
+def slice_denoiser(
+    checkpoint: Checkpoint,
+    *,
+    engine: str = "torch",
+    precision: Precision = "float32",
+    strength: float = 1.0,
+    device: torch.device | str | None = None,
+) -> Callable[[NDArray], NDArray]:
+    """Function from slices (n, y, x) in HU to denoised ones; see :func:`denoise_volume`."""
+    if engine != "torch" and precision != "float32":
+        raise ValueError(f"the engine {engine} works in float32; use torch for {precision}")
+    if device is None or engine != "torch":
+        device = "cuda" if engine == "torch" and torch.cuda.is_available() else "cpu"
+    model = checkpoint.denoiser(device)
+    if strength != 1.0:
+        if not isinstance(model.network, SwitchableUNet):
+            raise ValueError(
+                f"strength {strength:g} needs a switchable generator (recipe adain); this "
+                f"checkpoint's is {checkpoint.config.networks.generator!r}, which knows 1 only"
+            )
+        if not 0.0 <= strength <= 1.0:
+            raise ValueError(f"strength goes from 0 to 1, got {strength:g}")
+        model.network.strength = strength
+    run = None if engine == "torch" else open_engine(model, engine)
+    return lambda hu: denoise_slices(hu, model, precision=precision, run=run)
 
 
 def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:

@@ -17,6 +17,7 @@ from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains, build_domains
 from ctlab.learn.players import TrainState
+from ctlab.learn.selection import CRITERION, better
 from ctlab.learn.split import split_csv
 from ctlab.learn.training import make_fabric, train
 
@@ -32,6 +33,14 @@ class RunResult:
     alarms: tuple[Alarm, ...]
 
 
+@dataclass(frozen=True)
+class Selected:
+    """The moment of a run that is kept beside the last one."""
+
+    step: int
+    score: float
+
+
 class TrainingStoppedError(ValueError):
     """A fatal alarm: the run was stopped, its last good checkpoint stays."""
 
@@ -44,7 +53,8 @@ def train_run(
     on_row: Callable[[Row], None] | None = None,
 ) -> RunResult:
     """Train into a run folder: ``config.toml``, ``split.csv``, ``log.csv``, ``checkpoint.pt``,
-    ``card.json`` and TensorBoard events.
+    ``card.json`` and TensorBoard events. ``selected.pt`` is the saved moment that is best by
+    the criterion of :mod:`ctlab.learn.selection`, which sees no pair.
 
     Parameters
     ----------
@@ -77,7 +87,8 @@ def train_run(
         state.load_state_dict(checkpoint.state)
     if fabric.is_global_zero:
         _describe(out, config, domains)
-    alarms: list[Alarm] = []
+    alarms = _confound_alarms(domains)
+    best = _best_so_far(out) if state.step else None
     with _log(out, state.step, fabric) as write:
         probe = Probe.draw(config, domains.full, domains.low)
         rows = train(
@@ -95,7 +106,8 @@ def train_run(
             if on_row is not None:
                 on_row(row)
             if fabric.is_global_zero and (state.step % config.save_every == 0 or is_last):
-                _save(out, config, state, domains, alarms)
+                seen = row if "watch_gsure" in row else watch(state.players, probe, config)
+                best = _save(out, config, state, domains, alarms, seen, best)
     return RunResult(state.step, out / "checkpoint.pt", tuple(alarms))
 
 
@@ -132,9 +144,36 @@ def _describe(out: Path, config: TrainConfig, domains: Domains) -> None:
             part.write_text(text, encoding="utf-8")
 
 
+def _confound_alarms(domains: Domains) -> list[Alarm]:
+    """What differs between the domains beside the dose: a network would learn that, too."""
+    remedy = "choose series of one kind for both domains"
+    return [
+        Alarm(f"domains are confounded: {what}", 0, 1.0, 0.0, remedy)
+        for what in domains.card.get("confounds", [])
+    ]
+
+
+def _best_so_far(out: Path) -> Selected | None:
+    """What the card of a run that is continued says was kept."""
+    kept = json.loads((out / "card.json").read_text(encoding="utf-8")).get("selection", {})
+    return Selected(kept["step"], kept["score"]) if kept.get("step") else None
+
+
 def _save(
-    out: Path, config: TrainConfig, state: TrainState, domains: Domains, alarms: list[Alarm]
-) -> None:
+    out: Path,
+    config: TrainConfig,
+    state: TrainState,
+    domains: Domains,
+    alarms: list[Alarm],
+    seen: Row,
+    best: Selected | None,
+) -> Selected | None:
+    """Write card and checkpoint, and the same as ``selected.pt`` where it is the best so far."""
+    score = seen["watch_gsure"] + seen["watch_nps_distance"]
+    is_best = better(score, best.score if best else None)
+    best = Selected(state.step, score) if is_best else best
+    selection: dict[str, Any] = {"criterion": CRITERION, "file": "selected.pt"}
+    selection |= {"step": best.step, "score": best.score} if best else {}
     card = {
         "format_version": 1,
         "steps": state.step,
@@ -142,14 +181,16 @@ def _save(
         "split_hash": domains.split_hash,
         "seed": config.seed,
         **domains.card,
+        "selection": selection,
         "alarms": [alarm.to_dict() for alarm in alarms],
     }
     # The card goes first: a checkpoint never stands without one that is as new.
     with write_whole(out / "card.json") as part:
         part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    save_checkpoint(
-        out / "checkpoint.pt", config, state, split_hash=domains.split_hash, card=domains.card
-    )
+    known = domains.card | {"selection": selection}
+    for name in ["selected.pt"] * is_best + ["checkpoint.pt"]:
+        save_checkpoint(out / name, config, state, split_hash=domains.split_hash, card=known)
+    return best
 
 
 @contextmanager
@@ -212,7 +253,17 @@ COLUMNS = (
             "neighbour",
         )
     ),
-    *(f"watch_{name}" for name in ("residual_ratio", "degrader_ratio", "structure", "hidden")),
+    *(
+        f"watch_{name}"
+        for name in (
+            "residual_ratio",
+            "degrader_ratio",
+            "structure",
+            "hidden",
+            "gsure",
+            "nps_distance",
+        )
+    ),
     *(f"watch_bias_{tissue}_hu" for tissue in ("lung", "soft", "bone")),
 )
 """Columns of ``log.csv``; empty where a term was not computed at a step."""

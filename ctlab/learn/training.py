@@ -6,7 +6,6 @@ continued from its state goes on exactly as if it had not been cut.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -21,6 +20,7 @@ from ctlab.learn import losses
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.degrade import Noise
 from ctlab.learn.players import Players, TrainState
+from ctlab.learn.processes import device_type, open_fabric
 
 if TYPE_CHECKING:  # what is trained on may come from elsewhere: it is only asked to draw
     from ctlab.learn.patches import PatchDomain
@@ -116,20 +116,10 @@ def play_round(
 
 def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:
     """Device, precision and processes of a run: one process, or what torchrun started."""
-    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    device = "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
     mixed = config.precision == "bf16-mixed" or (config.precision == "auto" and has_fast_bf16())
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=local,
-        num_nodes=world // local,
-        strategy="ddp" if world > 1 else "auto",
-        # As a plug-in rather than by name: a name is announced on the terminal at every start.
-        plugins=[MixedPrecision("bf16-mixed", device)] if mixed else None,
-    )
-    fabric.launch()
-    return fabric
+    # As a plug-in rather than by name: a name is announced on the terminal at every start.
+    plugins = [MixedPrecision("bf16-mixed", device_type(accelerator))] if mixed else None
+    return open_fabric(accelerator=accelerator, plugins=plugins)
 
 
 def has_fast_bf16() -> bool:

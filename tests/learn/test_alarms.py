@@ -12,11 +12,13 @@ from ctlab.learn.alarms import (
     watch,
 )
 from ctlab.learn.critics import highpass
-from ctlab.learn.players import build_players
+from ctlab.learn.players import TrainState, build_players
+from ctlab.learn.training import train
 
 GOOD = {
     "step": 2000,
     "critic_penalty_full": 0.3,
+    "critic_error_low": 0.2,
     "generator_low": 3.0,
     "watch_residual_ratio": 0.8,
     "watch_degrader_ratio": 1.0,
@@ -40,6 +42,7 @@ GOOD = {
         ("watch_structure", 0.5, "structure in the residual"),
         ("watch_hidden", 1.6, "hidden information"),
         ("critic_penalty_full", 9.0, "critic_full is far from slope 1"),
+        ("critic_error_low", 0.001, "critic_low is saturated"),
         ("generator_low", math.inf, "generator_low is not finite"),
     ],
 )
@@ -114,3 +117,51 @@ def test_a_message_in_the_last_digit_is_found():
 
     assert hidden_information(Reader(), degraded, full, 50.0, generator) > 1.5
     assert hidden_information(Mean(), degraded, full, 50.0, generator) == 1.0
+
+
+class Sabotage(torch.nn.Module):
+    """A denoiser that does one thing wrong."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, image):
+        return self.change(image)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda x: x, "collapse to identity"),
+        (lambda x: x - 0.2, "HU bias in soft"),  # 10 HU
+        (lambda x: 0.5 * x, "structure in the residual"),
+        (lambda x: torch.nn.functional.avg_pool2d(x, 9, 1, 4), "more is removed than noise"),
+    ],
+)
+def test_a_denoiser_that_goes_wrong_rings_the_alarm_of_its_fault(
+    tiny_config, tiny_domains, change, name
+):
+    players = build_players(tiny_config)
+    players["denoiser_ema"] = Sabotage(change)
+    seen = watch(players, Probe.draw(tiny_config, *tiny_domains), tiny_config)
+    assert name in [a.name for a in find_alarms(seen | {"step": 5000})]
+
+
+@pytest.mark.parametrize(
+    ("gain", "name"), [(0.02, "degrader adds too little"), (30.0, "degrader adds too much")]
+)
+def test_a_degrader_that_goes_wrong_rings_its_alarm(tiny_config, tiny_domains, gain, name):
+    players = build_players(tiny_config)
+    with torch.no_grad():
+        players["degrader_ema"].textures.mul_(gain)
+    seen = watch(players, Probe.draw(tiny_config, *tiny_domains), tiny_config)
+    assert name in [a.name for a in find_alarms(seen | {"step": 5000})]
+
+
+def test_weights_that_are_not_finite_stop_a_run_at_its_next_step(tiny_config, tiny_domains):
+    state = TrainState.start(tiny_config)
+    with torch.no_grad():
+        state.players["denoiser"].last.weight.fill_(math.nan)
+    row = next(train(tiny_config, *tiny_domains, state=state))
+    assert any(alarm.is_fatal for alarm in find_alarms(row))

@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -50,6 +51,15 @@ def test_the_file_opens_without_running_code(saved):
     content = torch.load(saved, weights_only=True)
     assert content["format_version"] == 1
     assert content["hu_scale"] == {"centre_hu": -300.0, "unit_hu": 50.0}
+
+
+def test_numbers_of_numpy_on_the_card_do_not_shut_the_file(tmp_path, tiny_config):
+    card = {"range_of_use": {"noise_hu": [np.float64(3.0), np.float32(9.0)]}, "n": np.int64(4)}
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, tiny_config, TrainState.start(tiny_config), split_hash="x", card=card)
+    found = load_checkpoint(path).card
+    assert found == {"range_of_use": {"noise_hu": [3.0, 9.0]}, "n": 4}
+    assert all(type(v) is float for v in found["range_of_use"]["noise_hu"])
 
 
 def test_another_scale_is_refused(saved):

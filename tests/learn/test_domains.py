@@ -125,3 +125,13 @@ def test_a_pair_is_one_slice_at_two_doses(series):
     # The low domain of the critic stays what it is without pairs.
     plain = domains.build_domains(config(full=["folder/a"], slab_slices=3))
     assert all(np.array_equal(a, b) for a, b in zip(made.low.slabs, plain.low.slabs, strict=True))
+
+
+def test_domains_of_other_kernels_are_said_to_be_confounded(series):
+    made = domains.build_domains(config(full=["folder/a"], low=["folder/b"]))
+    assert made.card["confounds"] == []
+    volume = series["folder/b"]
+    sharp = replace(volume.acquisition, kernel="LUNG")
+    series["folder/b"] = replace(volume, acquisition=sharp)
+    (found,) = domains.build_domains(config(full=["folder/a"], low=["folder/b"])).card["confounds"]
+    assert found == "kernel differs: STANDARD (1) against LUNG (1)"

@@ -41,6 +41,7 @@ def test_a_run_folder_holds_what_was_done(tmp_path, tiny_config, domains):
         "split.csv",
         "log.csv",
         "checkpoint.pt",
+        "selected.pt",
         "card.json",
         "tensorboard",
     }
@@ -82,6 +83,55 @@ def test_a_run_cut_by_an_error_resumes_to_the_same_weights(tmp_path, tiny_config
         for name in ("whole", "cut")
     )
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+
+def test_the_moment_that_is_kept_is_best_by_a_criterion_named_on_the_card(
+    tmp_path, tiny_config, domains, monkeypatch
+):
+    """Scores of the three saved moments: 3, 1, 2. The second is kept, cut or not."""
+    scores = {4: 3.0, 8: 1.0, 12: 2.0}
+    real = run.watch
+
+    def scored(players, probe, config):
+        step = next(iter(scored.steps))
+        scored.steps = scored.steps[1:]
+        return real(players, probe, config) | {
+            "watch_gsure": scores[step],
+            "watch_nps_distance": 0.0,
+        }
+
+    scored.steps = [4, 8, 12]
+    monkeypatch.setattr(run, "watch", scored)
+
+    def cut(row):
+        if row["step"] == 9 and "whole" not in str(folder):
+            raise KeyboardInterrupt
+
+    for name in ("whole", "cut"):
+        folder, scored.steps = tmp_path / name, [4, 8, 12]
+        if name == "cut":
+            with pytest.raises(KeyboardInterrupt):
+                run.train_run(tiny_config, folder, on_row=cut)
+            scored.steps = [12]
+        run.train_run(tiny_config, folder, resume=name == "cut")
+        selection = json.loads((folder / "card.json").read_text())["selection"]
+        assert (selection["step"], selection["score"]) == (8, 1.0)
+        assert "GSURE" in selection["criterion"]
+        assert "no pairs" in selection["criterion"]
+        kept = load_checkpoint(folder / selection["file"])
+        assert kept.step == 8
+        assert kept.card["selection"]["step"] == 8
+
+
+def test_domains_that_differ_in_more_than_dose_ring_an_alarm(
+    tmp_path, tiny_config, tiny_domains, monkeypatch
+):
+    made = Domains(*tiny_domains, SLABS, {"confounds": ["kernel differs: B30 (1) against B70 (1)"]})
+    monkeypatch.setattr(run, "build_domains", lambda config: made)
+    result = run.train_run(tiny_config, tmp_path / "run")
+    assert "domains are confounded: kernel differs: B30 (1) against B70 (1)" in [
+        alarm.name for alarm in result.alarms
+    ]
 
 
 def test_folders_of_something_else_are_refused_untouched(tmp_path, tiny_config, domains):

@@ -2,10 +2,6 @@
 
 import copy
 import itertools
-import os
-import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -198,44 +194,3 @@ def test_the_invertible_generator_plays_the_same_game(tiny_config, tiny_domains)
     assert all(np.isfinite(v) for row in rows for v in row.values())
     # Means of 8 x 8 pixels are kept by construction, so the shift of 16 x 16 is rounding only.
     assert max(row["generator_mean_shift"] for row in rows) < 1e-8
-
-
-WORKER = """
-import sys, numpy as np, torch
-from lightning_fabric import Fabric
-from ctlab.learn.training import average_gradients
-torch.set_num_threads(1)
-fabric = Fabric(accelerator="cpu", devices=1, num_nodes=2, strategy="ddp")
-fabric.launch()
-weight = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
-data = torch.arange(8.0).reshape(4, 2)[fabric.global_rank * 2 : fabric.global_rank * 2 + 2]
-((data @ weight) ** 2).mean().backward()
-average_gradients([weight], fabric)
-print("GRADIENT", *weight.grad.tolist())
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_average_to_the_gradient_of_the_whole_batch():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-
-    def start(rank):
-        env = os.environ | {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-            "WORLD_SIZE": "2",
-            "NODE_RANK": str(rank),
-            "LOCAL_RANK": "0",
-            "RANK": str(rank),
-        }
-        command = [sys.executable, "-c", WORKER]
-        return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-
-    outputs = [process.communicate(timeout=120)[0] for process in [start(0), start(1)]]
-    weight = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
-    ((torch.arange(8.0).reshape(4, 2) @ weight) ** 2).mean().backward()
-    for output in outputs:
-        line = next(line for line in output.splitlines() if line.startswith("GRADIENT"))
-        assert [float(v) for v in line.split()[1:]] == pytest.approx(weight.grad.tolist())

@@ -1,0 +1,66 @@
+"""A series that stays on disk: its slices are read when they are asked for, and not kept."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab.ct.dicom import choose_series, volume_of
+from ctlab.ct.frames import stream_hu
+from ctlab.ct.series import Plan, find_series
+from ctlab.ct.volume import Volume
+
+KEPT_SLICES = 4
+
+
+class SlicesOnDisk:
+    """Looks like an array (z, y, x) in HU to code that takes slices out of it.
+
+    An index, a range or a list of indices gives an array in memory. The last few slices are
+    kept, since neighbours are often asked for one after the other.
+    """
+
+    ndim = 3
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, plan: Plan) -> None:
+        self.frames = list(plan.frames)
+        self.shape = plan.shape
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return stream_hu(self.frames)
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        if isinstance(which, slice):
+            which = range(*which.indices(len(self)))
+        if isinstance(which, int | np.integer):
+            return self._one(range(len(self))[int(which)])
+        return np.stack([self._one(int(k)) for k in which])
+
+    def _one(self, k: int) -> np.ndarray:
+        if k not in self._kept:
+            (self._kept[k],) = stream_hu([self.frames[k]])
+            if len(self._kept) > KEPT_SLICES:
+                self._kept.popitem(last=False)
+        return self._kept[k]
+
+    def stream(self, which: Sequence[int]) -> Iterator[np.ndarray]:
+        """The slices named, in that order, one in memory at a time."""
+        return stream_hu([self.frames[k] for k in which])
+
+
+def open_series(path: str | Path, *, series_uid: str | None = None) -> Volume:
+    """As :func:`ctlab.ct.read_series`, but ``hu`` is a :class:`SlicesOnDisk`.
+
+    Geometry and header are checked here; a damaged image shows when its slice is read.
+    """
+    plan = choose_series(find_series(path), path, series_uid)
+    facts = volume_of(plan, np.zeros((1, 1, 1), np.float32))
+    return replace(facts, hu=SlicesOnDisk(plan), problems=plan.problems + plan.gaps)  # type: ignore[arg-type]
