@@ -70,8 +70,8 @@ def hidden_information(
 
     >>> noise = np.random.default_rng(0).normal(0, 20, (8, 24, 24))
     >>> table = hidden_information(0.5 * noise, 0.5 * noise)
-    >>> table.r2.round(2).tolist()
-    [1.0, 0.99, 0.79]
+    >>> table.r2.round(1).tolist()
+    [1.0, 1.0, 0.8]
     """
     denoised = as_rois(denoised, name="denoised", least=4)
     removed = as_rois(removed, name="removed", least=4)

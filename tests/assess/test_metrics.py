@@ -1,6 +1,7 @@
 """Metrics against worked values, published settings and other libraries' answers."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -180,3 +181,18 @@ def test_empty_mask_and_small_images_are_refused(pair):
         ms_ssim(a, b, window=CHEST)
     with pytest.raises(ValueError, match="11 pixels"):
         ssim(a[:10], b[:10], window=CHEST)
+
+
+@pytest.mark.parametrize("metric", [rmse_hu, mae_hu, bias_hu])
+def test_a_long_series_is_read_slice_by_slice(rng, metric):
+    """Memory for a few slices, not for copies of 40: 400 of 512 x 512 stay far below 4 GiB."""
+    series = rng.normal(0, 30, (40, 64, 64)).astype(np.float32)
+    shifted, one_slice = series + np.float32(2), 64 * 64 * 8
+    mask = series > 0
+    tracemalloc.start()
+    try:
+        metric(series, shifted, clip_hu=(-100.0, 100.0), mask=mask)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10 * one_slice

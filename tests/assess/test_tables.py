@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from ctlab.assess import (
     compare_arms,
     evaluate_volume,
+    holm,
     local_noise_hu,
     summarise,
     tissue_masks,
@@ -121,6 +123,19 @@ def test_paired_arms(rng):
         compare_arms(table, baseline="full")
     with pytest.raises(ValueError, match="same patients"):
         compare_arms(table.iloc[:-2], baseline="low")
+
+
+def test_several_endpoints_are_corrected_together_as_statsmodels_does(rng):
+    p = np.append(rng.uniform(0, 0.1, 7), np.nan)
+    expected = multipletests(p[:7], method="holm")[1]
+    np.testing.assert_allclose(holm(p), np.append(expected, np.nan), rtol=1e-12)
+    # Two endpoints in one table: each p counts for two.
+    base = rng.normal(20, 3, 12)
+    low = table_of(base, "low").assign(ssim=np.repeat(base / 40, 2))
+    clean = table_of(base - 2, "clean").assign(ssim=np.repeat(base / 40 + 0.1, 2))
+    result = compare_arms(pd.concat([low, clean]), baseline="low")
+    assert set(result["metric"]) == {"rmse_hu", "ssim"}
+    np.testing.assert_allclose(result["p_holm"], 2 * result["p"])
 
 
 def test_tables_are_written_and_read_back(tmp_path, chest):
