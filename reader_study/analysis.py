@@ -22,6 +22,7 @@ from .coordinator import FASTEST_SECONDS, opened
 from .endpoints import Estimate, estimate, judged
 from .export import CANNOT_JUDGE, final_ratings, marks_table, ratings_table, read_key
 from .localisation import Localisation, case_truth
+from .offered import refuse_unoffered
 from .outcomes import outcome_table
 from .plan import FEW_READERS, LEVEL, Plan, Planned, as_facts, lesion_mark, plan_of
 from .protocol import Protocol
@@ -54,13 +55,14 @@ def analyse(
     Raises
     ------
     ValueError
-        The study is not unblinded, its record is not intact, its protocol has no analysis, or
-        nobody answered.
+        The study is not unblinded, its record is not intact, its protocol has no analysis,
+        nobody answered, or an answer is none that the protocol offers (with its row).
     """
     study = Path(study)
     tick = _ticker(progress)
     key = read_key(study)
     revisions = ratings_table(study, key)
+    refuse_unoffered(revisions, key["protocol"]["items"])
     ratings = final_ratings(revisions)
     if ratings.empty:
         raise ValueError(

@@ -81,16 +81,24 @@ def _print(facts: dict[str, Any]) -> None:
     if facts["label"]:
         typer.echo(facts["label"] + "\n")
     margin = f", margin {facts['margin']:g}" if facts["margin"] else ""
-    typer.echo(f"Effect {facts['effect']:.3g} ({facts['effect_is']}){margin}. Power:")
+    typer.echo(
+        f"Effect {facts['effect']:.3g} ({facts['effect_is']}){margin}.\n"
+        "Power by readers (down) and cases (across):"
+    )
     sizes = list(dict.fromkeys(row["cases"] for row in facts["curve"]))
     by_reader: dict[int, list[str]] = {}
     for row in facts["curve"]:
         by_reader.setdefault(row["readers"], []).append(f"{row['power']:.2f}")
     rows = [(count, *values) for count, values in by_reader.items()]
-    typer.echo(table(["readers", *(f"{size} cases" for size in sizes)], rows))
+    typer.echo(table(["readers", *map(str, sizes)], rows))
     best = next((row for row in facts["smallest"] if row["fewest"]), None)
     if best is None:
-        typer.echo(f"No design here reaches {facts['target']:.0%}.")
+        most = max(facts["curve"], key=lambda row: row["power"])
+        typer.echo(
+            f"No design here reaches {facts['target']:.0%}; the most is {most['power']:.2f} with "
+            f"{most['readers']} readers and {most['cases']} cases.\n"
+            "More readers, or a larger effect, are needed."
+        )
     else:
         typer.echo(
             f"Fewest readings for {facts['target']:.0%}: {best['readers']} readers, "

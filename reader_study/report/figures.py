@@ -13,6 +13,7 @@ from reader_study.report.words import SHORT, interval, number
 INK, ACCENT, SOFT, LINE = "#1b2733", "#0b5cad", "#7a8794", "#b9c2cb"
 # Distinct without colour too: each arm has its own line style.
 ARM_STYLES = [("#0b5cad", "-"), ("#b3541e", "--"), ("#3c7a3c", "-."), ("#6b4c9a", ":")]
+MARKED = 12  # curves of at most this many points have them marked
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica Neue", "Helvetica", "Arial", "DejaVu Sans"],
@@ -134,9 +135,10 @@ def curves(rows: list[dict[str, Any]], *, name: str, xlabel: str, ylabel: str) -
             width = 2.8 if row["reader"] == "all" else 1.0 if whole else 1.4
             label = None if row["arm"] in seen else row["arm"]
             seen.add(row["arm"])
-            axes.plot(
-                row["x"], row["y"], color=colour, linestyle=line, linewidth=width, label=label
-            )
+            look: dict[str, Any] = {"color": colour, "linestyle": line, "linewidth": width}
+            if len(row["x"]) <= MARKED and not whole:
+                look |= {"marker": "o", "markersize": 3}  # the operating points of a scale
+            axes.plot(row["x"], row["y"], label=label, **look)
         axes.set(
             xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal"
         )

@@ -78,7 +78,9 @@ def markdown_page(facts: dict[str, Any]) -> str:
 def in_order(facts: dict[str, Any]) -> dict[str, Any]:
     """A copy whose tables have readers as people count them: R2 before R10, "all" last."""
     first = facts["primary"][0]
-    ordered = {name: _counted(facts[name]) for name in ("position", "catch", "missing")}
+    ordered: dict[str, Any] = {
+        name: _counted(facts[name]) for name in ("position", "catch", "missing")
+    }
     ordered["repeats"] = sorted(_counted(facts["repeats"]), key=lambda row: row["item"])
     ordered["sensitivity"] = _counted(facts["sensitivity"], name="label", of="without reader ")
     time = facts["time"]

@@ -286,3 +286,18 @@ def test_progress_reaches_its_end_and_words_follow_the_aim(read_study):
 def test_the_key_that_was_used_is_the_unsealed_one(read_study):
     study = read_study(n_cases=6, readers=2)
     assert analyse(study)["study"] == read_key(study)["study_id"]
+
+
+def test_answers_outside_the_scale_are_refused_by_row(read_study, robots):
+    def beyond(trial, key, rng, effect):
+        for item, value in robots(trial, key, rng, effect):
+            yield item, 9 if trial["case"] == 2 and item.endswith("left") else value
+
+    items = (
+        '[[items]]\nname = "noise"\nkind = "scale"\nabout = "each"\nquestion = "How good?"\n'
+        'answers = ["1", "2", "3", "4", "5"]\n'
+    )
+    study = read_study(n_cases=4, items=items, answers=beyond, readers=2)
+    with pytest.raises(ValueError, match=r"answer 9 to 'noise' is not one .* in rows \d+, \d+"):
+        analyse(study)
+    assert not (study / "report").exists()
