@@ -1,6 +1,7 @@
 """Reading 400 uncompressed slices beside a plain pydicom loop, and the memory it takes.
 
-The slices are those of the packaged sample, repeated ten times at new positions.
+The slices are those of the packaged sample, repeated ten times at new positions. Compressed
+slices are decoded by workers on all cores beside one process: two encodings, fast and slow.
 """
 
 import subprocess
@@ -12,9 +13,14 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from benchmarks.harness import compare
 from ctlab.ct import read_series
+from ctlab.ct.decode_pool import cores, shared_hu
+from ctlab.ct.discover import list_files
+from ctlab.ct.frames import decode_hu, frames_of
+from ctlab.ct.header import read_header
 from ctlab.ct.sample import SAMPLE_FOLDER
 
 SLICES = 400
@@ -82,6 +88,32 @@ def simulation_peak_gib(folder: Path, out: Path) -> float:
     )
 
 
+def write_compressed(folder: Path, syntax: str) -> None:
+    """The packaged sample three times over, compressed."""
+    for number, file in enumerate(sorted(SAMPLE_FOLDER.glob("*.dcm"))):
+        dataset = pydicom.dcmread(file)
+        if dataset.file_meta.TransferSyntaxUID != syntax:
+            dataset.decompress(generate_instance_uid=False)
+            dataset.compress(syntax, generate_instance_uid=False)
+        for copy in range(3):
+            dataset.save_as(folder / f"{number:03d}-{copy}.dcm")
+
+
+def decoding(folder: Path, name: str) -> dict[str, Any]:
+    """Workers on all cores beside one process, both through every slice."""
+    frames = [f for path in list_files(folder) for f in frames_of(read_header(path))]
+    return compare(
+        f"decode {len(frames)} slices of {name}, workers on {cores()} cores",
+        lambda: np.stack(list(shared_hu(frames))),
+        lambda: np.stack(list(decode_hu(frames))),
+        peer_name="the same decoder in one process",
+        difference=lambda ours, peer: float(np.abs(ours - peer).max()),
+        tolerance=0.0,
+        packages=("pydicom", "pyjpegls", "pylibjpeg-openjpeg"),
+        rounds=5,
+    )
+
+
 def results() -> Iterator[dict[str, Any]]:
     """Speed with equal arrays, then the peak memory of reading and of a streamed simulation."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -112,3 +144,7 @@ def results() -> Iterator[dict[str, Any]]:
             "limit": 2.0,
             "equal": gib <= 2.0,
         }
+    for name, syntax in (("JPEG-LS", JPEGLSLossless), ("JPEG 2000", JPEG2000Lossless)):
+        with tempfile.TemporaryDirectory() as scratch:
+            write_compressed(Path(scratch), syntax)
+            yield decoding(Path(scratch), name)

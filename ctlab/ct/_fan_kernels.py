@@ -42,6 +42,43 @@ def _ray(image, main, other, away, pixel_mm):
 
 
 @njit(parallel=True, fastmath=True, cache=True)
+def spread_rays(sinogram, cosines, sines, distances_px, pixel_mm, height, width, parts):
+    """Transpose of :func:`project_rays`: padded row and column images, one pair a part of views."""
+    rows = np.zeros((parts, height + 2, width + 2), np.float32)
+    columns = np.zeros((parts, width + 2, height + 2), np.float32)
+    views, detectors = cosines.shape
+    for part in prange(parts):
+        for v in range(part, views, parts):
+            for d in range(detectors):
+                c, s, away = cosines[v, d], sines[v, d], distances_px[v, d]
+                if abs(c) >= abs(s):
+                    _spread(rows[part], sinogram[v, d], c, s, away, pixel_mm)
+                else:
+                    _spread(columns[part], sinogram[v, d], s, c, away, pixel_mm)
+    return rows, columns
+
+
+@njit(fastmath=True, cache=True)
+def _spread(image, value, main, other, away, pixel_mm):
+    """Add one ray to ``image`` with the weights of :func:`_ray`."""
+    height, width = image.shape[0] - 2, image.shape[1] - 2
+    slant = np.float32(-other / main)
+    start = np.float32(away / main + (width - 1) / 2.0 + 1.0 + other / main * (height - 1) / 2.0)
+    limit = np.float32(width + 1)
+    value = value * np.float32(pixel_mm / abs(main))
+    if abs(slant) < 1e-9:
+        low, high = (0, height) if 0 <= start < limit else (0, 0)
+    else:
+        low, high = _inside(start, slant, limit, height)
+    for y in range(low, high):
+        x = start + np.float32(y) * slant
+        i = np.int32(x)
+        w = x - np.float32(i)
+        image[y + 1, i] += value - w * value
+        image[y + 1, i + 1] += w * value
+
+
+@njit(parallel=True, fastmath=True, cache=True)
 def backproject_fan(views, height, width, cosines, sines, source_px, step_rad):
     """Sum of filtered views over squared distance to the source, in pixels.
 

@@ -112,6 +112,38 @@ def project_fan(image: np.ndarray, fan: FanBeam) -> np.ndarray:
     )
 
 
+def adjoint_fan(sinogram: np.ndarray, fan: FanBeam) -> np.ndarray:
+    """Transpose of :func:`project_fan`; float32, (y, x).
+
+    For every image and sinogram ``<project_fan(image), sinogram> = <image, adjoint_fan(sinogram)>``
+    but for rounding, which iterative reconstruction needs.
+
+    Raises
+    ------
+    ValueError
+        The sinogram does not have the fan's shape.
+    """
+    from ctlab.ct import _fan_kernels
+
+    sinogram = np.ascontiguousarray(sinogram, np.float32)
+    if sinogram.shape != fan.sinogram_shape:
+        raise ValueError(
+            f"the fan makes sinograms of shape {fan.sinogram_shape}, got {sinogram.shape}"
+        )
+    angles, distances = fan.rays()
+    rows, columns = _fan_kernels.spread_rays(
+        sinogram,
+        np.cos(angles),
+        np.sin(angles),
+        distances / fan.pixel_mm,
+        fan.pixel_mm,
+        *fan.shape,
+        min(8, fan.views),
+    )
+    whole = rows.sum(axis=0) + columns.sum(axis=0).T
+    return np.ascontiguousarray(whole[1:-1, 1:-1])
+
+
 def fbp_fan(sinogram: np.ndarray, fan: FanBeam, *, filter_name: str = "ramp") -> np.ndarray:
     """Filtered back-projection of an equiangular fan-beam sinogram; float32, (y, x).
 

@@ -13,13 +13,17 @@ from ctlab.ct.dose import (
     fraction_for_noise,
     line_integrals,
     projection_noise,
+    slice_seeds,
 )
 from ctlab.ct.noise_level import measure_noise_hu
 from ctlab.ct.phantom import water_cylinder
 from ctlab.ct.projector import ParallelBeam, apodisation, backproject, fbp, filter_views
-from ctlab.ct.scanner import SPECTRUM_120_KVP, Scanner
+from ctlab.ct.scanner import MU_WATER_PER_MM, SPECTRUM_120_KVP, Scanner
 
 SIZE = 128
+SEEDS_OF_7 = [5765488047046174021, 8275336682942969162]
+QUANTUM_OF_7 = [1.521969, -1.144106, 1.150162]
+NOISE_OF_7 = [25.0, -9.056, 21.848]
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,60 @@ def test_variance_follows_the_missing_dose(water):
     unit = variance(0.5)
     for fraction in (0.25, 0.1, 0.05):
         assert variance(fraction) / unit == pytest.approx(1 / fraction - 1, rel=0.05)
+
+
+def test_electronic_noise_departs_from_the_dose_as_predicted(water):
+    """In the disc's centre, where lines are nearly alike: the formula's variance at each dose.
+
+    At half dose quantum noise reigns and the ratio is that of 1/dose; at 2 % electronic noise
+    adds its predicted share, more than half as much again.
+    """
+    scanner = Scanner(photons=1e5, electronic_sd=12.0, views=240)
+    beam = scanner.beam((SIZE, SIZE), 2.0)
+    units = [draw_noise(beam, np.random.default_rng(k)) for k in range(6)]
+    through = 2 * 100.0 * MU_WATER_PER_MM
+
+    def variance(fraction):
+        added = [
+            add_noise(water.hu[0], u, fraction, beam=beam, scanner=scanner) - water.hu[0]
+            for u in units
+        ]
+        return float(np.var(np.stack(added)[:, 54:74, 54:74]))
+
+    def share(fraction):
+        electronic = (1 + fraction) / fraction * scanner.electronic_sd**2
+        return 1 + electronic * np.exp(through) / scanner.photons
+
+    few = 0.05
+    assert share(few) > 1.5 > 1.25 > share(0.5)
+    found = variance(few) / variance(0.5)
+    assert found == pytest.approx((1 / few - 1) * share(few) / share(0.5), rel=0.08)
+    assert found > 1.3 * (1 / few - 1)
+
+
+def test_a_patient_beyond_the_field_of_view_gets_noise_and_no_more():
+    """A body that fills the image to its corners: no rim, no artefact, noise of the same order."""
+    body = water_cylinder(size=96, pixel_mm=2.0, radius_mm=200.0)
+    assert (body.hu == 0).all()
+    low = simulate_dose(body, 0.2, rng=np.random.default_rng(0), scanner=Scanner(views=120))
+    noise = low.hu - body.hu
+    assert np.isfinite(noise).all()
+    inner, rim = noise[0, 36:60, 36:60], noise[0, 4:10, 36:60]
+    assert abs(inner.mean()) < 3
+    assert abs(rim.mean()) < 3
+    assert 0.3 < rim.std() / inner.std() < 1.5
+
+
+def test_a_seed_means_the_same_numbers_everywhere():
+    """Pinned: draws of PCG64 as NumPy guarantees them, and the noise they turn into."""
+    beam = ParallelBeam.covering((16, 16), 2.0, views=12)
+    unit = draw_noise(beam, np.random.Generator(np.random.PCG64(7)))
+    assert slice_seeds(np.random.default_rng(7), 2).tolist() == SEEDS_OF_7
+    assert unit.quantum[0, :3] == pytest.approx(QUANTUM_OF_7, rel=1e-6)
+    water = np.zeros((16, 16), np.float32)
+    scanner = Scanner(photons=1e4, views=12)
+    noisy = add_noise(water, unit, 0.1, beam=beam, scanner=scanner)
+    assert noisy[8, 6:9] == pytest.approx(NOISE_OF_7, abs=0.05)
 
 
 @pytest.mark.parametrize("electronic_sd", [0.0, 30.0])

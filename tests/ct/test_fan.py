@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctlab.ct.fan import FanBeam, fbp_fan, project_fan, scan_weights
+from ctlab.ct.fan import FanBeam, adjoint_fan, fbp_fan, project_fan, scan_weights
 from ctlab.ct.phantom import Ellipse, draw
 
 MU = 0.0193
@@ -37,6 +37,18 @@ def test_projections_agree_with_the_analytic_ones():
     assert np.abs(found - exact)[inside].max() < 0.02 * exact.max()
 
 
+@pytest.mark.parametrize("shape", [(32, 32), (31, 50)])
+@pytest.mark.parametrize("short_scan", [False, True])
+def test_the_adjoint_is_the_transpose(rng, shape, short_scan):
+    fan = FanBeam.covering(shape, 0.9, views=37, source_mm=90.0, short_scan=short_scan)
+    image, sinogram = rng.standard_normal(shape), rng.standard_normal(fan.sinogram_shape)
+    forward = project_fan(image, fan).astype(float)
+    left = float((forward * sinogram).sum())
+    right = float((image * adjoint_fan(sinogram, fan)).sum())
+    assert abs(left - right) < 1e-5 * np.linalg.norm(forward) * np.linalg.norm(sinogram)
+    assert abs(left) > 1e-3 * np.linalg.norm(forward)
+
+
 def test_both_sightings_of_a_line_add_up_to_two():
     fan = FanBeam.covering((64, 64), 1.0, views=400, short_scan=True)
     weights = scan_weights(fan)
@@ -67,3 +79,5 @@ def test_impossible_fans_are_refused():
         project_fan(np.zeros((9, 9)), fan)
     with pytest.raises(ValueError, match="sinograms of shape"):
         fbp_fan(np.zeros((3, 3)), fan)
+    with pytest.raises(ValueError, match="sinograms of shape"):
+        adjoint_fan(np.zeros((3, 3)), fan)
