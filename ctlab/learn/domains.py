@@ -10,13 +10,13 @@ import numpy as np
 
 from ctlab.ct import (
     Volume,
+    confounds,
     describe_series,
     load_sample,
     measure_noise_hu,
     read_series,
     simulate_dose,
 )
-from ctlab.ct.collections import confounds
 from ctlab.ct.facts import CLIPS_SHARE
 from ctlab.learn.config import Data, TrainConfig
 from ctlab.learn.patches import PatchDomain
