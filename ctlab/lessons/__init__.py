@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "checking": ["Exercise", "Feedback", "check"],
+        "inventory": ["inventory", "inventory_gain", "read_inventories"],
         "materials": [
             "AROUND_NODULE",
             "CREDIT",
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "lesions": ["lesion_survival", "quiet_places"],
         "mirror": ["objective"],
         "toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
+        "pace": ["is_fast", "pace"],
         "readers": ["simulated_choices", "simulated_ratings"],
         "quizzes": ["Option", "Question", "Quiz", "quiz"],
     },

@@ -1,0 +1,164 @@
+"""Execute chapters, each in a kernel of its own, and keep outputs, time and memory.
+
+Jupyter Book would execute pages one after the other, and would not say what they cost. Here two
+kernels run at a time; the outputs go into the cache where Jupyter Book looks for them. Chapters
+that import neither torch nor a room that stands on it run in an interpreter without torch.
+"""
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from myst_nb.core.read import read_myst_markdown_notebook
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from pages import HERE, is_notebook, needs_torch
+
+WORKERS = 2
+LITE = HERE / "lite"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one chapter took: its kernel's life, processor time, and memory at its highest."""
+
+    page: str
+    wall_s: float
+    cpu_s: float
+    peak_mib: float
+    without_torch: bool
+
+
+class MeasuredClient(NotebookClient):
+    """Client that asks for the kernel's processor time and memory before the kernel goes."""
+
+    cost: tuple[float, float] = (0.0, 0.0)
+
+    def set_widgets_metadata(self) -> None:
+        super().set_widgets_metadata()
+        process = psutil.Process(self.km.provisioner.pid)
+        times = process.cpu_times()
+        memory = process.memory_info()
+        peak = getattr(memory, "peak_wset", None) or _high_water(process.pid) or memory.rss
+        cpu = times.user + times.system + times.children_user + times.children_system
+        self.cost = (cpu, peak / 2**20)
+
+
+def _high_water(pid: int) -> int | None:
+    """Largest resident memory of a process in bytes, where the system keeps it (Linux)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return found[0] * 1024 if found else None
+
+
+def environment(*, without_torch: bool) -> dict[str, str]:
+    """Variables of a kernel; the processor is shared between the kernels that run at a time."""
+    threads = str(max(1, min(2, os.cpu_count() or 1) // WORKERS))
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    variables = {**dict.fromkeys(names, threads), **os.environ}
+    variables |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    if without_torch:
+        path = [str(LITE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        variables["PYTHONPATH"] = os.pathsep.join(path)
+    return variables
+
+
+def run_notebook(
+    path: Path, *, without_torch: bool, timeout_s: float = 600
+) -> tuple[nbformat.NotebookNode, Cost]:
+    """The executed notebook of a chapter's source, and what it took."""
+    notebook = read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
+    client = MeasuredClient(
+        notebook, timeout=timeout_s, resources={"metadata": {"path": str(path.parent)}}
+    )
+    start = time.monotonic()
+    client.execute(env=environment(without_torch=without_torch))
+    cpu_s, peak_mib = client.cost
+    cost = Cost(path.stem, time.monotonic() - start, cpu_s, peak_mib, without_torch)
+    return notebook, cost
+
+
+def _work(path: Path) -> tuple[Path, Any, Cost | None, str]:
+    try:
+        notebook, cost = run_notebook(path, without_torch=not needs_torch(path.read_text("utf-8")))
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        return path, None, None, str(error)
+    return path, notebook, cost, ""
+
+
+def is_cached(cache: Any, path: Path) -> bool:
+    """Whether the cache holds the outputs of this chapter's code."""
+    notebook = read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
+    try:
+        cache.match_cache_notebook(notebook)
+    except KeyError:
+        return False
+    return True
+
+
+def execute(paths: list[Path], cache_path: Path, *, workers: int = WORKERS) -> dict[str, str]:
+    """Fill the cache; error texts by page, empty where all chapters ran.
+
+    Times and memory are kept beside the cache, in ``times.json``.
+    """
+    cache = get_cache(str(cache_path))
+    todo = [path for path in paths if is_notebook(path) and not is_cached(cache, path)]
+    times = read_times(cache_path)
+    errors = {}
+    # The long ones first: those that train.
+    todo.sort(key=lambda path: not needs_torch(path.read_text("utf-8")))
+    with ThreadPoolExecutor(workers) as pool:
+        for done in as_completed([pool.submit(_work, path) for path in todo]):
+            path, notebook, cost, error = done.result()
+            if cost is None:
+                errors[path.stem] = error
+                continue
+            bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": cost.wall_s})
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            times[path.stem] = asdict(cost)
+            write_times(cache_path, times)
+            print(f"  {path.stem}: {cost.wall_s:.0f} s, {cost.peak_mib:.0f} MiB", file=sys.stderr)
+    return errors
+
+
+def read_times(cache_path: Path) -> dict[str, dict[str, Any]]:
+    """What each executed chapter took, by page."""
+    path = cache_path / "times.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def write_times(cache_path: Path, times: dict[str, dict[str, Any]]) -> None:
+    """Keep them beside the cache."""
+    (cache_path / "times.json").write_text(json.dumps(times, indent=1) + "\n", "utf-8")
+
+
+def times_table(names: list[str], times: dict[str, dict[str, Any]]) -> str:
+    """Markdown table of the chapters' cost, in reading order, with the whole book's below."""
+    rows = [times[name] for name in names if name in times]
+    lines = [
+        "| chapter | time (s) | processor (s) | memory (MiB) | torch |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        torch = "not needed" if row["without_torch"] else "needed"
+        lines.append(
+            f"| {{doc}}`{row['page']}` | {row['wall_s']:.0f} | {row['cpu_s']:.0f} | "
+            f"{row['peak_mib']:.0f} | {torch} |"
+        )
+    if rows:
+        wall, cpu = (sum(row[key] for row in rows) for key in ("wall_s", "cpu_s"))
+        peak = max(row["peak_mib"] for row in rows)
+        lines.append(f"| **all, one after the other** | {wall:.0f} | {cpu:.0f} | {peak:.0f} | |")
+    return "\n".join(lines) + "\n"

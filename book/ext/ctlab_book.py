@@ -1,0 +1,139 @@
+"""What the book adds to Sphinx: glossary links at first use, and downloads that exist.
+
+Nothing here changes what a page says; a build without this extension is the same text with
+fewer links.
+"""
+
+import re
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+# Words with an everyday meaning as well: linked where the author writes {term}, not by themselves.
+BY_HAND = frozenset({"arm", "bundle", "case", "critic", "cycle", "dose", "item", "kernel", "mark",
+                     "reader", "series", "slice", "tube", "view", "window"})  # fmt: skip
+CLOSED = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.reference,
+          nodes.title, nodes.rubric, nodes.raw, nodes.comment, nodes.footnote, nodes.label,
+          nodes.term, addnodes.pending_xref, addnodes.glossary)  # fmt: skip
+
+
+def pattern(term: str) -> re.Pattern[str]:
+    """Matches a term as a whole word, also in the plural; capitals matter in abbreviations.
+
+    Examples
+    --------
+    >>> bool(pattern("Line integral").search("two line integrals"))
+    True
+    >>> bool(pattern("NPS").search("nps"))
+    False
+    """
+    word = re.escape(re.sub(r"\s*\([^)]*\)$", "", term))
+    shouts = sum(letter.isupper() for letter in term) > 1
+    return re.compile(rf"(?<![\w-]){word}(?:s|es)?(?![\w-])", 0 if shouts else re.I)
+
+
+class LinkFirstUse(SphinxPostTransform):
+    """The first time a page uses a term of the glossary, the word leads there."""
+
+    default_priority = 5  # before references are resolved
+
+    def run(self, **_) -> None:
+        objects = self.env.domaindata["std"]["objects"]
+        terms = {name: doc for (kind, name), (doc, _) in objects.items() if kind == "term"}
+        here = self.env.docname
+        done = {
+            ref["reftarget"].lower()
+            for ref in self.document.findall(addnodes.pending_xref)
+            if ref.get("reftype") == "term"
+        }
+        open_terms = {
+            name: pattern(name)
+            for name, doc in sorted(terms.items(), key=lambda pair: -len(pair[0]))
+            if doc != here and name.lower() not in done | BY_HAND
+        }
+        for text in list(self.document.findall(nodes.Text)):
+            if open_terms and not _is_closed(text):
+                self._link(text, open_terms)
+
+    def _link(self, text: nodes.Text, open_terms: dict[str, re.Pattern[str]]) -> None:
+        found = []
+        for name, words in list(open_terms.items()):
+            match = words.search(text)
+            if match and not any(match.start() < e and s < match.end() for s, e, _ in found):
+                found.append((*match.span(), name))
+                del open_terms[name]
+        if not found:
+            return
+        pieces, at = [], 0
+        for start, end, name in sorted(found):
+            pieces += [nodes.Text(text[at:start]), self._reference(name, text[start:end])]
+            at = end
+        pieces.append(nodes.Text(text[at:]))
+        text.parent.replace(text, [piece for piece in pieces if piece.astext()])
+
+    def _reference(self, name: str, words: str) -> addnodes.pending_xref:
+        return addnodes.pending_xref(
+            "", nodes.inline("", words, classes=["xref", "std", "std-term"]),
+            refdomain="std", reftype="term", reftarget=name, refdoc=self.env.docname,
+            refexplicit=True, refwarn=True,
+        )  # fmt: skip
+
+
+def _is_closed(text: nodes.Text) -> bool:
+    node = text.parent
+    while node is not None:
+        if isinstance(node, CLOSED) or "cell" in node.get("classes", ()):
+            return True
+        node = node.parent
+    return False
+
+
+def offer_notebook(app, pagename, templatename, context, doctree) -> None:
+    """Pages with code offer the notebook that the build writes beside their source."""
+    if doctree is not None and "kernelspec" in app.env.metadata.get(pagename, {}):
+        context["ipynb_source"] = f"{pagename}.ipynb"
+
+
+def offer_pdf(app, pagename, templatename, context, doctree) -> None:
+    """A release links the PDF of each page; other builds leave the print button."""
+    if doctree is None or not app.config.ctlab_pdf:
+        return
+    for group in context.get("header_buttons", ()):
+        for button in group.get("buttons", ()):
+            if button.get("label") == "download-pdf-button":
+                button |= {"type": "link", "tooltip": "Download this page as PDF"}
+                button["url"] = f"{context['pathto']('_pdf', 1)}/{pagename}.pdf"
+                del button["javascript"]
+
+
+def launch_notebooks(app, pagename, templatename, context, doctree) -> None:
+    """Launch services open the notebook of a chapter, on the branch that holds notebooks."""
+    written, launched = app.config.ctlab_branches
+    for group in context.get("header_buttons", ()):
+        if group.get("label") == "launch-buttons":
+            for button in group["buttons"]:
+                button["url"] = launch_address(button["url"], written, launched)
+
+
+def launch_address(url: str, written: str, launched: str) -> str:
+    """Address of a launch service, moved from the sources' branch to the notebooks'.
+
+    Examples
+    --------
+    >>> launch_address("https://c/github/o/n/blob/main/book/a.md", "main", "notebooks")
+    'https://c/github/o/n/blob/notebooks/book/a.ipynb'
+    """
+    url = re.sub(rf"/{re.escape(written)}(?=[/?])", f"/{launched}", url, count=1)
+    url = url.replace(f"branch={written}", f"branch={launched}")
+    return re.sub(r"\.md(?=$|&)", ".ipynb", url)
+
+
+def setup(app):
+    app.add_config_value("ctlab_pdf", False, "html")
+    app.add_config_value("ctlab_branches", ["main", "notebooks"], "html")
+    app.add_post_transform(LinkFirstUse)
+    app.connect("html-page-context", offer_notebook, priority=400)
+    app.connect("html-page-context", offer_pdf, priority=900)
+    app.connect("html-page-context", launch_notebooks, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

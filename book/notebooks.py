@@ -1,0 +1,108 @@
+"""Chapters as notebooks that anyone can open: plain Markdown, no outputs, solutions folded."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_cache import get_cache
+from myst_nb.core.read import read_myst_markdown_notebook
+from pages import HERE, ROOT, is_notebook, page_names, read_toc, source_of
+from plain import Book, numbers_of, plain, sources_of, without_glue
+
+CREDIT = (
+    "*A chapter of the CT Lab book. Text and figures CC BY 4.0, code BSD-3-Clause. Chest CT: "
+    "LIDC-IDRI-0001, CC BY 3.0. Nothing here is for diagnosis.*"
+)
+INSTALL = "To run it, install the kit as its README says, then run the cells from top to bottom."
+
+
+def title_of(text: str) -> str:
+    """First heading of a page."""
+    body = re.sub(r"\A---.*?^---$", "", text, flags=re.M | re.S)
+    found = re.search(r"^# (.+)$", body, re.M)
+    return found[1].strip() if found else ""
+
+
+def book_facts(names: list[str], root: Path = ROOT) -> Book:
+    """Titles, notebooks and sources that pages refer to."""
+    paths = {Path(name).name: source_of(name, root) for name in names}
+    return Book(
+        titles={page: title_of(path.read_text("utf-8")) for page, path in paths.items()},
+        notebooks=frozenset(page for page, path in paths.items() if is_notebook(path)),
+        sources=sources_of((HERE / "references.bib").read_text("utf-8")),
+    )
+
+
+def computed(path: Path, cache: Path | None) -> dict[str, str]:
+    """Numbers that the executed chapter glued; empty where it has not been executed."""
+    if cache is None or not (cache / "global.db").is_file():
+        return {}
+    notebook = _read(path)
+    try:
+        _, executed = get_cache(str(cache)).merge_match_into_notebook(notebook)
+    except KeyError:
+        return {}
+    return numbers_of([out for cell in executed.cells for out in cell.get("outputs", [])])
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    return read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
+
+
+def make_notebook(path: Path, book: Book, repository: str = "") -> nbformat.NotebookNode:
+    """The chapter as a notebook without outputs."""
+    cells = []
+    for cell in _read(path).cells:
+        if cell.cell_type == "markdown":
+            if text := plain(cell.source, book):
+                cells.append(nbformat.v4.new_markdown_cell(text))
+            continue
+        tags = cell.metadata.get("tags", [])
+        code = without_glue(cell.source)
+        if not code.strip():
+            continue
+        hidden = (
+            {"jupyter": {"source_hidden": True}} if {"hide-input", "remove-cell"} & {*tags} else {}
+        )
+        cells.append(nbformat.v4.new_code_cell(code, metadata={**hidden, "tags": [*tags]}))
+    return finished([*cells[:1], *_start(repository), *cells[1:]])
+
+
+def _start(repository: str) -> list[nbformat.NotebookNode]:
+    cells = [nbformat.v4.new_markdown_cell(f"{CREDIT} {INSTALL}")]
+    if repository:
+        code = (
+            "import importlib.util\n\nif importlib.util.find_spec('ctlab') is None:\n"
+            f"    %pip install -q 'ctlab[explain,study] @ git+{repository}'"
+        )
+        cells.append(nbformat.v4.new_code_cell(code))
+    return cells
+
+
+def finished(cells: list[nbformat.NotebookNode]) -> nbformat.NotebookNode:
+    """Notebook of these cells; the same cells give the same file."""
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def write_all(folder: Path, cache: Path | None, repository: str = "") -> list[Path]:
+    """Write the notebook of every chapter below ``folder``; their paths."""
+    names = page_names(read_toc())
+    book = book_facts(names)
+    paths = []
+    for name in names:
+        source = source_of(name)
+        if not is_notebook(source):
+            continue
+        facts: dict[str, Any] = {**vars(book), "numbers": computed(source, cache)}
+        target = folder / f"{name}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(make_notebook(source, Book(**facts), repository), target)
+        paths.append(target)
+    return paths
