@@ -4,6 +4,11 @@
 #   make study   demonstration reader study    make bench   compare speed with peers
 #   make check   everything a change must pass (style, types, tests, book)
 #
+#   make assignment                homework without solutions, and rubrics for teachers
+#   make your-study STUDY=folder   the results of your reader study as chapters of the book
+#   make release                   HTML, PDF, notebooks, homework, metadata, checksums
+#
+# CTLAB_FAST=1 make book builds quickly: what trains, trains less.
 # PYTHON=/path/to/python uses an environment of yours and installs nothing.
 
 SHELL := bash
@@ -23,7 +28,7 @@ endif
 # PIP_CONSTRAINT reaches packages that are built from source as well.
 INSTALL := $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
-.PHONY: book test study bench check lint setup clean
+.PHONY: book test study bench check lint setup clean assignment release your-study
 
 setup: $(READY)
 
@@ -38,6 +43,16 @@ setup: $(READY)
 
 book: $(READY)
 	$(PY) book/build.py
+
+assignment: $(READY)
+	$(PY) book/assignment.py
+
+release: $(READY)
+	$(PY) book/release.py
+
+your-study: $(READY)
+	@test -n "$(STUDY)" || { echo "name the folder of your study: make your-study STUDY=my-study"; exit 2; }
+	$(PY) book/build.py --study "$(STUDY)" --only-study
 
 test: $(READY)
 	$(PY) -m pytest
@@ -57,4 +72,4 @@ lint: $(READY)
 check: lint book test
 
 clean:
-	rm -rf .venv book/_build book/_vendor
+	rm -rf .venv dist book/_build book/_vendor book/your-study/pages

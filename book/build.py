@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import execute
 import notebooks
 import vendor
 import yaml
+from address import publication
 from pages import page_names, read_toc, source_of
 
 HERE = Path(__file__).resolve().parent
@@ -38,13 +38,6 @@ def library_digest(root: Path = ROOT) -> str:
             if path.is_file() and "__pycache__" not in path.parts:
                 digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def publication(root: Path = ROOT) -> dict[str, Any]:
-    """Address of the repository (empty where it is not known yet), branch, and launch services."""
-    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    urls = project["project"].get("urls", {})
-    return {"repository": urls.get("Repository", ""), **project["tool"]["ctlab"]["book"]}
 
 
 def with_repository(config: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
@@ -72,11 +65,12 @@ def cache_folder(*, force: bool = False) -> Path:
     return cache
 
 
-def write_config(cache: Path, *, pdf: bool = False, root: Path = ROOT) -> Path:
+def write_config(cache: Path, *, pdf: bool = False, title: str = "", root: Path = ROOT) -> Path:
     """Copy of ``_config.yml`` that names the cache, and the repository where it is known."""
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     config["execute"]["cache"] = str(cache)
     config["sphinx"]["local_extensions"] = {"ctlab_book": str(HERE / "ext")}
+    config["title"] = title or config["title"]
     facts = publication(root)
     config["sphinx"]["config"] |= {
         "ctlab_pdf": pdf,
@@ -89,10 +83,37 @@ def write_config(cache: Path, *, pdf: bool = False, root: Path = ROOT) -> Path:
     return path
 
 
-def build(config: Path, toc: Path) -> int:
+def study_toc(study: Path, toc: dict[str, Any], *, alone: bool) -> tuple[dict[str, Any], str]:
+    """Contents with the chapters of a reader study, written to ``your-study/pages``; its title.
+
+    Raises
+    ------
+    ValueError
+        The study has not been analysed.
+    """
+    from reader_study.report import read_analysis, write_chapters
+
+    names = write_chapters(study, HERE / "your-study" / "pages")
+    first, *others = [{"file": f"book/your-study/pages/{name}"} for name in names]
+    title = read_analysis(study)["title"]
+    if alone:
+        return {"format": "jb-book", "root": first["file"], "chapters": others}, title
+    part = {"caption": "Our study", "chapters": [first, *others]}
+    return {**toc, "parts": [*toc["parts"][:-1], part, toc["parts"][-1]]}, ""
+
+
+def write_toc(toc: dict[str, Any]) -> Path:
+    """The contents as the file that Jupyter Book reads."""
+    BUILD.mkdir(exist_ok=True)
+    path = BUILD / "toc.yml"
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), "utf-8")
+    return path
+
+
+def build(config: Path, toc: Path, output: Path = HERE) -> int:
     """Run Jupyter Book with warnings as errors; its exit code."""
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
-    command += ["build", str(ROOT), "--path-output", str(HERE), "--config", str(config)]
+    command += ["build", str(ROOT), "--path-output", str(output), "--config", str(config)]
     command += ["--toc", str(toc)]
     # Every page is written anew: menus and search know all pages, and outputs come from the cache.
     command += ["--all", "--warningiserror", "--keep-going", "--quiet"]
@@ -115,11 +136,11 @@ def mend_pages(folder: Path) -> None:
         page.write_text(saved.sub(r"\1 download", text), "utf-8")
 
 
-def prepare(*, force: bool = False) -> tuple[Path, list[str]]:
+def prepare(toc: dict[str, Any], *, force: bool = False) -> tuple[Path, list[str]]:
     """Browser libraries fetched, chapters executed; the cache, and messages about what failed."""
     vendor.main()
     cache = cache_folder(force=force)
-    names = page_names(read_toc())
+    names = page_names(toc)
     errors = execute.execute([source_of(name) for name in names], cache)
     BUILD.mkdir(exist_ok=True)
     stems = [Path(name).name for name in names]
@@ -128,22 +149,43 @@ def prepare(*, force: bool = False) -> tuple[Path, list[str]]:
     return cache, [f"{page} failed:\n{text}" for page, text in errors.items()]
 
 
-def main() -> int:
+def finish(folder: Path, cache: Path) -> None:
+    """Notebooks beside the pages, and pages mended."""
+    notebooks.write_all(folder / "_sources", cache, publication()["repository"])
+    mend_pages(folder)
+
+
+def parse() -> argparse.Namespace:
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--force", action="store_true", help="execute every chapter again")
+    parser.add_argument("--study", type=Path, help="folder of a study that was analysed")
+    parser.add_argument("--only-study", action="store_true", help="only the pages of that study")
     options = parser.parse_args()
-    cache, errors = prepare(force=options.force)
-    if errors:
-        print(*errors, "The book has errors: see the messages above.", sep="\n", file=sys.stderr)
-        return 1
-    status = build(write_config(cache), ROOT / "_toc.yml")
+    if options.only_study and not options.study:
+        parser.error("--only-study needs --study FOLDER")
+    return options
+
+
+def main() -> int:
+    options = parse()
+    toc, title, output = read_toc(), "", HERE
+    if options.study:
+        try:
+            toc, title = study_toc(options.study, toc, alone=options.only_study)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            return 2
+    if options.only_study:
+        output = BUILD / "study"
+    cache, errors = prepare(toc, force=options.force)
+    status = 1 if errors else build(write_config(cache, title=title), write_toc(toc), output)
     if status:
-        print("The book has errors: see the messages above.", file=sys.stderr)
+        print(*errors, "The book has errors: see the messages above.", sep="\n", file=sys.stderr)
         return status
-    facts = publication()
-    notebooks.write_all(BUILD / "html" / "_sources", cache, facts["repository"])
-    mend_pages(BUILD / "html")
-    page = BUILD / "html" / "index.html"
+    folder = output / "_build" / "html"
+    finish(folder, cache)
+    page = folder / "index.html"
     print(f"The book is built. Open it in a browser:\n  {page}\n  {page.as_uri()}")
     return 0
 

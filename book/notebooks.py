@@ -38,7 +38,7 @@ def computed(path: Path, cache: Path | None) -> dict[str, str]:
     """Numbers that the executed chapter glued; empty where it has not been executed."""
     if cache is None or not (cache / "global.db").is_file():
         return {}
-    notebook = _read(path)
+    notebook = read_source(path)
     try:
         _, executed = get_cache(str(cache)).merge_match_into_notebook(notebook)
     except KeyError:
@@ -46,14 +46,15 @@ def computed(path: Path, cache: Path | None) -> dict[str, str]:
     return numbers_of([out for cell in executed.cells for out in cell.get("outputs", [])])
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
+def read_source(path: Path) -> nbformat.NotebookNode:
+    """Cells of a chapter's source."""
     return read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
 
 
 def make_notebook(path: Path, book: Book, repository: str = "") -> nbformat.NotebookNode:
     """The chapter as a notebook without outputs."""
     cells = []
-    for cell in _read(path).cells:
+    for cell in read_source(path).cells:
         if cell.cell_type == "markdown":
             if text := plain(cell.source, book):
                 cells.append(nbformat.v4.new_markdown_cell(text))

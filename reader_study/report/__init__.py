@@ -5,6 +5,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "chapters": ["write_chapters"],
         "page": ["read_analysis", "write_report"],
         "rscript": ["r_script"],
     },

@@ -1,0 +1,122 @@
+"""A study's results as chapters of a book: text, figures, tables, checklists, methods, data.
+
+The numbers come from ``analysis.json`` alone. Readers appear under the numbers that the study gave
+them. The authors' own words stand in ``STUDY/book`` and are never overwritten.
+"""
+
+import base64
+import html
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ctlab.ct.files import fresh_folder
+
+from . import words
+from .page import markdown_page, pictures, read_analysis
+
+CHAPTERS = {
+    "results": ("Results", ("Result", "Sensitivity")),
+    "readers": ("Readers, agreement, blinding", ("Flow", "Readers", "Agreement", "Blinding")),
+    "methods": ("Methods", ("Methods", "Deviations from the protocol", "Integrity")),
+    "checklists": ("Reporting checklists", ("Checklists",)),
+}
+OWN = {
+    "introduction": "Introduction",
+    "discussion": "Discussion",
+    "declarations": "Declarations",
+}
+_ASKED = {
+    "introduction": "Why this study, what is known, what would have mattered. Replace this text.",
+    "discussion": "What was found, for whom it holds, what limits it. Replace this text.",
+    "declarations": "Ethics committee and reference number, consent, funding, interests, who did "
+    "what, where data and code are. Replace this text.",
+}
+_DATA = ("analysis.json", "primary.csv", "primary.R")
+
+
+def write_chapters(study: str | Path, out: str | Path) -> list[str]:
+    """Write the chapters of an analysed study to ``out``; their names in reading order.
+
+    Texts of the authors are taken from ``STUDY/book/NAME.md``; where one is missing, a page that
+    asks for it is put there first.
+
+    Parameters
+    ----------
+    study : folder of the study, with ``report/analysis.json``
+    out : folder of the pages; what an earlier call wrote there is replaced
+
+    Raises
+    ------
+    ValueError
+        The study has not been analysed.
+    """
+    facts = read_analysis(study)
+    own = Path(study) / "book"
+    own.mkdir(exist_ok=True)
+    sections, figures = _sections(markdown_page(facts)), _figures(facts)
+    with fresh_folder(out, overwrite=True) as part:
+        data = _copy_data(Path(study) / "report", part)
+        (part / "index.md").write_text(_front(facts), "utf-8")
+        for name, (title, wanted) in CHAPTERS.items():
+            body = [f"# {title}"]
+            for heading in wanted:
+                body += [f"## {heading}", sections[heading], *figures.get(heading.lower(), [])]
+            body += data if name == "methods" else []
+            (part / f"{name}.md").write_text("\n\n".join(body).strip() + "\n", "utf-8")
+        for name, title in OWN.items():
+            if not (own / f"{name}.md").exists():
+                (own / f"{name}.md").write_text(f"# {title}\n\n{_ASKED[name]}\n", "utf-8")
+            shutil.copy(own / f"{name}.md", part)
+    return ["index", "introduction", *CHAPTERS, "discussion", "declarations"]
+
+
+def _sections(page: str) -> dict[str, str]:
+    """Text below each second-level heading of the report, deeper headings one level down."""
+    pieces = re.split(r"^## (.+)$", page, flags=re.M)
+    return {
+        name.strip(): text.strip() for name, text in zip(pieces[1::2], pieces[2::2], strict=True)
+    }
+
+
+def _front(facts: dict[str, Any]) -> str:
+    """Title, what was asked, and the conclusion in one paragraph."""
+    lines = [f"# {facts['title']}", words.headline(facts) + "."]
+    lines += [f"**{sentence}**" for sentence in facts["conclusion"]]
+    if facts["few_readers"]:
+        lines.append(
+            "Fewer than four readers: this describes these readers only, not readers in general."
+        )
+    proof = facts["integrity"]
+    lines.append(
+        f"Protocol locked {proof['locked_at'][:10]}, study closed {proof['closed_at'][:10]}, "
+        f"unblinded {proof['unblinded_at'][:10]}. Pages made from the record of study "
+        f"`{facts['study']}`; the analysis was fixed by the protocol."
+    )
+    return "\n\n".join(lines) + "\n"
+
+
+def _figures(facts: dict[str, Any]) -> dict[str, list[str]]:
+    """Figures of each section, drawing inside, so that a page is whole by itself."""
+    found: dict[str, list[str]] = {}
+    for picture in pictures(facts):
+        data = base64.b64encode(picture["svg"].encode()).decode()
+        alt = html.escape(" ".join(picture["alt"].split()))
+        caption = html.escape(picture["caption"], quote=False)
+        found.setdefault(picture["section"], []).append(
+            f'<figure class="ctlab-figure"><img src="data:image/svg+xml;base64,{data}" '
+            f'alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+        )
+    return found
+
+
+def _copy_data(report: Path, folder: Path) -> list[str]:
+    """Data and script beside the pages, and the lines that offer them."""
+    lines = ["## Data and script", "The primary result can be repeated with R from these files."]
+    rows = []
+    for name in _DATA:
+        if (report / name).is_file():
+            shutil.copy(report / name, folder)
+            rows.append(f"- {{download}}`{name} <{name}>`")
+    return [*lines, "\n".join(rows)] if rows else []
