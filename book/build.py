@@ -46,14 +46,17 @@ def with_repository(config: dict[str, Any], facts: dict[str, Any]) -> dict[str, 
         return config
     services = ("binderhub_url", "colab_url", "jupyterhub_url")
     launch = {name: facts[name] for name in services if facts.get(name)}
-    repository = {"url": facts["repository"], "branch": facts["branch"], "path_to_book": ""}
-    html = {"use_repository_button": True, "use_issues_button": True, "use_edit_page_button": True}
-    return {
-        **config,
-        "repository": repository,
+    options = config["sphinx"]["config"]["html_theme_options"]
+    options |= {
+        "repository_url": facts["repository"],
+        "repository_branch": facts["branch"],
+        "path_to_docs": "",
         "launch_buttons": {"notebook_interface": "jupyterlab", **launch},
-        "html": {**config["html"], **html},
+        "use_repository_button": True,
+        "use_issues_button": True,
+        "use_edit_page_button": True,
     }
+    return config
 
 
 def cache_folder(*, force: bool = False) -> Path:
@@ -69,9 +72,9 @@ def write_config(cache: Path, *, pdf: bool = False, title: str = "", root: Path 
     """Copy of ``_config.yml`` that names the cache, and the repository where it is known."""
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     config["execute"]["cache"] = str(cache)
-    config["sphinx"]["local_extensions"] = {"ctlab_book": str(HERE / "ext")}
     config["title"] = title or config["title"]
     facts = publication(root)
+    config["sphinx"]["config"]["extensions"].append("ctlab_book")
     config["sphinx"]["config"] |= {
         "ctlab_pdf": pdf,
         "ctlab_branches": [facts["branch"], facts["launch_branch"]],
@@ -115,11 +118,12 @@ def build(config: Path, toc: Path, output: Path = HERE) -> int:
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     command += ["build", str(ROOT), "--path-output", str(output), "--config", str(config)]
     command += ["--toc", str(toc)]
-    # Every page is written anew: menus and search know all pages, and outputs come from the cache.
+    # Every page is written anew: menus and search know all pages; outputs come from the cache.
     command += ["--all", "--warningiserror", "--keep-going", "--quiet"]
-    return subprocess.run(
-        command, env=execute.environment(without_torch=False), cwd=ROOT
-    ).returncode
+    environment = execute.environment(without_torch=False)
+    path = [str(HERE / "ext"), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(path)
+    return subprocess.run(command, env=environment, cwd=ROOT).returncode
 
 
 def mend_pages(folder: Path) -> None:

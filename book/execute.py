@@ -81,7 +81,11 @@ def run_notebook(
     """The executed notebook of a chapter's source, and what it took."""
     notebook = read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
     client = MeasuredClient(
-        notebook, timeout=timeout_s, resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=timeout_s,
+        startup_timeout=300,
+        record_timing=False,  # times in the cells would make another notebook of them
+        resources={"metadata": {"path": str(path.parent)}},
     )
     start = time.monotonic()
     client.execute(env=environment(without_torch=without_torch))
@@ -93,7 +97,7 @@ def run_notebook(
 def _work(path: Path) -> tuple[Path, Any, Cost | None, str]:
     try:
         notebook, cost = run_notebook(path, without_torch=not needs_torch(path.read_text("utf-8")))
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
         return path, None, None, str(error)
     return path, notebook, cost, ""
 

@@ -51,13 +51,14 @@ STILL = """() => {
     canvas.replaceWith(image);
   }
   for (const gone of document.querySelectorAll(
-    '.ctv-bar, .ctv-help, .headerlink, .copybtn, .toggle-button, script, details.hide'))
+    '.ctv-bar, .ctv-help, .ctv-hint, .ctv-slider, .headerlink, .copybtn, .toggle-button, '
+    + '.prev-next-area, .pst-skip-link, #pst-skip-link, script, details.hide'))
     gone.remove();
 }"""
 # The article with names of its own, so that pages can stand in one document.
 ARTICLE = """(page) => {
   const article = document.querySelector('article');
-  const cache = document.querySelector('#MJX-SVG-global-cache')?.parentElement?.outerHTML ?? '';
+  const cache = document.querySelector('#MJX-SVG-global-cache')?.outerHTML ?? '';
   const own = (name) => `${page}--${name}`;
   for (const image of article.querySelectorAll('img')) image.setAttribute('src', image.src);
   for (const node of article.querySelectorAll('[id]')) node.id = own(node.id);
@@ -68,14 +69,19 @@ ARTICLE = """(page) => {
     link.setAttribute('href', part ? `#${target}--${part}` : `#${target}`);
   }
   for (const box of article.querySelectorAll('mjx-assistive-mml')) box.remove();
+  for (const image of article.querySelectorAll('.ctv-panel img'))
+    image.style.width = '100%';
   return cache + article.innerHTML;
 }"""
 SHEET = """
 @page { size: A4; } body { font-size: 11pt; background: #fff; color: #1d2429; }
 main { max-width: none; padding: 0; } section.page { break-before: page; }
 .cover { text-align: center; padding-top: 30vh; } h1, h2, h3 { break-after: avoid; }
-figure, .ctv, pre, table, .admonition > .admonition-title { break-inside: avoid; }
+figure, .ctv, pre, fieldset, .admonition > .admonition-title { break-inside: avoid; }
+.admonition-title::before, .admonition-title::after { display: none !important; }
+mjx-assistive-mml { display: none; } h1 { text-align: left; }
 """
+VIEWER = HERE.parent / "ctlab" / "view" / "compare.css"
 
 
 @contextmanager
@@ -110,7 +116,7 @@ def open_still(browser: Any, path: Path) -> Any:
     page = browser.new_page(viewport={"width": 900, "height": 1200}, color_scheme="light")
     page.route("http*://**", lambda route: route.abort())
     page.goto(path.as_uri())
-    page.evaluate("MathJax?.startup?.promise?.then(() => { window.mathsDone = true; })")
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => { window.mathsDone = true; })")
     page.wait_for_function(READY, timeout=60_000)
     page.evaluate(STILL)
     return page
@@ -158,7 +164,7 @@ def one_document(articles: dict[str, tuple[str, str]], *, title: str, notice: st
     return (
         f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head>'
         f'<meta charset="utf-8"><title>{html.escape(title)}</title>{sheets}'
-        f"<style>{SHEET}</style></head><body><main class='bd-article'>"
+        f"<style>{SHEET}{VIEWER.read_text('utf-8')}</style></head><body><main class='bd-article'>"
         f"<div class='cover'><h1>{html.escape(title)}</h1><p>{html.escape(notice)}</p></div>"
         f"<nav class='page' aria-label='Contents'><h2>Contents</h2><ol>{rows}</ol></nav>{body}"
         "</main></body></html>"

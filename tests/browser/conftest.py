@@ -88,6 +88,41 @@ def browser():
         chromium.close()
 
 
+BOOK_ADDRESS = "https://github.com/nobody/nowhere"
+
+
+@pytest.fixture(scope="session")
+def small_book(tmp_path_factory):
+    """A whole release of a book of five pages, by the book's own scripts; its root.
+
+    Its repository has an address, which nobody owns.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "book" / "_vendor" / "vendor" / "versions.json").is_file():
+        pytest.skip("the browser libraries are not fetched yet; run `make book` first")
+    small = tmp_path_factory.mktemp("small")
+    shutil.copytree(Path(__file__).parent / "small_book", small, dirs_exist_ok=True)
+    for name in ("theme", "_vendor", "ext", "lite", "teaching"):
+        shutil.copytree(root / "book" / name, small / "book" / name)
+    for path in [*(root / "book").glob("*.py"), root / "book" / "references.bib"]:
+        shutil.copy(path, small / "book")
+    for name in ("inventory-before", "times"):
+        shutil.copy(root / "book" / f"{name}.md", small / "book")
+    for name in ("ctlab", "reader_study", "constraints.txt"):
+        (small / name).symlink_to(root / name)
+    for name in ("_config.yml", "CITATION.cff"):
+        shutil.copy(root / name, small)
+    project = (root / "pyproject.toml").read_text("utf-8")
+    urls = f'[project.urls]\nRepository = "{BOOK_ADDRESS}"\n\n[tool.ctlab.book]'
+    project = project.replace("[tool.ctlab.book]", urls, 1)
+    hub = 'jupyterhub_url = "https://hub.example.org"'
+    (small / "pyproject.toml").write_text(project.replace('jupyterhub_url = ""', hub), "utf-8")
+    command = [sys.executable, str(small / "book" / "release.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return small
+
+
 def lock_slabs(folder: Path, protocol: str) -> Path:
     """Study of six two-slice slabs of the packaged CT; arms differ in smoothing and noise."""
     pytest.importorskip("voila", reason="the reading room needs the study extra")
