@@ -141,16 +141,23 @@ def mend_pages(folder: Path) -> None:
 
 
 def prepare(toc: dict[str, Any], *, force: bool = False) -> tuple[Path, list[str]]:
-    """Browser libraries fetched, chapters executed; the cache, and messages about what failed."""
+    """Browser libraries fetched, chapters executed; the cache, and messages about what failed.
+
+    Chapters that take longer than the book promises fail where all are executed anew.
+    """
     vendor.main()
     cache = cache_folder(force=force)
     names = page_names(toc)
     errors = execute.execute([source_of(name) for name in names], cache)
     BUILD.mkdir(exist_ok=True)
     stems = [Path(name).name for name in names]
-    table = execute.times_table(stems, execute.read_times(cache))
-    (BUILD / "times.md").write_text(table, "utf-8")
-    return cache, [f"{page} failed:\n{text}" for page, text in errors.items()]
+    times = {k: v for k, v in execute.read_times(cache).items() if k in stems}
+    (BUILD / "times.md").write_text(execute.times_table(stems, times), "utf-8")
+    failed = [f"{page} failed:\n{text}" for page, text in errors.items()]
+    slow = execute.too_slow(times)
+    for sentence in slow:
+        print(f"note: {sentence}", file=sys.stderr)
+    return cache, failed + execute.too_large(times) + (slow if force else [])
 
 
 def finish(folder: Path, cache: Path) -> None:

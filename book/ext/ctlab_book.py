@@ -27,10 +27,13 @@ def pattern(term: str) -> re.Pattern[str]:
     True
     >>> bool(pattern("NPS").search("nps"))
     False
+    >>> [bool(pattern("Lipschitz").search(text)) for text in ("1-Lipschitz", "non-Lipschitz")]
+    [True, False]
     """
-    word = re.escape(re.sub(r"\s*\([^)]*\)$", "", term))
+    words = re.sub(r"\s*\([^)]*\)$", "", term).split()
+    word = r"\s+".join(map(re.escape, words))  # a line may end between the words
     shouts = sum(letter.isupper() for letter in term) > 1
-    return re.compile(rf"(?<![\w-]){word}(?:s|es)?(?![\w-])", 0 if shouts else re.I)
+    return re.compile(rf"(?<!\w)(?<![^\W\d]-){word}(?:s|es)?(?![\w-])", 0 if shouts else re.I)
 
 
 class LinkFirstUse(SphinxPostTransform):
@@ -124,8 +127,10 @@ def launch_address(url: str, written: str, launched: str) -> str:
     >>> launch_address("https://c/github/o/n/blob/main/book/a.md", "main", "notebooks")
     'https://c/github/o/n/blob/notebooks/book/a.ipynb'
     """
-    url = re.sub(rf"/{re.escape(written)}(?=[/?])", f"/{launched}", url, count=1)
-    url = url.replace(f"branch={written}", f"branch={launched}")
+    written = re.escape(written)
+    # Binder names the branch before the question mark, Colab after "blob", a hub by itself.
+    url = re.sub(rf"(/blob/|\bbranch=){written}(?=[/&]|$)|/{written}(?=\?)",
+                 lambda match: f"{match[1] or '/'}{launched}", url, count=1)  # fmt: skip
     return re.sub(r"\.md(?=$|&)", ".ipynb", url)
 
 

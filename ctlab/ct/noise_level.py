@@ -59,7 +59,7 @@ def measure_noise_hu(volume: Volume | np.ndarray, *, spacing_mm: float | None = 
             f"at least {_FEWEST_WINDOWS} windows of {_WINDOW_MM:g} mm; {sd.size} were found"
         )
     keep = max(int(_FLATTEST_SHARE * sd.size), _FEWEST_WINDOWS) - 1
-    return commonest(sd[structure <= np.partition(structure, keep)[keep]])
+    return float(commonest(sd[structure <= np.partition(structure, keep)[keep]]))
 
 
 def probe_indices(count: int) -> list[int]:

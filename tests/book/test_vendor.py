@@ -61,13 +61,14 @@ def test_the_cache_key_ignores_compiled_leftovers(build, library):
     assert build.library_digest(library) == before
 
 
-def test_pages_are_mended_for_opening_from_disk(build, monkeypatch, tmp_path):
-    monkeypatch.setattr(build, "BUILD", tmp_path)
-    (tmp_path / "html").mkdir()
-    page = tmp_path / "html" / "a.html"
-    page.write_text('<link rel="preload" as="font" crossorigin href="x.woff2" />\n<p>stays</p>')
-    build.mend_pages()
-    assert page.read_text() == "<p>stays</p>"
+def test_pages_are_mended_for_opening_from_disk(build, tmp_path):
+    page = tmp_path / "a.html"
+    font = '<link rel="preload" as="font" crossorigin href="x.woff2" />\n'
+    link = '<a href="../_sources/book/a.ipynb" target="_blank"\nclass="b">'
+    page.write_text(f"{font}<p>stays</p>{link}")
+    build.mend_pages(tmp_path)
+    saved = link.replace('target="_blank"', "download")
+    assert page.read_text() == f"<p>stays</p>{saved}"
 
 
 def test_nothing_in_the_configuration_comes_from_outside():
