@@ -195,16 +195,35 @@ def without_glue(code: str) -> str:
     --------
     >>> without_glue("import time\\nfrom myst_nb import glue\\nx = 1\\nglue('x', x, display=False)")
     'x = 1'
+    >>> print(without_glue("for k in a:\\n    b = k\\n    glue(k, b)\\nfor k in a: glue(k, 1)\\n"))
+    for k in a:
+        b = k
     """
     if "glue" not in code:
         return code
     tree = ast.parse(code)
-    kept = [node for node in tree.body if not _is_glue(node)]
-    used = {node.id for part in kept for node in ast.walk(part) if isinstance(node, ast.Name)}
-    kept = [node for node in kept if not (isinstance(node, ast.Import)
-            and not {a.asname or a.name.partition(".")[0] for a in node.names} & used)]  # fmt: skip
+    gone = _glue_in(tree.body)
+    inside = {id(part) for node in gone for part in ast.walk(node)}
+    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in inside}
+    gone += [node for node in tree.body if isinstance(node, ast.Import)
+             and not {a.asname or a.name.partition(".")[0] for a in node.names} & used]  # fmt: skip
     lines = code.splitlines()
-    return "\n".join("\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in kept)
+    drop = {k for node in gone for k in range(node.lineno - 1, node.end_lineno or node.lineno)}
+    kept = "\n".join(line for k, line in enumerate(lines) if k not in drop)
+    return re.sub(r"\n{3,}", "\n\n", kept).strip("\n")
+
+
+def _glue_in(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """Statements that do nothing but glue, at any depth; a loop of nothing else goes whole."""
+    gone: list[ast.stmt] = []
+    for node in statements:
+        body = getattr(node, "body", [])
+        inner = _glue_in(body)
+        if _is_glue(node) or (body and {*map(id, body)} <= {*map(id, inner)}):
+            gone.append(node)
+        else:
+            gone += inner + _glue_in(getattr(node, "orelse", []))
+    return gone
 
 
 def _is_glue(node: ast.stmt) -> bool:
