@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,11 @@ from reader_study.unblinding import unblind
 
 RESULTS = Path(__file__).parent / "results" / "reader_statistics.json"
 COMMAND = "python -m benchmarks.reader_statistics"
+ABOUT = {
+    "command": COMMAND,
+    "about": "Ratios are those of one run; above 1 ours is faster. The report's seconds are "
+    "those of the clock (with whatever else ran: load) and of the processor, one core.",
+}
 READERS, CASES, AIM_S = 10, 200, 60.0
 PASSPHRASE = "correct horse battery staple"
 PROTOCOL = """
@@ -55,15 +61,12 @@ primary_item = "noise"
 
 def main() -> int:
     """Run everything and write the results; exit 1 where an answer differs or an aim is missed."""
-    rows = [*bench_stats.results(), whole_report()]
-    found = {
-        "command": COMMAND,
-        "about": "Ratios are those of one run; above 1 ours is faster. The report's seconds are "
-        "those of the clock (with whatever else ran: load) and of the processor, one core.",
-        "comparisons": rows,
-    }
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    sys.stdout.write("".join(f"{json.dumps(row)}\n" for row in rows))
+    rows: list[dict[str, Any]] = []
+    for row in chain(bench_stats.results(), [whole_report]):
+        rows.append(row if isinstance(row, dict) else row())
+        sys.stdout.write(f"{json.dumps(rows[-1])}\n")
+        sys.stdout.flush()
+        RESULTS.write_text(json.dumps({**ABOUT, "comparisons": rows}, indent=1) + "\n", "utf-8")
     return 0 if all(row["equal"] for row in rows[:-1]) and rows[-1]["cpu_s"] < AIM_S else 1
 
 
