@@ -10,7 +10,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FENCE = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.M | re.S)
 # What a chapter must not import if it is to run where there is no torch.
-TORCH_ROOMS = re.compile(r"^\s*(?:from|import)\s+(?:torch|captum|ctlab\.(?:learn|explain))\b", re.M)
+TORCH_ROOMS = re.compile(
+    r"^\s*(?:from|import)\s+(?:torch|captum|ctlab\.(?:learn|explain|lessons\.pairs))\b", re.M
+)
 
 
 def read_toc(root: Path = ROOT) -> dict[str, Any]:

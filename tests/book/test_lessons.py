@@ -10,8 +10,10 @@ from ctlab.lessons.checking import find
 CHAPTERS = (
     "physics",
     "noise",
+    "dicom",
     "classic",
     "metrics",
+    "paired",
     "gans",
     "transport",
     "training",
