@@ -10,13 +10,17 @@ import numpy as np
 
 from ctlab.ct.decode_pool import shared_hu, worth_sharing
 from ctlab.ct.discover import open_source
-from ctlab.ct.header import EXPLICIT, IMPLICIT, Header, read_dataset
+from ctlab.ct.header import EXPLICIT, IMPLICIT, NATIVE, Header, read_dataset
 from ctlab.ct.hu import HU_MIN
-from ctlab.ct.jpeg12 import JPEG_EXTENDED, decode_jpeg12
+from ctlab.ct.jpeg import JPEG, decode_jpeg
 
 CT_CLASSIC = "1.2.840.10008.5.1.4.1.1.2"
 CT_ENHANCED = {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}
-RLE = "1.2.840.10008.1.2.5"
+PLUGINS = {"1.2.840.10008.1.2.5": "pydicom"}  # RLE; the faster one panics on damaged data
+PLUGINS |= {f"1.2.840.10008.1.2.4.{n}": "pyjpegls" for n in (80, 81)}
+PLUGINS |= {f"1.2.840.10008.1.2.4.{n}": "pylibjpeg" for n in (90, 91, 201, 202, 203)}
+"""pydicom's decoder for each compressed syntax. Left to choose, it would try GDCM where another
+fails, and GDCM ends the whole program on damaged data."""
 LARGEST_SIDE = 8192
 """Rows or columns above this are a damaged header: no CT reconstructs such an image."""
 
@@ -240,11 +244,15 @@ def _only_stored_bits(stored: np.ndarray, header: Header, signed: bool) -> np.nd
 def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) -> np.ndarray:
     from pydicom.pixels import pixel_array
 
-    # The faster RLE decoder panics on damaged data and writes a stack trace to the terminal.
-    plugin = "pydicom" if header.transfer_syntax == RLE else ""
+    plugin = PLUGINS.get(header.transfer_syntax, "")
+    if not plugin and header.transfer_syntax not in NATIVE | JPEG:
+        raise ValueError(
+            f"{header.path.name} is encoded as {header.transfer_syntax or 'unknown'}, which cannot "
+            "be decoded; export it uncompressed"
+        )
     try:
-        if header.transfer_syntax == JPEG_EXTENDED and header.integer("bits_allocated") == 16:
-            stored = _extended(header, dataset, index)
+        if header.transfer_syntax in JPEG:
+            stored = _jpeg(header, dataset, index)
         else:
             stored = pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
     except Exception as error:
@@ -260,12 +268,11 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
     return stored
 
 
-def _extended(header: Header, dataset: Any, index: int) -> np.ndarray:
-    """12-bit JPEG, which pydicom's decoders refuse."""
+def _jpeg(header: Header, dataset: Any, index: int) -> np.ndarray:
+    """JPEG by the project's own decoder: those of other libraries abort on damaged data."""
     from pydicom.encaps import get_frame
 
     frames = int(dataset.get("NumberOfFrames") or 1)
-    data = get_frame(dataset.PixelData, index, number_of_frames=frames)
+    stored = decode_jpeg(get_frame(dataset.PixelData, index, number_of_frames=frames))
     signed = header.integer("signed") == 1
-    stored = decode_jpeg12(data)
     return _only_stored_bits(stored.view(np.int16) if signed else stored, header, signed)

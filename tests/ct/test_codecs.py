@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import get_frame
 
 from ctlab.ct import read_series
-from ctlab.ct.jpeg12 import decode_jpeg12
+from ctlab.ct.jpeg import decode_jpeg
 
 DATA = Path(__file__).parents[1] / "data"
 FOLDER = DATA / "codecs"
@@ -105,7 +105,7 @@ def test_real_jpeg_of_twelve_bits(name):
     DCMTK refuses; the pixels are the same.
     """
     data = pydicom.dcmread(get_testdata_file(name, download=False)).PixelData
-    image = decode_jpeg12(get_frame(data, 0, number_of_frames=1))
+    image = decode_jpeg(get_frame(data, 0, number_of_frames=1))
     assert image.shape == (1024, 256)
     assert image[420:423, 140].tolist() == [244, 234, 230]
     assert int(image.sum()) == pytest.approx(3766786, rel=1e-4)
@@ -120,11 +120,11 @@ def test_damaged_jpeg_is_refused():
     data = jpeg_of()
     for cut in (1, 30, len(data) // 2):
         with pytest.raises(ValueError, match="JPEG"):
-            decode_jpeg12(data[:cut])
+            decode_jpeg(data[:cut])
     with pytest.raises(ValueError, match="progressive"):
-        decode_jpeg12(data.replace(b"\xff\xc1", b"\xff\xc2"))
+        decode_jpeg(data.replace(b"\xff\xc1", b"\xff\xc2"))
     with pytest.raises(ValueError, match="no JPEG"):
-        decode_jpeg12(b"\0" * 100)
+        decode_jpeg(b"\0" * 100)
 
 
 def test_restart_intervals_are_kept_apart():
@@ -141,8 +141,8 @@ def test_restart_intervals_are_kept_apart():
     block = "0" + "1000" + "0"  # size 4, change 8, end
     half = int((block * 2).ljust(16, "1"), 2).to_bytes(2, "big")
     head = b"\xff\xd8" + quantisation + frame + huffman + restart + scan
-    image = decode_jpeg12(head + half + b"\xff\xd0" + half + b"\xff\xd9")
+    image = decode_jpeg(head + half + b"\xff\xd0" + half + b"\xff\xd9")
     # A level of 8 is a mean of 8 / 8 above 2048; the second block of each half has 16.
     assert image[[0, 0, 8, 8], [0, 8, 0, 8]].tolist() == [2049, 2050, 2049, 2050]
     with pytest.raises(ValueError, match="cut short"):
-        decode_jpeg12(head + half + b"\xff\xd9")
+        decode_jpeg(head + half + b"\xff\xd9")

@@ -1,5 +1,6 @@
-"""Compiled loop of the JPEG decoder; use it through :mod:`ctlab.ct.jpeg12`."""
+"""Compiled loops of the JPEG decoder; use it through :mod:`ctlab.ct.jpeg`."""
 
+import numpy as np
 from numba import njit
 
 
@@ -72,3 +73,51 @@ def decode_blocks(
         if position > limit:
             return False
     return True
+
+
+@njit(cache=True)
+def decode_lossless(data, largest, offset, values, predictor, first_value, image):
+    """Fill ``image`` (y, x), uint16, from coded differences; false where they are damaged."""
+    position, limit = 0, 8 * data.size
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            size, position = _symbol(data, position, largest, offset, values)
+            if size < 0 or size > 16:
+                return False
+            if size == 16:
+                change = 32768
+            else:
+                change, position = _signed(data, position, size)
+            if y == 0:
+                near = first_value if x == 0 else np.int64(image[y, x - 1])
+            elif x == 0:
+                near = np.int64(image[y - 1, x])
+            else:
+                near = _predicted(
+                    np.int64(image[y, x - 1]),
+                    np.int64(image[y - 1, x]),
+                    np.int64(image[y - 1, x - 1]),
+                    predictor,
+                )
+            image[y, x] = (near + change) & 0xFFFF
+        if position > limit:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _predicted(left, above, corner, predictor):
+    """Prediction of a pixel (T.81, table H.1)."""
+    if predictor == 1:
+        return left
+    if predictor == 2:
+        return above
+    if predictor == 3:
+        return corner
+    if predictor == 4:
+        return left + above - corner
+    if predictor == 5:
+        return left + ((above - corner) >> 1)
+    if predictor == 6:
+        return above + ((left - corner) >> 1)
+    return (left + above) >> 1

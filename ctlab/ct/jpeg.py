@@ -1,7 +1,8 @@
-"""JPEG with 12 bits a pixel (DICOM's "JPEG Extended"): old archives hold CT in it.
+"""The JPEG of medical archives, decoded: 8 and 12 bits with loss, up to 16 bits without.
 
-The free decoders at hand read its 8-bit form only. This one reads what CT can be: one component,
-sequential Huffman coding (ITU-T T.81, processes 1, 2 and 4).
+The free decoders at hand either do not know 12 bits or end the whole program on damaged data.
+This one reads what CT can be, one component of sequential or lossless Huffman coding (ITU-T T.81,
+processes 1, 2, 4 and 14), and refuses the rest.
 """
 
 import re
@@ -9,8 +10,8 @@ import struct
 
 import numpy as np
 
-JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
-"""Transfer syntax of 8 or 12 bits a pixel."""
+JPEG = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70)}
+"""Transfer syntaxes: baseline, extended, lossless with any predictor and with the first."""
 
 _ZIGZAG = np.array(
     [
@@ -21,8 +22,8 @@ _ZIGZAG = np.array(
 )  # fmt: skip
 
 _SOI, _EOI, _SOS, _DQT, _DHT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD
-_SEQUENTIAL = (0xC0, 0xC1)
-_OTHER_FRAMES = set(range(0xC0, 0xD0)) - {*_SEQUENTIAL, _DHT, 0xC8, 0xCC}
+_SEQUENTIAL, _LOSSLESS = (0xC0, 0xC1), 0xC3
+_OTHER_FRAMES = set(range(0xC0, 0xD0)) - {*_SEQUENTIAL, _LOSSLESS, _DHT, 0xC8, 0xCC}
 _LARGEST_SIDE = 8192
 
 
@@ -34,29 +35,32 @@ class _Tables:
         self.huffman: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self.precision = self.rows = self.columns = self.restart = 0
         self.quantiser = -1
+        self.lossless = False
 
 
-def decode_jpeg12(data: bytes) -> np.ndarray:
-    """Pixels of one JPEG image of 12 or 8 bits, uint16 of shape (y, x).
+def decode_jpeg(data: bytes) -> np.ndarray:
+    """Pixels of one JPEG image, uint16 of shape (y, x).
 
     Raises
     ------
     ValueError
         The data are damaged or cut short, or of a kind that CT has no use for: colour,
-        progressive, arithmetic or lossless.
+        progressive or arithmetic.
     """
     try:
-        tables, scan = _parsed(data)
-        dc, ac, entropy = scan
-        blocks = _coefficients(entropy, tables, dc, ac)
-        quantisation = tables.quantisation[tables.quantiser]
+        tables, header, entropy = _parsed(data)
+        dc, predictor, shift = header[2] >> 4, header[3], header[5] & 15
+        if tables.lossless:
+            tables.precision -= shift
+            return _differences(entropy, tables, dc, predictor) << np.uint16(shift)
+        blocks = _coefficients(entropy, tables, dc, 16 + (header[2] & 15))
+        return _image(blocks * tables.quantisation[tables.quantiser], tables)
     except (struct.error, KeyError, IndexError) as error:
         raise ValueError("the JPEG data are damaged or cut short") from error
-    return _image(blocks * quantisation, tables)
 
 
-def _parsed(data: bytes) -> tuple[_Tables, tuple[int, int, bytes]]:
-    """Tables, and of the scan: its two Huffman tables and its entropy-coded bytes."""
+def _parsed(data: bytes) -> tuple[_Tables, bytes, bytes]:
+    """Tables, the header of the scan, and its entropy-coded bytes."""
     if data[:2] != bytes((0xFF, _SOI)):
         raise ValueError("the pixel data are no JPEG image")
     tables, position = _Tables(), 2
@@ -71,24 +75,28 @@ def _parsed(data: bytes) -> tuple[_Tables, tuple[int, int, bytes]]:
         body = data[position + 4 : position + 2 + length]
         position += 2 + length
         if marker == _SOS:
-            return tables, _scan(body, data[position:])
+            if body[0] != 1 or not tables.precision:
+                raise ValueError("a JPEG without frame or of several components cannot be decoded")
+            return tables, body, data[position:]
         _segment(tables, marker, body)
 
 
 def _segment(tables: _Tables, marker: int, body: bytes) -> None:
-    if marker in _SEQUENTIAL:
+    if marker in _SEQUENTIAL or marker == _LOSSLESS:
+        tables.lossless = marker == _LOSSLESS
         tables.precision, tables.rows, tables.columns, components = struct.unpack_from(
             ">BHHB", body
         )
         tables.quantiser = body[8]
-        if components != 1 or tables.precision not in (8, 12):
+        known = 2 <= tables.precision <= 16 if tables.lossless else tables.precision in (8, 12)
+        if components != 1 or not known:
             raise ValueError(
                 f"JPEG of {components} components with {tables.precision} bits cannot be decoded"
             )
         if not (0 < tables.rows <= _LARGEST_SIDE and 0 < tables.columns <= _LARGEST_SIDE):
             raise ValueError(f"the JPEG claims {tables.rows} x {tables.columns} pixels")
     elif marker in _OTHER_FRAMES:
-        raise ValueError("progressive, lossless and arithmetic JPEG cannot be decoded here")
+        raise ValueError("progressive and arithmetic JPEG cannot be decoded")
     elif marker == _DQT:
         while body:
             wide, name = body[0] >> 4, body[0] & 15
@@ -121,30 +129,48 @@ def _code_limits(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return largest, offset
 
 
-def _scan(header: bytes, rest: bytes) -> tuple[int, int, bytes]:
-    if header[0] != 1:
-        raise ValueError("JPEG of several components cannot be decoded")
-    return header[2] >> 4, 16 + (header[2] & 15), rest
-
-
 def _coefficients(entropy: bytes, tables: _Tables, dc: int, ac: int) -> np.ndarray:
     """Quantised coefficients in their natural order, shape (blocks, 64)."""
-    from ctlab.ct._jpeg12_kernels import decode_blocks
+    from ctlab.ct._jpeg_kernels import decode_blocks
 
     total = -(-tables.rows // 8) * -(-tables.columns // 8)
     if not tables.quantiser >= 0 or total > 8 * len(entropy) + 8:
         raise ValueError("the JPEG data are damaged or cut short")
     found = np.zeros((total, 64), np.int32)
-    end = re.search(rb"\xff+[\x01-\xcf\xd8-\xfe]", entropy)
-    pieces = re.split(rb"\xff+[\xd0-\xd7]", entropy[: end.start() if end else None])
     step = tables.restart or total
-    for first, piece in zip(range(0, total, step), pieces, strict=False):
+    for first, plain in zip(range(0, total, step), _pieces(entropy, total, step), strict=True):
         part = found[first : first + step]
-        plain = np.frombuffer(piece.replace(b"\xff\x00", b"\xff"), np.uint8)
         if not decode_blocks(plain, *tables.huffman[dc], *tables.huffman[ac], _ZIGZAG, part):
             raise ValueError("the JPEG data are damaged or cut short")
-    if len(pieces) < -(-total // step):
+    return found
+
+
+def _pieces(entropy: bytes, total: int, step: int) -> list[np.ndarray]:
+    """Coded bytes between restart markers, without stuffing: one piece every ``step`` units."""
+    end = re.search(rb"\xff+[\x01-\xcf\xd8-\xfe]", entropy)
+    pieces = re.split(rb"\xff+[\xd0-\xd7]", entropy[: end.start() if end else None])
+    wanted = -(-total // step)
+    if len(pieces) < wanted:
         raise ValueError("the JPEG data are cut short")
+    return [np.frombuffer(p.replace(b"\xff\x00", b"\xff"), np.uint8) for p in pieces[:wanted]]
+
+
+def _differences(entropy: bytes, tables: _Tables, dc: int, predictor: int) -> np.ndarray:
+    """Pixels of a lossless image before its point transform (T.81, annex H)."""
+    from ctlab.ct._jpeg_kernels import decode_lossless
+
+    rows, columns = tables.rows, tables.columns
+    if not 1 <= predictor <= 7 or rows * columns > 8 * len(entropy):
+        raise ValueError("the JPEG data are damaged or cut short")
+    if tables.restart % columns:
+        raise ValueError("the JPEG data are damaged: a restart lies within a line")
+    found = np.zeros((rows, columns), np.uint16)
+    step = tables.restart // columns or rows
+    first_value = 1 << (tables.precision - 1)
+    for first, plain in zip(range(0, rows, step), _pieces(entropy, rows, step), strict=True):
+        part = found[first : first + step]
+        if not decode_lossless(plain, *tables.huffman[dc], predictor, first_value, part):
+            raise ValueError("the JPEG data are damaged or cut short")
     return found
 
 
