@@ -7,7 +7,6 @@ torch but the commands that train, denoise with a model, or explain.
 
 import math
 from pathlib import Path
-from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -269,42 +268,69 @@ def evaluate(
 
 @app.command()
 def explain(
-    folder: Folder,
-    number: Annotated[int, typer.Option("--slice", help="slice; 0 is the first")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")
+    ] = None,
+    number: Annotated[int | None, typer.Option("--slice", help="slice; 0 is the first")] = None,
     roi: Annotated[
-        tuple[int, int, int], typer.Option(metavar="Y X R", help="row, column and radius in pixels")
-    ],
+        tuple[float, float, float] | None,
+        typer.Option(metavar="Y X R", help="row, column and radius in pixels"),
+    ] = None,
+    box: Annotated[
+        tuple[int, int, int, int] | None,
+        typer.Option(metavar="T L B R", help="top, left, bottom, right in pixels"),
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help="NPY file with a mask of the slice")] = None,
+    nodule: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(metavar="Z Y X MM", help="annotated nodule: voxel and diameter in mm"),
+    ] = None,
     method: Annotated[str, typer.Option(help="hirescam, gradcam, layercam, gradient, ...")] = (
         "hirescam"
     ),
-    target: Annotated[str, typer.Option(help="mean, edge, noise, ...")] = "mean",
+    target: Annotated[str, typer.Option(help="mean, edge, noise, template, ...")] = "mean",
+    layer: Annotated[str | None, typer.Option(help="layer of a CAM; a wrong one lists all")] = None,
     checkpoint: Checkpoint = None,
-    out: Annotated[Path | None, typer.Option(help="NPZ for the map; a PNG goes beside it")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="NPZ for the map, PNG beside it; with --study a JSON file")
+    ] = None,
+    dicom: Annotated[
+        Path | None, typer.Option(help="folder for the map as secondary capture and SEG")
+    ] = None,
+    study: Annotated[
+        bool, typer.Option("--study", help="all methods on the packaged sample; takes no DIR")
+    ] = False,
     as_json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Map what a region's value was made from, with the audit of the map."""
-    from ctlab.ct import read_series
-    from ctlab.explain import AuditPlan, explain_region, write_explanation
-    from ctlab.learn import load_checkpoint
+    from ctlab import explaining
 
-    hu = read_series(folder).hu
-    if not 0 <= number < len(hu):
-        raise ValueError(f"--slice must be 0 to {len(hu) - 1}, got {number}")
+    if study:
+        if folder or number is not None or roi or box or mask or nodule or dicom:
+            raise ValueError("--study takes no series, region or --dicom; it runs on the sample")
+        with working("auditing all methods") as progress:
+            table_of = explaining.study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
+        if not emit(table_of, as_json):
+            say(explaining.study_in_words(table_of))
+        return
+    if folder is None or number is None:
+        raise ValueError("name the series and --slice K, or use --study for the packaged sample")
     with working("auditing the map") as progress:
-        found = explain_region(
-            load_checkpoint(checkpoint), hu[number], roi, method=method, target=target,
-            plan=AuditPlan(progress=progress),
+        found = explaining.explain_series(
+            folder, number, disc=roi, box=box, mask=mask, nodule=nodule, method=method,
+            target=target, layer=layer, checkpoint=checkpoint, out=out, dicom=dicom,
+            overwrite=overwrite, progress=progress,
         )  # fmt: skip
-    if out is not None:
-        write_explanation(found, out, out.with_suffix(".png"))
     facts = {"method": method, "target": target, "layer": found.layer, "value": found.value}
     facts |= {"verdict": found.verdict, "in_words": found.in_words(), "audit": found.audit}
+    facts |= {"limits": explaining.limits_in_words()}
     if not emit(facts, as_json):
-        say(fill(found.in_words(), 80))
-        checks = found.audit["passed"].items()
-        say(table(["check", "shown"], [(name, "yes" if met else "no") for name, met in checks]))
+        say(explaining.in_words(found))
         if out is not None:
             say(f"map in {out}, picture in {out.with_suffix('.png')}")
+        if dicom is not None:
+            say(f"secondary capture and segmentation in {dicom}")
 
 
 @app.command()

@@ -42,6 +42,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "ctlab.unfinished": ({"ctlab.ct"}, set()),
     "ctlab.benchmark": ({"ctlab"}, {"numpy", "pandas", "skimage"}),
     "ctlab.evaluate": ({"ctlab"}, {"pandas"}),
+    "ctlab.explaining": ({"ctlab"}, {"numpy"}),
     "ctlab.learn": (
         {"ctlab.ct", "ctlab.learn"},
         SCIENCE

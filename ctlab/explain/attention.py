@@ -101,6 +101,11 @@ def _with_and_without(
     return native, with_map, without
 
 
+def has_attention(subject: Subject) -> bool:
+    """Whether the network holds a gate or a CBAM block."""
+    return any(isinstance(m, AttentionGate | Cbam) for m in subject.network.modules())
+
+
 def _attention_module(subject: Subject) -> nn.Module:
     for module in subject.network.modules():
         if isinstance(module, AttentionGate | Cbam):

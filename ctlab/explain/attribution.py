@@ -58,7 +58,7 @@ def integrated_gradients(
 
 
 def occlusion(
-    subject: Subject, image: np.ndarray, target: Target, *, patch_px: int = 8, stride_px: int = 4
+    subject: Subject, image: np.ndarray, target: Target, *, patch_px: int = 8, stride_px: int = 8
 ) -> np.ndarray:
     """How much the target falls when a patch loses its detail; mean over the patches at a pixel.
 

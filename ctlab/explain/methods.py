@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ctlab.explain import attribution
-from ctlab.explain.attention import attention_change, attention_weights
+from ctlab.explain.attention import attention_change, attention_weights, has_attention
 from ctlab.explain.audit import Explainer, input_gradient
 from ctlab.explain.cam import CAM_METHODS, LIBRARY_METHODS, cam_map, library_cam_map
 from ctlab.explain.enlarge import enlarge
@@ -45,6 +45,13 @@ def check_method(method: str) -> None:
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
 
 
+def is_possible(method: str, subject: Subject) -> bool:
+    """Whether the model has the part that the method looks at: an attention, or a critic."""
+    if method in ("attention", "counterfactual"):
+        return has_attention(subject)
+    return method != "critic" or subject.has_critic
+
+
 def has_layer(method: str) -> bool:
     """Whether the map is read at a layer of the network."""
     return method in CAM_METHODS or method in LIBRARY_METHODS
@@ -53,7 +60,7 @@ def has_layer(method: str) -> bool:
 def explainer(method: str, layer: str) -> Explainer:
     """Function of subject, image and target to the signed map at the image's resolution."""
     return lambda subject, image, target: enlarge(
-        native_map(subject, image, target, method, layer), image.shape
+        native_map(subject, image, target, method, layer), image.shape[-2:]
     )
 
 

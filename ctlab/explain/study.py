@@ -10,12 +10,14 @@ from torch import nn
 
 from ctlab.explain.audit import AuditPlan
 from ctlab.explain.explanation import explain_region
-from ctlab.explain.methods import check_method
+from ctlab.explain.methods import METHODS, check_method, is_possible
 from ctlab.explain.regions import Region
 from ctlab.explain.subject import Subject
 from ctlab.learn import Checkpoint
 
 DEFAULT_METHODS = ("hirescam", "layercam", "gradcam", "gradient", "ig", "lam", "occlusion")
+STUDY_METHODS = tuple(METHODS)
+"""Every method; those a model has no part for (attention, critic) are left out of the table."""
 
 
 def study_methods(
@@ -38,20 +40,23 @@ def study_methods(
     image_hu : ndarray, HU, shape (y, x)
     regions : dict from name to region; see :func:`ctlab.explain.region_mask`
     methods : names of :data:`ctlab.explain.METHODS`
+        Those of a part that the model has not, such as an attention, are left out.
+    progress : called with (audits done, audits in all), optional
 
     Returns
     -------
     DataFrame
         ``region, method, verdict, randomised_cosine, deletion_over_random,
-        deletion_over_nearest, insertion_over_random, localisation_gain, stability, seconds``
-        and ``reasons`` in words.
+        deletion_over_nearest, insertion_over_random, localisation_gain, stability,
+        completeness_gap`` (NaN for maps that need not add up), ``seconds``, and ``reasons`` in
+        words.
     """
     for method in methods:
         check_method(method)
     subject = Subject(model)
     plan = replace(plan or AuditPlan(), progress=None)
     shuffled = subject.randomised(np.random.default_rng(plan.seed))
-    runs = [(name, subject, name) for name in methods]
+    runs = [(name, subject, name) for name in methods if is_possible(name, subject)]
     runs.append(("hirescam, random weights", shuffled, "hirescam"))
     rows = []
     for region, roi in regions.items():
@@ -75,6 +80,7 @@ def _row(audit: dict, seconds: float) -> dict[str, object]:
         "insertion_over_random": _ratio(insertion["map"], insertion["random"]),
         "localisation_gain": audit["localisation"]["gain"],
         "stability": audit["stability"],
+        "completeness_gap": audit.get("completeness", {}).get("gap", float("nan")),
         "seconds": seconds,
         "reasons": "; ".join(audit["reasons"]),
     }

@@ -74,6 +74,14 @@ class Subject:
         return self._critic
 
     @property
+    def has_critic(self) -> bool:
+        """Whether :attr:`critic` has an answer."""
+        try:
+            return self.critic is not None
+        except ValueError:
+            return False
+
+    @property
     def crops_are_exact(self) -> bool:
         """Whether a crop gives the same HU as the whole slice, away from its border."""
         declared = getattr(self.network, "depends_on_extent", True) is False

@@ -3,5 +3,9 @@
 import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
-    __name__, submod_attrs={"compare": ["CompareViewer", "compare"]}
+    __name__,
+    submod_attrs={
+        "compare": ["CompareViewer", "compare"],
+        "overlay": ["MapViewer", "compare_with_map"],
+    },
 )
