@@ -5,7 +5,8 @@ import pytest
 from torch import nn
 
 from ctlab.explain import AuditPlan, Subject, nodule_profile, plant, study_methods, usefulness
-from ctlab.explain.usefulness import _area, _marks, _summary
+from ctlab.explain.usefulness import _area, _marks, _places, _summary, detectors
+from reader_study.stats.maps import map_at_marks
 
 
 @pytest.fixture
@@ -104,4 +105,24 @@ def test_the_study_has_a_row_for_each_method_and_the_exhibit(unet, slice_hu):
     assert set(table["verdict"]) <= {"believe", "weak", "no better than chance"}
     assert (table["seconds"] > 0).all()
     with pytest.raises(ValueError, match="choose one of hirescam"):
-        study_methods(unet, slice_hu, {"disc": (30, 34, 5)}, methods=("attention",))
+        study_methods(unet, slice_hu, {"disc": (30, 34, 5)}, methods=("attentive",))
+    known = study_methods(unet, slice_hu, {"disc": (30, 34, 5)}, methods=("attention",), plan=plan)
+    assert list(known["method"]) == ["hirescam, random weights"]  # the model has no attention
+
+
+@pytest.mark.parametrize("kind", ["erased", "invented"])
+def test_marks_of_readers_score_the_maps_as_the_plants_do(unet, lungs, kind):
+    """``reader_study.stats.maps`` with a mark on the plant gives the same areas, map by map."""
+    subject = Subject(unet)
+    inner, lung = _places(subject.run(lungs[0]), 8.0)
+    centre = tuple(int(v) for v in inner[len(inner) // 3])
+    made = plant(subject, lungs[0], centre, kind=kind, diameter_px=8.0, contrast_hu=100.0)
+    areas = {}
+    for name, detect in detectors(subject.default_layer()).items():
+        found = detect(made)
+        areas[name], _ = map_at_marks(
+            found[None], [(0, *centre)], spacing_mm=(1, 1, 1), radius_mm=4.0,
+            inside=(lung | made.mask)[None],
+        )  # fmt: skip
+        assert areas[name] == pytest.approx(_area(found, made.mask, lung & ~made.mask)), name
+    assert len({round(a, 6) for a in areas.values()}) > 4  # they do differ
