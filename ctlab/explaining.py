@@ -33,6 +33,7 @@ from ctlab.learn import load_checkpoint
 Progress = Callable[[int, int], None]
 STUDY_COMMAND = "ctlab explain --study"
 STUDY_DOSE, STUDY_SEED, STUDY_SLICES = 0.1, 7, (12, 20, 28)
+_ONE_LUNG = (slice(150, 406), slice(60, 316))
 _STUDY_PLAN = AuditPlan(draws=4, random_networks=3, fractions=(0.005, 0.02, 0.08))
 
 
@@ -246,7 +247,7 @@ def study_of_sample(
     )
     finds = usefulness(
         subject,
-        np.stack(scans),
+        np.stack([scan[_ONE_LUNG] for scan in scans]),
         rng=np.random.default_rng(STUDY_SEED),
         plants=plants,
         progress=lambda k, n: step(audits + k, total),

@@ -14,6 +14,9 @@ KINDS = ("erased", "invented")
 class PlantedFailure(nn.Module):
     """A denoiser whose output is off by a fixed HU map; hooks reach the denoiser's own layers."""
 
+    has_one_size = True
+    """A crop of the image would meet the map in another place."""
+
     def __init__(self, subject: Subject, change_hu: np.ndarray) -> None:
         super().__init__()
         self.denoiser = subject.model

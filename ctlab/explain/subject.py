@@ -85,6 +85,8 @@ class Subject:
     def crops_are_exact(self) -> bool:
         """Whether a crop gives the same HU as the whole slice, away from its border."""
         declared = getattr(self.network, "depends_on_extent", True) is False
+        if getattr(self.model, "has_one_size", False):
+            return False
         return declared and self.reach_px is not None
 
     @cached_property
