@@ -7,6 +7,7 @@ torch but the commands that train, denoise with a model, or explain.
 
 import math
 from pathlib import Path
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
