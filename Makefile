@@ -8,6 +8,7 @@
 #   make your-study STUDY=folder   the results of your reader study as chapters of the book
 #   make release                   HTML, PDF, notebooks, homework, metadata, checksums
 #
+# make test JOBS=2 runs two files of tests at a time.
 # CTLAB_FAST=1 make book builds quickly: what trains, trains less.
 # PYTHON=/path/to/python uses an environment of yours and installs nothing.
 
@@ -55,7 +56,7 @@ your-study: $(READY)
 	$(PY) book/build.py --study "$(STUDY)" --only-study
 
 test: $(READY)
-	$(PY) -m pytest
+	$(PY) -m pytest $(if $(JOBS),-n $(JOBS) --dist loadfile)
 
 study: $(READY)
 	$(PY) -m reader_study demo
@@ -68,8 +69,10 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-# The book first: the browser tests open its pages.
-check: lint book test
+# The book first: the browser tests open its pages. Style and types are checked beside it.
+check: $(READY)
+	$(MAKE) --no-print-directory -j2 --output-sync=target lint book
+	$(MAKE) --no-print-directory test
 
 clean:
 	rm -rf .venv dist book/_build book/_vendor book/your-study/pages

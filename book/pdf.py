@@ -27,6 +27,7 @@ FLAGS = [
     "--disable-sync",
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 600_000  # a loaded machine may take minutes for a page
 PAPER = {"format": "A4", "print_background": True, "tagged": True, "outline": True,
          "margin": {"top": "18mm", "bottom": "20mm", "left": "20mm", "right": "20mm"},
          "display_header_footer": True, "header_template": "<span></span>",
@@ -95,11 +96,7 @@ def chromium() -> Iterator[Any]:
     """
     from playwright.sync_api import Error, sync_playwright
 
-    path = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     with sync_playwright() as driver:
         try:
             browser = driver.chromium.launch(executable_path=path, args=FLAGS)
@@ -114,10 +111,11 @@ def chromium() -> Iterator[Any]:
 def open_still(browser: Any, path: Path) -> Any:
     """The page, drawn and unfolded, ready to be printed."""
     page = browser.new_page(viewport={"width": 900, "height": 1200}, color_scheme="light")
+    page.set_default_timeout(PATIENCE_MS)
     page.route("http*://**", lambda route: route.abort())
     page.goto(path.as_uri())
     page.evaluate("window.MathJax?.startup?.promise?.then(() => { window.mathsDone = true; })")
-    page.wait_for_function(READY, timeout=60_000)
+    page.wait_for_function(READY)
     page.evaluate(STILL)
     return page
 
@@ -139,7 +137,8 @@ def print_pages(html_folder: Path, names: list[str], *, title: str, notice: str)
         whole = folder / "book.html"
         whole.write_text(one_document(articles, title=title, notice=notice), "utf-8")
         page = browser.new_page()
-        page.goto(whole.as_uri(), timeout=120_000)
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(whole.as_uri())
         page.pdf(path=folder / "book.pdf", **PAPER)
         page.close()
         whole.unlink()
