@@ -1,6 +1,8 @@
 """Notebooks that are downloaded: the chapter's code, plain Markdown, the numbers of the build."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -36,6 +38,13 @@ def test_its_code_is_that_of_the_chapter_but_for_the_glue(written, book_script):
         cells = nbformat.read(path, 4).cells
         assert [c.source for c in cells if c.cell_type == "code"] == [w for w in wanted if w]
         assert "glue(" not in path.read_text("utf-8")
+
+
+def test_every_notebook_has_all_names_that_it_uses(written):
+    # The build runs each chapter in a fresh kernel; what differs here is the glue taken out.
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821"]
+    done = subprocess.run([*command, *written[1]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_its_text_needs_no_myst(written):
