@@ -153,15 +153,11 @@ def train(
 ) -> None:
     """Train an OT-CycleGAN into a run folder."""
     from ctlab.learn import TrainConfig, train_run
+    from ctlab.learn.display import training_display
 
     settings = TrainConfig.from_toml(config)
-    with working("training steps") as progress:
-        result = train_run(
-            settings,
-            out,
-            resume=resume,
-            on_row=lambda row: progress(int(row["step"]), settings.steps),
-        )
+    with training_display(settings.steps) as show:
+        result = train_run(settings, out, resume=resume, on_row=show)
     alarms = [str(alarm) for alarm in result.alarms]
     facts = {"steps": result.steps, "checkpoint": str(result.checkpoint), "alarms": alarms}
     if not emit(facts, as_json):

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,9 +47,9 @@ class DenoiseReport:
 
 @dataclass(frozen=True)
 class _Work:
-    """How slices are denoised, and what is said about it in the files."""
+    """How slices ``start`` to ``stop`` of a stack are denoised, and what the files say of it."""
 
-    denoise: Callable[[np.ndarray], np.ndarray]
+    part: Callable[[Any, int, int], np.ndarray]
     made: Derivation
     facts: dict[str, Any]
     fits: dict[str, Any]
@@ -192,23 +191,31 @@ def _denoise(
 ) -> None:
     """Every slice of this process that is not there yet, a batch at a time."""
     count = len(volume.hu)
-    mine = range(processes.global_rank, count, processes.world_size)
-    wanted = [k for k in mine if writer.name(k) not in ready]
-    done = len(mine) - len(wanted)
-    stream = volume.hu.stream(wanted)  # type: ignore[attr-defined]
-    for batch in _batches(wanted, BATCH):
-        denoised = work.denoise(np.stack(list(islice(stream, len(batch)))))
-        for k, hu in zip(batch, denoised, strict=True):
+    first, last = (count * (processes.global_rank + n) // processes.world_size for n in (0, 1))
+    wanted = [k for k in range(first, last) if writer.name(k) not in ready]
+    done = last - first - len(wanted)
+    for start, stop in _runs(wanted, BATCH):
+        for k, hu in zip(range(start, stop), work.part(volume.hu, start, stop), strict=True):
             with write_whole(folder / writer.name(k)) as part:
                 writer.write_to(part, k, hu)
-        done += len(batch)
+        done += stop - start
         if progress is not None:
             progress(min(done * processes.world_size, count), count)
 
 
-def _batches(indices: list[int], size: int) -> Iterator[list[int]]:
-    for start in range(0, len(indices), size):
-        yield indices[start : start + size]
+def _runs(indices: list[int], size: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring indices as (start, stop), at most ``size`` of them.
+
+    >>> list(_runs([0, 1, 2, 5, 6], 2))
+    [(0, 2), (2, 3), (5, 7)]
+    """
+    at = 0
+    while at < len(indices):
+        start, stop = indices[at], indices[at] + 1
+        while stop - start < size and stop in indices[at + 1 : at + size]:
+            stop += 1
+        at += stop - start
+        yield start, stop
 
 
 def _with_model(
@@ -235,14 +242,14 @@ def _with_model(
         code=DENOISED,
     )
     facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
-    return _Work(denoise, made, facts, applicability(volume, checkpoint).to_dict())
+    return _Work(denoise.part, made, facts, applicability(volume, checkpoint).to_dict())
 
 
 def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Work:
     how = METHODS[method] if strength is None else strength
 
-    def denoise(hu: np.ndarray) -> np.ndarray:
-        return denoise_classic(hu, method, noise_sd_hu=noise_sd_hu, strength=how)
+    def part(hu: Any, start: int, stop: int) -> np.ndarray:
+        return denoise_classic(hu[start:stop], method, noise_sd_hu=noise_sd_hu, strength=how)
 
     made = Derivation(
         f"Denoised with the filter {method}, strength {how:g}, for a noise SD of "
@@ -250,4 +257,4 @@ def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Wo
         algorithm=f"CT Lab {method}",
         code=DENOISED,
     )
-    return _Work(denoise, made, {"method": method, "strength": how}, {})
+    return _Work(part, made, {"method": method, "strength": how}, {})

@@ -1,7 +1,7 @@
 """A series that stays on disk: its slices are read when they are asked for, and not kept."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,6 @@ class SlicesOnDisk:
             if len(self._kept) > KEPT_SLICES:
                 self._kept.popitem(last=False)
         return self._kept[k]
-
-    def stream(self, which: Sequence[int]) -> Iterator[np.ndarray]:
-        """The slices named, in that order, one in memory at a time."""
-        return stream_hu([self.frames[k] for k in which])
 
 
 def open_series(path: str | Path, *, series_uid: str | None = None) -> Volume:

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.critics import highpass
+from ctlab.learn.networks import centre
 from ctlab.learn.patches import PatchDomain
 from ctlab.learn.players import Players
-from ctlab.learn.selection import gsure, nps_distance
+from ctlab.learn.selection import added_nps_distance, gsure, nps_distance
+from ctlab.learn.training import degraded
 
 TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
 WARM_UP_STEPS = 1000
@@ -58,8 +60,9 @@ class Probe:
     ) -> "Probe":
         """Patches from a seed of their own, so that watching does not change training."""
         rng = np.random.default_rng([config.seed, 0x70726F62])
-        low_hu, noise_hu = low.draw(patches, rng)
-        full_hu, _ = full.draw(patches, rng)
+        slices = config.networks.slices
+        low_hu, noise_hu = low.draw(patches, rng, slices=slices)
+        full_hu, _ = full.draw(patches, rng, slices=slices)
         return cls(
             config.scale.to_net(torch.from_numpy(low_hu)),
             config.scale.to_net(torch.from_numpy(full_hu)),
@@ -77,6 +80,8 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
         identity, about 0.7 to 1 for a good denoiser.
     ``watch_degrader_ratio``
         The same for what the degrader adds.
+    ``watch_degrader_nps``
+        Distance of the spectrum of that noise, across two draws, from that of real low dose.
     ``watch_bias_lung_hu`` (soft, bone)
         Mean change of HU, voxels sorted by their local mean; NaN where the tissue is absent.
     ``watch_structure``
@@ -92,23 +97,29 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
     device = next(players.parameters()).device
     low, full, strength = (t.to(device) for t in (probe.low, probe.full, probe.strength))
     generator = torch.Generator().manual_seed(probe.noise_seed)
-    noise = players.draw_noise(probe.full, generator, device)
+    noise = players.draw_noise(probe.full.flatten(0, 1)[:, None], generator, device)
     denoise = players["denoiser_ema"]
-    denoised, degraded = denoise(low), players["degrader_ema"](full, noise, strength)
-    residual = low - denoised
+    denoised, made = denoise(low), degraded(players["degrader_ema"], full, noise, strength)
+    noisy, routine = centre(low), centre(full)
+    residual = noisy - denoised
     expected = strength.square().mean().sqrt()
     seen = {
         "watch_residual_ratio": float(highpass(residual, 6.0).std() / expected),
-        **_bias_hu(low, denoised, config),
+        **_bias_hu(noisy, denoised, config),
         "watch_structure": structure(residual, denoised),
         "watch_gsure": gsure(denoise, low, _another_draw(players, probe, config, denoised)),
-        "watch_nps_distance": nps_distance(denoised, full),
+        "watch_nps_distance": nps_distance(denoised, routine),
     }
     if config.networks.degrader in ("simulator", "none"):  # nothing was learned that could hide
-        return seen | {"watch_degrader_ratio": math.nan, "watch_hidden": math.nan}
+        names = ("degrader_ratio", "degrader_nps", "hidden")
+        return seen | {f"watch_{name}": math.nan for name in names}
+    again = players.draw_noise(probe.full.flatten(0, 1)[:, None], generator, device)
+    other = degraded(players["degrader_ema"], full, again, strength)
+    added = centre(made - other) / math.sqrt(2.0)
     return seen | {
-        "watch_degrader_ratio": float(highpass(degraded - full, 6.0).std() / expected),
-        "watch_hidden": hidden_information(denoise, degraded, full, config.unit_hu, generator),
+        "watch_degrader_nps": added_nps_distance(added, routine, noisy),
+        "watch_degrader_ratio": float(highpass(centre(made) - routine, 6.0).std() / expected),
+        "watch_hidden": hidden_information(denoise, made, routine, config.unit_hu, generator),
     }
 
 
@@ -192,6 +203,8 @@ def find_alarms(row: Mapping[str, float], *, warm_up: int = WARM_UP_STEPS) -> li
     check(ratio, "more is removed than noise", 1.3, "raise cycle_full")
     check("watch_degrader_ratio", "degrader adds too little", 0.5, "raise losses.low", below=True)
     check("watch_degrader_ratio", "degrader adds too much", 1.5, "lower losses.low")
+    remedy = "set noise_ramp = true, or use more noise_kernels"
+    check("watch_degrader_nps", "degrader's noise has another spectrum", 1.5, remedy)
     for tissue in TISSUES_HU:
         remedy = "raise cycle_full, or check that both domains hold the same tissues"
         check(f"watch_bias_{tissue}_hu", f"HU bias in {tissue}", 5.0, remedy)

@@ -51,6 +51,8 @@ class Networks(_Section):
     """``invertible`` preserves means of 8 x 8 pixels and has an exact inverse, untrained or not;
     ``switchable`` denoises and degrades by one trunk whose code is the strength; ``redcnn`` is
     the convolution-deconvolution network of the supervised rival."""
+    slices: Literal[1, 3] = 1
+    """3: the denoiser sees the slices above and below, too ("2.5-D")."""
     width: int = Field(default=32, ge=4)
     attention: Literal["none", "gate", "cbam"] = "none"
     degrader: Literal["noise", "unet", "simulator", "none"] = "noise"
@@ -133,6 +135,8 @@ class TrainConfig(_Section):
     ema_degrader: float = Field(default=0.998, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    deterministic: bool = False
+    """On a GPU: only algorithms that give the same digits every time; slower. A CPU always does."""
     graphs: bool = False
     """On one GPU: capture the step as a CUDA graph and replay it, which spares launching its
     kernels one by one. The arithmetic is the same."""
@@ -146,6 +150,10 @@ class TrainConfig(_Section):
         kind, degrader = self.networks.generator, self.networks.degrader
         if kind in ("invertible", "redcnn") and self.networks.attention != "none":
             raise ValueError(f"the {kind} generator has no attention; set attention = 'none'")
+        if kind in ("invertible", "redcnn") and self.networks.slices != 1:
+            raise ValueError(f"the {kind} generator sees one slice; set slices = 1")
+        if self.losses.neighbour > 0 and self.networks.slices != 1:
+            raise ValueError("losses.neighbour teaches a slice the network sees; set slices = 1")
         if kind == "switchable" and degrader != "noise":
             raise ValueError("the switchable generator degrades itself; set degrader = 'noise'")
         if (degrader == "simulator") != (self.data.paired != "none"):

@@ -74,9 +74,9 @@ def to_onnx(model: HuDenoiser) -> bytes:
     from onnx import TensorProto, checker, helper
 
     network, scale = model.network, model.scale
-    if not isinstance(network, ResidualUNet) or network.cbam is not None:
+    if not isinstance(network, ResidualUNet) or network.cbam is not None or network.slices != 1:
         raise ValueError(
-            "only a residual U-Net without channel attention can be run by ONNX; "
+            "only a residual U-Net of one slice without channel attention can be run by ONNX; "
             "use the torch engine for this checkpoint"
         )
     graph = _Graph()

@@ -142,8 +142,7 @@ def denoise_volume(
     denoise = slice_denoiser(checkpoint, engine=engine, precision=precision, strength=strength)
     denoised = np.empty(volume.shape, dtype=np.float32)
     for start in range(0, len(denoised), batch):
-        part = slice(start, start + batch)
-        denoised[part] = denoise(volume.hu[part])
+        denoised[start : start + batch] = denoise.part(volume.hu, start, start + batch)
         if progress is not None:
             progress(min(start + batch, len(denoised)), len(denoised))
     return volume.with_hu(denoised)
@@ -156,8 +155,8 @@ def slice_denoiser(
     precision: Precision = "float32",
     strength: float = 1.0,
     device: torch.device | str | None = None,
-) -> Callable[[NDArray], NDArray]:
-    """Function from slices (n, y, x) in HU to denoised ones; see :func:`denoise_volume`."""
+) -> "SliceDenoiser":
+    """What denoises slices (n, y, x) in HU; see :func:`denoise_volume`."""
     if engine != "torch" and precision != "float32":
         raise ValueError(f"the engine {engine} works in float32; use torch for {precision}")
     if device is None or engine != "torch":
@@ -173,7 +172,30 @@ def slice_denoiser(
             raise ValueError(f"strength goes from 0 to 1, got {strength:g}")
         model.network.strength = strength
     run = None if engine == "torch" else open_engine(model, engine)
-    return lambda hu: denoise_slices(hu, model, precision=precision, run=run)
+    return SliceDenoiser(model, precision, run)
+
+
+@dataclass(frozen=True)
+class SliceDenoiser:
+    """Denoises neighbouring slices (n, y, x) in HU."""
+
+    model: HuDenoiser
+    precision: Precision = "float32"
+    run: Engine | None = None
+
+    @property
+    def reach(self) -> int:
+        """How many slices above and below a slice the network sees."""
+        return getattr(self.model.network, "slices", 1) // 2
+
+    def __call__(self, hu: NDArray) -> NDArray:
+        return denoise_slices(hu, self.model, precision=self.precision, run=self.run)
+
+    def part(self, hu: Any, start: int, stop: int) -> NDArray:
+        """Slices ``start`` to ``stop - 1`` of a stack, denoised among their neighbours."""
+        first = max(start - self.reach, 0)
+        made = self(hu[first : stop + self.reach])
+        return made[start - first : stop - first]
 
 
 def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:
@@ -190,8 +212,9 @@ def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:
 def denoise_slices(
     hu: NDArray, model: HuDenoiser, *, precision: Precision = "float32", run: Engine | None = None
 ) -> NDArray:
-    """Denoised slices (n, y, x) in HU, float32, of slices (n, y, x) in HU.
+    """Denoised slices (n, y, x) in HU, float32, of neighbouring slices (n, y, x) in HU.
 
+    Only a 2.5-D network looks at neighbours; the first and the last slice are their own.
     ``run``, from :func:`open_engine`, stands in for the model where it is given.
     """
     clipped = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
@@ -201,6 +224,9 @@ def denoise_slices(
     padded = np.pad(clipped, edges, mode="edge")[:, None]
     if run is None:
         device = next(model.parameters()).device
+        if getattr(model.network, "slices", 1) == 3:
+            around = np.concatenate([padded[:1], padded, padded[-1:]])[:, 0]
+            padded = np.stack([around[:-2], around[1:-1], around[2:]], 1)
         batch = torch.from_numpy(padded).to(device).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             result = model(batch).float().cpu().numpy()

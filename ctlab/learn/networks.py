@@ -16,6 +16,12 @@ def conv(inputs: int, outputs: int, *, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
 
 
+def centre(image: Tensor) -> Tensor:
+    """The middle slice (B, 1, H, W) of a stack (B, slices, H, W)."""
+    middle = image.shape[1] // 2
+    return image if middle == 0 else image[:, middle : middle + 1]
+
+
 class AttentionGate(nn.Module):
     """Additive attention on a skip connection: one weight in (0, 1) per position.
 
@@ -80,6 +86,9 @@ class ResidualUNet(nn.Module):
     ----------
     width : int
         Channels at half resolution; quarter resolution has twice as many.
+    slices : int
+        1, or 3 for "2.5-D": the slices above and below are seen, too, as channels. An image of
+        one channel is then its own neighbour, as at the end of a stack.
     attention : {"none", "gate", "cbam"}
         A gate on the skip connection, or a CBAM block at quarter resolution.
 
@@ -93,11 +102,12 @@ class ResidualUNet(nn.Module):
     size_multiple = 4
     """Height and width must be multiples of this; :func:`denoise_volume` pads."""
 
-    def __init__(self, width: int = 32, attention: str = "none") -> None:
+    def __init__(self, width: int = 32, attention: str = "none", slices: int = 1) -> None:
         super().__init__()
+        self.slices = slices
         if attention not in ("none", "gate", "cbam"):
             raise ValueError(f"attention must be none, gate or cbam, got {attention!r}")
-        self.entry = nn.ModuleList([conv(4, width), conv(width, width)])
+        self.entry = nn.ModuleList([conv(4 * slices, width), conv(width, width)])
         self.deep = nn.ModuleList(
             [
                 conv(width, 2 * width, stride=2),
@@ -120,7 +130,9 @@ class ResidualUNet(nn.Module):
 
     def _features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Skip, quarter-resolution features before CBAM, and decoder signal."""
-        skip = nn.functional.pixel_unshuffle(INPUT_GAIN * image, 2)  # (B, 4, H/2, W/2)
+        if image.shape[1] != self.slices:
+            image = centre(image).expand(-1, self.slices, -1, -1)
+        skip = nn.functional.pixel_unshuffle(INPUT_GAIN * image, 2)  # (B, 4 slices, H/2, W/2)
         for k, layer in enumerate(self.entry):
             skip = self._layer(f"entry{k}", layer, skip)
         deep = skip
@@ -146,8 +158,8 @@ class ResidualUNet(nn.Module):
         """What the network takes away from the image, in network units."""
         return nn.functional.pixel_shuffle(self.last(self.decoded(image)), 2)
 
-    def forward(self, image: Tensor) -> Tensor:
-        return image - self.residual(image)
+    def forward(self, image: Tensor) -> Tensor:  # (B, 1 or slices, H, W) -> (B, 1, H, W)
+        return centre(image) - self.residual(image)
 
     @torch.no_grad()
     def attention_maps(self, image: Tensor) -> dict[str, Tensor]:

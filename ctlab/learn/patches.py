@@ -62,26 +62,34 @@ class PatchDomain:
         if not self.places:
             raise ValueError(f"no patch of {patch_px} px holds tissue (under 40 % air)")
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-        """Patches (count, 1, p, p) in HU and the noise SD of their slabs (count,) in HU.
+    def draw(
+        self, count: int, rng: np.random.Generator, *, slices: int = 1
+    ) -> tuple[NDArray, NDArray]:
+        """Patches (count, slices, p, p) in HU and the noise SD of their slabs (count,) in HU.
+
+        Three slices are one with those above and below it; at the end of a slab, with itself.
 
         Flipped at random along both axes and, every other time, turned by 90 degrees. Noise is
         streaked along the longest path through the body, across it in the abdomen, otherwise
         in the chest: a network that only saw one direction would take vessels of that direction
         for noise, and leave noise of the other.
         """
-        (patches,), noise_hu = self._draw(count, rng, lambda k, z: (self.slabs[k][z],))
-        return patches, noise_hu
+        patches, noise_hu = self._draw(count, rng, lambda k, z: _stack(self.slabs[k], z, slices))
+        return np.concatenate(patches, 1), noise_hu
 
-    def draw_pairs(self, count: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+    def draw_pairs(
+        self, count: int, rng: np.random.Generator, *, slices: int = 1
+    ) -> tuple[NDArray, NDArray, NDArray]:
         """Patches, those of their partners cut alike, and the noise SD; see :meth:`draw`."""
         if self.partners is None:
             raise ValueError("this domain has no partners; it was built without pairs")
         partners = self.partners
-        (patches, others), noise_hu = self._draw(
-            count, rng, lambda k, z: (self.slabs[k][z], partners[k][z])
+        both, noise_hu = self._draw(
+            count,
+            rng,
+            lambda k, z: _stack(self.slabs[k], z, slices) + _stack(partners[k], z, slices),
         )
-        return patches, others, noise_hu
+        return np.concatenate(both[:slices], 1), np.concatenate(both[slices:], 1), noise_hu
 
     def draw_neighbours(
         self, count: int, rng: np.random.Generator
@@ -123,6 +131,12 @@ class PatchDomain:
         """Noise SDs (count,) in HU: those given, then others drawn from this domain's slabs."""
         more = rng.choice(np.asarray(self.noise_hu, np.float32), count - len(noise_hu))
         return np.concatenate([noise_hu, more]).astype(np.float32)
+
+
+def _stack(slab: NDArray, z: int, slices: int) -> tuple[NDArray, ...]:
+    """Slice ``z`` with as many neighbours; the ends are their own."""
+    reach = slices // 2
+    return tuple(slab[min(max(n, 0), len(slab) - 1)] for n in range(z - reach, z + reach + 1))
 
 
 def _corners(slab: NDArray, patch_px: int) -> tuple[NDArray, NDArray]:

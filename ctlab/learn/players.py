@@ -83,7 +83,7 @@ def build_denoiser(config: TrainConfig) -> Denoiser:
         if shape.generator == "redcnn":
             return RedCnn(shape.width)
         kind = SwitchableUNet if shape.generator == "switchable" else ResidualUNet
-        return kind(shape.width, shape.attention)
+        return kind(shape.width, shape.attention, shape.slices)
 
 
 def _degrader(config: TrainConfig, denoiser: nn.Module) -> nn.Module:

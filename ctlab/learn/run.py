@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 
 from ctlab.ct.files import write_whole
 from ctlab.learn.alarms import Alarm, Probe, find_alarms, watch
@@ -17,6 +18,7 @@ from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains, build_domains
 from ctlab.learn.players import TrainState
+from ctlab.learn.samples import samples
 from ctlab.learn.selection import CRITERION, better
 from ctlab.learn.split import split_csv
 from ctlab.learn.training import make_fabric, train
@@ -102,7 +104,7 @@ def train_run(
             alarms = [a for a in alarms if a.name not in {n.name for n in new}] + new
             if any(alarm.is_fatal for alarm in new):
                 raise TrainingStoppedError("; ".join(map(str, new)))
-            write(row)
+            write(row, samples(state.players, probe, config) if "watch_gsure" in row else None)
             if on_row is not None:
                 on_row(row)
             if fabric.is_global_zero and (state.step % config.save_every == 0 or is_last):
@@ -194,13 +196,13 @@ def _save(
 
 
 @contextmanager
-def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row], None]]:
-    """Function that appends a row to ``log.csv`` and to the TensorBoard events.
+def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row, NDArray | None], None]]:
+    """Function that appends a row to ``log.csv`` and to the TensorBoard events, with a picture.
 
     Rows after ``step``, left by a run that was cut after its last checkpoint, are dropped.
     """
     if not fabric.is_global_zero:
-        yield lambda row: None
+        yield lambda row, images: None
         return
     from torch.utils.tensorboard import SummaryWriter
 
@@ -213,7 +215,9 @@ def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row], None]
         writer.writerows(kept)
         with SummaryWriter(str(out / "tensorboard"), purge_step=step + 1) as events:
 
-            def write(row: Row) -> None:
+            def write(row: Row, images: NDArray | None) -> None:
+                if images is not None:
+                    events.add_image("samples", images, int(row["step"]), dataformats="HW")
                 row["seconds"] = round(time.monotonic() - started, 3)
                 writer.writerow(row)
                 if int(row["step"]) % 10 == 0 or "watch_hidden" in row:
@@ -258,6 +262,7 @@ COLUMNS = (
         for name in (
             "residual_ratio",
             "degrader_ratio",
+            "degrader_nps",
             "structure",
             "hidden",
             "gsure",

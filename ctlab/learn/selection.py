@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ctlab.learn.networks import centre
+
 CRITERION = (
     "lowest sum of GSURE (estimated error over noise SD) and NPS distance (mean absolute log ratio "
     "of the noise power spectra of denoised and routine-dose patches); no pairs are used"
@@ -29,9 +31,9 @@ def gsure(denoise: nn.Module, noisy: Tensor, noise: Tensor) -> float:
 
     Parameters
     ----------
-    noisy : tensor, (B, 1, H, W)
-    noise : tensor, same shape
-        Another draw of the noise that ``noisy`` holds.
+    noisy : tensor, (B, slices, H, W)
+    noise : tensor, (B, 1, H, W)
+        Another draw of the noise that the middle slice holds.
 
     Examples
     --------
@@ -48,9 +50,11 @@ def gsure(denoise: nn.Module, noisy: Tensor, noise: Tensor) -> float:
     made = denoise(noisy)
     size = noise.std().clamp_min(1e-6)
     step = STEP / size
-    slope = (noise * (denoise(noisy + step * noise) - made)).mean() / step
+    disturbed = noisy.clone()
+    centre(disturbed).add_(step * noise)  # noise of the neighbours is independent
+    slope = (noise * (denoise(disturbed) - made)).mean() / step
     power = noise.square().mean()
-    error = (made - noisy).square().mean() + 2.0 * slope - power
+    error = (made - centre(noisy)).square().mean() + 2.0 * slope - power
     return float(error.clamp_min(0.0).sqrt() / size)
 
 
@@ -63,6 +67,27 @@ def nps_distance(image: Tensor, reference: Tensor) -> float:
     """
     ratio = _rings(image) / _rings(reference)
     return float(ratio.log().abs().mean())
+
+
+@torch.no_grad()
+def added_nps_distance(added: Tensor, full: Tensor, low: Tensor) -> float:
+    """Mean absolute log ratio of added noise to what low-dose patches hold more than full ones.
+
+    Powers of independent parts add, so ``NPS(low) - NPS(full)`` is the NPS of the noise of low
+    dose, though no patch of one domain shows what one of the other does. Rings in which anatomy
+    hides it (less than half as much again as in the full domain) are left out; NaN if all are.
+
+    Parameters
+    ----------
+    added : tensor, (B, 1, H, W)
+        What the degrader adds, free of the image: the difference of two draws over root 2.
+    full, low : tensor, (B, 1, H, W)
+        Unpaired patches of both domains.
+    """
+    of_low, of_full = _rings(low), _rings(full)
+    seen = of_low > 1.5 * of_full
+    ratio = _rings(added)[seen] / (of_low - of_full)[seen]
+    return float(ratio.log().abs().mean()) if bool(seen.any()) else math.nan
 
 
 def _rings(image: Tensor) -> Tensor:

@@ -33,8 +33,8 @@ class SwitchableUNet(ResidualUNet):
     True
     """
 
-    def __init__(self, width: int = 32, attention: str = "none") -> None:
-        super().__init__(width, attention)
+    def __init__(self, width: int = 32, attention: str = "none", slices: int = 1) -> None:
+        super().__init__(width, attention, slices)
         self.strength = 1.0
         sizes = {"entry0": width, "entry1": width, "up": width, "exit0": width, "exit1": width}
         sizes |= {f"deep{k}": 2 * width for k in range(3)}

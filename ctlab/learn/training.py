@@ -6,7 +6,9 @@ continued from its state goes on exactly as if it had not been cut.
 """
 
 import math
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +21,7 @@ from torch import Tensor
 from ctlab.learn import losses
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.degrade import Noise
+from ctlab.learn.networks import centre
 from ctlab.learn.players import Players, TrainState
 from ctlab.learn.processes import device_type, open_fabric
 
@@ -32,13 +35,15 @@ Terms = dict[str, Tensor]
 class Batch:
     """Unpaired patches of one step in network units, and all random numbers the step uses."""
 
-    low: Tensor  # (B, 1, p, p)
-    full: Tensor  # (C, 1, p, p); the critics use the first B
+    low: Tensor  # (B, slices, p, p)
+    full: Tensor  # (C, slices, p, p); the critics use the first B
     strength: Tensor  # (C, 1, 1, 1): noise SD asked of the degrader, in network units
-    noise: Noise  # for the C degraded patches
+    noise: Noise  # for the slices of the C degraded patches
     turn_rad: Tensor | float  # by which the noise of the cycle is turned
     mix: Tensor  # (2, B, 1, 1, 1): places on the segments of the gradient penalty
-    simulated: Tensor | None = None  # (C, 1, p, p): low-dose partners of ``full``, where paired
+    simulated: Tensor | None = (
+        None  # (C, slices, p, p): low-dose partners of ``full``, where paired
+    )
     beside: Tensor | None = None  # (B, 1, p, p): neighbouring slices of ``low``, where asked for
 
 
@@ -92,10 +97,26 @@ def train(
     while state.step < config.steps:
         batch = draw_batch(config, full, low, pairs=pairs, state=state, fabric=fabric)
         _set_rate(state, config)
-        judged, moved = play(state, batch, config, fabric)
+        with _repeatable(config.deterministic):
+            judged, moved = play(state, batch, config, fabric)
         state.players.update_averages(config, state.step)
         state.step += 1
         yield {"step": state.step, **_numbers("critic", judged), **_numbers("generator", moved)}
+
+
+@contextmanager
+def _repeatable(wanted: bool) -> Iterator[None]:
+    """Within the block PyTorch refuses algorithms whose result varies, if so wanted."""
+    if not wanted:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for this
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def play_round(
@@ -145,16 +166,18 @@ def draw_batch(
     def net(hu: np.ndarray) -> Tensor:
         return config.scale.to_net(torch.from_numpy(hu)).to(device)
 
+    slices = config.networks.slices
+    stack = {} if slices == 1 else {"slices": slices}
     beside = simulated = None
     if config.losses.neighbour > 0:
         low_hu, beside_hu, noise_hu = low.draw_neighbours(config.batch, rng)
         beside = net(beside_hu)
     else:
-        low_hu, noise_hu = low.draw(config.batch, rng)
+        low_hu, noise_hu = low.draw(config.batch, rng, **stack)
     if pairs is None:
-        full_hu, _ = full.draw(config.cycle_batch, rng)
+        full_hu, _ = full.draw(config.cycle_batch, rng, **stack)
     else:
-        simulated_hu, full_hu, _ = pairs.draw_pairs(config.cycle_batch, rng)
+        simulated_hu, full_hu, _ = pairs.draw_pairs(config.cycle_batch, rng, **stack)
         simulated = net(simulated_hu)
     # Degraded patches get the noise levels of real ones, as labels only: still unpaired.
     wanted = low.noise_like(config.cycle_batch, noise_hu, rng) / config.unit_hu
@@ -164,7 +187,7 @@ def draw_batch(
         low=net(low_hu),
         full=full_net.to(device),
         strength=torch.from_numpy(wanted).reshape(-1, 1, 1, 1).to(device),
-        noise=state.players.draw_noise(full_net, torch_rng, device),
+        noise=state.players.draw_noise(full_net.flatten(0, 1)[:, None], torch_rng, device),
         turn_rad=float(rng.uniform(0.0, math.pi)) if config.turn_noise else 0.0,
         mix=torch.rand((2, config.batch, 1, 1, 1), generator=torch_rng).to(device),
         simulated=simulated,
@@ -194,18 +217,36 @@ def _degraded(
     if config.networks.degrader in ("simulator", "none"):
         return None, batch.simulated
     count = config.batch
-    made_low = players["degrader"](
-        batch.full[:count], tuple(n[:count] for n in batch.noise), batch.strength[:count]
-    )
+    fields = count * config.networks.slices
+    first = tuple(n[:fields] for n in batch.noise)
+    made_low = degraded(players["degrader"], batch.full[:count], first, batch.strength[:count])
     if config.losses.stop_cycle_at_degrader:
         with torch.no_grad():
-            cycled = players["degrader_ema"](
-                batch.full, batch.noise, batch.strength, turn_rad=batch.turn_rad
+            cycled = degraded(
+                players["degrader_ema"],
+                batch.full,
+                batch.noise,
+                batch.strength,
+                turn_rad=batch.turn_rad,
             )
-        return made_low, cycled
-    rest = tuple(n[count:] for n in batch.noise)
-    more = players["degrader"](batch.full[count:], rest, batch.strength[count:])
-    return made_low, torch.cat([made_low, more])
+        return centre(made_low), cycled
+    rest = tuple(n[fields:] for n in batch.noise)
+    more = degraded(players["degrader"], batch.full[count:], rest, batch.strength[count:])
+    return centre(made_low), torch.cat([made_low, more])
+
+
+def degraded(
+    degrader: torch.nn.Module,
+    image: Tensor,
+    noise: Noise,
+    strength: Tensor,
+    *,
+    turn_rad: Tensor | float = 0.0,
+) -> Tensor:
+    """Stacks (B, slices, p, p) degraded slice by slice, each with noise of its own."""
+    flat = image.flatten(0, 1)[:, None]
+    each = strength.repeat_interleave(image.shape[1], 0)
+    return degrader(flat, noise, each, turn_rad=turn_rad).view_as(image)
 
 
 def critic_terms(
@@ -214,7 +255,8 @@ def critic_terms(
     """Terms the critics descend; the images are held fixed. A critic nobody heeds is left alone."""
     terms: Terms = {}
     every = config.losses.penalty_every
-    real_and_made = {"full": (batch.full[: config.batch], made.full), "low": (batch.low, made.low)}
+    full, low = centre(batch.full[: config.batch]), centre(batch.low)
+    real_and_made = {"full": (full, made.full), "low": (low, made.low)}
     for k, (name, (real, fake)) in enumerate(real_and_made.items()):
         if fake is None or getattr(config.losses, name) == 0:
             continue
@@ -251,12 +293,13 @@ def generator_terms(players: Players, batch: Batch, made: Made, config: TrainCon
             is_squares = weights.adversarial == "least_squares"
             terms[name] = losses.least_squares_generator(score) if is_squares else -score.mean()
     if made.returned is not None and weights.cycle_full > 0:
-        terms["cycle_full"] = losses.cycle(batch.full, made.returned, rounding_net=rounding)
+        full = centre(batch.full)
+        terms["cycle_full"] = losses.cycle(full, made.returned, rounding_net=rounding)
     if made.full is not None:
         terms |= _terms_of_denoised(players, batch, made.full, config)
     if weights.identity > 0:
         kept = players["denoiser"](batch.full[: config.batch])
-        terms["identity"] = losses.cycle(batch.full[: config.batch], kept)
+        terms["identity"] = losses.cycle(centre(batch.full[: config.batch]), kept)
     return terms
 
 
@@ -265,18 +308,19 @@ def _terms_of_denoised(
 ) -> Terms:
     """Terms that look at real low-dose images and what the denoiser made of them."""
     weights, count = config.losses, config.batch
+    low = centre(batch.low)
     terms: Terms = {}
     if weights.cycle_low > 0:
         noise = tuple(n[:count] for n in batch.noise)
         again = players["degrader"](denoised, noise, batch.strength[:count])
-        terms["cycle_low"] = losses.cycle(batch.low, again, rounding_net=weights.cycle_rounding)
+        terms["cycle_low"] = losses.cycle(low, again, rounding_net=weights.cycle_rounding)
     if weights.mean_shift > 0:
-        terms["mean_shift"] = losses.mean_shift(batch.low, denoised)
+        terms["mean_shift"] = losses.mean_shift(low, denoised)
     if weights.transport > 0:
-        terms["transport"] = losses.transport(batch.low, denoised)
+        terms["transport"] = losses.transport(low, denoised)
     if batch.beside is not None:
         sd = batch.strength[:count]
-        terms["neighbour"] = losses.neighbour(denoised, batch.low, batch.beside, sd)
+        terms["neighbour"] = losses.neighbour(denoised, low, batch.beside, sd)
     return terms
 
 

@@ -37,6 +37,7 @@ GOOD = {
         ("watch_residual_ratio", 1.5, "more is removed than noise"),
         ("watch_degrader_ratio", 0.3, "degrader adds too little"),
         ("watch_degrader_ratio", 2.0, "degrader adds too much"),
+        ("watch_degrader_nps", 2.0, "degrader's noise has another spectrum"),
         ("watch_bias_lung_hu", -6.0, "HU bias in lung"),
         ("watch_bias_bone_hu", 6.0, "HU bias in bone"),
         ("watch_structure", 0.5, "structure in the residual"),

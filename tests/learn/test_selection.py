@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from ctlab.learn.selection import gsure, nps_distance
+from ctlab.learn.selection import added_nps_distance, gsure, nps_distance
 
 
 def noise(seed, patches=64, size=32, sd=1.0):
@@ -60,3 +61,34 @@ def test_textures_are_compared_in_power():
     assert nps_distance(noise(2, patches=256), noise(3, patches=256)) < 0.1
     assert nps_distance(smooth(noise(2)), noise(3)) > 1.0
     assert nps_distance(noise(2) + 50.0, noise(2)) < 1e-3  # HU level is not texture
+
+
+def test_added_noise_is_compared_with_what_low_dose_holds_more():
+    """full: SD 1, low: other patches of SD sqrt(1 + 4): what is added has SD 2, and is white."""
+    full, low = noise(0, patches=256), noise(1, patches=256, sd=math.sqrt(5.0))
+    assert added_nps_distance(noise(2, patches=256, sd=2.0), full, low) < 0.15
+    assert added_nps_distance(noise(2, sd=1.0), full, low) == pytest.approx(math.log(4), abs=0.2)
+    assert added_nps_distance(2.0 * smooth(noise(2)), full, low) > 1.0
+    assert math.isnan(added_nps_distance(noise(2), full, full))
+
+
+def test_the_shipped_degrader_adds_noise_like_that_of_real_low_dose_patches():
+    """Variance across draws within a factor of 2 of the label, spectrum within a factor of e."""
+    from ctlab.learn import load_checkpoint, shipped_domains
+
+    checkpoint = load_checkpoint()
+    players = checkpoint.train_state().players
+    rng = np.random.default_rng(0)
+    full_hu, low_hu = (domain.draw(64, rng) for domain in shipped_domains())
+    full, low = (checkpoint.scale.to_net(torch.from_numpy(d[0])) for d in (full_hu, low_hu))
+    strength = torch.from_numpy(low_hu[1] / checkpoint.scale.unit_hu).reshape(-1, 1, 1, 1).float()
+    with torch.no_grad():
+        one, two = (
+            players["degrader_ema"](
+                full, players.draw_noise(full, torch.Generator().manual_seed(k), "cpu"), strength
+            )
+            for k in (1, 2)
+        )
+    added = (one - two) / math.sqrt(2.0)
+    assert 0.5 < added.var() / strength.square().mean() < 2.0
+    assert added_nps_distance(added, full, low) < 1.0

@@ -133,6 +133,25 @@ def test_same_seed_same_rows_other_seed_other_rows(tiny_config, tiny_domains):
     assert rows(tiny_config)[-1] != rows(changed(tiny_config, seed=1))[-1]
 
 
+def test_deterministic_mode_asks_for_it_and_leaves_the_setting_as_it_was(
+    tiny_config, tiny_domains, monkeypatch
+):
+    seen = []
+    real = training.play_round
+
+    def watched(*arguments):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "play_round", watched)
+    rows = training.train(changed(tiny_config, deterministic=True), *tiny_domains)
+    repeated = next(rows)
+    plain = next(training.train(tiny_config, *tiny_domains))
+    assert seen == [True, False]
+    assert repeated == plain  # a CPU is deterministic anyway
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 @pytest.mark.parametrize("cut", [1, 5, 6])
 def test_a_cut_run_goes_on_bit_for_bit(tiny_config, tiny_domains, cut):
     whole = TrainState.start(tiny_config)
