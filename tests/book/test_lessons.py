@@ -22,6 +22,8 @@ CHAPTERS = (
     "design",
     "study",
     "ratings",
+    "reporting",
+    "capstone",
 )
 EXERCISES = [
     f"{chapter}.{name}"
