@@ -12,7 +12,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # Words with an everyday meaning as well: linked where the author writes {term}, not by themselves.
 BY_HAND = frozenset({"arm", "bundle", "case", "critic", "cycle", "dose", "item", "kernel", "mark",
-                     "reader", "series", "slice", "tube", "view", "window"})  # fmt: skip
+                     "power", "prior", "reader", "series", "slice", "tube", "view",
+                     "window"})  # fmt: skip
 CLOSED = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.reference,
           nodes.title, nodes.rubric, nodes.raw, nodes.comment, nodes.footnote, nodes.label,
           nodes.term, addnodes.pending_xref, addnodes.glossary)  # fmt: skip
