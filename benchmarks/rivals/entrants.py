@@ -1,0 +1,72 @@
+"""Who takes part: recipes of the kit on common data, and the candidates for shipping."""
+
+from typing import Any
+
+from ctlab.learn import TrainConfig
+
+DATA = {
+    "low": [],
+    "doses": [0.045, 0.1, 0.25],
+    "leave_out": [[70, 132]],
+    "first": "full",
+    "slab_slices": 13,
+    "gap_slices": 10,
+    "seed": 0,
+}
+"""Three slabs of one patient: routine dose from the first and last, low dose from the middle.
+The 40 packaged slices and what lies above them are left out, with 10 slices on either side."""
+
+VALIDATION = [(18, 19), (41, 42)]
+"""Slices in the middle of the two gaps: filters are tuned and candidates compared there."""
+
+DOSES = (0.1, 0.05)
+"""Dose fractions of every comparison."""
+
+COMMON = {"batch": 8, "cycle_batch": 32, "precision": "32-true", "save_every": 10**9}
+
+Overrides = dict[str, Any]
+
+
+def physical(losses: Overrides | None = None, **networks: Any) -> Overrides:
+    """Noise that obeys the reconstruction, and critics that look at finer texture."""
+    shape = {"degrader": "reconstruction", "noise_kernel_px": 11, "critic_highpass_px": 2.0}
+    return {"networks": shape | networks, "losses": {"cycle_rounding": 2.0} | (losses or {})}
+
+
+ENTRANTS: dict[str, tuple[str, Overrides]] = {
+    "ot2": ("ot2", physical({"cycle_rounding": 0.0})),
+    "ot2-quadratic": ("ot2", physical()),
+    "ot2-soft": ("ot2", physical({"full": 0.02})),
+    "ot2-coarse": ("ot2", physical(critic_highpass_px=3.0)),
+    "ot2-fine": ("ot2", physical(critic_highpass_px=1.5)),
+    "ot2-phantoms": ("ot2", physical() | {"data": {"phantoms": 4, "phantom_slices": 4}}),
+    "ot2-free": ("ot2", {}),
+    "adain": ("adain", {"losses": {"cycle_rounding": 2.0}}),
+    "invertible": ("invertible", {"losses": {"cycle_rounding": 2.0}}),
+    "lsgan": ("lsgan", {}),
+    "ot1": ("ot1", {"losses": {"cycle_rounding": 2.0}}),
+    "supervised": ("supervised", {}),
+    "redcnn": ("redcnn", {}),
+    "noise2sim": ("noise2sim", {}),
+    "otmap": ("otmap", {}),
+    "otmap-near": ("otmap", {"losses": {"transport": 0.5}}),
+}
+"""Name, recipe it starts from, and what differs."""
+
+
+def config_of(name: str, series: str, *, steps: int = 3000) -> TrainConfig:
+    """Configuration of an entrant on the common slabs of a series."""
+    recipe, overrides = ENTRANTS[name]
+    values = TrainConfig.recipe(recipe).model_dump()
+    paired = values["data"]["paired"]
+    _merge(values, {"data": DATA | {"full": [series], "paired": paired}} | COMMON)
+    _merge(values, overrides)
+    return TrainConfig.from_dict(values | {"steps": steps})
+
+
+def _merge(values: dict[str, Any], others: dict[str, Any]) -> None:
+    for key, other in others.items():
+        if isinstance(other, dict):
+            _merge(values[key], other)
+        else:
+            values[key] = other
