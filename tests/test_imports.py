@@ -80,6 +80,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
             "ipywidgets",
             "IPython",
             "jupyterquiz",
+            "pydicom",
         },
     ),
     "ctlab.figures": ({"ctlab"}, SCIENCE | {"matplotlib", "pandas", "torch", "skimage", "IPython"}),

@@ -55,14 +55,19 @@ class Networks(_Section):
     """3: the denoiser sees the slices above and below, too ("2.5-D")."""
     width: int = Field(default=32, ge=4)
     attention: Literal["none", "gate", "cbam"] = "none"
-    degrader: Literal["noise", "unet", "simulator", "none"] = "noise"
-    """``noise`` adds learned, signal-dependent, correlated noise; ``unet`` is deterministic;
-    ``simulator`` is the dose simulation itself (needs ``data.paired``); ``none`` goes one way."""
+    degrader: Literal["noise", "reconstruction", "unet", "simulator", "none"] = "noise"
+    """``noise`` adds learned, signal-dependent, correlated noise; ``reconstruction`` the same
+    within what filtered back-projection allows (:mod:`ctlab.learn.fbp_noise`); ``unet`` is
+    deterministic; ``simulator`` is the dose simulation itself (needs ``data.paired``); ``none``
+    goes one way."""
     noise_kernels: int = Field(default=16, ge=1)
     noise_kernel_px: int = Field(default=25, ge=3)
     noise_ramp: bool = False
     """Noise has the spectrum that a reconstruction's ramp filter gives it, times a learned one.
     False, as in checkpoints from before this key; the recipes set it."""
+    noise_curve: tuple[tuple[float, float], ...] = ()
+    """With ``reconstruction``: points (mean HU around, noise SD over that in soft tissue), as
+    :func:`ctlab.learn.fbp_noise.measure_noise_curve` measures them in the two domains."""
     critic_width: int = Field(default=32, ge=4)
     critic_highpass_px: float = Field(default=6.0, gt=0)
     """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""
@@ -154,8 +159,11 @@ class TrainConfig(_Section):
             raise ValueError(f"the {kind} generator sees one slice; set slices = 1")
         if self.losses.neighbour > 0 and self.networks.slices != 1:
             raise ValueError("losses.neighbour teaches a slice the network sees; set slices = 1")
-        if kind == "switchable" and degrader != "noise":
-            raise ValueError("the switchable generator degrades itself; set degrader = 'noise'")
+        if kind == "switchable" and degrader not in ("noise", "reconstruction"):
+            raise ValueError(
+                "the switchable generator degrades itself; set degrader = 'noise' or "
+                "'reconstruction'"
+            )
         if (degrader == "simulator") != (self.data.paired != "none"):
             raise ValueError(
                 "degrader = 'simulator' and data.paired = 'full' or 'all' go together, got "
@@ -170,7 +178,7 @@ class TrainConfig(_Section):
 
     def _ways_back(self) -> None:
         """Terms that need a learned degrader are 0 where there is none."""
-        if self.networks.degrader in ("noise", "unet"):
+        if self.learns_degrader:
             return
         needing = {"low": self.losses.low, "cycle_low": self.losses.cycle_low}
         if self.networks.degrader == "none":
@@ -181,6 +189,11 @@ class TrainConfig(_Section):
                 f"losses {', '.join(wrong)} need a degrader that learns; set them to 0 with "
                 f"degrader = {self.networks.degrader!r}"
             )
+
+    @property
+    def learns_degrader(self) -> bool:
+        """True where the way to low dose is a network that is trained."""
+        return self.networks.degrader in ("noise", "reconstruction", "unet")
 
     @property
     def supervision(self) -> str:

@@ -172,8 +172,18 @@ def _card(
     }
 
 
+def _beyond(fact: str, seen: list[float]) -> list[float]:
+    less, more = (0.4, 2.0) if fact == "nps_peak_per_mm" else (0.8, 1.25)
+    return [less * min(seen), more * max(seen)]
+
+
 def _range_of_use(full: list[_Part], low: list[_Part]) -> dict[str, Any]:
-    """Ten per cent beyond the noise levels seen; a quarter beyond the other facts."""
+    """A fifth beyond the noise levels seen, a quarter beyond the other facts.
+
+    The frequency at which noise is strongest is the top of a broad curve, and anatomy shifts it
+    where there is little noise: it is allowed to be 0.4 to 2 times those seen, which still tells a
+    sharp kernel from a soft one.
+    """
     noise_hu = [part.noise_hu for part in low]
     volumes = [part.volume for part in (*full, *low)]
     seen = {
@@ -186,8 +196,8 @@ def _range_of_use(full: list[_Part], low: list[_Part]) -> dict[str, Any]:
         seen[name] = [f[name] for f in facts if f[name] is not None]
     metal = [f["metal_share"] or 0.0 for f in facts]
     return {
-        "noise_hu": [0.9 * min(noise_hu), 1.1 * max(noise_hu)],
-        **{name: [0.8 * min(v), 1.25 * max(v)] for name, v in seen.items() if v},
+        "noise_hu": [0.8 * min(noise_hu), 1.2 * max(noise_hu)],
+        **{name: _beyond(name, v) for name, v in seen.items() if v},
         "metal_share": [0.0, max(1.25 * max(metal), CLIPS_SHARE)],
         "kernel": sorted({part.volume.acquisition.kernel for part in full} - {""}),
     }

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.critics import Critic
 from ctlab.learn.degrade import AIR_HU, NetworkDegrader, NoDegrader, Noise, NoiseDegrader
+from ctlab.learn.fbp_noise import ReconstructionNoise, TrunkNoise
 from ctlab.learn.invertible import InvertibleDenoiser
 from ctlab.learn.networks import ResidualUNet
 from ctlab.learn.redcnn import RedCnn
@@ -68,7 +69,7 @@ def build_players(config: TrainConfig) -> Players:
     for name in Players.generators:
         networks[f"{name}_ema"] = copy.deepcopy(networks[name]).requires_grad_(False)
     averaged = networks["degrader_ema"]
-    if isinstance(averaged, SwitchedDegrader):
+    if isinstance(averaged, SwitchedDegrader | TrunkNoise):
         averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]
     return Players(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -90,10 +91,15 @@ def _degrader(config: TrainConfig, denoiser: nn.Module) -> nn.Module:
     shape = config.networks
     if shape.degrader == "unet":
         return NetworkDegrader(shape.width)
-    if shape.degrader != "noise":
+    if shape.degrader not in ("noise", "reconstruction"):
         return NoDegrader()
     size = (shape.noise_kernels, shape.noise_kernel_px)
     air_net = float(config.scale.to_net(AIR_HU))
+    if shape.degrader == "reconstruction":
+        known = {"air_net": air_net, "curve": shape.noise_curve, "scale": config.scale}
+        if isinstance(denoiser, SwitchableUNet):
+            return TrunkNoise(denoiser, *size, **known)
+        return ReconstructionNoise(*size, **known)
     if isinstance(denoiser, SwitchableUNet):
         return SwitchedDegrader(denoiser, *size, air_net=air_net, ramp=shape.noise_ramp)
     return NoiseDegrader(*size, air_net=air_net, ramp=shape.noise_ramp)

@@ -58,7 +58,7 @@ def test_each_recipe_has_the_terms_it_is_named_for(recipe, tiny_config, tiny_dom
     assert judged == CRITICS.get(recipe, {"full", "low"})
     after = state.players.state_dict()
     moved = {k.split(".")[0] for k in after if not torch.equal(before[k], after[k])}
-    learns_degrader = config.networks.degrader in ("noise", "unet")
+    learns_degrader = config.learns_degrader
     assert "denoiser" in moved
     assert ("degrader" in moved) == learns_degrader
     assert {n for n in moved if n.startswith("critic")} == {f"critic_{d}" for d in judged}

