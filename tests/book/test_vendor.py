@@ -33,6 +33,7 @@ def vendor(monkeypatch):
 def library(tmp_path, build):
     for name in build.LIBRARY:
         place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
         if place.suffix:
             place.write_text("numpy==2")
         else:
@@ -41,7 +42,7 @@ def library(tmp_path, build):
     return tmp_path
 
 
-def test_the_cache_key_changes_with_library_data_and_pins(build, library):
+def test_the_cache_key_changes_with_library_data_pins_and_results(build, library):
     before = build.library_digest(library)
     assert build.library_digest(library) == before
     seen = {before}
@@ -51,7 +52,9 @@ def test_the_cache_key_changes_with_library_data_and_pins(build, library):
     seen.add(build.library_digest(library))
     (library / "constraints.txt").write_text("numpy==3")
     seen.add(build.library_digest(library))
-    assert len(seen) == 4
+    (library / "benchmarks" / "results" / "rivals.json").write_text("{}")
+    seen.add(build.library_digest(library))
+    assert len(seen) == 5
 
 
 def test_the_cache_key_ignores_compiled_leftovers(build, library):

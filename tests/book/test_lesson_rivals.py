@@ -1,0 +1,77 @@
+"""The table of the race, from small results whose means are worked by hand."""
+
+import json
+import math
+
+import pytest
+
+from ctlab.lessons import rivals_table
+
+
+def row(patient, dose, rmse, *, nodules=()):
+    measures = {"psnr_db": 40.0 - rmse, "ssim": 0.9, "bias_lung_hu": -rmse / 10}
+    measures |= {"residual_ratio": 0.8, "sliced_w1_hu": 2.0, "rmse_body_hu": rmse}
+    return {"patient": patient, "dose": dose, **measures, "nodules": list(nodules)}
+
+
+@pytest.fixture
+def results(tmp_path):
+    found = [
+        {"kind": "ground-glass", "diameter_mm": 4.0, "recovery": 0.4},
+        {"kind": "ground-glass", "diameter_mm": 8.0, "recovery": 0.6},
+        {"kind": "solid", "diameter_mm": 4.0, "recovery": 1.0},
+    ]
+    path = tmp_path / "rivals.json"
+    methods = {
+        "input": {"rows": [row(p, d, 30.0) for p in ("sample", "a", "b") for d in (0.1, 0.05)]},
+        "mine": {
+            "supervision": "unpaired",
+            "steps": 800,
+            "training": {"seconds": 12.5},
+            "rows": [
+                row("sample", 0.1, 10.0, nodules=found),
+                row("a", 0.1, 12.0),
+                row("b", 0.1, 18.0),
+                row("sample", 0.05, 20.0),
+                row("a", 0.05, 22.0),
+                row("b", 0.05, 24.0),
+            ],
+        },
+    }
+    path.write_text(json.dumps({"methods": methods}), encoding="utf-8")
+    return path
+
+
+def test_each_patient_counts_once_and_the_sample_stays_apart(results):
+    table = rivals_table(0.1, path=results)
+    assert table.attrs["patients"] == 2
+    there = table.loc["mine"]
+    assert there["RMSE (HU)"] == (12 + 18) / 2
+    assert there["PSNR (dB)"] == 40 - 15
+    assert there["lung bias (HU)"] == -1.5
+    here = rivals_table(0.1, ["sample"], path=results).loc["mine"]
+    assert here["RMSE (HU)"] == 10
+    assert rivals_table(0.05, path=results).loc["mine", "RMSE (HU)"] == 23
+
+
+def test_faint_nodules_are_averaged_over_their_sizes_and_solid_ones_left_out(results):
+    assert rivals_table(0.1, ["sample"], path=results).loc["mine", "faint nodule (%)"] == 50
+    assert math.isnan(rivals_table(0.1, path=results).loc["mine", "faint nodule (%)"])
+
+
+def test_what_was_not_trained_has_no_steps_and_no_seconds(results):
+    table = rivals_table(path=results)
+    assert list(table.index) == ["input", "mine"]
+    assert table.loc["mine", ["taught by", "steps", "seconds"]].tolist() == ["unpaired", 800, 12.5]
+    assert table.loc["input", ["steps", "seconds"]].isna().all()
+
+
+def test_strange_doses_patients_and_a_missing_file_are_refused_in_words(results, tmp_path):
+    with pytest.raises(ValueError, match=r"dose \[0.2\] .* know \[0.05, 0.1\]"):
+        rivals_table(0.2, path=results)
+    with pytest.raises(ValueError, match=r"patient \['c'\] .*'a', 'b', 'sample'"):
+        rivals_table(0.1, ["c"], path=results)
+    with pytest.raises(ValueError, match="patient"):
+        rivals_table(0.1, [], path=results)
+    with pytest.raises(FileNotFoundError, match="clone of the repository"):
+        rivals_table(path=tmp_path / "none.json")
