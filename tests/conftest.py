@@ -11,6 +11,8 @@ import random
 import numpy as np
 import pytest
 
+collect_ignore_glob = ["data/*.py"]  # scripts that made the data; they are no tests
+
 
 @pytest.fixture(autouse=True)
 def _global_randomness_untouched():
