@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -262,7 +263,7 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
             found["methods"][name] = _of_network(checkpoint, path, validation, test)
             _report(found, name)
     with write_whole(RESULTS) as part:
-        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
 
 
 def _of_network(
@@ -281,6 +282,17 @@ def _of_network(
         "validation": judge(lambda case: method, validation),
         "rows": judge(lambda case: method, test),
     }
+
+
+def _plain(found: Any) -> Any:
+    """For JSON: numbers to five places, and none where nothing could be measured."""
+    if isinstance(found, dict):
+        return {key: _plain(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [_plain(value) for value in found]
+    if isinstance(found, float):
+        return None if np.isnan(found) else round(float(found), 5)
+    return found
 
 
 def _report(found: dict, name: str) -> None:
