@@ -17,7 +17,7 @@ import numpy as np
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.ct import Derivation, Volume, measure_noise_hu
 from ctlab.ct.export import DENOISED, SeriesWriter
-from ctlab.ct.files import refuse_full_folder, write_whole
+from ctlab.ct.files import refuse_full_folder, refuse_own_source, write_whole
 from ctlab.ct.on_disk import open_series
 from ctlab.unfinished import Unfinished, begin, join
 
@@ -119,6 +119,7 @@ def denoise_series(
     if method != "model" and checkpoint is not None:
         raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
     # Refused before minutes of work rather than after.
+    refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
     volume = open_series(path)

@@ -23,7 +23,7 @@ filter for the noise; by default one energy, constant tube current and no bowtie
 measured in the scan; it is no exposure in mAs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +40,7 @@ from ctlab.ct.projector import ParallelBeam, fbp, project
 from ctlab.ct.scanner import MU_WATER_PER_MM, Scanner
 from ctlab.ct.volume import Volume
 
-_CLEAN_HU = 0.5
+CLEAN_HU = 0.5
 """Images with less noise than this are computed phantoms: there is nothing to calibrate on."""
 
 _LEAST_NOISE_HU = 0.01
@@ -246,7 +246,7 @@ def calibrate(
     scanner = scanner or Scanner()
     if noise_sd_hu is None:
         wanted = measure_noise_hu(volume)
-        if wanted < _CLEAN_HU:
+        if wanted < CLEAN_HU:
             return scanner
     else:
         wanted = float(noise_sd_hu)
@@ -304,6 +304,12 @@ def fraction_for_noise(
     return float(10 ** _solved(total, noise_sd_hu, -5, 0))
 
 
+def slice_with_most_soft_tissue(slices: Iterable[np.ndarray]) -> int:
+    """Index of the slice on which a series is calibrated; the first of equals."""
+    low, high = SOFT_TISSUE_HU
+    return int(np.argmax([np.count_nonzero((hu > low) & (hu < high)) for hu in slices]))
+
+
 @dataclass(frozen=True)
 class NoiseTrial:
     """One projected slice on which scanners are tried out, always with the same numbers.
@@ -319,8 +325,7 @@ class NoiseTrial:
 
     @classmethod
     def of(cls, volume: Volume, scanner: Scanner) -> "NoiseTrial":
-        low, high = SOFT_TISSUE_HU
-        k = int(np.argmax(((volume.hu > low) & (volume.hu < high)).sum(axis=(1, 2))))
+        k = slice_with_most_soft_tissue(volume.hu)
         width = window_px(volume.spacing_mm[1])
         soft = (
             Windows.of(volume.hu[k], width).soft if min(volume.shape[1:]) > width else np.zeros(1)

@@ -46,6 +46,13 @@ def refuse_full_folder(path: str | Path, *, overwrite: bool = False) -> None:
         raise ValueError(f"{path} is not empty; name a new folder or pass --overwrite")
 
 
+def refuse_own_source(source: str | Path, out: str | Path) -> None:
+    """Raise ``ValueError`` where replacing ``out`` would delete what is read from ``source``."""
+    read, written = Path(source).resolve(), Path(out).resolve()
+    if written == read or written in read.parents:
+        raise ValueError(f"{out} holds what is read; name another folder to write to")
+
+
 @contextmanager
 def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Temporary folder that becomes ``path`` when the block ends without an error.

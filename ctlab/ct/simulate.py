@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 
 from ctlab.ct.dicom import choose_series, stream_plan, volume_of
-from ctlab.ct.dose import calibrate, check_fraction, simulate_slices, slice_seeds
+from ctlab.ct.dose import (
+    CLEAN_HU,
+    calibrate,
+    check_fraction,
+    simulate_slices,
+    slice_seeds,
+    slice_with_most_soft_tissue,
+)
 from ctlab.ct.export import NOISE_ADDED, Derivation, SeriesWriter
-from ctlab.ct.files import fresh_folder
+from ctlab.ct.files import fresh_folder, refuse_own_source
 from ctlab.ct.noise_level import measure_noise_hu, probe_indices
 from ctlab.ct.scanner import Scanner
 from ctlab.ct.series import Plan, find_series
@@ -57,10 +64,10 @@ def simulate_series(
         noise to be measured, or ``out`` is not empty.
     """
     check_fraction(fraction)
+    refuse_own_source(path, out)
     plan = choose_series(find_series(path), path, None)
-    probe = probe_volume(plan)
-    reference = measure_noise_hu(probe)
-    scanner = scanner or calibrate(probe)
+    reference = measure_noise_hu(probe_volume(plan))
+    scanner = scanner or _calibrated(plan, reference)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
     made = Derivation(
         f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
@@ -94,10 +101,20 @@ def _lowered(
     )
 
 
+def _calibrated(plan: Plan, noise_sd_hu: float) -> Scanner:
+    """What ``calibrate`` finds for the whole series, with one slice in memory at a time."""
+    k = slice_with_most_soft_tissue(stream_plan(plan))
+    wanted = None if noise_sd_hu < CLEAN_HU else noise_sd_hu
+    return calibrate(_only(plan, [k]), noise_sd_hu=wanted)
+
+
 def probe_volume(plan: Plan) -> Volume:
     """A few slices of a planned series, for measuring noise."""
-    frames = tuple(plan.frames[k] for k in probe_indices(len(plan.frames)))
-    few = Plan(plan.uid, frames, plan.spacing_mm)
+    return _only(plan, probe_indices(len(plan.frames)))
+
+
+def _only(plan: Plan, chosen: list[int]) -> Volume:
+    few = Plan(plan.uid, tuple(plan.frames[k] for k in chosen), plan.spacing_mm)
     return volume_of(few, np.stack(list(stream_plan(few))))
 
 

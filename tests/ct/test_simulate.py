@@ -1,12 +1,22 @@
 """A streamed simulation writes what the in-memory one computes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 import pytest
 
-from ctlab.ct import load_sample, read_series, simulate_dose, simulate_series, write_series
+from ctlab.ct import (
+    calibrate,
+    load_sample,
+    read_series,
+    simulate_dose,
+    simulate_series,
+    write_series,
+)
 from ctlab.ct.noise_level import probe_indices
 from ctlab.ct.scanner import Scanner
+from ctlab.denoise import denoise_series
 
 SCANNER = Scanner(photons=8e4, views=60)
 
@@ -62,3 +72,26 @@ def test_probes_spread_over_the_series():
         assert len(chosen) == len(set(chosen)) == (count if count < 12 else 9)
         assert min(chosen) >= 0
         assert max(chosen) < count
+
+
+def test_the_command_calibrates_as_the_function_does(tmp_path):
+    """The slice with the most soft tissue is seldom among the nine whose noise is measured."""
+    sample = load_sample().slices(5, 19)
+    hu = sample.hu.copy()
+    others = np.setdiff1d(np.arange(14), 7)
+    hu[others] = np.where(np.arange(512) < 200, -800, hu[others])
+    sample = replace(sample, hu=hu)
+    assert 7 not in probe_indices(14)
+    write_series(sample, tmp_path / "full", description="Full")
+    report = simulate_series(tmp_path / "full", tmp_path / "low", fraction=1.0)
+    assert report.photons == pytest.approx(calibrate(read_series(tmp_path / "full")).photons)
+
+
+def test_what_is_read_is_never_replaced(folder):
+    before = sorted(folder.iterdir())
+    for out in (folder, folder.parent):
+        with pytest.raises(ValueError, match="holds what is read"):
+            simulate_series(folder, out, fraction=0.5, overwrite=True)
+        with pytest.raises(ValueError, match="holds what is read"):
+            denoise_series(folder, out, method="tv", overwrite=True)
+    assert sorted(folder.iterdir()) == before
