@@ -118,7 +118,7 @@ def small_book(tmp_path_factory):
     hub = 'jupyterhub_url = "https://hub.example.org"'
     (small / "pyproject.toml").write_text(project.replace('jupyterhub_url = ""', hub), "utf-8")
     command = [sys.executable, str(small / "book" / "release.py")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return small
 
