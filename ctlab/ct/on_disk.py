@@ -1,5 +1,6 @@
 """A series that stays on disk: its slices are read when they are asked for, and not kept."""
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +36,9 @@ class SlicesOnDisk:
         return len(self.frames)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return stream_hu(self.frames)
+        with warnings.catch_warnings():  # what is wrong is said by an error, in words
+            warnings.simplefilter("ignore")
+            yield from stream_hu(self.frames)
 
     def __getitem__(self, which: Any) -> np.ndarray:
         if isinstance(which, slice):
@@ -46,7 +49,9 @@ class SlicesOnDisk:
 
     def _one(self, k: int) -> np.ndarray:
         if k not in self._kept:
-            (self._kept[k],) = stream_hu([self.frames[k]])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                (self._kept[k],) = stream_hu([self.frames[k]])
             if len(self._kept) > KEPT_SLICES:
                 self._kept.popitem(last=False)
         return self._kept[k]
