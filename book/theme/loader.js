@@ -1,7 +1,7 @@
 // The widget manager asks the AMD loader for "anywidget": it lies beside this file.
 require.config({ paths: { anywidget: new URL("vendor/anywidget", document.currentScript.src).href } });
 
-// A wide equation scrolls sideways: by keyboard too, as long as it is wider than its place.
+// A wide equation or table scrolls sideways: by keyboard too, as long as it is wider than its place.
 window.addEventListener("load", () => {
   const watch = new ResizeObserver((seen) => {
     for (const { target } of seen) {
@@ -9,6 +9,7 @@ window.addEventListener("load", () => {
       else target.removeAttribute("tabindex");
     }
   });
+  for (const box of document.querySelectorAll("div.cell_output")) watch.observe(box);
   window.MathJax?.startup?.promise?.then(() => {
     for (const box of document.querySelectorAll('mjx-container[display="true"]')) watch.observe(box);
   });
