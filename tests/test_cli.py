@@ -127,7 +127,7 @@ def test_bad_folders_are_refused_in_one_sentence_and_leave_nothing(scan, tmp_pat
         (["simulate", "{scan}", "{out}", "--dose", "7"], "dose"),
         (["denoise", "{scan}", "{out}", "--method", "magic"], "bm3d"),
         (["denoise", "{scan}", "{out}", "--method", "tv", "--checkpoint", "x"], "--checkpoint"),
-        (["denoise", "{scan}", "{scan}", "--method", "tv"], "not empty"),
+        (["denoise", "{scan}", "{scan}", "--method", "tv"], "{scan} holds what is read"),
         (["evaluate", "{scan}", "{scan}", "--window", "toe"], "chest"),
         (["explain", "{scan}", "--slice", "60", "--roi", "9", "9", "3"], "0 to 5"),
         (["explain", "{scan}", "--slice", "1", "--roi", "600", "9", "3"], "512"),
