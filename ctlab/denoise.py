@@ -5,6 +5,7 @@ was killed goes on where it stopped; and processes that torchrun started share t
 """
 
 import datetime
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -119,6 +120,7 @@ def denoise_series(
     if method != "model" and checkpoint is not None:
         raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
     # Refused before minutes of work rather than after.
+    _check_strength(strength, method)
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
@@ -244,6 +246,15 @@ def _with_model(
     )
     facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
     return _Work(denoise.part, made, facts, applicability(volume, checkpoint).to_dict())
+
+
+def _check_strength(strength: float | None, method: str) -> None:
+    """Refuse a strength that no model or filter knows."""
+    highest, unit = (1.0, "from 0 to 1") if method == "model" else (math.inf, "in noise SDs, 0 up")
+    if strength is not None and not (0.0 <= strength <= highest and math.isfinite(strength)):
+        raise ValueError(
+            f"--strength of {method} goes {unit}, got {strength:g}; leave it out for the default"
+        )
 
 
 def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Work:

@@ -64,6 +64,15 @@ def test_streamed_slices_are_those_of_the_whole_volume(scan, checkpoint, tmp_pat
     assert not folder_of(tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("method", ["model", "nlm"])
+@pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
+def test_a_strength_that_means_nothing_is_refused_first(method, strength, scan, tmp_path):
+    """Not after the series was read, and not by a complaint about something else."""
+    with pytest.raises(ValueError, match=f"--strength of {method} goes .* got {strength:g}"):
+        denoise_series(scan, tmp_path / "x", method=method, strength=strength)
+    assert not (tmp_path / "x").exists()
+
+
 def test_strength_turns_a_switchable_model_and_only_that(scan, checkpoint, tmp_path):
     before = read_series(scan).hu
     taken = []

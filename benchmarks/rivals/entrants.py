@@ -29,8 +29,23 @@ Overrides = dict[str, Any]
 
 def physical(losses: Overrides | None = None, **networks: Any) -> Overrides:
     """Noise that obeys the reconstruction, and critics that look at finer texture."""
-    shape = {"degrader": "reconstruction", "noise_kernel_px": 11, "critic_highpass_px": 2.0}
+    shape = {
+        "degrader": "reconstruction",
+        "noise_kernel_px": 11,
+        "noise_curve": (),
+        "noise_ramp": True,
+        "critic_highpass_px": 2.0,
+    }
     return {"networks": shape | networks, "losses": {"cycle_rounding": 2.0} | (losses or {})}
+
+
+FREE: Overrides = {
+    "degrader": "noise",
+    "noise_ramp": True,
+    "noise_kernel_px": 25,
+    "critic_highpass_px": 6.0,
+}
+"""Noise of free level and texture, as the recipes had it when these entrants were trained."""
 
 
 ENTRANTS: dict[str, tuple[str, Overrides]] = {
@@ -40,9 +55,9 @@ ENTRANTS: dict[str, tuple[str, Overrides]] = {
     "ot2-coarse": ("ot2", physical(critic_highpass_px=3.0)),
     "ot2-fine": ("ot2", physical(critic_highpass_px=1.5)),
     "ot2-phantoms": ("ot2", physical() | {"data": {"phantoms": 4, "phantom_slices": 4}}),
-    "ot2-free": ("ot2", {}),
-    "adain": ("adain", {"losses": {"cycle_rounding": 2.0}}),
-    "invertible": ("invertible", {"losses": {"cycle_rounding": 2.0}}),
+    "ot2-free": ("ot2", {"networks": FREE}),
+    "adain": ("adain", {"networks": FREE, "losses": {"cycle_rounding": 2.0}}),
+    "invertible": ("invertible", {"networks": FREE, "losses": {"cycle_rounding": 2.0}}),
     "lsgan": ("lsgan", {}),
     "ot1": ("ot1", {"losses": {"cycle_rounding": 2.0}}),
     "supervised": ("supervised", {}),

@@ -15,6 +15,7 @@ from benchmarks.rivals.store import read_domains
 from ctlab.learn.checkpoint import save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains
+from ctlab.learn.fbp_noise import with_noise_curve
 from ctlab.learn.players import TrainState
 from ctlab.learn.training import make_fabric, train
 
@@ -49,6 +50,7 @@ def _enter(
     if graphs and torch.cuda.is_available():
         config = TrainConfig.from_dict(config.model_dump() | {"graphs": True})
     domains = read_domains(work / f"{domains_of(config)}.json", patch_px=config.patch_px)
+    config = with_noise_curve(config, domains.full, domains.low)
     try:
         try:
             _speed(config, domains, 20)  # start-up of the device
@@ -58,7 +60,7 @@ def _enter(
             _speed(config, domains, 20)
         ready.wait(timeout=180)
     except threading.BrokenBarrierError:
-        pass  # another one failed: go on without it
+        sys.stderr.write(f"{name} starts without waiting: another entrant failed or is late\n")
     except Exception:
         ready.abort()
         raise

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "checkpoint": ["Checkpoint", "HuDenoiser", "load_checkpoint", "save_checkpoint"],
         "config": ["TrainConfig"],
         "domains": ["Domains", "build_domains"],
+        "fbp_noise": ["measure_noise_curve", "with_noise_curve"],
         "inference": ["Applicability", "applicability", "denoise_slices", "denoise_volume"],
         "patches": ["PatchDomain"],
         "players": ["TrainState"],

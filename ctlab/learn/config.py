@@ -34,6 +34,10 @@ class Data(_Section):
     phantoms: Annotated[int, Field(ge=0, multiple_of=2)] = 0
     """Computed chests of random anatomy, each a patient: they alternate between the domains too."""
     phantom_slices: int = Field(default=6, ge=1)
+    nodule_share: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a patch with lung gets computed nodules, solid and ground-glass, drawn for
+    either domain by itself (:mod:`ctlab.learn.nodules`). Without any, a denoiser trained on lungs
+    that hold no ground glass erases it."""
     paired: Literal["none", "full", "all"] = "none"
     """Which slabs are also simulated at low dose *in place*, giving pairs. ``full`` is the known
     degradation of ``ot1``, ``all`` feeds a supervised network; neither is unpaired any more."""
@@ -65,9 +69,11 @@ class Networks(_Section):
     noise_ramp: bool = False
     """Noise has the spectrum that a reconstruction's ramp filter gives it, times a learned one.
     False, as in checkpoints from before this key; the recipes set it."""
-    noise_curve: tuple[tuple[float, float], ...] = ()
-    """With ``reconstruction``: points (mean HU around, noise SD over that in soft tissue), as
-    :func:`ctlab.learn.fbp_noise.measure_noise_curve` measures them in the two domains."""
+    noise_curve: Literal["measured"] | tuple[tuple[float, float], ...] = "measured"
+    """With ``reconstruction``: how the level of the noise follows the surroundings. ``measured``:
+    by :func:`ctlab.learn.fbp_noise.measure_noise_curve` in the two domains of the run, before its
+    first step; the checkpoint holds what was found. Points (mean HU around, noise SD over that in
+    soft tissue) are taken as they are; an empty list leaves the level free."""
     critic_width: int = Field(default=32, ge=4)
     critic_highpass_px: float = Field(default=6.0, gt=0)
     """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""

@@ -107,6 +107,8 @@ def _domain(
         [max(part.noise_hu**2 - own_hu**2, 0.0) ** 0.5 for part, _ in parts],
         patch_px=config.patch_px,
         partners=partners or None,
+        voxel_mm=[part.volume.spacing_mm[:2] for part, _ in parts],
+        nodule_share=config.data.nodule_share,
     )
 
 
@@ -159,6 +161,7 @@ def _card(
     return {
         "supervision": config.supervision,
         "phantom_patients": data.phantoms,
+        "nodule_share": data.nodule_share,
         "series": sorted({Path(name).name for name in (*data.full, *data.low)}),
         "slices": {
             "full": sum(p.volume.shape[0] for p in full),

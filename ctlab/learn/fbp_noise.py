@@ -17,7 +17,7 @@ that out, without saying how strong the noise is anywhere or which way its strea
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,10 @@ from torch import Tensor, nn
 
 from ctlab.ct import HuScale
 from ctlab.learn.degrade import NoiseDegrader, root_ramp, turned
+
+if TYPE_CHECKING:
+    from ctlab.learn.config import TrainConfig
+    from ctlab.learn.patches import PatchDomain
 
 CONTEXT_PX = 33
 """Amplitudes follow means over this many pixels, about 2 cm."""
@@ -158,7 +162,7 @@ def measure_noise_curve(
     axes, which few edges and vessels move (the mask of Immerkaer 1996, doi
     10.1006/cviu.1996.0060). Per class of block mean the variance in the routine-dose domain is
     taken away from that in the low-dose domain; the roots, over that of soft tissue, are averaged
-    over the slabs.
+    over the slabs that show the class.
 
     Parameters
     ----------
@@ -183,7 +187,7 @@ def measure_noise_curve(
             for edges in itertools.pairwise(BIN_EDGES_HU)
         ]
         tables.append(np.array(added) / added[BIN_EDGES_HU.index(SOFT_BINS_HU[0])])
-    factors = np.mean(tables, 0)
+    factors = _mean_of_known(np.array(tables))
     if not np.isfinite(factors[BIN_EDGES_HU.index(SOFT_BINS_HU[0])]):
         raise ValueError(
             "the curve of the noise wants soft tissue in both domains, noisier at low dose; none "
@@ -195,6 +199,37 @@ def measure_noise_curve(
         for hu, factor in zip(middles, factors, strict=True)
         if np.isfinite(factor)
     ]
+
+
+def with_noise_curve(
+    config: "TrainConfig", full: "PatchDomain", low: "PatchDomain"
+) -> "TrainConfig":
+    """The configuration with the curve of the noise level measured, where it asks for that.
+
+    Raises
+    ------
+    ValueError
+        No curve can be measured in these domains; see :func:`measure_noise_curve`.
+    """
+    networks = config.networks
+    if networks.degrader != "reconstruction" or networks.noise_curve != "measured":
+        return config
+    try:
+        points = measure_noise_curve(full.slabs, low.slabs)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; give networks.noise_curve points of your own, or [] for a level that is "
+            "learned freely"
+        ) from None
+    changed = networks.model_copy(update={"noise_curve": tuple(points)})
+    return config.model_copy(update={"networks": changed})
+
+
+def _mean_of_known(tables: NDArray) -> NDArray:
+    """Column means of what is not NaN; NaN where nothing is known."""
+    known = np.isfinite(tables)
+    total = np.where(known, tables, 0.0).sum(0)
+    return np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
 
 
 def _blocks(slabs: Sequence[NDArray]) -> tuple[NDArray, NDArray]:

@@ -17,6 +17,10 @@ from ctlab.learn.switchable import SwitchableUNet
 
 Precision = Literal["float32", "bfloat16"]
 
+PADDING_BELOW_HU = -1500.0
+"""Scanners write -2000 HU or less outside their field of view. Noise in air reaches well below -1024
+HU where a series is not cut off there: taken for padding, it would be left as dark pixels."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -106,8 +110,8 @@ def denoise_volume(
 ) -> Volume:
     """Denoised volume: same geometry and header facts, other HU.
 
-    Whole slices pass through the network, so there are no tile borders. Voxels below -1024 HU
-    (outside the scanner's field of view) are returned unchanged.
+    Whole slices pass through the network, so there are no tile borders. Voxels below -1500 HU
+    (what a scanner writes outside its field of view) are returned unchanged.
 
     Parameters
     ----------
@@ -215,7 +219,8 @@ def denoise_slices(
     """Denoised slices (n, y, x) in HU, float32, of neighbouring slices (n, y, x) in HU.
 
     Only a 2.5-D network looks at neighbours; the first and the last slice are their own.
-    ``run``, from :func:`open_engine`, stands in for the model where it is given.
+    Voxels below :data:`PADDING_BELOW_HU` are returned as they are; others are raised to -1024 HU
+    first, so that noise in air that reaches below that is denoised like the rest. ``run``, from :func:`open_engine`, stands in for the model where it is given.
     """
     clipped = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
     height, width = hu.shape[1:]
@@ -232,6 +237,7 @@ def denoise_slices(
             result = model(batch).float().cpu().numpy()
     else:
         result = run(padded)
-    # Adding the change keeps what was clipped away above; below lies no image.
+    # Adding the change keeps what was clipped away above; below air there is nothing to keep.
     change = result[:, 0, :height, :width] - clipped
-    return np.where(hu < HU_MIN, hu, hu + change).astype(np.float32)
+    denoised = np.maximum(hu, HU_MIN) + change
+    return np.where(hu < PADDING_BELOW_HU, hu, denoised).astype(np.float32)

@@ -10,6 +10,7 @@ The price: noise is made small, never discarded. Once the result is rounded to w
 contracted to less than that cannot be brought back.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -34,13 +35,20 @@ def haar(image: Tensor) -> Tensor:
     [5.0, -1.0, -2.0, 0.0]
     """
     blocks = nn.functional.pixel_unshuffle(image, 2)
-    return torch.einsum("kc,bchw->bkhw", _HAAR.to(image), blocks)
+    return torch.einsum("kc,bchw->bkhw", _haar_like(image.dtype, image.device), blocks)
 
 
 def inverse_haar(bands: Tensor) -> Tensor:
     """Image (B, 1, H, W) of its bands (B, 4, H/2, W/2)."""
     # The matrix is orthonormal: its transpose undoes it.
-    return nn.functional.pixel_shuffle(torch.einsum("kc,bkhw->bchw", _HAAR.to(bands), bands), 2)
+    matrix = _haar_like(bands.dtype, bands.device)
+    return nn.functional.pixel_shuffle(torch.einsum("kc,bkhw->bchw", matrix, bands), 2)
+
+
+@lru_cache(maxsize=16)
+def _haar_like(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix on a device, copied there once: a captured step may not copy from the host."""
+    return _HAAR.to(device, dtype)
 
 
 class Coupling(nn.Module):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from ctlab.ct.hu import HU_MAX, HU_MIN
+from ctlab.learn.nodules import with_nodules
 
 AIR_BELOW_HU, LUNG_BELOW_HU = -950.0, -600.0
 """Edges of local means between air around the patient, lung, and all else."""
@@ -27,6 +28,10 @@ class PatchDomain:
     patch_px : int
     partners : sequence of ndarray (z, y, x), HU, optional
         For each slab another one of the same shape that is cut alike, such as its routine dose.
+    voxel_mm : sequence of (float, float), optional
+        Slice spacing and pixel size of each slab; wanted for nodules.
+    nodule_share : float
+        Probability that a patch with lung gets computed nodules (:mod:`ctlab.learn.nodules`).
 
     Raises
     ------
@@ -41,8 +46,13 @@ class PatchDomain:
         *,
         patch_px: int,
         partners: Sequence[NDArray] | None = None,
+        voxel_mm: Sequence[tuple[float, float]] | None = None,
+        nodule_share: float = 0.0,
     ) -> None:
+        if nodule_share > 0 and (voxel_mm is None or len(voxel_mm) != len(slabs)):
+            raise ValueError("nodules have a size in mm; give voxel_mm for every slab")
         self.patch_px = patch_px
+        self.voxel_mm, self.nodule_share = list(voxel_mm or []), nodule_share
         self.slabs = [np.clip(slab, HU_MIN, HU_MAX).astype(np.float32) for slab in slabs]
         self.noise_hu = [float(sd) for sd in noise_hu]
         if partners is not None and [p.shape for p in partners] != [s.shape for s in slabs]:
@@ -74,7 +84,9 @@ class PatchDomain:
         in the chest: a network that only saw one direction would take vessels of that direction
         for noise, and leave noise of the other.
         """
-        patches, noise_hu = self._draw(count, rng, lambda k, z: _stack(self.slabs[k], z, slices))
+        patches, noise_hu = self._draw(
+            count, rng, lambda k, z: _stack(self.slabs[k], z, slices), above=_above(slices)
+        )
         return np.concatenate(patches, 1), noise_hu
 
     def draw_pairs(
@@ -88,6 +100,7 @@ class PatchDomain:
             count,
             rng,
             lambda k, z: _stack(self.slabs[k], z, slices) + _stack(partners[k], z, slices),
+            above=2 * _above(slices),
         )
         return np.concatenate(both[:slices], 1), np.concatenate(both[slices:], 1), noise_hu
 
@@ -101,7 +114,7 @@ class PatchDomain:
             beside = z + 1 if z == 0 or (z + 1 < len(slab) and rng.integers(2)) else z - 1
             return slab[z], slab[beside]
 
-        (patches, others), noise_hu = self._draw(count, rng, cut)
+        (patches, others), noise_hu = self._draw(count, rng, cut, above=(0, 1))
         return patches, others, noise_hu
 
     def _draw(
@@ -109,8 +122,13 @@ class PatchDomain:
         count: int,
         rng: np.random.Generator,
         slices_of: Callable[[int, int], tuple[NDArray, ...]],
+        *,
+        above: tuple[int, ...],
     ) -> tuple[list[NDArray], NDArray]:
-        """Patches of each kind of slice that ``slices_of`` gives for a slab and z, cut alike."""
+        """Patches of each kind of slice that ``slices_of`` gives for a slab and z, cut alike.
+
+        ``above`` tells how far apart the kinds lie; nodules differ with that.
+        """
         size = self.patch_px
         rows_of, noise_hu = [], np.empty(count, dtype=np.float32)
         for n in range(count):
@@ -122,6 +140,9 @@ class PatchDomain:
             down, across = rng.choice([-1, 1]), rng.choice([-1, 1])
             is_turned = rng.integers(2)
             cut = [image[y : y + size, x : x + size] for image in slices_of(int(k), int(z))]
+            if self.nodule_share > 0:  # else nothing is drawn: earlier runs repeat exactly
+                share, voxel_mm = self.nodule_share, self.voxel_mm[int(k)]
+                cut = with_nodules(cut, rng, share=share, voxel_mm=voxel_mm, above=above)
             flipped = [patch[::down, ::across] for patch in cut]
             rows_of.append([patch.T if is_turned else patch for patch in flipped])
             noise_hu[n] = self.noise_hu[k]
@@ -137,6 +158,11 @@ def _stack(slab: NDArray, z: int, slices: int) -> tuple[NDArray, ...]:
     """Slice ``z`` with as many neighbours; the ends are their own."""
     reach = slices // 2
     return tuple(slab[min(max(n, 0), len(slab) - 1)] for n in range(z - reach, z + reach + 1))
+
+
+def _above(slices: int) -> tuple[int, ...]:
+    """How far each slice of a stack lies above the middle one."""
+    return tuple(range(-(slices // 2), slices // 2 + 1))
 
 
 def _corners(slab: NDArray, patch_px: int) -> tuple[NDArray, NDArray]:

@@ -96,6 +96,11 @@ def _degrader(config: TrainConfig, denoiser: nn.Module) -> nn.Module:
     size = (shape.noise_kernels, shape.noise_kernel_px)
     air_net = float(config.scale.to_net(AIR_HU))
     if shape.degrader == "reconstruction":
+        if shape.noise_curve == "measured":
+            raise ValueError(
+                "networks.noise_curve is still to be measured in the domains; build the networks "
+                "from ctlab.learn.with_noise_curve(config, full, low)"
+            )
         known = {"air_net": air_net, "curve": shape.noise_curve, "scale": config.scale}
         if isinstance(denoiser, SwitchableUNet):
             return TrunkNoise(denoiser, *size, **known)

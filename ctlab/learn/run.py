@@ -17,6 +17,7 @@ from ctlab.learn.alarms import Alarm, Probe, find_alarms, watch
 from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains, build_domains
+from ctlab.learn.fbp_noise import with_noise_curve
 from ctlab.learn.players import TrainState
 from ctlab.learn.samples import samples
 from ctlab.learn.selection import CRITERION, better
@@ -78,6 +79,7 @@ def train_run(
     _check_folder(out, config, resume=resume)
     fabric = make_fabric(config)
     domains = build_domains(config)
+    asked, config = config, with_noise_curve(config, domains.full, domains.low)
     state = TrainState.start(config, fabric.device)
     if resume and (out / "checkpoint.pt").exists():
         checkpoint = load_checkpoint(out / "checkpoint.pt")
@@ -88,7 +90,7 @@ def train_run(
             )
         state.load_state_dict(checkpoint.state)
     if fabric.is_global_zero:
-        _describe(out, config, domains)
+        _describe(out, asked, domains)
     alarms = _confound_alarms(domains)
     best = _best_so_far(out) if state.step else None
     with _log(out, state.step, fabric) as write:
@@ -176,6 +178,7 @@ def _save(
     best = Selected(state.step, score) if is_best else best
     selection: dict[str, Any] = {"criterion": CRITERION, "file": "selected.pt"}
     selection |= {"step": best.step, "score": best.score} if best else {}
+    shape = config.networks
     card = {
         "format_version": 1,
         "steps": state.step,
@@ -183,6 +186,7 @@ def _save(
         "split_hash": domains.split_hash,
         "seed": config.seed,
         **domains.card,
+        **({"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}),
         "selection": selection,
         "alarms": [alarm.to_dict() for alarm in alarms],
     }

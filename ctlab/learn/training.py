@@ -21,6 +21,7 @@ from torch import Tensor
 from ctlab.learn import losses
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.degrade import Noise
+from ctlab.learn.fbp_noise import with_noise_curve
 from ctlab.learn.networks import centre
 from ctlab.learn.players import Players, TrainState
 from ctlab.learn.processes import device_type, open_fabric
@@ -88,7 +89,8 @@ def train(
     if (config.data.paired != "none") != (pairs is not None):
         raise ValueError(f"data.paired = {config.data.paired!r} does not fit the pairs given")
     fabric = fabric or make_fabric(config)
-    state = state or TrainState.start(config, fabric.device)
+    if state is None:
+        state = TrainState.start(with_noise_curve(config, full, low), fabric.device)
     play = play_round
     if config.graphs and fabric.device.type == "cuda":
         from ctlab.learn.graphed import GraphedRound

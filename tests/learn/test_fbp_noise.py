@@ -12,7 +12,9 @@ from ctlab.learn.fbp_noise import (
     along,
     measure_noise_curve,
     slow_mean,
+    with_noise_curve,
 )
+from ctlab.learn.patches import PatchDomain
 from ctlab.learn.players import build_players
 
 
@@ -97,6 +99,45 @@ def test_no_curve_where_nothing_is_noisier():
     slab = body(np.random.default_rng(0), np.full(3, 20.0))
     with pytest.raises(ValueError, match="noisier at low dose"):
         measure_noise_curve([slab], [slab])
+
+
+def test_a_slab_that_lacks_a_tissue_says_nothing_of_it():
+    """Bone is seen in the second slab alone; its factor is that slab's, not lost."""
+    rng = np.random.default_rng(0)
+    own, added = np.array([10.0, 15.0, 20.0]), np.array([30.0, 40.0, 60.0])
+    full, low = body(rng, own), body(rng, np.hypot(own, added))
+    found = dict(measure_noise_curve([full], [low[:, :128], low]))
+    assert found[140.0] == pytest.approx(1.5, abs=0.1)
+    assert found[-725.0] == pytest.approx(0.75, abs=0.05)
+
+
+def asking(**networks):
+    return TrainConfig.from_dict({"networks": {"degrader": "reconstruction", **networks}})
+
+
+def test_a_configuration_that_asks_for_the_curve_gets_the_one_of_its_domains():
+    rng = np.random.default_rng(0)
+    own, added = np.array([10.0, 15.0, 20.0]), np.array([30.0, 40.0, 60.0])
+    full = PatchDomain([body(rng, own)], [0.0], patch_px=64)
+    low = PatchDomain([body(rng, np.hypot(own, added))], [40.0], patch_px=64)
+    made = with_noise_curve(asking(), full, low)
+    assert dict(made.networks.noise_curve)[140.0] == pytest.approx(1.5, abs=0.1)
+    assert made == asking(noise_curve=measure_noise_curve(full.slabs, low.slabs))
+    for given in (asking(noise_curve=[]), asking(noise_curve=[[0.0, 1.0]]), TrainConfig()):
+        assert with_noise_curve(given, full, low) is given
+    with pytest.raises(ValueError, match=r"noise_curve points of your own, or \[\]"):
+        with_noise_curve(asking(), full, full)
+
+
+def test_networks_are_not_built_on_a_curve_nobody_measured():
+    with pytest.raises(ValueError, match="still to be measured"):
+        build_players(asking())
+
+
+@pytest.mark.parametrize("recipe", ["ot2", "adain", "invertible"])
+def test_unpaired_recipes_measure_the_curve(recipe):
+    shape = TrainConfig.recipe(recipe).networks
+    assert (shape.degrader, shape.noise_curve) == ("reconstruction", "measured")
 
 
 @pytest.mark.parametrize("generator", ["unet", "switchable"])

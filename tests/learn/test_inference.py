@@ -46,11 +46,23 @@ def test_odd_sizes_are_padded_by_their_edge(tiny_volume, checkpoint):
 
 
 def test_outside_the_field_of_view_nothing_changes(tiny_volume, checkpoint):
-    outside = tiny_volume.hu < -1024
+    outside = tiny_volume.hu < -1500
     assert outside.any()
     assert np.array_equal(
         denoise_volume(tiny_volume, checkpoint).hu[outside], tiny_volume.hu[outside]
     )
+
+
+def test_noise_below_air_is_denoised_like_that_above(tiny_volume, checkpoint):
+    """Noise does not stop at -1024 HU. What passed unchanged was seen as isolated dark pixels."""
+    below = tiny_volume.hu.copy()
+    below[1, 20:40, 20:40] = -1000.0
+    below[1, 30, 30] = -1300.0
+    lowest = below.copy()
+    lowest[1, 30, 30] = -1024.0
+    one, other = (denoise_volume(tiny_volume.with_hu(hu), checkpoint).hu for hu in (below, lowest))
+    assert np.array_equal(one, other)
+    assert one[1, 30, 30] > -1200.0
 
 
 def test_metal_above_the_range_keeps_its_excess(tiny_volume, checkpoint):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.invertible import InvertibleDenoiser, haar, inverse_haar
@@ -73,6 +74,23 @@ def test_an_untrained_network_takes_a_tenth_of_the_details_and_can_learn_more():
     assert kept.item() == pytest.approx(0.8976, abs=1e-3)  # exp(-3 sigmoid(-4)) squared
     fresh(image()).square().mean().backward()
     assert all(coupling.last.weight.grad[0].abs().max() > 0 for coupling in fresh.couplings[0])
+
+
+def test_a_step_copies_nothing_from_the_host(network):
+    """A CUDA graph cannot hold such a copy. Any other device shows it, even one without memory."""
+    copies = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            copies.extend([func] * ("_to_copy" in str(func)))
+            return func(*args, **(kwargs or {}))
+
+    elsewhere = network.to("meta")
+    shape = torch.empty(2, 1, 32, 32, device="meta")
+    elsewhere(shape)  # as the warm-up does: constants go over once
+    with Watch():
+        elsewhere.inverse(elsewhere(shape))
+    assert not copies
 
 
 def test_attention_does_not_go_with_it():
