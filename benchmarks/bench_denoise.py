@@ -1,6 +1,7 @@
 """Denoising of 512 x 512 slices with the shipped model: every engine beside a plain eager loop.
 
-All have as many threads as PyTorch is given. The peer is what one writes first: one slice at a time, default memory layout, float32.
+All have as many threads as PyTorch is given. The peer is what one writes first: one
+slice at a time, default memory layout, float32.
 """
 
 from collections.abc import Callable, Iterator

@@ -18,8 +18,8 @@ from ctlab.learn.switchable import SwitchableUNet
 Precision = Literal["float32", "bfloat16"]
 
 PADDING_BELOW_HU = -1500.0
-"""Scanners write -2000 HU or less outside their field of view. Noise in air reaches well below -1024
-HU where a series is not cut off there: taken for padding, it would be left as dark pixels."""
+"""Scanners write -2000 HU or less outside their field of view. Noise in air reaches well below
+-1024 HU where a series is not cut off there: taken for padding, it would stay as dark pixels."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,9 @@ def denoise_slices(
 
     Only a 2.5-D network looks at neighbours; the first and the last slice are their own.
     Voxels below :data:`PADDING_BELOW_HU` are returned as they are; others are raised to -1024 HU
-    first, so that noise in air that reaches below that is denoised like the rest. ``run``, from :func:`open_engine`, stands in for the model where it is given.
+    first, so that noise in air that reaches below that is denoised like the rest.
+
+    ``run``, from :func:`open_engine`, stands in for the model where it is given.
     """
     clipped = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
     height, width = hu.shape[1:]

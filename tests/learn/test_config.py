@@ -1,3 +1,5 @@
+from importlib.resources import files
+
 import pytest
 
 from ctlab.ct import HuScale
@@ -107,4 +109,5 @@ def test_what_does_not_go_together_is_named(changes, named):
 def test_a_configuration_from_before_the_ramp_means_no_ramp():
     """A checkpoint trained before this key must go on as it was."""
     assert TrainConfig.from_dict({"networks": {"degrader": "noise"}}).networks.noise_ramp is False
-    assert TrainConfig.recipe("ot2").networks.noise_ramp is True
+    frozen = files("ctlab.learn") / "frozen" / "mayo-chest.toml"
+    assert TrainConfig.from_toml_text(frozen.read_text()).networks.noise_ramp is True
