@@ -319,15 +319,8 @@ def explain(
             target=target, layer=layer, checkpoint=checkpoint, out=out, dicom=dicom,
             overwrite=overwrite, progress=progress,
         )  # fmt: skip
-    facts = {"method": method, "target": target, "layer": found.layer, "value": found.value}
-    facts |= {"verdict": found.verdict, "in_words": found.in_words(), "audit": found.audit}
-    facts |= {"limits": explaining.limits_in_words()}
-    if not emit(facts, as_json):
-        say(explaining.in_words(found))
-        if out is not None:
-            say(f"map in {out}, picture in {out.with_suffix('.png')}")
-        if dicom is not None:
-            say(f"secondary capture and segmentation in {dicom}")
+    if not emit(explaining.facts(found), as_json):
+        say(explaining.in_words(found, out=out, dicom=dicom))
 
 
 @app.command()

@@ -49,15 +49,34 @@ def limits_in_words(limits: Limits | None = None) -> str:
     )
 
 
-def in_words(found: Explanation) -> str:
-    """Verdict, the checks with their numbers, and the limits, for a terminal."""
+def facts(found: Explanation) -> dict[str, Any]:
+    """Method, target, layer, value, verdict and audit, for a program."""
+    return {
+        "method": found.method,
+        "target": found.target,
+        "layer": found.layer,
+        "value": found.value,
+        "verdict": found.verdict,
+        "in_words": found.in_words(),
+        "audit": found.audit,
+        "limits": limits_in_words(),
+    }
+
+
+def in_words(found: Explanation, *, out: Path | None = None, dicom: Path | None = None) -> str:
+    """Verdict, the checks with their numbers, the limits, and what was written, for a terminal."""
     passed = {name: "yes" if met else "no" for name, met in found.audit["passed"].items()}
     numbers = _numbers(found.audit)
     rows = [(name, numbers.get(name, ""), shown) for name, shown in passed.items()]
     lines = [fill(found.in_words(), 80), "", table(["check", "numbers", "shown"], rows), ""]
     if found.layer:
         lines.insert(1, f"layer {found.layer}")
-    return "\n".join([*lines, fill(limits_in_words(), 80)])
+    lines.append(fill(limits_in_words(), 80))
+    if out is not None:
+        lines.append(f"map in {out}, picture in {out.with_suffix('.png')}")
+    if dicom is not None:
+        lines.append(f"secondary capture and segmentation in {dicom}")
+    return "\n".join(lines)
 
 
 def _numbers(audit: dict[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Attributions to input pixels: integrated gradients, local attribution maps, occlusion."""
 
 from itertools import pairwise
+from math import lcm
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from ctlab.explain.subject import Subject
-from ctlab.explain.targets import Target
+from ctlab.explain.targets import RegionTarget, Target
 
 _BASELINE_SIGMA_PX = 3.0
 _PATH_SIGMA_PX = 4.0
@@ -63,14 +64,46 @@ def occlusion(
     """How much the target falls when a patch loses its detail; mean over the patches at a pixel.
 
     Zeiler, Fergus 2014, arXiv 1311.2901, by captum; the patch is replaced by
-    :func:`local_mean`, not by a constant.
+    :func:`local_mean`, not by a constant. Where a crop is exact, only patches that can reach the
+    target's region are tried; the map is exactly 0 elsewhere.
+
+    Parameters
+    ----------
+    image : ndarray, HU, shape (y, x), (c, y, x) or a batch (b, c, y, x)
+    patch_px, stride_px : int
+
+    Returns
+    -------
+    ndarray, float32, shape (y, x), in units of the target
     """
+    start = local_mean(image)
+    if np.ndim(image) == 4 or not (isinstance(target, RegionTarget) and subject.crops_are_exact):
+        return _occluded(subject, image, start, target, patch_px, stride_px)
+    height, width = target.mask.shape
+    margin = (subject.reach_px or 0) + target.reach_px + 2 * patch_px
+    box = subject.field_box(target.mask, margin_px=margin)
+    grid = lcm(stride_px, subject.size_multiple)  # the patches stay where they were
+    top, left = (side // grid * grid for side in box[:2])
+    bottom, right = min(height, -(-box[2] // grid) * grid), min(width, -(-box[3] // grid) * grid)
+    near = (..., slice(top, bottom), slice(left, right))
+    found = np.zeros((height, width), dtype=np.float32)
+    found[near] = _occluded(
+        subject, np.asarray(image)[near], start[near],
+        target.crop((top, left, bottom, right)), patch_px, stride_px,
+    )  # fmt: skip
+    return found
+
+
+def _occluded(
+    subject: Subject, image: np.ndarray, start: np.ndarray, target: Target, patch_px: int,
+    stride_px: int,
+) -> np.ndarray:  # fmt: skip
     method = Occlusion(_reader(subject, target))
     found = method.attribute(
         subject.tensor(image),
         sliding_window_shapes=(subject.channels, patch_px, patch_px),
         strides=(subject.channels, stride_px, stride_px),
-        baselines=subject.tensor(local_mean(image)),
+        baselines=subject.tensor(start),
         perturbations_per_eval=16,
     )
     return _plane(found, image)

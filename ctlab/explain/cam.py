@@ -8,7 +8,8 @@ family and is the reference in tests; its maps are clipped at 0 and scaled to 1,
 size are lost.
 """
 
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
+from io import StringIO
 
 import numpy as np
 import torch
@@ -185,7 +186,8 @@ def library_cam_map(
 
     cam = getattr(library, LIBRARY_METHODS[method])
     with cam(model=_Plain(copied), target_layers=[copied.layer(layer)]) as machine:
-        maps = machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
+        with redirect_stderr(StringIO()):  # the library's own bars, one for every map
+            maps = machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
     return maps if np.ndim(image) == 4 else maps[0]
 
 

@@ -114,6 +114,19 @@ def test_attributions_of_a_linear_filter(smoother, slice_hu, method):
     assert np.abs(found[far]).max() < 1e-3
 
 
+@pytest.mark.parametrize("stride_px", [8, 5])
+@pytest.mark.parametrize(("name", "roi"), [("mean", (30, 34, 2)), ("edge", (3, 60, 3))])
+def test_patches_out_of_reach_need_not_be_tried(smoother, slice_hu, monkeypatch, name, roi, stride_px):
+    """The map from the field of the region is the map from the whole slice."""
+    tall = np.vstack([slice_hu, slice_hu[::-1]])
+    target = make_target(name, region_mask(roi, tall.shape))
+    near = occlusion(Subject(smoother), tall, target, stride_px=stride_px)
+    monkeypatch.setattr(Subject, "crops_are_exact", False)
+    whole = occlusion(Subject(smoother), tall, target, stride_px=stride_px)
+    np.testing.assert_allclose(near, whole, atol=1e-4)
+    assert np.abs(whole).max() > 0.1
+
+
 def test_integrated_gradients_are_complete(unet, slice_hu):
     mask = region_mask((30, 34, 4), slice_hu.shape)
     target, subject = make_target("noise", mask), Subject(unet)
