@@ -185,9 +185,9 @@ def library_cam_map(
         return lambda output: target(middle[which][None], output[None])[0]
 
     cam = getattr(library, LIBRARY_METHODS[method])
-    with cam(model=_Plain(copied), target_layers=[copied.layer(layer)]) as machine:
-        with redirect_stderr(StringIO()):  # the library's own bars, one for every map
-            maps = machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
+    quietly = redirect_stderr(StringIO())  # the library draws a bar of its own for every map
+    with quietly, cam(model=_Plain(copied), target_layers=[copied.layer(layer)]) as machine:
+        maps = machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
     return maps if np.ndim(image) == 4 else maps[0]
 
 

@@ -79,3 +79,36 @@ def test_style_does_not_leak(image):
     figures.scatter({"a": ([1.0], [2.0])}, x="x", y="y", alt=ALT, named=True)
     figures.sinogram(image, alt=ALT)
     assert mpl.rcParams == before
+
+
+def _page(slope):
+    return figures.lines(
+        {"wave": ([0, 1], [0, slope])}, x="x", y="y", alt="A straight line through the origin"
+    )
+
+
+STEEPER = "The line gets steeper from page to page"
+
+
+def test_a_flip_book_shows_one_page_and_needs_no_script():
+    pages = {"1 < 2": _page(1), "2": _page(2)}
+    text = figures.flip(pages, name="slope", alt=STEEPER, first="2")._repr_html_()
+    assert "<script" not in text
+    assert text.count('type="radio"') == text.count("<label") == text.count("<figure") == 2
+    assert text.count(" checked>") == 1
+    assert text.split(" checked>")[0].endswith('-1"')  # the second page is the open one
+    assert "1 &lt; 2" in text
+    assert f'aria-label="{STEEPER}"' in text
+    assert text == figures.flip(pages, name="slope", alt=STEEPER, first="2")._repr_html_()
+    other = figures.flip(pages, name="rise", alt=STEEPER)._repr_html_()
+    assert text.split('id="')[1].split('"')[0] not in other  # two books on a page stay apart
+
+
+@pytest.mark.parametrize(
+    ("pages", "first", "said"),
+    [(1, "", "2 to 12"), (13, "", "2 to 12"), (2, "9", "there are 0, 1")],
+)
+def test_a_flip_book_without_its_pages_is_refused(pages, first, said):
+    made = dict.fromkeys(map(str, range(pages)), _page(1))
+    with pytest.raises(ValueError, match=said):
+        figures.flip(made, name="k", alt=STEEPER, first=first)

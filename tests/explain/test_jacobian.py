@@ -116,7 +116,9 @@ def test_attributions_of_a_linear_filter(smoother, slice_hu, method):
 
 @pytest.mark.parametrize("stride_px", [8, 5])
 @pytest.mark.parametrize(("name", "roi"), [("mean", (30, 34, 2)), ("edge", (3, 60, 3))])
-def test_patches_out_of_reach_need_not_be_tried(smoother, slice_hu, monkeypatch, name, roi, stride_px):
+def test_patches_out_of_reach_need_not_be_tried(
+    smoother, slice_hu, monkeypatch, name, roi, stride_px
+):
     """The map from the field of the region is the map from the whole slice."""
     tall = np.vstack([slice_hu, slice_hu[::-1]])
     target = make_target(name, region_mask(roi, tall.shape))
