@@ -136,12 +136,18 @@ def status(study: Study, as_json: Json = False) -> None:
 def verify(
     study: Study,
     receipts: Annotated[list[Path] | None, typer.Option(help="files with receipts")] = None,
+    anchor_to: Annotated[
+        Path | None, typer.Option(help="write the head of the record here, to keep elsewhere")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check that nothing was changed or removed; exit code 1 if so."""
+    from .unblinding import export_anchor
     from .unblinding import verify as check
 
     verdict = check(study, receipts)
+    if anchor_to is not None and verdict.ok:
+        export_anchor(study, anchor_to)
     facts = {
         "ok": verdict.ok,
         "events": verdict.n_events,
@@ -204,7 +210,7 @@ def unblind(
     study: Study,
     passphrase_file: Passphrase,
     who: Annotated[str, typer.Option(help="who unblinds, for the record")] = "",
-    reason: Annotated[str, typer.Option(help="why, where readers have not finished")] = "",
+    reason: Annotated[str, typer.Option(help="why, where slots are empty or readers have not finished")] = "",
     as_json: Json = False,
 ) -> None:
     """Open the sealed key of a closed study and write the tables."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .anchors import ANCHORS
 from .bundle import Bundle
 from .coordinator import FASTEST_SECONDS, status
 from .export import CANNOT_JUDGE
@@ -150,7 +151,7 @@ def integrity(study: Path, bundle: Bundle, store: Store) -> dict[str, Any]:
         **{f"{kind}_at": last[kind].at for kind in ("closed", "unblinded")},
         "unblinded_by": last["unblinded"].payload.get("who", ""),
         "unblinding_reason": last["unblinded"].payload.get("reason", ""),
-        "anchors": (study / "anchors.txt").is_file(),
+        "anchors": (study / ANCHORS).is_file(),
     }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from . import store as keeping
@@ -40,7 +39,7 @@ def verify_store(store: Store, anchors: dict[int, str] | None = None) -> Verdict
         if fault:
             return Verdict(len(events), n_answers, fault[1], fault[0])
     for seq, digest in sorted((anchors or {}).items()):
-        if seq > len(events):
+        if not 1 <= seq <= len(events):
             text = f"event {seq} was anchored but the record ends at {len(events)}: cut short"
             return Verdict(len(events), n_answers, text, seq)
         if events[seq - 1].hash != digest:
@@ -100,26 +99,3 @@ def _clock_notes(events: list[Event]) -> list[str]:
         for before, after in itertools.pairwise(events)
         if after.at < before.at
     ]
-
-
-def read_anchors(paths: list[Path]) -> dict[int, str]:
-    """Anchors from receipts: lines that hold ``<event number>:<64 hex digits>``.
-
-    Raises
-    ------
-    ValueError
-        A file holds no anchor, or two anchors disagree about one event.
-    """
-    anchors: dict[int, str] = {}
-    for path in paths:
-        found = 0
-        for word in path.read_text("utf-8").split():
-            number, _, digest = word.partition(":")
-            if not (number.isdigit() and len(digest) == 64):
-                continue
-            found += 1
-            if anchors.setdefault(int(number), digest.lower()) != digest.lower():
-                raise ValueError(f"{path}: two receipts disagree about event {number}")
-        if not found:
-            raise ValueError(f"{path} holds no receipt (a line like 12:9f86d0...)")
-    return anchors

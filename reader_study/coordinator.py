@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .anchors import write_anchor
 from .bundle import Bundle, open_bundle
 from .codes import hash_of, new_code
 from .paths import bundle_folder, database_url
@@ -140,12 +141,6 @@ def _progress(bundle: Bundle, store: Store, reader: Reader) -> dict[str, Any]:
 
 def _days_since(at: str) -> float:
     return (utc_now() - datetime.fromisoformat(at)).total_seconds() / 86_400
-
-
-def write_anchor(study: str | Path, seq: int, digest: str) -> None:
-    """Append the head of the chain to ``anchors.txt``, to be copied to a safe place."""
-    with (Path(study) / "anchors.txt").open("a", encoding="utf-8") as file:
-        file.write(f"{seq}:{digest}\n")
 
 
 def close(study: str | Path) -> dict[str, Any]:

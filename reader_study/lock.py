@@ -14,6 +14,7 @@ from . import leaks, seal
 from .allocation import Allocation, draw_allocation
 from .amend import reader_facts
 from .balance import check_balance
+from .anchors import ANCHORS, write_anchor
 from .bundle import FORMAT_VERSION, PIXEL_FOLDER, STUDY_FILE, open_bundle
 from .ordering import Trial
 from .paths import bundle_folder, database_url, locked_protocol
@@ -207,7 +208,7 @@ def _publish(study: Path, stage: Path, facts: dict[str, Any], balance: dict[str,
     bundle = open_bundle(stage / "bundle")
     store = Store(database_url(stage))
     try:
-        store.create(
+        link = store.create(
             {
                 **{name: facts[name] for name in ("study_id", "protocol_sha256", "commitment")},
                 "bundle_sha256": bundle.sha256,
@@ -216,7 +217,9 @@ def _publish(study: Path, stage: Path, facts: dict[str, Any], balance: dict[str,
         )
     finally:
         store.close()
+    write_anchor(stage, link.seq, link.hash)
     locked_protocol(stage).write_bytes((study / "protocol.toml").read_bytes())
-    for name in (locked_protocol(stage).name, "study.db", "sealed", "bundle"):
+    parts = (locked_protocol(stage).name, ANCHORS, "study.db", "sealed", "bundle")
+    for name in parts:
         if (stage / name).exists():
             (stage / name).rename(study / name)

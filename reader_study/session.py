@@ -4,7 +4,7 @@ It keeps nothing that matters in memory. Where a reader stands follows from the 
 store, so a reader whose browser, kernel or server died goes on at the first open question.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -41,6 +41,7 @@ class ReadingSession:
     bundle, store : the locked study and its database
     reader : who reads
     now : clock, replaced in tests
+    on_anchor : told number and hash of the event that a receipt carries
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class ReadingSession:
         reader: Reader,
         *,
         now: Callable[[], datetime] = utc_now,
+        on_anchor: Callable[[int, str], None] = lambda seq, digest: None,
     ) -> None:
         self._bundle, self._store, self._reader, self._now = bundle, store, reader, now
+        self._on_anchor = on_anchor
         self._facts, consent_since = _facts_in_force(bundle, store)
         self._trials = bundle.trials(reader.slot)
         self._answers = store.answers(reader.reader)
@@ -64,6 +67,7 @@ class ReadingSession:
         self._feedback: str | None = None
         self._paused = False
         self._open: str | None = None  # id of the question on screen
+        self._shown = ""  # kind of the screen
         self._break_at = now() + self._break_length
         self.visit = store.open_session(reader.reader, self.session)
 
@@ -78,9 +82,12 @@ class ReadingSession:
 
     @property
     def session(self) -> int:
-        """Number of the session being read; the last one when all is read."""
+        """Number of the session being read, or just read and not yet handed in."""
         question = self.question()
-        return question.trial.session if question else self._trials[-1].session
+        if question is None:
+            return self._trials[-1].session
+        before = question.trial.session - 1
+        return before if before >= 0 and before not in self._finished else before + 1
 
     def questions_of(self, trial: ShownTrial) -> list[Question]:
         asked = []
@@ -100,12 +107,14 @@ class ReadingSession:
 
     def question(self) -> Question | None:
         """First open question in reading order; None when everything is answered."""
+        return next(self._open_questions(), None)
+
+    def _open_questions(self) -> Iterator[Question]:
         given = latest(self._answers)
         for trial in self._trials:
             for question in self.questions_of(trial):
                 if (trial.token, question.item) not in given:
-                    return question
-        return None
+                    yield question
 
     def marks_of(self, trial: ShownTrial) -> list[dict[str, Any]]:
         """Marks that the reader has set on a trial."""
@@ -126,8 +135,25 @@ class ReadingSession:
     def screen(self) -> dict[str, Any]:
         """What to show now: ``kind`` and what that kind needs."""
         screen = self._next_screen()
-        self._open = screen.get("id")
+        self._open, self._shown = screen.get("id"), screen["kind"]
         return screen
+
+    def ahead(self) -> dict[str, Any] | None:
+        """The screen after the question on screen, where an answer can only lead to that one.
+
+        The browser shows it at the key, while the answer is on its way to the disk; the screen
+        that :meth:`act` returns has the last word.
+        """
+        still_open = self._open_questions()
+        now, then = next(still_open, None), next(still_open, None)
+        if now is None or then is None or self._open != now.id:
+            return None
+        same_trial = then.trial.token == now.trial.token
+        if then.trial.session != now.trial.session or (now.trial.feedback and not same_trial):
+            return None
+        left = (self._break_at - self._now()).total_seconds()
+        can_undo = self._facts["design"]["undo"] != "none"
+        return {**self._asked(then), "can_undo": can_undo, "after": now.id, "break_in_s": left}
 
     def _next_screen(self) -> dict[str, Any]:
         if self._store.is_closed():
@@ -138,10 +164,12 @@ class ReadingSession:
             return {"kind": "feedback", "feedback": self._feedback}
         question = self.question()
         if question is None:
-            return self._thanks(self._trials[-1].session, last=True)
+            return self._ended(self._trials[-1].session, last=True)
         session = question.trial.session
         if session > 0:
-            shown = self._thanks(session - 1, last=False)
+            shown = self._ended(session - 1, last=False)
+            if shown["kind"] == "finish":
+                return shown
             if opens := self._washout_until(session):
                 return {**shown, "opens": opens.isoformat(timespec="minutes")}
         if self._facts["design"]["display_check"] and session not in self._displays:
@@ -199,14 +227,16 @@ class ReadingSession:
         """When the session may open; None when it may be opened now."""
         if session in self._overrides:
             return None
-        ended = datetime.fromisoformat(self._finished[session - 1].at)
+        # From the last answer: a session may be handed in days after it was read.
+        given = [a.at for a in self._answers if a.session == session - 1]
+        ended = datetime.fromisoformat(max(given, default=self._finished[session - 1].at))
         opens = ended + timedelta(days=self._facts["design"]["washout_days"])
         return opens if self._now() < opens else None
 
-    def _thanks(self, session: int, *, last: bool) -> dict[str, Any]:
+    def _ended(self, session: int, *, last: bool) -> dict[str, Any]:
+        """All is answered: a last chance to go back, then thanks and the receipt."""
         if session not in self._finished:
-            done = self._store.append("session-finished", self._reader.reader, session=session)
-            self._finished[session] = done
+            return {"kind": "finish", "can_undo": self._undoable() is not None}
         link = self._finished[session]
         return {
             "kind": "thanks",
@@ -314,6 +344,8 @@ class ReadingSession:
         if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
             return None
         session = self.session
+        if session in self._finished:
+            return None
         given = [a for a in latest(asked).values() if a.session == session]
         return max(given, key=lambda a: a.seq, default=None)
 
@@ -326,6 +358,12 @@ class ReadingSession:
         self._feedback = None
 
     def _continue(self, _message: dict[str, Any]) -> None:
+        if self._shown == "finish":
+            session, name = self.session, self._reader.reader
+            done = self._store.append("session-finished", name, session=session)
+            self._finished[session] = done
+            self._on_anchor(done.seq, done.hash)
+            return
         if self._paused or self._now() >= self._break_at:
             self._record("resumed")
             self._break_at = self._now() + self._break_length

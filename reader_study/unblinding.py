@@ -8,13 +8,14 @@ from typing import Any
 from ctlab.ct.files import write_whole
 
 from .allocation import ALGORITHM, draw_allocation
+from .anchors import ANCHORS, read_anchors, write_anchor
 from .bundle import Bundle
-from .chain import Verdict, read_anchors, verify_store
+from .chain import Verdict, verify_store
 from .coordinator import opened, status
 from .paths import sealed_key
 from .protocol import Protocol
 from .seal import unseal
-from .store import Store
+from .store import Store, utc_now
 
 
 def verify(study: str | Path, receipts: list[Path] | None = None) -> Verdict:
@@ -22,7 +23,7 @@ def verify(study: str | Path, receipts: list[Path] | None = None) -> Verdict:
 
     Anchors are taken from the receipts and from ``anchors.txt`` in the study.
     """
-    own = Path(study) / "anchors.txt"
+    own = Path(study) / ANCHORS
     anchors = read_anchors([*([own] if own.exists() else []), *(receipts or [])])
     with opened(study) as (bundle, store):
         verdict = verify_store(store, anchors)
@@ -30,6 +31,25 @@ def verify(study: str | Path, receipts: list[Path] | None = None) -> Verdict:
     if problem:
         return Verdict(verdict.n_events, verdict.n_answers, problem, 1, verdict.notes)
     return verdict
+
+
+def export_anchor(study: str | Path, path: Path) -> str:
+    """Write the head of an intact record to a file to be kept elsewhere; what was written.
+
+    Raises
+    ------
+    ValueError
+        The record is not intact: a broken chain must not be anchored.
+    """
+    verdict = verify(study)
+    if not verdict.ok:
+        raise ValueError(f"the record is not intact ({verdict.fault}); nothing was anchored")
+    with opened(study) as (bundle, store):
+        seq, digest = store.head()
+        text = f"study {bundle.study_id}, {utc_now():%Y-%m-%d %H:%M} UTC\n{seq}:{digest}\n"
+    with write_whole(path) as part:
+        part.write_text(text, "utf-8")
+    return f"{seq}:{digest}"
 
 
 def _bundle_problem(bundle: Bundle, store: Store) -> str:
@@ -46,8 +66,8 @@ def unblind(study: str | Path, *, passphrase: str, who: str, reason: str = "") -
     Raises
     ------
     ValueError
-        The study is open, was changed, is incomplete without a reason, or the key is not the one
-        committed to at lock.
+        The study is open, was changed, is incomplete or unblinded already without a reason, or
+        the key is not the one committed to at lock.
     """
     progress = status(study)
     if not progress["closed"]:
@@ -56,11 +76,10 @@ def unblind(study: str | Path, *, passphrase: str, who: str, reason: str = "") -
     if not verdict.ok:
         raise ValueError(f"the record is not intact ({verdict.fault}); see reader-study verify")
     missing = [r["reader"] for r in progress["readers"] if r["active"] and r["done"] < r["of"]]
-    if missing and not reason.strip():
-        verb = "has" if len(missing) == 1 else "have"
+    why = _needs_reason(progress, missing)
+    if why and not reason.strip():
         raise ValueError(
-            f"{', '.join(missing)} {verb} not finished; pass --reason to unblind all the same, and "
-            "it will be recorded"
+            f"{why}; pass --reason to unblind all the same, and it will be recorded"
         )
     path = sealed_key(study)
     if not path.is_file():
@@ -68,10 +87,29 @@ def unblind(study: str | Path, *, passphrase: str, who: str, reason: str = "") -
     with opened(study) as (bundle, store):
         key = unseal(path.read_bytes(), passphrase, commitment=bundle.commitment)
         _check_key(key, bundle)
-        store.append("unblinded", who=who, reason=reason.strip(), missing=missing)
+        empty = _empty_slots(progress)
+        facts = {"who": who, "reason": reason.strip(), "missing": missing, "empty_slots": empty}
+        link = store.append("unblinded", **facts)
+    write_anchor(study, link.seq, link.hash)
     with write_whole(Path(study) / "unblinded" / "key.json") as part:
         part.write_text(json.dumps(key, indent=1, sort_keys=True), "utf-8")
     return key
+
+
+def _empty_slots(progress: dict[str, Any]) -> int:
+    """Reader slots of the design that nobody reads in."""
+    return progress["slots"] - sum(row["active"] for row in progress["readers"])
+
+
+def _needs_reason(progress: dict[str, Any], missing: list[str]) -> str:
+    """What must be explained before the key is opened; empty where nothing must."""
+    if progress["unblinded"]:
+        return "the study has been unblinded before"
+    if missing:
+        return f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not finished"
+    if empty := _empty_slots(progress):
+        return f"{empty} of {progress['slots']} reader slots {'is' if empty == 1 else 'are'} empty"
+    return ""
 
 
 def _check_key(key: dict[str, Any], bundle: Bundle) -> None:

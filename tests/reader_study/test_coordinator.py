@@ -91,7 +91,27 @@ def test_unblinding_wants_a_closed_whole_and_intact_study(locked, read_all, pass
     unblind(study, passphrase=passphrase, who="Dr C", reason="recruitment ended")
     with opened(study) as (_, store):
         said = store.events("unblinded")[0].payload
-    assert said == {"who": "Dr C", "reason": "recruitment ended", "missing": ["R1"]}
+    who = {"who": "Dr C", "reason": "recruitment ended"}
+    assert said == {**who, "missing": ["R1"], "empty_slots": 1}
+
+
+def test_empty_slots_and_a_second_unblinding_want_a_reason_and_all_are_on_record(
+    read_study, passphrase
+):
+    study = read_study(n_cases=4)
+    close(study)
+    with pytest.raises(ValueError, match="1 of 2 reader slots is empty; pass --reason"):
+        unblind(study, passphrase=passphrase, who="c")
+    unblind(study, passphrase=passphrase, who="Dr C", reason="second reader fell ill")
+    with pytest.raises(ValueError, match="has been unblinded before; pass --reason"):
+        unblind(study, passphrase=passphrase, who="Dr D", reason=" ")
+    unblind(study, passphrase=passphrase, who="Dr D", reason="tables were lost")
+    with opened(study) as (_, store):
+        said = [(e.payload["who"], e.payload["reason"]) for e in store.events("unblinded")]
+        head = "{}:{}".format(*store.head())
+    assert said == [("Dr C", "second reader fell ill"), ("Dr D", "tables were lost")]
+    assert (study / "anchors.txt").read_text().split()[-1] == head
+    assert verify(study).ok
 
 
 def test_a_key_of_another_study_or_another_allocation_is_refused(
@@ -109,7 +129,7 @@ def test_a_key_of_another_study_or_another_allocation_is_refused(
     swapped["left_arm"], swapped["right_arm"] = swapped["right_arm"], swapped["left_arm"]
     monkeypatch.setattr(unblinding, "unseal", lambda *_, **__: key)
     with pytest.raises(ValueError, match="not the one its seed gives"):
-        unblind(study, passphrase=passphrase, who="c")
+        unblind(study, passphrase=passphrase, who="c", reason="one slot")
 
 
 def test_verify_checks_bundle_record_and_receipts(read_study, tmp_path, read_all):
@@ -133,7 +153,7 @@ def test_verify_checks_bundle_record_and_receipts(read_study, tmp_path, read_all
 def test_the_tables_say_what_was_answered_about_which_arms(read_study, passphrase):
     study = read_study(n_cases=6)
     close(study)
-    key = unblind(study, passphrase=passphrase, who="c")
+    key = unblind(study, passphrase=passphrase, who="c", reason="one slot")
     ratings = ratings_table(study, key)
     assert set(ratings["kind"]) == {"practice", "main", "repeat", "catch"}
     assert set(ratings["arm_left"]) == {"alpha", "bravo"}
@@ -179,7 +199,7 @@ def test_a_reader_who_prefers_one_arm_is_read_back_exactly(locked, read_all, pas
             expected[trial.token] = getattr(trial, better)
             screen = session.act({"action": "answer", "id": screen["id"], "value": better})
     close(study)
-    key = unblind(study, passphrase=passphrase, who="c")
+    key = unblind(study, passphrase=passphrase, who="c", reason="one slot")
     arms = [arm["name"] for arm in key["protocol"]["arms"]]
     ratings = final_ratings(ratings_table(study, key))
     main = ratings[ratings["kind"] == "main"]
@@ -193,7 +213,7 @@ def test_a_reader_who_prefers_one_arm_is_read_back_exactly(locked, read_all, pas
 def test_csv_files_are_written_and_read_back(read_study, passphrase):
     study = read_study(n_cases=4)
     close(study)
-    unblind(study, passphrase=passphrase, who="c")
+    unblind(study, passphrase=passphrase, who="c", reason="one slot")
     paths = write_tables(study)
     assert [p.name for p in paths] == ["ratings.csv", "marks.csv", "events.csv", "comments.csv"]
     ratings = pd.read_csv(paths[0])

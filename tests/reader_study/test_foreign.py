@@ -46,7 +46,7 @@ def unblinded(locked, unlocked, passphrase, fake_reader, cheap_seal):
             value = 80 if screen["item"]["side"] == "left" else 20
             screen = session.act({"action": "answer", "id": screen["id"], "value": value})
     close(study)
-    key = unblind(study, passphrase=passphrase, who="c")
+    key = unblind(study, passphrase=passphrase, who="c", reason="a slot stayed empty")
     return study, key
 
 
@@ -108,7 +108,7 @@ def test_a_preference_study_has_no_roc_table(locked, read_all, passphrase):
     reader, _ = add_reader(study, "one")
     read_all(study, reader)
     close(study)
-    unblind(study, passphrase=passphrase, who="c")
+    unblind(study, passphrase=passphrase, who="c", reason="a slot stayed empty")
     with pytest.raises(ValueError, match="want a slider"):
         write_tables(study, to="imrmc")
     with pytest.raises(ValueError, match="about marks"):

@@ -41,7 +41,7 @@ def test_what_was_read_elsewhere_comes_home_with_its_times(with_copy, read_all, 
     again = merge_study(study, laptop)
     assert (again["answers"], again["events"]) == (0, 0), "a second merge finds nothing new"
     close(study)
-    unblind(study, passphrase=passphrase, who="c")
+    unblind(study, passphrase=passphrase, who="c", reason="a slot stayed empty")
 
 
 def test_a_copy_may_come_home_twice_while_reading_goes_on(with_copy, read_all):

@@ -24,7 +24,7 @@ def test_a_study_of_an_earlier_format_is_verified_unblinded_and_counted(
     assert (facts["closed"], facts["readers"][0]["done"]) == (True, 5)
     with pytest.raises(ValueError, match="closed"):
         add_reader(tmp_path, "late")
-    unblind(tmp_path, passphrase=passphrase, who="c")
+    unblind(tmp_path, passphrase=passphrase, who="c", reason="a slot stayed empty")
     results = preference_results(tmp_path)
     assert results["position"][0]["share"] == 0.0
     assert results["comparisons"][0]["pooled"]["n"] == 3

@@ -143,6 +143,74 @@ def test_undo_goes_as_far_back_as_the_protocol_allows(visit, rule, steps):
         assert revisions[-1] == (3, "tie")
 
 
+def finished(session, value="left"):
+    """Answer to the end; the screen before the thanks."""
+    while (screen := session.screen())["kind"] != "finish":
+        give(session, value) if screen["kind"] == "question" else session.act(
+            {"action": "continue"}
+        )
+    return screen
+
+
+def test_the_last_pair_can_be_taken_back_until_the_session_is_handed_in(visit):
+    start, store, _ = visit(n_cases=4)
+    session = start()
+    begin(session)
+    assert finished(session) == {"kind": "finish", "can_undo": True}
+    assert not store.events("session-finished"), "nothing is handed in by the last answer"
+    assert start().screen()["kind"] == "finish", "a reader who comes back is asked again"
+    session = start()
+    session.screen()
+    screen = session.act({"action": "undo"})
+    assert (screen["kind"], screen["number"]) == ("question", screen["of"])
+    assert give(session, "right")["kind"] == "finish"
+    assert store.answers()[-1].value == "right"
+    thanks = session.act({"action": "continue"})
+    assert thanks["kind"] == "thanks"
+    with pytest.raises(NotSavedError, match="nothing"):
+        session.act({"action": "undo"})
+
+
+def test_the_session_before_the_washout_can_be_taken_back_too(visit):
+    start, store, clock = visit(
+        n_cases=4, design='layout = "single"\nsessions = 2\nrepeats = 0\n', items=SCALE
+    )
+    session = start()
+    begin(session)
+    finished(session, 1)
+    assert session.act({"action": "undo"})["kind"] == "question"
+    assert store.answers()[-1].session == 0
+    give(session, 2)
+    clock.time += timedelta(days=3)  # handed in late: the washout counts from the last answer
+    assert session.act({"action": "continue"})["opens"].startswith("2026-03-29T09:00")
+
+
+def test_the_screen_ahead_is_the_one_that_comes(visit):
+    """Shown by the browser at the key: it may lack what an answer changes, never name another."""
+    start, _, _ = visit(n_cases=6, items=BOTH)
+    session = start()
+    begin(session)
+    foreseen = 0
+    while (screen := session.screen())["kind"] != "finish":
+        ahead = session.ahead()
+        if screen["kind"] != "question":
+            assert ahead is None
+            session.act({"action": "continue"})
+            continue
+        value = "left" if screen["item"]["kind"] == "preference" else 1
+        then = give(session, value)
+        if ahead is None:
+            assert then["kind"] != "question"
+            continue
+        foreseen += 1
+        assert ahead.pop("after") == screen["id"]
+        assert ahead.pop("break_in_s") > 0
+        for later in ("saved_at", "minutes_left"):
+            ahead.pop(later), then.pop(later)
+        assert ahead == then
+    assert foreseen > 10
+
+
 def test_washout_keeps_the_second_session_closed_until_its_day_or_an_override(visit, tmp_path):
     start, _, clock = visit(
         n_cases=4,

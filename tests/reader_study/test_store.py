@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from reader_study import schema
-from reader_study.chain import read_anchors, verify_store
+from reader_study.anchors import read_anchors
+from reader_study.chain import verify_store
 from reader_study.codes import hash_of, new_code
 from reader_study.store import NotSavedError, Store, latest
 

@@ -1,0 +1,48 @@
+"""Anchors: number and hash of events, kept outside the database.
+
+A chain that was cut short, or rewritten from some event on with every hash worked out anew, is
+whole by itself. It is found out by what others hold: the receipts of readers, and ``anchors.txt``
+beside the study, which the coordinator copies or mails to a place that he cannot change later.
+"""
+
+from pathlib import Path
+
+ANCHORS = "anchors.txt"
+
+
+def write_anchor(study: str | Path, seq: int, digest: str) -> None:
+    """Append an anchor to ``anchors.txt``: at lock, at each receipt, at closing and unblinding."""
+    with (Path(study) / ANCHORS).open("a", encoding="utf-8") as file:
+        file.write(f"{seq}:{digest}\n")
+
+
+def read_anchors(paths: list[Path]) -> dict[int, str]:
+    """Anchors from receipts: lines that hold ``<event number>:<64 hex digits>``.
+
+    Raises
+    ------
+    ValueError
+        A file is not there or no text, holds no anchor, or two anchors disagree about one event.
+    """
+    anchors: dict[int, str] = {}
+    for path in paths:
+        found = 0
+        for word in _text(path).split():
+            number, _, digest = word.partition(":")
+            if not (number.isascii() and number.isdigit() and len(number) < 10):
+                continue
+            if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
+                continue
+            found += 1
+            if anchors.setdefault(int(number), digest.lower()) != digest.lower():
+                raise ValueError(f"{path}: two receipts disagree about event {number}")
+        if not found:
+            raise ValueError(f"{path} holds no receipt (a line like 12:9f86d0...)")
+    return anchors
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError(f"{path} cannot be read as text; name files that hold receipts") from None
