@@ -28,14 +28,27 @@ Passphrase = Annotated[Path, typer.Option(help="file whose first line is the pas
 @app.command()
 def new(
     study: Study,
-    example: Annotated[bool, typer.Option(help="fill the protocol with an example")] = True,
+    example: Annotated[
+        bool, typer.Option("--example", help="a whole example with images, ready to lock")
+    ] = False,
+    items: Annotated[
+        str, typer.Option(help="questions ready to use, separated by commas; 'list' names them")
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Write a commented protocol.toml and folders for the arms."""
-    from .scaffold import new_study
+    """Write a commented protocol.toml; with --example also images, ready to lock."""
+    from .scaffold import item_sets, new_study
 
-    written = new_study(study, example=example)
-    if not emit({"protocol": str(written)}, as_json):
+    if items == "list":
+        if not emit({"items": list(item_sets())}, as_json):
+            typer.echo("\n".join(item_sets()))
+        return
+    written = new_study(study, example=example, items=[i for i in items.split(",") if i])
+    if emit({"protocol": str(written)}, as_json):
+        return
+    if example:
+        typer.echo(f"{written} can be locked as it stands, or edited first.")
+    else:
         typer.echo(f"Edit {written}, put the DICOM series under {study / 'arms'}, then lock.")
 
 
@@ -210,7 +223,9 @@ def unblind(
     study: Study,
     passphrase_file: Passphrase,
     who: Annotated[str, typer.Option(help="who unblinds, for the record")] = "",
-    reason: Annotated[str, typer.Option(help="why, where slots are empty or readers have not finished")] = "",
+    reason: Annotated[
+        str, typer.Option(help="why, where slots are empty or readers have not finished")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Open the sealed key of a closed study and write the tables."""

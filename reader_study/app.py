@@ -1,5 +1,7 @@
 """The reading room in a kernel: draws what the session decides and forwards what readers do."""
 
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import traitlets as t
 from ctlab.ct.hu import WINDOWS
 from ctlab.view.compare import CompareViewer
 
+from .anchors import write_anchor
 from .bundle import Bundle, ShownTrial, open_bundle
 from .paths import bundle_folder, database_url
 from .session import ReadingSession
@@ -27,31 +30,41 @@ class Panel(anywidget.AnyWidget):
     _css = _ROOM / "panel.css"
 
     screen = t.Dict().tag(sync=True)
+    ahead = t.Dict().tag(sync=True)  # the screen that an answer leads to; its images are loaded
     texts = t.Dict().tag(sync=True)
     marks = t.List(t.Dict()).tag(sync=True)
 
 
 class Room:
-    """Two viewers that take turns and a panel: while one pair is read, the next is loaded."""
+    """Two viewers that take turns and a panel: while one pair is read, the next is loaded.
+
+    The viewers lie over each other and both are painted; ``front`` of a screen says which is
+    seen. So the browser can show the next pair at the key, and wait for nothing but the word
+    "saved".
+    """
 
     def __init__(self, bundle: Bundle, session: ReadingSession) -> None:
         self._bundle, self._session = bundle, session
-        self._viewers = [self._viewer(), self._viewer()]
+        self._words = load_texts(bundle.facts["language"])
+        self._viewers = [self._viewer(place) for place in (0, 1)]
         self._loaded: list[str | None] = [None, None]  # trial token in each viewer
         self._front = 0
-        self.panel = Panel(texts=load_texts(bundle.facts["language"]))
+        self.panel = Panel(texts=self._words)
         self.panel.on_msg(self._on_message)
         for viewer in self._viewers:
             viewer.observe(self._on_marks, "marks")
-        images = ipywidgets.VBox(self._viewers)
+        images = ipywidgets.Box(self._viewers)
+        images.add_class("room-images")
         self.widget = ipywidgets.Box([images, self.panel])
         self.widget.add_class("room")
         self._draw(session.screen())
 
-    def _viewer(self) -> CompareViewer:
+    def _viewer(self, place: int) -> CompareViewer:
         view = self._bundle.facts["view"]
-        viewer = CompareViewer(modes=list(view["modes"]), probe=False, whole_page=False)
-        viewer.layout.display = "none"
+        viewer = CompareViewer(
+            modes=list(view["modes"]), probe=False, whole_page=True, words=self._words["viewer"]
+        )
+        viewer.add_class(f"room-view-{place}")
         return viewer
 
     # ------------------------------------------------------------ images
@@ -69,11 +82,15 @@ class Room:
             "right_bytes": self._bundle.pixels(trial.right) if trial.right else b"",
             "shape": list(image.shape),
             "spacing_mm": list(image.spacing_mm[1:]),
+            "slice_mm": image.spacing_mm[0],
             "grid": [0, 0, 1],
             "level_hu": window.level_hu,
             "width_hu": window.width_hu,
             "frame": trial.given_marks[0]["z"] if trial.given_marks else image.shape[0] // 2,
             "mode": "pair",
+            "plane": "axial",
+            "slab_mm": 0.0,
+            "tag": trial.token,
             "marking": bool(kinds),
             "mark_kind": kinds[0] if kinds else "",
             "marks": [_place(mark) for mark in marks],
@@ -94,27 +111,25 @@ class Room:
             self._front = 1 - self._front
         self._load(self._front, trial)
         self.panel.marks = self._session.marks_of(trial)
-        for place, viewer in enumerate(self._viewers):
-            viewer.whole_page = place == self._front
-            viewer.layout.display = None if place == self._front else "none"
 
     # ------------------------------------------------------------ screens
 
     def _draw(self, screen: dict[str, Any]) -> None:
         question = self._session.question()
-        if screen["kind"] in _WITH_IMAGES:
-            if screen["kind"] == "question" and question is not None:
-                self._bring_forward(question.trial)
-        else:
-            for viewer in self._viewers:
-                viewer.whole_page, viewer.layout.display = False, "none"
-        self.panel.screen = screen
+        self.panel.ahead = {}
+        with_images = screen["kind"] in _WITH_IMAGES
+        if screen["kind"] == "question" and question is not None:
+            self._bring_forward(question.trial)
+        self.panel.screen = {**screen, "front": self._front if with_images else None}
         # Read ahead after the screen is on its way; a first screen has nothing to wait for.
         ahead = self._session.next_trial()
         if screen["kind"] == "question" and ahead is not None:
             self._load(1 - self._front, ahead)
-        elif question is not None and screen["kind"] not in _WITH_IMAGES:
+        elif question is not None and not with_images:
             self._load(self._front, question.trial)
+        if screen["kind"] == "question" and (then := self._session.ahead()) is not None:
+            place = self._front if then["trial"] == screen["trial"] else 1 - self._front
+            self.panel.ahead = {**then, "front": place}
 
     def _on_message(self, _widget: Any, message: Any, _buffers: Any) -> None:
         if not isinstance(message, dict):
@@ -130,7 +145,8 @@ class Room:
         try:
             screen = self._session.act(message)
         except (NotSavedError, ValueError) as error:
-            screen = {**self.panel.screen, "problem": str(error)}
+            said = self._words["problems"].get(str(error), str(error))
+            screen = {**self.panel.screen, "problem": said}
         self._draw(screen)
 
     # ------------------------------------------------------------ marks
@@ -162,6 +178,12 @@ def _place(mark: dict[str, Any]) -> dict[str, Any]:
     return {name: mark[name] for name in ("side", "z", "y", "x", "kind")}
 
 
+def _anchor(study: str | Path, seq: int, digest: str) -> None:
+    """The head at a receipt, beside the study too; the reader holds it in any case."""
+    with suppress(OSError):
+        write_anchor(study, seq, digest)
+
+
 def open_room(study: str | Path, reader: str, *, served: bool = False) -> ipywidgets.Widget:
     """Reading room of one reader, to be displayed in a cell.
 
@@ -185,7 +207,8 @@ def open_room(study: str | Path, reader: str, *, served: bool = False) -> ipywid
     found = [r for r in store.readers() if r.reader == reader and r.active]
     if not found:
         raise ValueError(f"the study has no active reader {reader!r}")
-    room = Room(bundle, ReadingSession(bundle, store, found[0])).widget
+    session = ReadingSession(bundle, store, found[0], on_anchor=partial(_anchor, study))
+    room = Room(bundle, session).widget
     if served:
         return room
     words = load_texts(bundle.facts["language"])["honest_reader"]

@@ -1,7 +1,7 @@
 """A demonstration study from the packaged chest CT: two classic filters, no torch."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +75,7 @@ def build_demo(
     passphrase = passphrase or "-".join(secrets.token_hex(3) for _ in range(5))
     with fresh_folder(folder) as part:
         (part / "protocol.toml").write_text(_protocol(display_check), "utf-8")
-        _write_arms(part / "arms")
+        write_example_arms(part / "arms", list(ARMS), _SLAB * _SLABS)
     lock_study(folder, passphrase=passphrase)
     _, code = add_reader(folder, "demonstration reader")
     return {"passphrase": passphrase, "code": code}
@@ -99,16 +99,23 @@ def _protocol(display_check: bool) -> str:
     return head + "\n" + "\n".join(tables)
 
 
-def _write_arms(arms: Path) -> None:
+def write_example_arms(arms: Path, names: Sequence[str], slices: int) -> None:
+    """DICOM series ``arms/<name>/chest``: the packaged CT at a tenth of its dose, one filter each.
+
+    Parameters
+    ----------
+    names : of two arms
+    slices : how many, from slice 10 of the sample; the nodule is in the middle of 21
+    """
     from ctlab.classic import denoise_classic
     from ctlab.ct import load_sample, measure_noise_hu, simulate_dose, write_series
 
-    sample = load_sample().slices(_FIRST, _FIRST + _SLAB * _SLABS)
+    sample = load_sample().slices(_FIRST, _FIRST + slices)
     low: Volume = simulate_dose(sample, DOSE, rng=np.random.default_rng(1))
     noise_hu = measure_noise_hu(low)
-    for arm, method in ARMS.items():
+    for name, method in zip(names, ARMS.values(), strict=True):
         filtered = low.with_hu(denoise_classic(low.hu, method, noise_sd_hu=noise_hu))
-        write_series(filtered, arms / arm / "chest", description=f"simulated dose, {method}")
+        write_series(filtered, arms / name / "chest", description=f"simulated dose, {method}")
 
 
 def open_demo(folder: str | Path, *, port: int, browser: bool, say: Callable[[str], None]) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from . import leaks, seal
 from .allocation import Allocation, draw_allocation
 from .amend import reader_facts
-from .balance import check_balance
 from .anchors import ANCHORS, write_anchor
+from .balance import check_balance
 from .bundle import FORMAT_VERSION, PIXEL_FOLDER, STUDY_FILE, open_bundle
 from .ordering import Trial
 from .paths import bundle_folder, database_url, locked_protocol

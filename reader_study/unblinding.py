@@ -78,9 +78,7 @@ def unblind(study: str | Path, *, passphrase: str, who: str, reason: str = "") -
     missing = [r["reader"] for r in progress["readers"] if r["active"] and r["done"] < r["of"]]
     why = _needs_reason(progress, missing)
     if why and not reason.strip():
-        raise ValueError(
-            f"{why}; pass --reason to unblind all the same, and it will be recorded"
-        )
+        raise ValueError(f"{why}; pass --reason to unblind all the same, and it will be recorded")
     path = sealed_key(study)
     if not path.is_file():
         raise ValueError(f"{path} is not there; bring the sealed key back from where it was kept")

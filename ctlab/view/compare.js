@@ -8,21 +8,25 @@ class Viewer extends Page {
     this.model = model;
     this.lut = new Uint32Array(65536);
     this.tool = "window";
+    this.at = {};  // image shown in the planes other than the axial one
     this.cleanups = [];
     this.images = {};
     for (const name of ["left", "right", "difference"]) {
       this.images[name] = { canvas: document.createElement("canvas") };
     }
     this.build(el);
+    this.root.viewer = this;  // for tests and for pages that steer the viewer
     this.load();
     const redraw = () => this.invalidate();
-    this.on("change:left_bytes change:right_bytes change:shape", () => {
+    this.on("change:left_bytes change:right_bytes change:shape change:slice_mm change:tag", () => {
       cancelAnimationFrame(this.loading);
       this.loading = requestAnimationFrame(() => this.load());  // both sides arrive together
     });
     this.on("change:level_hu change:width_hu change:frame change:mode change:marks", redraw);
     this.on("change:labels change:frame_labels change:frame_name change:alt", redraw);
-    this.on("change:marking change:modes change:presets", () => this.buildBar());
+    this.on("change:plane", () => { this.layPlane(); redraw(); });
+    this.on("change:slab_mm", redraw);
+    this.on("change:marking change:modes change:presets change:words", () => this.buildBar());
     const sizes = new ResizeObserver(redraw);
     sizes.observe(this.root);
     this.cleanups.push(() => sizes.disconnect());
@@ -48,13 +52,13 @@ class Viewer extends Page {
   // ---------------------------------------------------------------- state
 
   load() {
-    [this.depth, this.rows, this.columns] = this.get("shape");
-    const size = this.rows * this.columns;
+    const [, rows, columns] = this.get("shape"), size = rows * columns;
     this.pixels = { left: readPixels(this.model, "left"), right: readPixels(this.model, "right") };
     for (const pixels of Object.values(this.pixels)) {
       if (pixels && (pixels.length % size || !size)) throw new Error("pixels do not fit the shape");
     }
     this.loads = (this.loads ?? 0) + 1;
+    Object.assign(this, { at: {}, tag: this.get("tag") });
     this.difference = { level: 0, width: 400 };
     this.segment = null;
     this.reset({ window: false });
@@ -62,11 +66,10 @@ class Viewer extends Page {
   }
 
   reset({ window = true } = {}) {
-    Object.assign(this, { zoom: 1, centre: { x: this.columns / 2, y: this.rows / 2 }, wipe: 0.5,
-      shown: "left", cursor: { side: "left", x: this.columns >> 1, y: this.rows >> 1 } });
+    Object.assign(this, { wipe: 0.5, shown: "left", cursor: null });
+    this.layPlane();
     if (window) {
       this.difference = { level: 0, width: 400 };
-      this.segment = null;
       if (this.first) this.set({ level_hu: this.first.level, width_hu: this.first.width });
     }
     this.first ??= { level: this.get("level_hu"), width: this.get("width_hu") };
@@ -77,8 +80,6 @@ class Viewer extends Page {
     return this.get("right_bytes")?.byteLength ? this.get("modes").filter((m) => MODES[m]) : ["pair"];
   }
   mode() { return this.offeredModes().includes(this.get("mode")) ? this.get("mode") : "pair"; }
-  frame() { return clamp(this.get("frame"), 0, this.depth - 1); }
-  goTo(frame) { this.set({ frame: clamp(frame, 0, this.depth - 1) }); }
   usePreset(preset) { this.set({ level_hu: preset.level, width_hu: preset.width }); }
   useMode(mode) {
     if (!this.offeredModes().includes(mode)) return;
@@ -114,12 +115,13 @@ class Viewer extends Page {
     }
   }
   toggleMark(side, point) {
-    const [row, column, step] = this.get("grid"), z = this.frame();
-    const mark = { side, z, y: row + point.y * step, x: column + point.x * step,
-      kind: this.get("mark_kind") };
-    const near = 8 * step * this.columns / (this.zoom * this.panels.left.canvas.clientWidth);
-    const rest = this.get("marks").filter((m) => m.side !== side || m.z !== z
-      || Math.hypot(m.x - mark.x, m.y - mark.y) > near);
+    const [row, column, step] = this.get("grid"), { z, y, x } = this.voxel(point, this.brightest(side, point)), [first, last] = this.slab();
+    const mark = { side, z, y: row + y * step, x: column + x * step, kind: this.get("mark_kind") };
+    const near = 8 * this.columns / (this.zoom * this.panels.left.canvas.clientWidth);
+    const rest = this.get("marks").filter((m) => {
+      const at = this.spot({ z: m.z, y: (m.y - row) / step, x: (m.x - column) / step });
+      return m.side !== side || at.frame < first || at.frame > last || Math.hypot(at.x - point.x, at.y - point.y) > near;
+    });
     this.set({ marks: rest.length < this.get("marks").length ? rest : [...rest, mark] });
   }
   sideIn(panelSide, fraction) {  // which image lies under a point of a panel
@@ -211,6 +213,9 @@ class Viewer extends Page {
     else if (key in jump && this.depth > 1) this.goTo(jump[key]);
     else if (key === "+" || key === "=") this.zoomBy(1.25);
     else if (key === "-") this.zoomBy(0.8);
+    else if (key === "o" && this.offeredPlanes().length > 1) this.cyclePlane();
+    else if (key === "i" && this.offeredPlanes().length > 1) this.cycleSlab();
+    else if (key === "e" && document.fullscreenEnabled) this.toggleFullScreen();
     else if (key === "r") this.reset();
     else if (key === "?") this.toggleHelp();
     else if (key === " ") this.onSpace();

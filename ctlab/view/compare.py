@@ -36,12 +36,17 @@ class CompareViewer(anywidget.AnyWidget):
     whole_page : wheel and keys act without a click on the viewer first (reading rooms)
     height_fraction : share of the window's height that the images may take
     probe : whether HU under the pointer are printed
+    slice_mm : distance between slices; above 0 it opens coronal and sagittal planes and slabs
+    plane : ``axial``, ``coronal`` or ``sagittal``
+    slab_mm : thickness of the sliding maximum intensity projection; 0 shows single slices
+    words : other words for the buttons and texts of the viewer, by the English ones
+    tag : text that the element carries in ``data-tag`` once these images are painted
     alt : one sentence on what is seen, for screen readers
     """
 
     # One text: a static page gives a widget no place to import a second file from.
     _esm = "".join(
-        (_HERE / f"{part}.js").read_text("utf-8") for part in ("draw", "page", "compare")
+        (_HERE / f"{part}.js").read_text("utf-8") for part in ("draw", "planes", "page", "compare")
     )
     _css = _HERE / "compare.css"
 
@@ -65,6 +70,11 @@ class CompareViewer(anywidget.AnyWidget):
     whole_page = t.Bool(False).tag(sync=True)
     height_fraction = t.Float(0.74).tag(sync=True)
     probe = t.Bool(True).tag(sync=True)
+    slice_mm = t.Float(0.0).tag(sync=True)
+    plane = t.Enum(["axial", "coronal", "sagittal"], "axial").tag(sync=True)
+    slab_mm = t.Float(0.0).tag(sync=True)
+    words = t.Dict().tag(sync=True)
+    tag = t.Unicode("").tag(sync=True)
     alt = t.Unicode("").tag(sync=True)
 
     @t.default("presets")
@@ -83,7 +93,7 @@ class CompareViewer(anywidget.AnyWidget):
         """Replace the images: first slice, marks cleared, zoom reset; window and mode stay."""
         traits = _pixels(left, right, spacing_mm, crop, step)
         with self.hold_sync():
-            for name, value in {**traits, "marks": [], "frame": 0}.items():
+            for name, value in {**traits, "marks": [], "frame": 0, "plane": "axial"}.items():
                 setattr(self, name, value)
 
 
@@ -149,6 +159,7 @@ def _pixels(left, right, spacing_mm, crop, step) -> dict[str, Any]:
     if step < 1:
         raise ValueError(f"step must be 1 or more, got {step}")
     spacing = [float(s) for s in spacing_mm][-2:]
+    between = float(spacing_mm[0]) if len(spacing_mm) == 3 else 0.0
     if len(spacing) != 2 or not all(s > 0 for s in spacing):
         raise ValueError(f"spacing_mm must be (y, x) or (z, y, x), all above 0; got {spacing_mm}")
     stacks = [_stack(image) for image in (left, right) if image is not None]
@@ -169,6 +180,7 @@ def _pixels(left, right, spacing_mm, crop, step) -> dict[str, Any]:
         "right_bytes": payload[1] if right is not None else b"",
         "shape": [max(depths), *stacks[0].shape[1:]],
         "spacing_mm": [s * step for s in spacing],
+        "slice_mm": between,
         "grid": [*first, step],
     }
 

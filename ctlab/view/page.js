@@ -13,15 +13,25 @@ const HELP = [
   ["Arrows, then Space", "with calliper or mark: move the cross (Shift: 10 px), then place it"],
   ["S", "with mark: the cross goes to the other image"],
   ["Delete", "take the last mark back"],
+  ["O", "axial, coronal, sagittal"],
+  ["I", "sliding maximum intensity projection: 5, 7, 10 mm, off"],
+  ["E", "full screen, and back"],
   ["R, ?", "reset the view; this help"],
 ];
 
-class Page {
+class Page extends Planes {
+  // A word of the viewer in the language it was given.
+  w(text, values = {}) {
+    let said = this.get("words")?.[text] ?? text;
+    for (const [name, value] of Object.entries(values)) said = said.replaceAll(`{${name}}`, value);
+    return said;
+  }
+
   // ---------------------------------------------------------------- elements
 
   build(el) {
     this.root = element("div", { class: "ctv", role: "group", "data-lm-suppress-shortcuts": "true" });
-    this.bar = element("div", { class: "ctv-bar", role: "toolbar", "aria-label": "Viewer" });
+    this.bar = element("div", { class: "ctv-bar", role: "toolbar", "aria-label": this.w("Viewer") });
     this.panels = { left: this.buildPanel("left"), right: this.buildPanel("right") };
     this.stage = element("div", { class: "ctv-stage", tabindex: "0", role: "application" },
       this.panels.left.node, this.panels.right.node);
@@ -30,7 +40,7 @@ class Page {
     this.frameSlider = this.buildSlider(1, (value) => this.goTo(value - 1));
     this.wipeSlider = this.buildSlider(0, (value) => { this.wipe = value / 100; this.invalidate(); });
     this.hint = element("div", { class: "ctv-hint" });
-    this.help = element("div", { class: "ctv-help", role: "region", "aria-label": "Keys" });
+    this.help = element("div", { class: "ctv-help", role: "region", "aria-label": this.w("Keys") });
     this.help.hidden = true;
     this.root.append(this.bar, this.stage, this.frameSlider.node, this.wipeSlider.node,
       element("div", { class: "ctv-foot" }, this.state, this.readout), this.hint, this.help);
@@ -40,7 +50,8 @@ class Page {
     this.listen(this.root, "keydown", (event) => this.onKey(event));
     this.listen(this.root, "keyup", (event) => { if (event.key === " ") this.spaceHeld = false; });
     this.listen(document, "keydown", (event) => {
-      if (this.get("whole_page") && !this.root.contains(event.target)) this.onKey(event);
+      const seen = getComputedStyle(this.root).visibility === "visible" && this.root.offsetParent;
+      if (this.get("whole_page") && seen && !this.root.contains(event.target)) this.onKey(event);
     });
   }
 
@@ -72,28 +83,36 @@ class Page {
   buildBar() {
     const group = (name, items) => element("div", { class: "ctv-group", role: "group",
       "aria-label": name }, ...items);
-    const button = (text, key, press, title = text) => element("button", { type: "button", text,
-      title: key ? `${title} (key ${key.toUpperCase()})` : title, "aria-keyshortcuts": key,
-      onclick: press });
+    const keys = (text, key) => (key ? `${text} (${this.w("key {key}", { key: key.toUpperCase() })})` : text);
+    const button = (text, key, press, title = this.w(text)) => element("button", { type: "button", text: this.w(text),
+      title: keys(title, key), "aria-keyshortcuts": key, onclick: press });
     const capital = (name) => name.charAt(0).toUpperCase() + name.slice(1);
     const keyed = this.get("presets").filter((preset) => preset.key);
     const presetHelp = [keyed.map((p) => p.key.toUpperCase()).join(", "),
-      `window for ${keyed.map((p) => p.name).join(", ")}`];
-    this.help.replaceChildren(element("dl", {}, ...(keyed.length ? [presetHelp, ...HELP] : HELP).flatMap(
+      `${this.w("window for")} ${keyed.map((p) => this.w(capital(p.name)).toLowerCase()).join(", ")}`];
+    const said = (line) => line.map((text) => this.w(text));
+    this.help.replaceChildren(element("dl", {}, ...(keyed.length ? [presetHelp, ...HELP.map(said)] : HELP.map(said)).flatMap(
       ([keys, text]) => [element("dt", { text: keys }), element("dd", { text })])));
-    this.buttons = { preset: {}, mode: {}, tool: {} };
+    this.buttons = { preset: {}, mode: {}, tool: {}, plane: {} };
     const presets = this.get("presets").map((preset) => (this.buttons.preset[preset.name] =
       button(capital(preset.name), preset.key, () => this.usePreset(preset),
-        `${capital(preset.name)} window ${preset.level}/${preset.width} HU`)));
+        `${this.w(capital(preset.name))} ${preset.level}/${preset.width} HU`)));
     const modes = this.offeredModes().map((mode) => (this.buttons.mode[mode] =
       button(...MODES[mode], () => this.useMode(mode))));
     const tools = Object.keys(TOOLS).filter((tool) => tool !== "mark" || this.get("marking"))
       .map((tool) => (this.buttons.tool[tool] = button(...TOOLS[tool], () => this.useTool(tool))));
-    const view = [button("−", "-", () => this.zoomBy(0.8), "Zoom out"),
-      button("+", "+", () => this.zoomBy(1.25), "Zoom in"),
-      button("Reset", "r", () => this.reset()), button("?", "?", () => this.toggleHelp(), "Keys")];
-    this.bar.replaceChildren(group("Window", presets),
-      ...(modes.length > 1 ? [group("Layout", modes)] : []), group("Tool", tools), group("View", view));
+    const planes = this.offeredPlanes(), plane = planes.map((name) => (this.buttons.plane[name] =
+      button(PLANES[name], "o", () => this.usePlane(name))));
+    this.slabButton = button("MIP", "i", () => this.cycleSlab(), 
+      this.w("Maximum intensity projection: 5, 7, 10 mm, off"));
+    const view = [button("−", "-", () => this.zoomBy(0.8), this.w("Zoom out")),
+      button("+", "+", () => this.zoomBy(1.25), this.w("Zoom in")), button("Reset", "r", () => this.reset()),
+      ...(document.fullscreenEnabled ? [button("Full screen", "e", () => this.toggleFullScreen())] : []),
+      button("?", "?", () => this.toggleHelp(), this.w("Keys"))];
+    this.bar.replaceChildren(group(this.w("Window"), presets),
+      ...(modes.length > 1 ? [group(this.w("Layout"), modes)] : []),
+      ...(planes.length > 1 ? [group(this.w("Plane"), [...plane, this.slabButton])] : []),
+      group(this.w("Tool"), tools), group(this.w("View"), view));
     this.invalidate();
   }
 
@@ -103,16 +122,10 @@ class Page {
     this.pending ||= requestAnimationFrame(() => { this.pending = 0; this.draw(); });
   }
 
-  slice(side) {
-    const pixels = this.pixels[side], size = this.rows * this.columns;
-    const at = pixels.length > size ? this.frame() : 0;  // a single slice stays while the other scrolls
-    return pixels.subarray(at * size, (at + 1) * size);
-  }
-
   image(name) {  // painted anew only when pixels or window changed
     const painted = this.images[name], diff = name === "difference";
     const { level, width } = diff ? this.difference : { level: this.get("level_hu"), width: this.get("width_hu") };
-    const stamp = [this.frame(), level, width, this.loads].join();
+    const stamp = [this.frame(), level, width, this.loads, this.plane(), this.slabMm()].join();
     if (painted.stamp === stamp) return painted.canvas;
     if (this.lutOf !== `${level},${width}`) fillLut(this.lut, level, width);
     this.lutOf = `${level},${width}`;
@@ -130,8 +143,7 @@ class Page {
     if (!this.stage.clientWidth || !this.rows) return;  // not on the page yet
     const mode = this.mode(), two = mode === "pair" && this.pixels.right !== null;
     this.panels.right.node.hidden = !two;
-    const [sy, sx] = this.get("spacing_mm");
-    const frame = { columns: this.columns, rows: this.rows, spacing: [sy, sx], zoom: this.zoom,
+    const frame = { columns: this.columns, rows: this.rows, spacing: this.spacing, zoom: this.zoom,
       centre: this.centre, tallest: this.get("height_fraction") };
     for (const panel of two ? [this.panels.left, this.panels.right] : [this.panels.left]) {
       const spot = this.place = preparePanel(panel, frame);
@@ -144,14 +156,16 @@ class Page {
       drawScaleBar(spot);
     }
     this.describe(mode);
+    this.root.dataset.tag = this.tag;
   }
 
   drawTools(spot, panelSide, mode) {
     const [row, column, step] = this.get("grid");
     this.get("marks").forEach((mark, i) => {
       const seen = mode === "wipe" || mode === "difference" || this.sideIn(panelSide, 0) === mark.side;
-      if (mark.z !== this.frame() || !seen) return;
-      drawMark(spot, { x: (mark.x - column) / step, y: (mark.y - row) / step }, i + 1);
+      const at = this.spot({ z: mark.z, y: (mark.y - row) / step, x: (mark.x - column) / step });
+      const [first, last] = this.slab();
+      if (at.frame >= first && at.frame <= last && seen) drawMark(spot, at, i + 1);
     });
     if (this.segment) drawCalliper(spot, this.segment.from, this.segment.to, this.calliperText());
     const keyed = this.tool !== "window" && document.activeElement === this.stage;
@@ -159,7 +173,7 @@ class Page {
   }
 
   calliperText() {
-    const { from, to } = this.segment, [sy, sx] = this.get("spacing_mm");
+    const { from, to } = this.segment, [sy, sx] = this.spacing;
     return `${Math.hypot((to.x - from.x) * sx, (to.y - from.y) * sy).toFixed(1)} mm`;
   }
 
@@ -168,58 +182,70 @@ class Page {
   describe(mode) {
     const labels = this.get("labels"), name = (side) => labels[side === "left" ? 0 : 1] || "";
     const where = this.depth > 1 ? this.frameText() : "";
-    const titles = { pair: name("left"), flicker: name(this.shown) || this.shown,
+    const titles = { pair: name("left"), flicker: name(this.shown) || this.w(this.shown),
       wipe: name("left") || name("right") ? `${name("left")} | ${name("right")}` : "",
-      difference: `${name("right") || "right"} − ${name("left") || "left"}` };
+      difference: `${name("right") || this.w("right")} − ${name("left") || this.w("left")}` };
     this.panels.left.label.textContent = titles[mode];
     this.panels.right.label.textContent = name("right");
     for (const side of ["left", "right"]) {
-      const title = mode === "pair" ? name(side) || `${side} image` : titles[mode] || mode;
+      const title = mode === "pair" ? name(side) || this.w(`${side} image`) : titles[mode] || this.w(MODES[mode][0]);
       this.panels[side].canvas.setAttribute("aria-label", [title, where].filter(Boolean).join(", "));
     }
     const level = this.get("level_hu"), width = this.get("width_hu");
     const preset = this.get("presets").find((p) => p.level === level && p.width === width);
     const wl = mode === "difference" ? this.difference : { level, width };
-    const window = `${mode === "difference" ? "Difference" : preset ? `Window ${preset.name}` : "Window"}: `
-      + `level ${signed(wl.level)}, width ${signed(wl.width)} HU`;
-    this.say(this.state, [window, where, this.zoom > 1 ? `zoom ${this.zoom.toFixed(1)}×` : "",
-      mode === "flicker" ? `showing ${this.shown}` : ""].filter(Boolean).join(" · "));
+    const window = `${this.w(mode === "difference" ? "Difference" : "Window")}${preset && mode !== "difference"
+      ? ` ${this.w(preset.name.charAt(0).toUpperCase() + preset.name.slice(1)).toLowerCase()}` : ""}: `
+      + this.w("level {level}, width {width} HU", { level: signed(wl.level), width: signed(wl.width) });
+    const slab = this.slabMm();
+    this.say(this.state, [window, where, slab ? this.w("MIP of {mm} mm", { mm: slab }) : "",
+      this.zoom > 1 ? this.w("zoom {zoom}", { zoom: `${this.zoom.toFixed(1)}×` }) : "",
+      mode === "flicker" ? this.w(`showing ${this.shown}`) : ""].filter(Boolean).join(" · "));
     this.say(this.readout, this.probeText(mode));
-    this.root.setAttribute("aria-label", this.get("alt") || "CT images side by side");
-    this.stage.setAttribute("aria-label", `${this.get("alt") || "CT images"}. Press question mark for keys.`);
-    this.say(this.hint, `Drag: window · ${this.depth > 1 ? "wheel: scroll · Ctrl + wheel: zoom" : "wheel: zoom"}`
-      + ` · ?: all keys${this.get("whole_page") ? "" : " · click the image first"}`);
+    this.root.setAttribute("aria-label", this.get("alt") || this.w("CT images side by side"));
+    this.stage.setAttribute("aria-label", `${this.get("alt") || this.w("CT images")}. ${this.w("Press question mark for keys.")}`);
+    this.say(this.hint, [this.w("Drag: window"), this.w(this.depth > 1 ? "wheel: scroll · Ctrl + wheel: zoom" : "wheel: zoom"),
+      this.w("?: all keys"), ...(this.get("whole_page") ? [] : [this.w("click the image first")])].join(" · "));
     this.press(mode, preset);
+    this.pressSlab();
     this.moveSliders(mode, where);
   }
 
   say(node, text) { if (node.textContent !== text) node.textContent = text; }
 
   frameText() {
-    const label = this.get("frame_labels")[this.frame()], name = this.get("frame_name");
-    return label ? `${name} ${label}` : `${name} ${this.frame() + 1} of ${this.depth}`;
+    const axial = this.plane() === "axial", label = axial && this.get("frame_labels")[this.frame()];
+    const name = this.w(axial ? this.get("frame_name") : this.plane());
+    if (label) return `${name} ${label}`;
+    return this.w("{name} {number} of {all}", { name, number: this.frame() + 1, all: this.depth });
   }
 
   probeText(mode) {
     const parts = [];
-    if (this.segment) parts.push(`calliper ${this.calliperText()}`);
+    if (this.segment) parts.push(`${this.w("calliper")} ${this.calliperText()}`);
     if (this.tool !== "window" && document.activeElement === this.stage) {
-      parts.push(`cross x ${this.cursor.x}, y ${this.cursor.y}${this.tool === "mark" && mode === "pair" ? `, ${this.cursor.side}` : ""}`);
+      parts.push(`${this.w("cross")} x ${this.cursor.x}, y ${this.cursor.y}${this.tool === "mark" && mode === "pair" ? `, ${this.w(this.cursor.side)}` : ""}`);
     }
     if (this.get("probe") && this.probe) {
       const at = this.probe.y * this.columns + this.probe.x, hu = (side) => `${signed(this.slice(side)[at])} HU`;
-      parts.push(this.pixels.right ? `left ${hu("left")}, right ${hu("right")}` : hu("left"));
+      parts.push(this.pixels.right ? `${this.w("left")} ${hu("left")}, ${this.w("right")} ${hu("right")}` : hu("left"));
     }
     return parts.join(" · ");
   }
 
   press(mode, preset) {
-    const pressed = { preset: mode !== "difference" && preset?.name, mode, tool: this.tool };
+    const pressed = { preset: mode !== "difference" && preset?.name, mode, tool: this.tool, plane: this.plane() };
     for (const [kind, buttons] of Object.entries(this.buttons)) {
       for (const [name, button] of Object.entries(buttons)) {
         button.setAttribute("aria-pressed", String(name === pressed[kind]));
       }
     }
+  }
+
+  pressSlab() {
+    const slab = this.slabMm();
+    this.say(this.slabButton, slab ? `${this.w("MIP")} ${slab} mm` : this.w("MIP"));
+    this.slabButton.setAttribute("aria-pressed", String(slab > 0));
   }
 
   moveSliders(mode, where) {
@@ -230,7 +256,7 @@ class Page {
     this.say(label, where.charAt(0).toUpperCase() + where.slice(1));
     this.wipeSlider.node.hidden = mode !== "wipe";
     this.wipeSlider.input.value = Math.round(100 * this.wipe);
-    this.say(this.wipeSlider.label, `Edge at ${Math.round(100 * this.wipe)} %`);
+    this.say(this.wipeSlider.label, this.w("Edge at {share} %", { share: Math.round(100 * this.wipe) }));
   }
 }
 

@@ -19,6 +19,7 @@ class Panel {
     this.model = model;
     this.root = node("main", { class: "rs", "data-lm-suppress-shortcuts": "true" });
     el.append(this.root);
+    this.root.panel = this;  // for tests and measurements
     this.keys = {};
     this.awayFor = 0;
     this.onKey = (event) => this.key(event);
@@ -38,7 +39,8 @@ class Panel {
     window.removeEventListener("focus", this.onFocus);
   }
 
-  get screen() { return this.model.get("screen"); }
+  // What is seen: mostly what the session said, for a moment after a key what it will say.
+  get screen() { return this.leapt ?? this.model.get("screen"); }
 
   say(name, values = {}) {
     let text = this.model.get("texts")[name] ?? name;
@@ -89,6 +91,21 @@ class Panel {
   answer(value) {
     if (this.busy) return;  // one press, one answer
     this.send("answer", { id: this.screen.id, value, seconds: this.seconds() });
+    this.leap();
+  }
+
+  // Shows the next question at once when its images are here and painted. Nothing can be
+  // answered before the session has said that the last answer is on the disk; if it is not, the
+  // reader is brought back to it.
+  leap() {
+    const ahead = this.model.get("ahead"), now = this.screen;
+    if (ahead.after !== now.id || (performance.now() - this.heard) / 1000 > ahead.break_in_s) return;
+    if (ahead.front !== now.front
+      && !document.querySelector(`.room-view-${ahead.front} .ctv[data-tag="${ahead.trial}"]`)) return;
+    const comment = ahead.trial === now.trial ? this.text.value.trim() : ahead.comment;
+    this.rebuild(this.leapt = { ...ahead, comment });
+    this.shownId = ahead.id;
+    this.state.textContent = this.say("saving");
   }
 
   key(event) {
@@ -104,10 +121,11 @@ class Panel {
   // ---------------------------------------------------------------- screens
 
   show() {
+    this.leapt = undefined;
+    this.heard = performance.now();
     const screen = this.screen;
     clearTimeout(this.waiting);
     this.busy = false;
-    document.body.dataset.screen = screen.kind ?? "opening";
     // A mark or a comment was saved: what the reader has under the hands stays as it is.
     if (screen.id === undefined || screen.id !== this.shownId) this.rebuild(screen);
     this.shownId = screen.id;
@@ -115,6 +133,8 @@ class Panel {
   }
 
   rebuild(screen) {
+    document.body.dataset.screen = screen.kind ?? "opening";
+    document.body.dataset.front = screen.front ?? "none";
     this.state = node("p", { class: "rs-state", role: "status" });
     this.since = performance.now();
     this.awayFor = 0;
@@ -127,6 +147,8 @@ class Panel {
   }
 
   report(screen) {
+    const left = this.root.querySelector("#rs-left");
+    if (left) left.textContent = this.left(screen);
     this.state.classList.remove("bad");
     this.state.textContent = "";
     if (screen.problem) this.complain(this.say("not_saved", { reason: screen.problem }));
@@ -197,6 +219,15 @@ class Panel {
       this.proceed("continue")];
   }
 
+  show_finish(screen) {
+    const back = () => { if (!this.busy) this.send("undo"); };
+    if (screen.can_undo) this.keys.u = back;
+    return [this.title(this.say("finish_title")), node("p", {}, this.say("finish_text")), node("p"),
+      this.proceed("finish"),
+      screen.can_undo ? node("button", { type: "button", onclick: back, "aria-keyshortcuts": "u" },
+        this.say("undo"), " ", node("kbd", { "aria-hidden": "true" }, "U")) : null].filter(Boolean);
+  }
+
   show_thanks(screen) {
     const date = screen.opens ? new Date(screen.opens).toLocaleString() : "";
     return [this.title(this.say("thanks_title")),
@@ -215,15 +246,18 @@ class Panel {
     const { item } = screen, word = this.say(screen.pair ? "pair" : "image");
     const where = screen.practice ? `${this.say("practice")} ${screen.number} ${this.say("of")} ${screen.of}`
       : `${word} ${screen.number} ${this.say("of")} ${screen.of}`;
-    const left = screen.minutes_left ? this.say("minutes_left", { minutes: screen.minutes_left }) : "";
     const head = node("div", { class: "rs-head" }, node("strong", { id: "rs-where" }, where),
-      node("span", { class: "dim" }, left));
+      node("span", { class: "dim", id: "rs-left" }, this.left(screen)));
     const progress = node("progress", { max: screen.of, value: screen.number - 1, "aria-labelledby": "rs-where" });
     const side = item.side ? node("span", { class: "rs-tag" }, this.say(`${item.side}_image`)) : null;
     const legend = node("legend", {}, item.question);
     const body = item.kind === "slider" ? this.slider(item) : this.choices(this.options(screen));
     return [head, progress, side, node("fieldset", {}, legend, body), item.marks?.length ? this.marksBox(item) : null,
       this.more(screen), this.commentBox(screen)].filter(Boolean);
+  }
+
+  left(screen) {
+    return screen.minutes_left ? this.say("minutes_left", { minutes: screen.minutes_left }) : "";
   }
 
   options(screen) {
@@ -311,7 +345,7 @@ class Panel {
   commentBox(screen) {
     this.text = node("textarea", { id: "rs-comment", maxlength: 2000 });
     this.text.value = screen.comment;
-    const save = () => this.send("comment", { id: screen.id, text: this.text.value });
+    const save = () => this.busy || this.send("comment", { id: screen.id, text: this.text.value });
     this.box = node("div", { hidden: !screen.comment }, node("label", { for: "rs-comment" }, this.say("comment_label")),
       this.text, node("button", { type: "button", onclick: save }, this.say("comment_save")));
     return this.box;

@@ -180,7 +180,11 @@ def staffed(tmp_path):
     def copy(locked: Path, *names: str) -> tuple[Path, list[str]]:
         study = tmp_path / "study"
         shutil.copytree(locked, study)
-        assert sorted(path.name for path in study.iterdir()) == ["anchors.txt", "bundle", "study.db"]
+        assert sorted(path.name for path in study.iterdir()) == [
+            "anchors.txt",
+            "bundle",
+            "study.db",
+        ]
         return study, [add_reader(study, name)[1] for name in names]
 
     return copy

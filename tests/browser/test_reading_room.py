@@ -75,28 +75,11 @@ def test_four_pairs_by_keyboard_through_a_killed_server(
     assert [e for e in wire.errors if not any(b in e for b in brought_about)] == []
 
 
-WATCH = """
-() => {
-  window.shownAfter = [];
-  const visible = () => [...document.querySelectorAll(".ctv")].find((v) => v.offsetParent);
-  document.addEventListener("keydown", (event) => {
-    if (!"123".includes(event.key)) return;
-    const start = performance.now(), before = visible();
-    const text = document.querySelector("#rs-where").textContent;
-    const look = () => {
-      const now = visible(), where = document.querySelector("#rs-where");
-      const new_pair = now && now !== before && now.querySelector("canvas").clientHeight > 100;
-      if (new_pair && where && where.textContent !== text) {
-        requestAnimationFrame(() => window.shownAfter.push(performance.now() - start));
-      } else requestAnimationFrame(look);
-    };
-    requestAnimationFrame(look);
-  }, true);
-}
-"""
+WATCH = (Path(__file__).parents[2] / "benchmarks" / "watch.js").read_text("utf-8")
 DRAG = """
 async () => {
-  const canvas = [...document.querySelectorAll(".ctv canvas")].find((c) => c.offsetParent);
+  const canvas = [...document.querySelectorAll(".ctv canvas")].find(
+    (c) => c.checkVisibility({ visibilityProperty: true }));
   const box = canvas.getBoundingClientRect();
   const at = (x) => ({ clientX: box.x + x, clientY: box.y + 100, pointerId: 1,
     bubbles: true, button: 0, buttons: 1, isPrimary: true });
@@ -112,6 +95,43 @@ async () => {
   return 60 / seconds;
 }
 """
+
+
+def test_the_next_pair_is_shown_before_the_answer_is_stored_and_taken_back_if_it_is_not(
+    locked_study, staffed, serve, open_page, enter
+):
+    """The key only turns over what is painted; "Saved" waits for the disk."""
+    folder, (code,) = staffed(locked_study, "Reader One")
+    page, _ = open_page(serve(folder).url)
+    enter(page, code)
+    rate(page, "1", "Pair 1 of 8", "Pair 2 of 8")
+    page.wait_for_function(READY)
+    with sqlite3.connect(folder / "study.db", isolation_level=None) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")  # no answer can be stored while this lasts
+        page.keyboard.press("2")
+        page.wait_for_selector("#rs-where:has-text('Pair 3 of 8')", timeout=2000)
+        assert page.text_content(".rs-state") == "Saving ..."
+        page.keyboard.press("1")  # nothing is answered before the last answer is on the disk
+        blocker.execute("ROLLBACK")
+    blocker.close()
+    page.wait_for_selector(".rs-state:has-text('Saved')")
+    assert where(page) == "Pair 3 of 8"
+    assert [json.loads(v) for *_, v in answers_in(folder)] == ["left", "right"]
+    page.wait_for_function(READY)
+    from reader_study.coordinator import opened
+
+    with opened(folder) as (_, store):
+        store.open_session("R1", 0)  # another window takes over
+    page.keyboard.press("1")
+    page.wait_for_selector(".rs-state.bad:has-text('another window')")
+    assert where(page) == "Pair 3 of 8", "back at the pair whose answer was not stored"
+    assert len(answers_in(folder)) == 2
+
+
+READY = """() => {
+  const panel = document.querySelector(".rs").panel, ahead = panel.model.get("ahead");
+  return ahead.trial && document.querySelector(`.room-view-${ahead.front} .ctv[data-tag="${ahead.trial}"]`);
+}"""
 
 
 def test_speed_of_the_room(locked_study, staffed, serve, open_page, enter, record_figures):

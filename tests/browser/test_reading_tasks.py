@@ -105,6 +105,15 @@ def test_a_lesion_task_from_display_check_to_receipt(
 
     while page.locator(".rs-receipt").count() == 0:
         before = page.text_content(".rs")
+        if page.locator("h1:has-text('All is answered')").count():
+            assert serious(page, axe) == []
+            page.keyboard.press("u")  # the last answer may be taken back
+            legend(page, "smoothed")
+            page.keyboard.press("3")
+            page.wait_for_selector("h1:has-text('All is answered')")
+            page.keyboard.press("Enter")
+            page.wait_for_selector(".rs-receipt")
+            break
         text = page.text_content("legend")
         page.keyboard.press("Enter" if "follow-up" in text else "3")
         page.wait_for_function("t => document.querySelector('.rs').textContent !== t", arg=before)

@@ -24,9 +24,7 @@ def press(room, **message):
 
 def shown(room):
     """The viewer that readers see."""
-    visible = [v for v in room._viewers if v.layout.display != "none"]
-    assert len(visible) == 1
-    return visible[0]
+    return room._viewers[room.panel.screen["front"]]
 
 
 def answer(room, value="left"):
@@ -38,7 +36,7 @@ def answer(room, value="left"):
 def test_no_image_is_seen_before_consent_and_the_first_is_loaded_already(room):
     room, bundle, _ = room
     assert room.panel.screen["kind"] == "consent"
-    assert all(v.layout.display == "none" for v in room._viewers)
+    assert room.panel.screen["front"] is None
     first = bundle.trials(1)[0]
     assert room._viewers[0].left_bytes == bundle.pixels(first.left)
     press(room, action="consent")
@@ -59,14 +57,18 @@ def test_each_pair_is_shown_with_its_own_images_and_the_next_is_read_ahead(room)
         if place + 1 < len(trials):
             hidden = next(v for v in room._viewers if v is not viewer)
             assert hidden.left_bytes == bundle.pixels(trials[place + 1].left)
-            assert not hidden.whole_page
+            if room.panel.ahead:
+                assert room._viewers[room.panel.ahead["front"]] is hidden
+                assert room.panel.ahead["trial"] == hidden.tag == trials[place + 1].token
         viewer.level_hu, viewer.mode = 40.0, "flicker"  # the reader changes the view
         answer(room)
         if room.panel.screen["kind"] == "feedback":
             assert shown(room) is viewer, "the practice pair stays beside its feedback"
             answer(room)
+    assert room.panel.screen["kind"] == "finish"
+    answer(room)
     assert room.panel.screen["kind"] == "thanks"
-    assert all(v.layout.display == "none" for v in room._viewers)
+    assert room.panel.screen["front"] is None
     assert len(store.answers()) == len(trials)
 
 

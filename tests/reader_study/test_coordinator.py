@@ -96,9 +96,10 @@ def test_unblinding_wants_a_closed_whole_and_intact_study(locked, read_all, pass
 
 
 def test_empty_slots_and_a_second_unblinding_want_a_reason_and_all_are_on_record(
-    read_study, passphrase
+    locked, read_all, passphrase
 ):
-    study = read_study(n_cases=4)
+    study = locked(n_cases=4)
+    read_all(study, add_reader(study, "one")[0])
     close(study)
     with pytest.raises(ValueError, match="1 of 2 reader slots is empty; pass --reason"):
         unblind(study, passphrase=passphrase, who="c")

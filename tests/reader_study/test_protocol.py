@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reader_study.plan import plan_of
 from reader_study.protocol_file import line_of, read_protocol
-from reader_study.scaffold import new_study
+from reader_study.scaffold import item_sets, new_study
 
 EXAMPLE = Path(__file__).parents[2] / "reader_study" / "example_protocol.toml"
 
@@ -41,7 +42,7 @@ def test_the_example_is_a_valid_protocol_and_its_hash_follows_its_bytes(tmp_path
     [
         ("catch_trials =", "catch_trails =", ["line 25", "'catch_trails'", "'catch_trials'"]),
         ("[design]", "[desing]", ["'desing'", "'design'"]),
-        ('stratum = "no-nodule"', 'stratums = "x"', ["line 55", "'stratum'"]),
+        ('stratum = "no-nodule"', 'stratums = "x"', ["line 92", "'stratum'"]),
         ("readers = 4", "readers = 0", ["line 22", "design.readers = 0", "greater than or equal"]),
         ('kind = "preference" ', 'kind = "prefrence" ', ["items.1.kind", "'preference'"]),
         ('name = "case-02"', 'name = "case-01"', ["cases", "twice: case-01"]),
@@ -102,17 +103,51 @@ def test_a_damaged_protocol_is_read_or_refused_in_one_line(tmp_path, cuts, noise
     assert "\n" not in said
 
 
-def test_new_writes_a_protocol_that_loads_and_refuses_a_full_folder(tmp_path):
-    written = new_study(tmp_path / "study")
+def test_the_example_locks_and_serves_as_it_stands(tmp_path, cheap_seal, read_all):
+    """From one command to a whole reading, without an edit."""
+    study = tmp_path / "study"
+    written = new_study(study)
     protocol, _ = read_protocol(written)
-    for arm in protocol.arms:
-        for case in protocol.cases:
-            assert (tmp_path / "study" / "arms" / arm.name / case.folder).is_dir()
+    from reader_study.coordinator import add_reader
+    from reader_study.lock import lock_study
+
+    locked = lock_study(study, passphrase="correct horse battery staple")
+    assert locked.balance["ok"]
+    per_slot = locked.balance["slots"][0]
+    assert (per_slot["main"], per_slot["catch"], per_slot["repeat"]) == (8, 2, 1)
+    assert {case.stratum for case in protocol.reading_cases} == {"nodule", "no-nodule"}
+    reader, _ = add_reader(study, "one")
+    assert read_all(study, reader)["kind"] == "thanks"
     with pytest.raises(ValueError, match="not empty"):
-        new_study(tmp_path / "study")
+        new_study(study)
 
 
 def test_new_without_the_example_leaves_arms_cases_and_items_to_be_written(tmp_path):
     written = new_study(tmp_path / "study", example=False)
     assert "arms is missing" in refusal(written, written.read_text("utf-8"))
     assert list((tmp_path / "study" / "arms").iterdir()) == []
+
+
+def test_every_item_set_makes_a_valid_protocol(tmp_path, monkeypatch):
+    from reader_study import demo
+
+    monkeypatch.setattr(demo, "write_example_arms", lambda *_: None)
+    assert set(item_sets()) == {
+        "image-quality", "preference", "nodule-task", "lesion-confidence",
+    }  # fmt: skip
+    for name in item_sets():
+        protocol, _ = read_protocol(new_study(tmp_path / name, items=[name]))
+        plan_of(protocol)  # each set has an analysis
+    both = new_study(tmp_path / "both", items=["image-quality", "nodule-task"])
+    protocol, _ = read_protocol(both)
+    names = [item.name for item in protocol.items]
+    assert names[:5] == [
+        "noise", "sharpness", "artefacts", "artificial-texture", "diagnostic-confidence",
+    ]  # fmt: skip
+    assert names[5:] == [
+        "nodule", "nodule-type", "nodule-size", "nodule-category", "actionable",
+    ]  # fmt: skip
+    assert protocol.analysis.lower_is_better == ("noise", "artefacts", "artificial-texture")
+    with pytest.raises(ValueError, match="no item set 'nodles'; ready to use: image-quality"):
+        new_study(tmp_path / "bad", items=["nodles"])
+    assert not (tmp_path / "bad").exists()

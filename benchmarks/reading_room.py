@@ -1,0 +1,204 @@
+"""Forty pairs read in headless Chromium: how long a reader waits, written to a results file.
+
+``python -m benchmarks.reading_room [--pictures FOLDER]`` locks a study of slabs of the packaged
+CT, serves it, reads it with the keyboard and writes ``benchmarks/results/reading_room.json``.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "reading_room.json"
+SLICES = 5  # per case: 2.5 MB a side
+LOOK_S = 1.5  # a reader looks at least this long at a pair; meanwhile the next is loaded
+AIMS = {"next_pair_p95_ms": 100.0, "usable_s": 10.0, "windowing_frames_per_s": 60.0}
+PROTOCOL = """
+title = "Forty pairs"
+[population]
+prevalence_told = "About one in three patients has a nodule."
+[design]
+readers = 2
+repeats = 0.1
+catch_trials = 1
+patient_gap_trials = 0
+display_check = true
+[[arms]]
+name = "smooth"
+[[arms]]
+name = "grainy"
+[[items]]
+name = "preference"
+kind = "preference"
+question = "Which image would you rather report from?"
+[analysis]
+primary_item = "preference"
+"""
+DRAG = """async () => {
+  const canvas = [...document.querySelectorAll(".ctv canvas")].find(
+    (c) => c.checkVisibility({ visibilityProperty: true }));
+  const box = canvas.getBoundingClientRect();
+  const at = (x) => ({ clientX: box.x + x, clientY: box.y + 100, pointerId: 1, bubbles: true,
+    button: 0, buttons: 1, isPrimary: true });
+  canvas.setPointerCapture = () => {};
+  canvas.dispatchEvent(new PointerEvent("pointerdown", at(50)));
+  const start = performance.now();
+  for (let i = 0; i < 120; i++) {
+    canvas.dispatchEvent(new PointerEvent("pointermove", at(50 + i % 60)));
+    await new Promise(requestAnimationFrame);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  canvas.dispatchEvent(new PointerEvent("pointerup", at(110)));
+  return 120 / seconds;
+}"""
+
+
+def lock_forty(folder: Path) -> tuple[Path, str]:
+    """Locked study whose first slot reads 40 pairs; its folder and the code of its reader."""
+    from scipy.ndimage import gaussian_filter
+
+    from ctlab.ct import load_sample
+    from reader_study.coordinator import add_reader
+    from reader_study.lock import lock_study
+
+    study, sample = folder / "study", load_sample()
+    cases = [
+        f'[[cases]]\nname = "slab-{i}"\npatient = "one"\nslices = [{i}, {i + SLICES}]\n'
+        + ('practice = true\nfeedback = "Scroll, and compare the small vessels."' if not i else "")
+        for i in range(36)
+    ]
+    for arm in ("smooth", "grainy"):
+        for i in range(36):
+            (study / "arms" / arm / f"slab-{i}").mkdir(parents=True)
+    (study / "protocol.toml").write_text(PROTOCOL + "\n".join(cases), "utf-8")
+
+    smooth = sample.with_hu(gaussian_filter(sample.hu, (0, 1.2, 1.2)))
+    noise = np.random.default_rng(3).normal(0, 60, sample.hu.shape).astype(np.float32)
+    grainy = sample.with_hu(sample.hu + noise)
+    lock_study(
+        study,
+        passphrase="correct horse battery staple",
+        read=lambda series: smooth if series.parent.name == "smooth" else grainy,
+    )
+    return study, add_reader(study, "benchmark")[1]
+
+
+def serve(study: Path) -> tuple[subprocess.Popen[str], str]:
+    """Reading room in a process of its own, and its address."""
+    command = [sys.executable, "-m", "reader_study", "serve", str(study), "--port", "0"]
+    log = study.parent / "serve.log"
+    with log.open("w") as out:
+        room = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, text=True,
+                                env={**os.environ, "PYTHONUNBUFFERED": "1"})  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (found := re.search(r"open at (https?://\S+)", log.read_text())):
+        if room.poll() is not None or time.monotonic() > deadline:
+            raise ValueError(f"the reading room did not open: {log.read_text()[-500:]}")
+        time.sleep(0.2)
+    return room, found[1]
+
+
+def read_forty(page: Any, code: str, picture: Any) -> dict[str, float]:
+    """Read everything by keyboard; the figures."""
+    start = time.monotonic()
+    page.fill("#code", code)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rs h1", timeout=120_000)
+    usable_s = time.monotonic() - start
+    picture("consent")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#rs-card")
+    picture("display")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#rs-where")
+    page.wait_for_timeout(2000)
+    picture("practice")
+    page.keyboard.press("3")
+    page.wait_for_selector("h1:has-text('Practice')")
+    picture("feedback")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#rs-where")
+    page.wait_for_timeout(1000)
+    frames_per_s = page.evaluate(DRAG)
+    page.evaluate((HERE / "watch.js").read_text("utf-8"))
+    number = 0
+    while page.locator("h1:has-text('All is answered')").count() == 0:
+        page.wait_for_timeout(LOOK_S * 1000)
+        if number in (1, 20, 38):
+            picture(f"pair-{number + 1}")
+        page.keyboard.press(str(number % 3 + 1))
+        number += 1
+        page.wait_for_function(
+            "n => window.shownAfter.length === n || document.querySelector('.rs h1')",
+            arg=number, timeout=60_000,
+        )  # fmt: skip
+    shown_ms = np.array(page.evaluate("() => window.shownAfter"))
+    picture("finish")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rs-receipt")
+    picture("thanks")
+    return {
+        "pairs_read": number,
+        "usable_s": usable_s,
+        "next_pair_median_ms": float(np.median(shown_ms)),
+        "next_pair_p95_ms": float(np.percentile(shown_ms, 95)),
+        "next_pair_slowest_ms": float(shown_ms.max()),
+        "windowing_frames_per_s": frames_per_s,
+    }
+
+
+def main() -> None:
+    """Run once and write the results file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=Path, help="folder for screenshots")
+    pictures = parser.parse_args().pictures
+    from playwright.sync_api import sync_playwright
+
+    folder = Path(tempfile.mkdtemp(prefix="forty-"))
+    study, code = lock_forty(folder)
+    room, url = serve(study)
+    load = os.getloadavg()[0]
+    try:
+        with sync_playwright() as driver:
+            chromium = driver.chromium.launch(
+                executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+            )
+            page = chromium.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(url)
+
+            def picture(name: str) -> None:
+                if pictures:
+                    pictures.mkdir(parents=True, exist_ok=True)
+                    page.screenshot(path=pictures / f"{name}.png")
+
+            picture("login")
+            figures = read_forty(page, code, picture)
+            chromium.close()
+    finally:
+        room.terminate()
+        room.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    rounded = {name: round(value, 1) for name, value in figures.items()}
+    facts = {
+        "made_by": "python -m benchmarks.reading_room",
+        "what": f"two stacks of {SLICES} slices of 512 x 512 a pair, headless Chromium, no GPU",
+        "aims": AIMS, "figures": rounded,
+        "load_at_start_and_end": [round(load, 1), round(os.getloadavg()[0], 1)],
+        "cores": os.cpu_count(),
+    }  # fmt: skip
+    RESULTS.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+    print(json.dumps(facts, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+// Planes and slabs: what the viewer shows of a stack, and how a point on screen and a voxel of the
+// stack belong together. Slices are taken to run from the feet to the head, as ctlab.ct reads them.
+
+const PLANES = { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" };
+const SLABS_MM = [0, 5, 7, 10];
+
+class Planes {
+  // Stack as sent: depth x rows x columns voxels. What is shown of it: how many images there are,
+  // their rows and columns, the size of a pixel, and the distance between images.
+  shapeOf(plane) {
+    const [depth, rows, columns] = this.get("shape"), [sy, sx] = this.get("spacing_mm"), sz = this.get("slice_mm");
+    if (plane === "coronal") return { depth: rows, rows: depth, columns, spacing: [sz, sx], apart: sy };
+    if (plane === "sagittal") return { depth: columns, rows: depth, columns: rows, spacing: [sz, sy], apart: sx };
+    return { depth, rows, columns, spacing: [sy, sx], apart: sz };
+  }
+
+  offeredPlanes() {  // a single slice, a stack of doses, one of unknown thickness have one plane
+    if (this.get("frame_name") !== "slice" || this.get("frame_labels").length) return ["axial"];
+    const [depth, rows, columns] = this.get("shape"), whole = depth * rows * columns;
+    const full = Object.values(this.pixels ?? {}).every((pixels) => !pixels || pixels.length === whole);
+    return depth > 2 && this.get("slice_mm") > 0 && full ? Object.keys(PLANES) : ["axial"];
+  }
+
+  plane() { return this.offeredPlanes().includes(this.get("plane")) ? this.get("plane") : "axial"; }
+  slabMm() { return this.offeredPlanes().length > 1 ? this.get("slab_mm") : 0; }
+
+  usePlane(plane) {
+    if (!this.offeredPlanes().includes(plane)) return;
+    const here = this.voxel({ x: this.columns >> 1, y: this.rows >> 1 });
+    this.set({ plane });
+    this.layPlane();
+    // The other plane opens through the place last looked at, not at its edge.
+    if (plane !== "axial") this.at[plane] = clamp(this.at[plane] ?? here[plane === "coronal" ? "y" : "x"], 0, this.depth - 1);
+  }
+
+  layPlane() {  // sizes of the plane on screen; the view is centred anew
+    Object.assign(this, this.shapeOf(this.plane()));
+    Object.assign(this, { zoom: 1, centre: { x: this.columns / 2, y: this.rows / 2 },
+      cursor: { side: this.cursor?.side ?? "left", x: this.columns >> 1, y: this.rows >> 1 } });
+    this.segment = null;
+  }
+
+  frame() {
+    const plane = this.plane(), at = plane === "axial" ? this.get("frame") : this.at[plane] ?? this.depth >> 1;
+    return clamp(at, 0, this.depth - 1);
+  }
+
+  goTo(frame) {
+    const to = clamp(frame, 0, this.depth - 1), plane = this.plane();
+    if (plane === "axial") return this.set({ frame: to });
+    this.at[plane] = to;
+    this.segment = null;
+    this.invalidate();
+  }
+
+  // Voxel of the stack under a point of the plane; heads are up.
+  voxel({ x, y }, frame = this.frame()) {
+    const plane = this.plane(), top = this.get("shape")[0] - 1;
+    if (plane === "coronal") return { z: top - y, y: frame, x };
+    if (plane === "sagittal") return { z: top - y, y: x, x: frame };
+    return { z: frame, y, x };
+  }
+
+  // Image of the slab whose voxel is the one seen at a point of a projection.
+  brightest(side, point) {
+    const [, rows, columns] = this.get("shape"), pixels = this.pixels[side], [first, last] = this.slab();
+    const value = (frame) => {
+      const { z, y, x } = this.voxel(point, frame);
+      return pixels[(z * rows + y) * columns + x];
+    };
+    let best = this.frame();
+    for (let frame = first; frame <= last; frame++) if (value(frame) > value(best)) best = frame;
+    return best;
+  }
+
+  // Point of the plane where a voxel lies, and the number of the image that it is in.
+  spot({ z, y, x }) {
+    const plane = this.plane(), top = this.get("shape")[0] - 1;
+    if (plane === "coronal") return { x, y: top - z, frame: y };
+    if (plane === "sagittal") return { x: y, y: top - z, frame: x };
+    return { x, y, frame: z };
+  }
+
+  // First and last image of the slab around the one on screen.
+  slab() {
+    const mm = this.slabMm(), at = this.frame(), half = mm ? Math.max(0, Math.round(mm / this.apart) - 1) / 2 : 0;
+    return [Math.max(0, at - Math.floor(half)), Math.min(this.depth - 1, at + Math.ceil(half))];
+  }
+
+  slice(side) {
+    const pixels = this.pixels[side], size = this.rows * this.columns, plane = this.plane();
+    if (plane === "axial" && pixels.length <= size) return pixels;  // stays while the other scrolls
+    const [first, last] = this.slab();
+    if (first === last && plane === "axial") return pixels.subarray(first * size, (first + 1) * size);
+    const out = new Int16Array(size).fill(-32768);
+    for (let image = first; image <= last; image++) this.raise(out, pixels, plane, image);
+    return out;
+  }
+
+  // The larger of what is there and of one image: maximum intensity projection.
+  raise(out, pixels, plane, image) {
+    const [depth, rows, columns] = this.get("shape"), each = rows * columns;
+    const [start, down, across] = plane === "coronal" ? [(depth - 1) * each + image * columns, -each, 1]
+      : plane === "sagittal" ? [(depth - 1) * each + image, -each, columns] : [image * each, columns, 1];
+    for (let row = 0, i = 0; row < this.rows; row++) {
+      let from = start + row * down;
+      for (let column = 0; column < this.columns; column++, i++, from += across) {
+        if (pixels[from] > out[i]) out[i] = pixels[from];
+      }
+    }
+  }
+
+  cyclePlane() {
+    const planes = this.offeredPlanes();
+    this.usePlane(planes[(planes.indexOf(this.plane()) + 1) % planes.length]);
+  }
+
+  cycleSlab() {
+    if (this.offeredPlanes().length < 2) return;
+    this.set({ slab_mm: SLABS_MM[(SLABS_MM.indexOf(this.slabMm()) + 1) % SLABS_MM.length] });
+  }
+
+  // In a reading room the question stays beside the images; elsewhere the viewer fills the screen.
+  toggleFullScreen() {
+    if (document.fullscreenElement) return void document.exitFullscreen();
+    const all = this.get("whole_page") ? document.documentElement : this.root;
+    all.requestFullscreen?.().catch(() => {});  // a browser may refuse; nothing is lost
+  }
+}
