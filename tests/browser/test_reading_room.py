@@ -130,7 +130,8 @@ def test_the_next_pair_is_shown_before_the_answer_is_stored_and_taken_back_if_it
 
 READY = """() => {
   const panel = document.querySelector(".rs").panel, ahead = panel.model.get("ahead");
-  return ahead.trial && document.querySelector(`.room-view-${ahead.front} .ctv[data-tag="${ahead.trial}"]`);
+  const place = `.room-view-${ahead.front} .ctv[data-tag="${ahead.trial}"]`;
+  return ahead.trial && document.querySelector(place);
 }"""
 
 
