@@ -28,7 +28,7 @@ def new_study(study: str | Path, *, example: bool = True, items: Sequence[str] =
     ----------
     study : a folder that does not exist or is empty
     example : keep the example's arms, cases and items, and write the DICOM series of its arms
-        (two classic filters of the packaged CT at a simulated tenth of its dose, about half a
+        (two classic filters of the packaged CT at a simulated tenth of its dose, about a
         minute); otherwise only their explanation
     items : names of :func:`item_sets` to ask instead of the example's questions
 
