@@ -139,7 +139,9 @@ def read_all():
 
 def _step(screen, choose):
     if screen["kind"] != "question":
-        return {"action": "consent" if screen["kind"] == "consent" else "continue"}
+        return {
+            "action": {"consent": "consent", "display": "display"}.get(screen["kind"], "continue")
+        }
     value = choose(screen["item"])
     return {"action": "answer", "id": screen["id"], "value": value, "seconds": 3.0}
 
