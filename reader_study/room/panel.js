@@ -1,5 +1,6 @@
 // The question panel: shows one screen, forwards what the reader does. Decides nothing.
 
+const BOUNCE_S = 0.3;  // a key pressed again sooner is the same press
 const LETTERS = { n: "cannot", u: "undo", t: "comment", x: "pause" };
 
 function node(tag, attributes = {}, ...children) {
@@ -89,14 +90,23 @@ class Panel {
   }
 
   answer(value) {
-    if (this.busy) return;  // one press, one answer
-    this.send("answer", { id: this.screen.id, value, seconds: this.seconds() });
-    this.leap();
+    const given = { id: this.screen.id, value, seconds: this.seconds() };
+    if (!this.busy) {
+      this.send("answer", given);
+      this.leap();
+    } else if (this.leapt && given.seconds > BOUNCE_S) this.held ??= given;  // one press, one answer
   }
 
-  // Shows the next question at once when its images are here and painted. Nothing can be
-  // answered before the session has said that the last answer is on the disk; if it is not, the
-  // reader is brought back to it.
+  // An answer to the pair on screen, given while the one before was on its way to the disk.
+  release() {
+    const { held } = this;
+    this.held = undefined;
+    if (held && held.id === this.screen.id && !this.screen.problem) this.send("answer", held);
+  }
+
+  // Shows the next question at once when its images are here and painted. No answer leaves before
+  // the session has said that the last one is on the disk; if it is not, the reader is brought
+  // back to it.
   leap() {
     const ahead = this.model.get("ahead"), now = this.screen;
     if (ahead.after !== now.id || (performance.now() - this.heard) / 1000 > ahead.break_in_s) return;
@@ -130,6 +140,7 @@ class Panel {
     if (screen.id === undefined || screen.id !== this.shownId) this.rebuild(screen);
     this.shownId = screen.id;
     this.report(screen);
+    this.release();
   }
 
   rebuild(screen) {

@@ -24,11 +24,13 @@ def where(page) -> str:
 
 
 def rate(page, key: str, now: str, then: str) -> None:
+    """Answer as a reader does: look at the pair for a moment, press, see the next, see it saved."""
     assert where(page) == now
     page.keyboard.press(key)
     page.wait_for_function(
         "then => document.querySelector('#rs-where')?.textContent === then", arg=then
     )
+    page.wait_for_selector(".rs-state:has-text('Saved')")
 
 
 def assert_equal_sizes(frame_sizes: list[int]) -> None:
@@ -108,15 +110,26 @@ def test_the_next_pair_is_shown_before_the_answer_is_stored_and_taken_back_if_it
     page.wait_for_function(READY)
     with sqlite3.connect(folder / "study.db", isolation_level=None) as blocker:
         blocker.execute("BEGIN IMMEDIATE")  # no answer can be stored while this lasts
-        page.keyboard.press("2")
-        page.wait_for_selector("#rs-where:has-text('Pair 3 of 8')", timeout=2000)
+        page.evaluate(PRESS_TWICE)
+        assert where(page) == "Pair 3 of 8"
         assert page.text_content(".rs-state") == "Saving ..."
-        page.keyboard.press("1")  # nothing is answered before the last answer is on the disk
         blocker.execute("ROLLBACK")
     blocker.close()
-    page.wait_for_selector(".rs-state:has-text('Saved')")
-    assert where(page) == "Pair 3 of 8"
+    page.wait_for_function(READY)
+    assert where(page) == "Pair 3 of 8", "a key that bounces is pressed once"
     assert [json.loads(v) for *_, v in answers_in(folder)] == ["left", "right"]
+    with sqlite3.connect(folder / "study.db", isolation_level=None) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        page.keyboard.press("1")
+        page.wait_for_timeout(500)
+        page.keyboard.press("3")  # an answer to pair 4, looked at while pair 3 is being stored
+        page.wait_for_timeout(100)
+        assert where(page) == "Pair 4 of 8"
+        assert len(answers_in(folder)) == 2
+        blocker.execute("ROLLBACK")
+    blocker.close()
+    page.wait_for_selector("#rs-where:has-text('Pair 5 of 8')")
+    assert [json.loads(v) for *_, v in answers_in(folder)] == ["left", "right", "left", "tie"]
     page.wait_for_function(READY)
     from reader_study.coordinator import opened
 
@@ -124,14 +137,20 @@ def test_the_next_pair_is_shown_before_the_answer_is_stored_and_taken_back_if_it
         store.open_session("R1", 0)  # another window takes over
     page.keyboard.press("1")
     page.wait_for_selector(".rs-state.bad:has-text('another window')")
-    assert where(page) == "Pair 3 of 8", "back at the pair whose answer was not stored"
-    assert len(answers_in(folder)) == 2
+    assert where(page) == "Pair 5 of 8", "back at the pair whose answer was not stored"
+    assert len(answers_in(folder)) == 4
 
 
+# The last answer is stored, and the pair after the one on screen is painted.
 READY = """() => {
   const panel = document.querySelector(".rs").panel, ahead = panel.model.get("ahead");
   const place = `.room-view-${ahead.front} .ctv[data-tag="${ahead.trial}"]`;
-  return ahead.trial && document.querySelector(place);
+  return !panel.busy && ahead.after === panel.screen.id && document.querySelector(place);
+}"""
+PRESS_TWICE = """() => {
+  for (const _ of [1, 2]) {
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "2", bubbles: true }));
+  }
 }"""
 
 
