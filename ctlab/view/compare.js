@@ -6,14 +6,12 @@ class Viewer extends Page {
   constructor(model, el) {
     super();
     this.model = model;
-    this.lut = new Uint32Array(65536);
+    this.tables = { window: { lut: new Uint32Array(65536) }, difference: { lut: new Uint32Array(65536) } };
     this.tool = "window";
     this.at = {};  // image shown in the planes other than the axial one
     this.cleanups = [];
     this.images = {};
-    for (const name of ["left", "right", "difference"]) {
-      this.images[name] = { canvas: document.createElement("canvas") };
-    }
+    for (const name of ["left", "right", "difference"]) this.images[name] = {};
     this.build(el);
     this.root.viewer = this;  // for tests and for pages that steer the viewer
     this.load();

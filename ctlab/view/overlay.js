@@ -34,10 +34,9 @@ class MapViewer extends Viewer {
   }
   beside() { return this.get("residual") && this.mode() === "pair" && this.pixels.right !== null; }
 
-  image(name) {
-    if (this.beside() && name === "left") return super.image("right");
-    if (this.beside() && name === "right") return super.image("difference");
-    return super.image(name);
+  image(name, grid) {
+    if (!this.beside()) return super.image(name, grid);
+    return super.image(name === "left" ? "right" : "difference", grid);
   }
 
   sideIn(panelSide, fraction) { return this.beside() ? "right" : super.sideIn(panelSide, fraction); }

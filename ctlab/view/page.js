@@ -122,21 +122,28 @@ class Page extends Planes {
     this.pending ||= requestAnimationFrame(() => { this.pending = 0; this.draw(); });
   }
 
-  image(name) {  // painted anew only when pixels or window changed
-    const painted = this.images[name], diff = name === "difference";
-    const { level, width } = diff ? this.difference : { level: this.get("level_hu"), width: this.get("width_hu") };
-    const stamp = [this.frame(), level, width, this.loads, this.plane(), this.slabMm()].join();
-    if (painted.stamp === stamp) return painted.canvas;
-    if (this.lutOf !== `${level},${width}`) fillLut(this.lut, level, width);
-    this.lutOf = `${level},${width}`;
-    let pixels = this.slice(diff ? "right" : name);
-    if (diff) {
-      const left = this.slice("left");
-      pixels = pixels.map((value, i) => clamp(value - left[i], -32768, 32767));
+  grid(spot) {  // laid anew only when zoom, place or size changed
+    const stamp = [spot.left, spot.top, spot.x, spot.y, spot.size.width, spot.size.height, this.columns, this.rows].join();
+    if (this.laid?.stamp !== stamp) this.laid = { ...layGrid(spot), stamp };
+    return this.laid;
+  }
+
+  image(name, grid) {  // resampled anew only when pixels or place changed, not with the window
+    const kept = this.images[name], diff = name === "difference";
+    const stamp = [this.frame(), this.loads, this.plane(), this.slabMm(), grid.stamp].join();
+    if (kept.stamp !== stamp) {
+      let pixels = this.slice(diff ? "right" : name);
+      if (diff) {
+        const left = this.slice("left");
+        pixels = pixels.map((value, i) => clamp(value - left[i], -30000, 30000));
+      }
+      Object.assign(kept, { hu: resample(pixels, this.columns, grid), stamp });
     }
-    paintPixels(painted.canvas, pixels, this.columns, this.rows, this.lut);
-    painted.stamp = stamp;
-    return painted.canvas;
+    const { level, width } = diff ? this.difference : { level: this.get("level_hu"), width: this.get("width_hu") };
+    const table = this.tables[diff ? "difference" : "window"], of = `${level},${width}`;
+    if (table.of !== of) fillLut(table.lut, level, width);
+    table.of = of;
+    return { hu: kept.hu, lut: table.lut, stamp: [name, stamp, of].join() };
   }
 
   draw() {
@@ -146,12 +153,12 @@ class Page extends Planes {
     const frame = { columns: this.columns, rows: this.rows, spacing: this.spacing, zoom: this.zoom,
       centre: this.centre, tallest: this.get("height_fraction") };
     for (const panel of two ? [this.panels.left, this.panels.right] : [this.panels.left]) {
-      const spot = this.place = preparePanel(panel, frame);
-      if (mode === "wipe") {
-        placeImage(spot, this.image("left"), 0, this.wipe);
-        placeImage(spot, this.image("right"), this.wipe, 1);
-        drawEdge(spot, this.wipe);
-      } else placeImage(spot, this.image(mode === "flicker" ? this.shown : mode === "pair" ? panel.side : mode));
+      const spot = this.place = preparePanel(panel, frame), grid = this.grid(spot);
+      const one = mode === "flicker" ? this.shown : mode === "pair" ? panel.side : mode;
+      const shares = mode === "wipe" ? [["left", 0, this.wipe], ["right", this.wipe, 1]] : [[one, 0, 1]];
+      const pieces = shares.map(([name, from, to]) => ({ ...this.image(name, grid), from, to }));
+      paintPanel(panel, grid, pieces, pieces.map(({ stamp, from, to }) => [stamp, from, to]).join());
+      if (mode === "wipe") drawEdge(spot, this.wipe);
       this.drawTools(spot, panel.side, mode);
       drawScaleBar(spot);
     }
@@ -185,11 +192,11 @@ class Page extends Planes {
     const titles = { pair: name("left"), flicker: name(this.shown) || this.w(this.shown),
       wipe: name("left") || name("right") ? `${name("left")} | ${name("right")}` : "",
       difference: `${name("right") || this.w("right")} − ${name("left") || this.w("left")}` };
-    this.panels.left.label.textContent = titles[mode];
-    this.panels.right.label.textContent = name("right");
+    this.say(this.panels.left.label, titles[mode]);
+    this.say(this.panels.right.label, name("right"));
     for (const side of ["left", "right"]) {
       const title = mode === "pair" ? name(side) || this.w(`${side} image`) : titles[mode] || this.w(MODES[mode][0]);
-      this.panels[side].canvas.setAttribute("aria-label", [title, where].filter(Boolean).join(", "));
+      this.name(this.panels[side].canvas, [title, where].filter(Boolean).join(", "));
     }
     const level = this.get("level_hu"), width = this.get("width_hu");
     const preset = this.get("presets").find((p) => p.level === level && p.width === width);
@@ -202,8 +209,8 @@ class Page extends Planes {
       this.zoom > 1 ? this.w("zoom {zoom}", { zoom: `${this.zoom.toFixed(1)}×` }) : "",
       mode === "flicker" ? this.w(`showing ${this.shown}`) : ""].filter(Boolean).join(" · "));
     this.say(this.readout, this.probeText(mode));
-    this.root.setAttribute("aria-label", this.get("alt") || this.w("CT images side by side"));
-    this.stage.setAttribute("aria-label", `${this.get("alt") || this.w("CT images")}. ${this.w("Press question mark for keys.")}`);
+    this.name(this.root, this.get("alt") || this.w("CT images side by side"));
+    this.name(this.stage, `${this.get("alt") || this.w("CT images")}. ${this.w("Press question mark for keys.")}`);
     this.say(this.hint, [this.w("Drag: window"), this.w(this.depth > 1 ? "wheel: scroll · Ctrl + wheel: zoom" : "wheel: zoom"),
       this.w("?: all keys"), ...(this.get("whole_page") ? [] : [this.w("click the image first")])].join(" · "));
     this.press(mode, preset);
@@ -211,7 +218,10 @@ class Page extends Planes {
     this.moveSliders(mode, where);
   }
 
+  // What is said already is left alone: touching it makes the browser lay the page anew.
   say(node, text) { if (node.textContent !== text) node.textContent = text; }
+  name(node, text) { this.tell(node, "aria-label", text); }
+  tell(node, attribute, text) { if (node.getAttribute(attribute) !== text) node.setAttribute(attribute, text); }
 
   frameText() {
     const axial = this.plane() === "axial", label = axial && this.get("frame_labels")[this.frame()];
@@ -237,7 +247,7 @@ class Page extends Planes {
     const pressed = { preset: mode !== "difference" && preset?.name, mode, tool: this.tool, plane: this.plane() };
     for (const [kind, buttons] of Object.entries(this.buttons)) {
       for (const [name, button] of Object.entries(buttons)) {
-        button.setAttribute("aria-pressed", String(name === pressed[kind]));
+        this.tell(button, "aria-pressed", String(name === pressed[kind]));
       }
     }
   }
@@ -245,14 +255,15 @@ class Page extends Planes {
   pressSlab() {
     const slab = this.slabMm();
     this.say(this.slabButton, slab ? `${this.w("MIP")} ${slab} mm` : this.w("MIP"));
-    this.slabButton.setAttribute("aria-pressed", String(slab > 0));
+    this.tell(this.slabButton, "aria-pressed", String(slab > 0));
   }
 
   moveSliders(mode, where) {
     const { node, input, label } = this.frameSlider;
     node.hidden = this.depth < 2;
-    Object.assign(input, { max: this.depth, value: this.frame() + 1 });
-    input.setAttribute("aria-valuetext", where);
+    if (input.max !== String(this.depth)) input.max = this.depth;
+    if (input.value !== String(this.frame() + 1)) input.value = this.frame() + 1;
+    this.tell(input, "aria-valuetext", where);
     this.say(label, where.charAt(0).toUpperCase() + where.slice(1));
     this.wipeSlider.node.hidden = mode !== "wipe";
     this.wipeSlider.input.value = Math.round(100 * this.wipe);

@@ -347,3 +347,35 @@ def test_two_full_slices_are_redrawn_many_times_a_second(open_viewer, rng):
           await new Promise(requestAnimationFrame); } return n; }"""
     )
     assert draws > 1, "60 on an idle machine; how many a busy one makes is no test"
+
+
+SHOWN_HU = """async () => {
+  await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);
+  const { hu } = viewer.images.left, { x, y } = viewer.laid, ratio = window.devicePixelRatio;
+  const at = [];
+  for (const v of [0.3, 0.5, 0.8]) for (const u of [0.3, 0.5, 0.8]) {
+    const i = Math.floor(u * x.length), j = Math.floor(v * y.length);
+    at.push([(i + 0.5 - ratio * viewer.place.left) / (ratio * viewer.place.x),
+      (j + 0.5 - ratio * viewer.place.top) / (ratio * viewer.place.y), hu[j * x.length + i]]);
+  }
+  return at;
+}"""
+
+
+@pytest.mark.parametrize("zoom", [1, 3.7])
+def test_what_is_shown_lies_where_it_belongs_and_slopes_stay_slopes(open_viewer, zoom):
+    """Filters with B + 2 C = 1 (Mitchell & Netravali 1988) reproduce straight lines exactly."""
+    y, x = np.mgrid[0:64, 0:48]
+    ramp = 10.0 * x + 7.0 * y - 300  # centres of pixels lie at x + 0.5
+    page = open_viewer(compare(ramp[None], ramp[None], spacing_mm=(0.7, 0.7)))
+    page.evaluate("zoom => viewer.zoomBy(zoom)", zoom)
+    for across, down, hu in page.evaluate(SHOWN_HU):
+        assert hu == pytest.approx(10 * (across - 0.5) + 7 * (down - 0.5) - 300, abs=0.6)
+
+
+def test_noise_finer_than_the_screen_fades_instead_of_making_patterns(open_viewer):
+    checks = 500.0 * (-1.0) ** np.add.outer(np.arange(400), np.arange(400))
+    page = open_viewer(compare(checks[None] + 40, checks[None] + 40, spacing_mm=(1, 1)))
+    page.set_viewport_size({"width": 420, "height": 700})  # about two pixels in one
+    page.wait_for_function("() => viewer.panels.left.canvas.width < 220")
+    assert all(abs(hu - 40) < 25 for *_, hu in page.evaluate(SHOWN_HU))
