@@ -78,17 +78,19 @@ def unseal(sealed: bytes, passphrase: str, *, commitment: str) -> dict[str, Any]
     """
     box = _read_box(sealed)
     header = {name: box[name] for name in ("format_version", "kind", "scrypt", "aes_256_gcm")}
-    cost = {name: int(box["scrypt"][name]) for name in ("n", "r", "p")}
-    if cost["n"] * cost["r"] > 2**24:
-        raise ValueError("the sealed key asks for more memory than any of ours; it was changed")
-    salt, iv, cipher = (
-        base64.b64decode(text)
-        for text in (box["scrypt"]["salt"], box["aes_256_gcm"]["iv"], box["ciphertext"])
-    )
     try:
+        cost = {name: int(box["scrypt"][name]) for name in ("n", "r", "p")}
+        if cost["n"] * cost["r"] * cost["p"] > 2**24:
+            raise ValueError("it asks for more memory or time than any of ours")
+        salt, iv, cipher = (
+            base64.b64decode(text)
+            for text in (box["scrypt"]["salt"], box["aes_256_gcm"]["iv"], box["ciphertext"])
+        )
         plain = AESGCM(_derive(passphrase, salt, cost)).decrypt(iv, cipher, canonical(header))
     except InvalidTag:
         raise ValueError("wrong passphrase, or the sealed key was changed") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the sealed key was changed ({error})") from None
     if hashlib.sha256(plain).hexdigest() != commitment:
         raise ValueError("this is not the key that was committed to when the study was locked")
     return json.loads(plain)

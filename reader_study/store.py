@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,8 +107,13 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self.engine.connect().execution_options(reading=True) as connection:
-            yield connection
+        try:
+            with self.engine.connect().execution_options(reading=True) as connection:
+                yield connection
+        except (DBAPIError, sqlite3.DatabaseError) as error:
+            raise ValueError(f"the study database cannot be read ({_reason(error)})") from error
+        except (ValueError, TypeError, KeyError):  # rows that hold no JSON, dates that are none
+            raise ValueError("the study database is damaged; copy study.db again") from None
 
     def _append(
         self, connection: sa.Connection, kind: str, reader: str, payload: dict[str, Any]
@@ -138,11 +144,14 @@ class Store:
 
     def check(self, study_id: str) -> None:
         """Refuse a database of another study, a newer format, or none at all."""
-        if not sa.inspect(self.engine).has_table("meta"):
+        with self._reading() as connection:
+            known = sa.inspect(connection).has_table("meta")
+        if not known:
             raise ValueError("the study database is missing or empty; copy study.db beside bundle")
         with self._reading() as connection:
             rows = connection.execute(sa.select(schema.meta))
             facts = {row.name: row.value for row in rows}
+            facts["study_id"], int(facts["format_version"])  # both must be there
         if int(facts["format_version"]) > schema.FORMAT_VERSION:
             raise ValueError(
                 f"the database has format_version {facts['format_version']}; this program reads "
@@ -311,5 +320,5 @@ def _withdrawn(connection: sa.Connection) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def _reason(error: DBAPIError) -> str:
-    return " ".join(str(error.orig).split())[:120]
+def _reason(error: DBAPIError | sqlite3.DatabaseError) -> str:
+    return " ".join(str(getattr(error, "orig", error)).split())[:120]
