@@ -90,7 +90,7 @@ def analyse(
         course = account.flow(key, store, expected, last, primary=first.item,
                               n_analysed=results["primary"][0]["n"])  # fmt: skip
     finished = {row["reader"] for row in readers if row["done"] == row["of"]}
-    around = _around(plan, protocol, ratings, tick) | {
+    around = _around(plan, protocol, locked, ratings, tick) | {
         "sensitivity": sensitivity_rows(
             first, ratings, _first_answers(revisions), finished=finished,
             fastest_s=FASTEST_SECONDS, estimator=estimator,
@@ -225,7 +225,11 @@ def _said(row: dict[str, Any], *, multiple: bool) -> str:
 
 
 def _around(
-    plan: Plan, protocol: Protocol, ratings: pd.DataFrame, tick: Callable[[], None]
+    plan: Plan,
+    protocol: Protocol,
+    locked: dict[str, Any],
+    ratings: pd.DataFrame,
+    tick: Callable[[], None],
 ) -> dict[str, Any]:
     tests = [test for test in plan.tests if test.role != "assay"]
     first = plan.tests[0]
@@ -238,6 +242,7 @@ def _around(
     return {
         "agreement": agreement, "repeats": repeats, "effects": effects,
         "blinding": checks.blinding_rows(ratings, guess), **sides,
+        "texture": checks.texture_facts(locked, protocol),
         "time": checks.time_rows(ratings),
     }  # fmt: skip
 

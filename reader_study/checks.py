@@ -8,6 +8,7 @@ import pandas as pd
 from .coordinator import FASTEST_SECONDS
 from .outcomes import main_answers, outcome_table, trial_scores, trial_seconds
 from .plan import Planned
+from .protocol import Protocol
 from .stats.agreement import agreement_coefficient, saturation
 from .stats.blinding import bang_index
 from .stats.bradley_terry import lapse_rate
@@ -117,19 +118,44 @@ def _showings(shown: pd.DataFrame) -> pd.DataFrame:
 
 
 def blinding_rows(ratings: pd.DataFrame, arm: str | None) -> Rows:
-    """Bang's index of the arm that readers were asked to name, over readers and sessions."""
+    """Bang's index of each arm, over readers and sessions; the arm asked for comes first.
+
+    Of a pair, naming one image names the other as well, so both arms get the same answers. Of a
+    single image, "yes" and "no" belong to the arm that was shown.
+    """
     asked = ratings[ratings["item"] == "guess"] if arm else ratings.iloc[:0]
-    pairs = asked[(asked["layout"] == "pair") & (asked["arm_left"] != asked["arm_right"])]
-    rows = []
-    for answer in pairs.to_dict("records"):
-        named = {"left": answer["arm_left"], "right": answer["arm_right"]}.get(answer["value"])
-        if arm in (answer["arm_left"], answer["arm_right"]):
-            guess = None if named is None else ("right" if named == arm else "wrong")
-            rows.append({"arm": "right", "guess": guess})
-    if not rows:
-        return []
-    found = bang_index(pd.DataFrame(rows)).to_dict("records")
-    return [{**row, "arm": arm} for row in found]
+    guesses: dict[str, list[str | None]] = {str(arm): []}
+    for answer in asked.to_dict("records"):
+        left, right, value = answer["arm_left"], answer["arm_right"], answer["value"]
+        if answer["layout"] == "pair" and (left == right or arm not in (left, right)):
+            continue
+        shown = [arm, right if left == arm else left] if answer["layout"] == "pair" else [left]
+        named = {"left": left == arm, "right": right == arm, "yes": left == arm, "no": left != arm}
+        for one in shown:
+            right_or_not = named.get(value)
+            guesses.setdefault(one, []).append(
+                None if right_or_not is None else "right" if right_or_not else "wrong"
+            )
+    rows: Rows = []
+    for one, said in guesses.items():
+        if said:
+            table = pd.DataFrame({"arm": "right", "guess": said})
+            rows += [{**row, "arm": one} for row in bang_index(table).to_dict("records")]
+    return rows
+
+
+def texture_facts(locked: dict[str, Any], protocol: Protocol) -> dict[str, Any]:
+    """How far a program told the arms apart by their noise, as measured at the lock.
+
+    Studies locked by older versions have no figure.
+    """
+    found = locked.get("texture", {"arms": "as-made", "recognised": []})
+    names = [arm.name for arm in protocol.arms]
+    rows = [
+        {**row, "arms": [names[number - 1] for number in row["arms"]]}
+        for row in found["recognised"]
+    ]
+    return {"arms": found["arms"], "recognised": rows}
 
 
 def side_rows(ratings: pd.DataFrame, test: Planned) -> dict[str, Rows]:

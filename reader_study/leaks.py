@@ -6,6 +6,7 @@ grey values, words.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -44,16 +45,32 @@ def _facts(pixels: bytes) -> dict[str, int]:
     return {"smallest grey step": step}
 
 
-def bundle_leaks(protocol: Protocol, study: dict[str, Any], extra: list[str]) -> list[str]:
-    """Words in the bundle that name an arm, a case, a patient, or a file."""
+def bundle_leaks(
+    protocol: Protocol, study: dict[str, Any], *, headers: Iterable[str] = ()
+) -> list[str]:
+    """Words in the bundle that name an arm, a case, a patient, a file, or quote a header.
+
+    Parameters
+    ----------
+    study : what readers' browsers may be told
+    headers : kernels, descriptions and identifiers that stood in the series
+    """
     text = json.dumps({k: v for k, v in study.items() if k not in _SPOKEN}).lower()
+    # Settings and feedback may say "lung" although a kernel is called so.
+    unsaid = {k: v for k, v in study.items() if k not in (*_SPOKEN, *_SETTINGS)}
+    quoted = json.dumps(_without_feedback(unsaid)).lower()
     spoken = json.dumps({k: study[k] for k in _SPOKEN if k in study}).lower()
     arms = {arm.name for arm in protocol.arms} | {
         arm.description.lower() for arm in protocol.arms if arm.description
     }
     secret = arms | {case.name for case in protocol.cases}
-    secret |= {case.patient.lower() for case in protocol.cases} | {e.lower() for e in extra}
+    secret |= {case.patient.lower() for case in protocol.cases}
     found = [f"the bundle names {word!r}" for word in sorted(secret) if _names(word, text)]
+    found += [
+        f"the bundle quotes a header: {word!r}"
+        for word in sorted({word.lower() for word in headers})
+        if len(word) > 2 and not word.isdigit() and _names(word, quoted)
+    ]
     # Consent and questions are the coordinator's own words: only arms must not stand there.
     found += [
         f"a text that readers see names the arm {word!r}; reword it in protocol.toml"
@@ -63,7 +80,14 @@ def bundle_leaks(protocol: Protocol, study: dict[str, Any], extra: list[str]) ->
     return found
 
 
+_SETTINGS = ("view", "design", "language")
 _SPOKEN = ("title", "consent", "population", "items", "guess", "feedback")
+
+
+def _without_feedback(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_feedback(v) for k, v in value.items() if k != "feedback"}
+    return [_without_feedback(v) for v in value] if isinstance(value, list) else value
 
 
 def _names(word: str, text: str) -> bool:

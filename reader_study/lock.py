@@ -20,8 +20,9 @@ from .ordering import Trial
 from .paths import bundle_folder, database_url, locked_protocol
 from .protocol import Protocol
 from .protocol_file import read_protocol
-from .render import Renderer, Rendition, SeriesReader
+from .render import Renderer, Rendition, SeriesReader, decode
 from .store import Store, canonical, utc_now
+from .texture import recognisability, texture_features
 
 _ONE_TIME = 946_684_800  # 1 January 2000; zip archives know no time before 1980
 
@@ -35,6 +36,7 @@ class Locked:
     protocol_sha256: str
     balance: dict[str, Any]
     n_trials: int
+    texture: dict[str, Any]
 
 
 def lock_study(
@@ -69,7 +71,8 @@ def lock_study(
     if not balance["ok"]:
         raise ValueError(f"the allocation is not balanced: {balance['faults'][0]}")
     with _staged(study) as stage:
-        tokens, images = _render_all(study, stage, protocol, read or _default_reader(), progress)
+        renderer = Renderer(study, protocol, read or _default_reader(), seed=seed)
+        tokens, images, texture = _render_all(renderer, stage, protocol, progress)
         secret, shown = _allocate_tokens(protocol, allocation, tokens)
         study_id = secrets.token_hex(8)
         sealed, commitment = seal.seal(
@@ -87,13 +90,13 @@ def lock_study(
         )
         facts = _study_facts(protocol, study_id, protocol_sha256, commitment)
         facts |= {"slots": shown, "images": images}
-        if found := leaks.bundle_leaks(protocol, facts, extra=[]):
+        if found := leaks.bundle_leaks(protocol, facts, headers=renderer.headers):
             raise ValueError(found[0])
         (stage / "bundle" / STUDY_FILE).write_text(canonical(facts), "utf-8")
         (stage / "sealed").mkdir()
         (stage / "sealed" / "key.sealed").write_bytes(sealed)
-        _publish(study, stage, facts, balance)
-    return Locked(study_id, commitment, protocol_sha256, balance, len(secret))
+        _publish(study, stage, facts, {"balance": balance, "texture": texture})
+    return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture)
 
 
 def _default_reader() -> SeriesReader:
@@ -114,20 +117,25 @@ def _staged(study: Path) -> Iterator[Path]:
 
 
 def _render_all(
-    study: Path,
+    renderer: Renderer,
     stage: Path,
     protocol: Protocol,
-    read: SeriesReader,
     progress: Callable[[int, int], None] | None,
-) -> tuple[dict[tuple[int, int], str], dict[str, Any]]:
-    """Pixel files under random names; the map from (case, arm) to name, and what is public."""
-    renderer = Renderer(study, protocol, read)
+) -> tuple[dict[tuple[int, int], str], dict[str, Any], dict[str, Any]]:
+    """Pixel files under random names.
+
+    The map from (case, arm) to name, what is public of the images, and how far a program tells
+    the arms apart by their noise in the images as readers get them.
+    """
     tokens: dict[tuple[int, int], str] = {}
+    seen: dict[int, Any] = {}  # texture of each case that is read
     images: dict[str, Any] = {}
     for done, case in enumerate(range(len(protocol.cases)), start=1):
         renditions = renderer.case(case)
         if found := leaks.pixel_leaks(protocol, renditions):
             raise ValueError(found[0])
+        if not protocol.cases[case].practice:
+            seen[case] = texture_features([decode(r) for r in renditions])
         for rendition in renditions:
             token = secrets.token_hex(16)
             tokens[case, rendition.arm] = token
@@ -138,7 +146,12 @@ def _render_all(
     folder = stage / "bundle" / PIXEL_FOLDER
     for token in tokens.values():  # the order of writing must not be legible from file times
         os.utime(folder / token, (_ONE_TIME, _ONE_TIME))
-    return tokens, dict(sorted(images.items()))
+    patients = [protocol.cases[case].patient for case in seen]
+    texture = {
+        "arms": protocol.design.texture,
+        "recognised": recognisability(list(seen.values()), patients, len(protocol.arms)),
+    }
+    return tokens, dict(sorted(images.items())), texture
 
 
 def _public(rendition: Rendition) -> dict[str, Any]:
@@ -203,7 +216,7 @@ def _study_facts(
     }
 
 
-def _publish(study: Path, stage: Path, facts: dict[str, Any], balance: dict[str, Any]) -> None:
+def _publish(study: Path, stage: Path, facts: dict[str, Any], found: dict[str, Any]) -> None:
     """Database first, bundle last: a study counts as locked when its bundle is there."""
     bundle = open_bundle(stage / "bundle")
     store = Store(database_url(stage))
@@ -212,7 +225,7 @@ def _publish(study: Path, stage: Path, facts: dict[str, Any], balance: dict[str,
             {
                 **{name: facts[name] for name in ("study_id", "protocol_sha256", "commitment")},
                 "bundle_sha256": bundle.sha256,
-                "balance": balance,
+                **found,
             }
         )
     finally:

@@ -46,6 +46,7 @@ class Design(Strict):
     undo: Literal["none", "last", "session"] = "last"
     break_after_minutes: float = Field(default=25, gt=0, le=600)
     display_check: bool = True
+    texture: Literal["as-made", "matched"] = "as-made"
 
 
 class View(Strict):

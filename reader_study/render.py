@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.ct.volume import Volume
 
 from .protocol import Case, Protocol
+from .texture import matched
 
+_NOISE = 0x7E87  # key of the stream that draws the noise of matched arms
 SeriesReader = Callable[[Path], Volume]
 
 
@@ -46,6 +48,11 @@ def encode(hu: np.ndarray) -> bytes:
     return np.rint(np.clip(hu, HU_MIN, HU_MAX)).astype("<i2").tobytes()
 
 
+def decode(rendition: Rendition) -> np.ndarray:
+    """HU of a rendition, int16, (z, y, x): what a reader's browser gets."""
+    return np.frombuffer(rendition.pixels, "<i2").reshape(rendition.shape)
+
+
 class Renderer:
     """Renders the cases of a study; a series is read once although several cases are slabs of it.
 
@@ -53,11 +60,15 @@ class Renderer:
     ----------
     study : folder that holds ``arms/``
     read : what turns a folder into a volume, normally :func:`ctlab.ct.read_series`
+    seed : of the noise that is added where the protocol wants arms of matched texture
     """
 
-    def __init__(self, study: Path, protocol: Protocol, read: SeriesReader) -> None:
-        self._study, self._protocol, self._read = study, protocol, read
+    def __init__(
+        self, study: Path, protocol: Protocol, read: SeriesReader, *, seed: int = 0
+    ) -> None:
+        self._study, self._protocol, self._read, self._seed = study, protocol, read, seed
         self._kept: dict[int, tuple[Path, Volume]] = {}  # last series of each arm
+        self.headers: set[str] = set()  # what headers say about reconstruction and patient
 
     def case(self, case: int) -> list[Rendition]:
         """One rendition per arm, of equal geometry and byte length.
@@ -66,15 +77,25 @@ class Renderer:
         ------
         ValueError
             A series is missing or cannot be read, slices or lesions lie outside it, or the arms
-            differ in shape, spacing, position or orientation.
+            differ in shape, spacing, position or orientation; textures cannot be matched.
         """
         slabs = [self._slab(arm, case) for arm in range(len(self._protocol.arms))]
         self._check_geometry(slabs, case)
         _check_lesions(self._protocol.cases[case], self._kept[0][1])
         return [
-            Rendition(case, arm, encode(slab.hu), slab.shape, slab.spacing_mm)
-            for arm, slab in enumerate(slabs)
+            Rendition(case, arm, encode(hu), slab.shape, slab.spacing_mm)
+            for arm, (slab, hu) in enumerate(zip(slabs, self._evened(slabs, case), strict=True))
         ]
+
+    def _evened(self, slabs: list[Volume], case: int) -> list[np.ndarray]:
+        images = [slab.hu for slab in slabs]
+        if self._protocol.design.texture == "as-made":
+            return images
+        key = np.random.SeedSequence(self._seed, spawn_key=(_NOISE, case))
+        try:
+            return matched(images, np.random.Generator(np.random.PCG64DXSM(key)))
+        except ValueError as error:
+            raise ValueError(f"case {self._protocol.cases[case].name}: {error}") from None
 
     def _slab(self, arm: int, case: int) -> Volume:
         arm_name, plan = self._protocol.arms[arm].name, self._protocol.cases[case]
@@ -86,6 +107,8 @@ class Renderer:
                     f"{plan.name} in arm {arm_name} there"
                 )
             self._kept[arm] = (folder, self._read(folder))
+            said = asdict(self._kept[arm][1].acquisition).values()
+            self.headers |= {word.strip() for word in said if isinstance(word, str)} - {""}
         return _cut(self._kept[arm][1], plan)
 
     def _check_geometry(self, slabs: list[Volume], case: int) -> None:

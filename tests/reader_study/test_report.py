@@ -93,6 +93,7 @@ SKELETON = {
     },
     "deviations": [{"what": "R1 <left> early", "consequence": "kept"}],
     "missing": [], "answers": [], "agreement": [], "repeats": [], "blinding": [],
+    "texture": {"arms": "as-made", "recognised": []},
     "position": [], "catch": [], "effects": [],
     "time": {"means": [], "ratios": [], "speeding": []}, "software": {"python": "3.11"},
 }  # fmt: skip
