@@ -67,12 +67,15 @@ def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> No
         "commitment": locked.commitment,
         "protocol_sha256": locked.protocol_sha256,
         "balance": locked.balance,
+        "texture": locked.texture,
         "trials": locked.n_trials,
         "sealed": str(study / "sealed" / "key.sealed"),
     }
     if not emit(facts, as_json):
         typer.echo(f"Locked {locked.n_trials} trials. Publish this commitment before reading:")
         typer.echo(locked.commitment)
+        for row in locked.texture["recognised"]:
+            typer.echo(_recognised(row))
         typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer.")
 
 
@@ -306,11 +309,27 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
     browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
+    robots: Annotated[
+        bool, typer.Option("--robots", help="nobody reads: simulated readers, up to the report")
+    ] = False,
 ) -> None:
     """Build a small study from the packaged CT and open its room."""
-    from .demo import open_demo
+    from .demo import open_demo, robot_demo
 
-    open_demo(folder, port=port, browser=browser, say=typer.echo)
+    if robots:
+        robot_demo(folder, say=typer.echo)
+    else:
+        open_demo(folder, port=port, browser=browser, say=typer.echo)
+
+
+def _recognised(row: dict) -> str:
+    arms = " and ".join(str(number) for number in row["arms"])
+    if row["auc"] is None:
+        return f"Noise texture of arms {arms}: not measured ({row['note']})."
+    return (
+        f"Noise texture of arms {arms}: a program tells them apart with an AUC of "
+        f"{row['auc']:.2f}\n(0.5 chance, 1 always; {row['cases']} cases)."
+    )
 
 
 def _print_readers(rows: list[dict]) -> None:

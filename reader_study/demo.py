@@ -118,6 +118,58 @@ def write_example_arms(arms: Path, names: Sequence[str], slices: int) -> None:
         write_series(filtered, arms / name / "chest", description=f"simulated dose, {method}")
 
 
+def read_by_robots(folder: str | Path, *, passphrase: str, rng: np.random.Generator) -> list[Path]:
+    """Fill every slot with a simulated reader, close, unblind and report; the report's files.
+
+    The robots go through the same session as readers, see nothing but pixels, and prefer the
+    smoother image of a pair, a little unsurely. What comes out shows how a study runs. It is no
+    finding about images or readers, and the readers' names in the record say so.
+    """
+    from .analysis import analyse
+    from .coordinator import add_reader, close, status
+    from .export import write_tables
+    from .report import write_report
+    from .unblinding import unblind
+
+    progress = status(folder)
+    for _ in range(progress["slots"] - sum(row["active"] for row in progress["readers"])):
+        add_reader(folder, "robot, not a person")
+    for row in status(folder)["readers"]:
+        _read(folder, row["reader"], rng)
+    close(folder)
+    unblind(folder, passphrase=passphrase, who="demonstration", reason="read by robots")
+    write_tables(Path(folder))
+    analyse(folder)
+    return write_report(folder)
+
+
+def _read(folder: str | Path, name: str, rng: np.random.Generator) -> None:
+    from .coordinator import opened
+    from .session import ReadingSession
+
+    with opened(folder) as (bundle, store):
+        reader = next(r for r in store.readers() if r.reader == name)
+        session = ReadingSession(bundle, store, reader)
+        steps = {"consent": "consent", "display": "display"}
+        while (screen := session.screen())["kind"] not in {"thanks", "closed"}:
+            if screen["kind"] != "question":
+                session.act({"action": steps.get(screen["kind"], "continue")})
+                continue
+            trial = next(t for t in bundle.trials(reader.slot) if t.token == screen["trial"])
+            grain = [_grain(bundle.pixels(token)) for token in (trial.left, trial.right or "")]
+            pull = 4 * np.log(grain[1] / grain[0])
+            value = "tie" if grain[0] == grain[1] else "left" if rng.logistic() < pull else "right"
+            seconds = float(rng.gamma(6, 2))
+            session.act(
+                {"action": "answer", "id": screen["id"], "value": value, "seconds": seconds}
+            )
+
+
+def _grain(pixels: bytes) -> float:
+    """Mean step between neighbouring voxels, HU."""
+    return float(np.abs(np.diff(np.frombuffer(pixels, "<i2").astype(np.float32))).mean())
+
+
 def open_demo(folder: str | Path, *, port: int, browser: bool, say: Callable[[str], None]) -> None:
     """Build the demonstration where it is not there yet, and open its reading room."""
     from .serve import serve
@@ -137,3 +189,21 @@ def open_demo(folder: str | Path, *, port: int, browser: bool, say: Callable[[st
         say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
 
     serve(folder, port=port, open_browser=browser, ready=ready)
+
+
+def robot_demo(folder: str | Path, *, say: Callable[[str], None]) -> None:
+    """A whole study without a person: built, locked, read by robots, unblinded and reported.
+
+    Raises
+    ------
+    ValueError
+        The folder is not empty.
+    """
+    say(f"Building a demonstration study in {folder} (about half a minute) ...")
+    secret = build_demo(folder)
+    say("Simulated readers read it, then it is closed, unblinded and analysed ...")
+    files = read_by_robots(folder, passphrase=secret["passphrase"], rng=np.random.default_rng(1))
+    say(f"Report: {files[0]}")
+    say("The answers are a simulation and no finding. Now try, on this study:")
+    for command in ("status", "verify", "analyse", "export"):
+        say(f"  reader-study {command} {folder}")

@@ -3,11 +3,16 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from ctlab.ct.volume import Volume
 from reader_study.bundle import open_bundle
 from reader_study.coordinator import opened
-from reader_study.demo import ARMS, build_demo
+from reader_study.demo import ARMS, build_demo, read_by_robots
+from reader_study.export import final_ratings, ratings_table, read_key
+from reader_study.lock import lock_study
+from reader_study.unblinding import verify
 
 
 @pytest.mark.slow
@@ -31,3 +36,27 @@ def test_the_demonstration_needs_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("cheap_seal")
+def test_robots_read_a_whole_study_up_to_its_report(unlocked, fake_reader, passphrase):
+    """Nobody answers; the smoother arm is preferred, as robots do, and the record is intact."""
+    study = unlocked(n_cases=6, design="repeats = 0.2\ncatch_trials = 1")
+
+    def read(folder):
+        volume = fake_reader(folder)
+        calm = 0.7 if folder.parent.name == "alpha" else 1.0
+        return Volume(volume.hu * calm, volume.spacing_mm)
+
+    lock_study(study, passphrase=passphrase, read=read)
+    files = read_by_robots(study, passphrase=passphrase, rng=np.random.default_rng(1))
+    assert [path.name for path in files][:2] == ["report.html", "report.md"]
+    assert "prefer" in files[1].read_text("utf-8")
+    assert verify(study).ok
+    ratings = final_ratings(ratings_table(study, read_key(study)))
+    catch = ratings[ratings["kind"] == "catch"]
+    assert set(catch["value"]) == {"tie"}, "identical images"
+    main = ratings[ratings["kind"] == "main"]
+    assert len(main) == 2 * 6
+    preferred = main["arm_left"].where(main["value"] == "left", main["arm_right"])
+    assert (preferred == "alpha").mean() > 0.5
