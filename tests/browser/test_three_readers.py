@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import uuid
@@ -54,6 +55,8 @@ def small_study(tmp_path_factory):
         passphrase="correct horse battery staple",
         read=lambda _: Volume(rng.normal(0, 60, (3, 64, 64)).astype(np.float32), (2.0, 1.0, 1.0)),
     )
+    for part in ("sealed", "arms", "protocol.toml", "protocol.locked.toml"):
+        shutil.move(study / part, study.parent / part)
     return study
 
 

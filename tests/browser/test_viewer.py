@@ -374,8 +374,8 @@ def test_what_is_shown_lies_where_it_belongs_and_slopes_stay_slopes(open_viewer,
 
 
 def test_noise_finer_than_the_screen_fades_instead_of_making_patterns(open_viewer):
-    checks = 500.0 * (-1.0) ** np.add.outer(np.arange(400), np.arange(400))
+    checks = 500.0 * (-1.0) ** np.add.outer(np.arange(800), np.arange(800))
     page = open_viewer(compare(checks[None] + 40, checks[None] + 40, spacing_mm=(1, 1)))
     page.set_viewport_size({"width": 420, "height": 700})  # about two pixels in one
-    page.wait_for_function("() => viewer.panels.left.canvas.width < 220")
+    page.wait_for_function("() => viewer.panels.left.canvas.width < 420")
     assert all(abs(hu - 40) < 25 for *_, hu in page.evaluate(SHOWN_HU))

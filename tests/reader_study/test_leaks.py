@@ -17,7 +17,7 @@ from reader_study.session import ReadingSession
 
 WORDS = ["quiet-owl", "loud-fox", "case-", "pat-", "arms/", ".dcm", "b60f", "(0018,", "convolution"]
 ARMS = ("quiet-owl", "loud-fox")
-SLOW_S = 0.03
+SLOW_S = 0.15
 
 
 @dataclass
@@ -95,7 +95,7 @@ def leaks_in(shown, everything) -> set[str]:
     if len({_kind_of_numbers(raw) for one in shown for raw in one.pixels}) > 1:
         found.add("dtype")
     slow, quick = (
-        [one.seconds for one in two if (one.arms[0] == "quiet-owl") is is_first and one.seconds]
+        [one.seconds for one in two if (one.arms[0] == "quiet-owl") is is_first and one.sizes]
         for is_first in (True, False)
     )
     higher = np.mean([a > b for a in slow for b in quick])
