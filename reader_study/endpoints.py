@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from .outcomes import cluster_of, of_one_patient, paired_differences
-from .plan import LEVEL, UNIT, Planned
+from .plan import FEW_READERS, LEVEL, UNIT, Planned
 from .stats.anova import NO_WIDTH, Mrmc
-from .stats.crossed import CrossedMean, crossed_mean
+from .stats.crossed import NO_SPREAD, CrossedMean, crossed_mean
 from .stats.mrmc import mrmc
 from .stats.ordinal import clm, clmm
 from .stats.preference import pooled_share, proportion_interval, share_per_reader
@@ -134,7 +134,8 @@ def _difference(scores: pd.DataFrame) -> Estimate:
         own = _crossed(part, cluster)
         rows.append({"reader": reader, "n": own.n, "value": own.mean, "low": own.low,
                      "high": own.high})  # fmt: skip
-    note = "" if mean.df > 0 else "one reading: no interval"
+    few = mean.n_readers < FEW_READERS and mean.df > 0  # said by the report itself
+    note = NO_SPREAD if few and NO_SPREAD in mean.note else "" if few else mean.note
     return Estimate(
         mean.mean, mean.low, mean.high, lambda null: mean_p(mean, null=null), mean.n,
         mean.n_readers, scores["case"].nunique(), df=mean.df, scope=mean.scope, note=note,

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from ctlab.ct.files import write_whole
+from ctlab.ct.files import fresh_folder, write_whole
 from reader_study.report import checklists, figures, words
 from reader_study.report.rscript import r_script
 
@@ -42,7 +42,8 @@ def read_analysis(study: str | Path) -> dict[str, Any]:
 def write_report(study: str | Path) -> list[Path]:
     """Write ``report.html``, ``report.md``, ``primary.R`` into ``STUDY/report``; the paths.
 
-    The HTML page is one file that needs no network and no script.
+    The HTML page is one file that needs no network and no script; the Markdown shows the same
+    figures from ``STUDY/report/figures``.
 
     Raises
     ------
@@ -55,6 +56,9 @@ def write_report(study: str | Path) -> list[Path]:
     texts = {"report.html": html_page(facts, script), "report.md": markdown_page(facts)}
     texts["primary.R"] = script
     paths = []
+    with fresh_folder(folder / "figures", overwrite=True) as part:
+        for picture in pictures(in_order(facts)):
+            (part / f"{picture['name']}.svg").write_text(picture["svg"], "utf-8")
     for name, text in texts.items():
         with write_whole(folder / name) as part:
             part.write_text(text, "utf-8")
@@ -69,10 +73,11 @@ def html_page(facts: dict[str, Any], script: str) -> str:
     return template.render(**_context(facts), script=script, pictures=pictures(facts))
 
 
-def markdown_page(facts: dict[str, Any]) -> str:
-    """The report as Markdown that a book can include; figures stay in the HTML page."""
+def markdown_page(facts: dict[str, Any], *, figures: bool = True) -> str:
+    """The report as Markdown that a book can include, with or without links to its figures."""
     template = environment(autoescape=False).get_template("page.md.jinja")
-    return template.render(**_context(in_order(facts)))
+    facts = in_order(facts)
+    return template.render(**_context(facts), pictures=pictures(facts) if figures else [])
 
 
 def in_order(facts: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +148,8 @@ def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
     if rows:
         text = "; ".join(f"{name} {done:g} of {done + left:g}" for name, done, left in rows)
         found.append({
-            "section": "readers", "svg": figures.flow_counts(rows, name="progress"),
+            "section": "readers", "name": "progress",
+            "svg": figures.flow_counts(rows, name="progress"),
             "caption": "Trials answered by each reader.", "alt": f"Trials answered: {text}.",
         })  # fmt: skip
     return found
@@ -191,7 +197,13 @@ def _forest(section: str, name: str, rows: list[dict[str, Any]], caption: str) -
         f"({words.interval(row)})" for row in rows
     )  # fmt: skip
     svg = figures.forest(rows, name=name)
-    return {"section": section, "svg": svg, "caption": caption, "alt": f"Forest plot. {said}."}
+    return {
+        "section": section,
+        "name": name,
+        "svg": svg,
+        "caption": caption,
+        "alt": f"Forest plot. {said}.",
+    }
 
 
 def _per_reader(facts: dict[str, Any]) -> list[dict[str, str]]:
@@ -234,6 +246,6 @@ def _curve_figures(facts: dict[str, Any]) -> list[dict[str, str]]:
     svg = figures.curves(curves, name=kind, xlabel=xlabel, ylabel=ylabel)
     names = ", ".join(dict.fromkeys(row["arm"] for row in curves))
     return [{
-        "section": "result", "svg": svg, "caption": caption,
+        "section": "result", "name": kind, "svg": svg, "caption": caption,
         "alt": f"{kind.upper()} curves, {len(curves)} lines for {names}.",
     }]  # fmt: skip

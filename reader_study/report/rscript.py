@@ -10,10 +10,10 @@ from typing import Any
 PARTS = Path(__file__).parent / "r"
 # How closely R must agree: closed forms, and a likelihood found by another optimiser.
 TOLERANCE = {"share": 1e-6, "difference": 1e-6, "auc": 1e-6, "wafroc": 1e-6, "odds": 5e-3}
-# Which scripts follow each other for an endpoint.
+# Which scripts follow each other for an endpoint; "ustat": areas from incomplete readings.
 STEPS = {
     "share": ("crossed", "share"), "difference": ("crossed", "difference"), "odds": ("odds",),
-    "auc": ("auc", "anova"), "wafroc": ("wafroc", "anova"),
+    "auc": ("auc", "anova"), "wafroc": ("wafroc", "anova"), "ustat": ("ustat",),
 }  # fmt: skip
 
 
@@ -29,16 +29,16 @@ def r_script(facts: dict[str, Any]) -> str:
     str
         Run as ``Rscript primary.R [FOLDER]``, with ``primary.csv`` and ``cases.csv`` in the
         folder. It prints the estimate and interval of R beside the published ones and ends with
-        an error where they differ. Where the primary result has no estimate, or was computed
-        from incomplete readings by U-statistics, the script says so and prints the data.
+        an error where they differ. Where the primary result has no estimate, the script says so
+        and prints the data.
     """
     row = facts["primary"][0]
     head = _head(facts, row)
     if row["value"] is None:
         return head + _only_data(f"The study published no estimate: {row['note']}")
-    if row["endpoint"] == "auc" and row["extra"]["method"] == "ustat":
-        return head + _only_data("Incomplete readings: repeat the U-statistics with iMRMC.")
-    body = "".join((PARTS / f"{step}.R").read_text("utf-8") for step in STEPS[row["endpoint"]])
+    incomplete = row["endpoint"] == "auc" and row["extra"]["method"] == "ustat"
+    steps = STEPS["ustat" if incomplete else row["endpoint"]]
+    body = "".join((PARTS / f"{step}.R").read_text("utf-8") for step in steps)
     return head + body + _compare(row)
 
 

@@ -14,9 +14,12 @@ from scipy import stats
 
 Effect = Literal["random", "fixed"]
 FEW_READERS = 4
+# Variances of shares that are smaller than this are rounding.
+NEGLIGIBLE = 1e-15
 NO_WIDTH = (
-    "readers all separate the cases perfectly or not at all: no error can be estimated, and an "
-    "interval without width says nothing about new readers or cases; report the counts"
+    "readers all separate the cases perfectly or not at all, or alike in both arms: no error can "
+    "be estimated, and an interval without width says nothing about new readers or cases; report "
+    "the counts"
 )
 
 
@@ -101,6 +104,7 @@ def obuchowski_rockette(
         errors = _nested_readers(cells, parts, cases)
     else:
         errors = _random_readers(cells, cases)
+    errors = _without_rounding(errors)
     means = np.nanmean(cells.values, axis=1)
     count = _reader_count(cells)
     spread = float(count * np.var(means, ddof=1))
@@ -119,6 +123,15 @@ def obuchowski_rockette(
         components={**parts, **_mean_squares(cells, spread)},
         readers=readers, cases=cases, design="", method="",
         note=joined_notes(few_readers_note(len(cells.readers), readers), _widthless(errors)),
+    )  # fmt: skip
+
+
+def _without_rounding(errors: _Errors) -> _Errors:
+    """Errors that are rounding alone (figures lie between 0 and 1) as none."""
+    none, arm_none = errors.error < NEGLIGIBLE, errors.arm_error < NEGLIGIBLE
+    return _Errors(
+        0.0 if none else errors.error, np.inf if none else errors.df,
+        np.where(arm_none, 0.0, errors.arm_error), np.where(arm_none, np.inf, errors.arm_df),
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ app = typer.Typer(
 File = Annotated[Path, typer.Argument(help="CSV file with a header")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Effects = Literal["random", "fixed"]
+Arms = Annotated[str, typer.Option(help="arms planned, a,b,...: others are refused")]
+Scale = Annotated[str, typer.Option(help="lowest,highest answer planned: others are refused")]
 Drop = Annotated[list[str] | None, typer.Option("--where", help="keep rows with COLUMN=VALUE")]
 
 
@@ -32,13 +34,16 @@ def mrmc(
     cases: Annotated[Effects, typer.Option(help="do results extend to new cases?")] = "random",
     margin: Annotated[float | None, typer.Option(help="non-inferiority margin")] = None,
     reference: Annotated[str, typer.Option(help="arm the margin is about; default first")] = "",
+    arms: Arms = "",
+    scale: Scale = "",
     as_json: Json = False,
 ) -> None:
     """Compare ROC areas: columns reader, case, arm, truth, rating."""
     from reader_study.stats import cli_results as results
 
+    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
     facts = results.mrmc_facts(
-        results.read_csv(file), method=method, readers=readers, cases=cases, margin=margin,
+        table, method=method, readers=readers, cases=cases, margin=margin,
         reference=reference or None,
     )  # fmt: skip
     _show(facts, as_json, _mrmc_lines)
@@ -55,13 +60,16 @@ def froc(
     readers: Annotated[Effects, typer.Option()] = "random",
     margin: Annotated[float | None, typer.Option(help="non-inferiority margin")] = None,
     reference: Annotated[str, typer.Option(help="arm the margin is about; default first")] = "",
+    arms: Arms = "",
+    scale: Scale = "",
     as_json: Json = False,
 ) -> None:
     """Compare free-response figures: columns reader, arm, case, mark, lesion, rating."""
     from reader_study.stats import cli_results as results
 
+    marks = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
     facts = results.froc_facts(
-        results.read_csv(file), results.read_csv(cases), fom=fom, readers=readers, margin=margin,
+        marks, results.read_csv(cases), fom=fom, readers=readers, margin=margin,
         reference=reference or None,
     )  # fmt: skip
     _show(facts, as_json, _mrmc_lines)
@@ -80,13 +88,19 @@ def clmm(
     ] = None,
     quadrature: Annotated[int, typer.Option(min=1, help="nodes; 1 is Laplace")] = 1,
     where: Drop = None,
+    arms: Arms = "",
+    scale: Scale = "",
     as_json: Json = False,
 ) -> None:
     """Cumulative link (mixed) model of ordered ratings, any table."""
     from reader_study.stats import cli_results as results
 
+    table = results.as_planned(
+        results.read_csv(file, where=where), arms=arms, scale=scale,
+        rating=formula.partition("~")[0].strip(),
+    )  # fmt: skip
     facts = results.clmm_facts(
-        results.read_csv(file, where=where), formula, link=link, thresholds=thresholds,
+        table, formula, link=link, thresholds=thresholds,
         levels=results.read_levels(levels), quadrature=quadrature,
     )  # fmt: skip
     _show(facts, as_json, _clmm_lines)
@@ -111,12 +125,14 @@ def preference(
     file: File,
     arm: Annotated[str, typer.Option(help="whose share; default all pairs of arms")] = "",
     over: Annotated[str, typer.Option(help="against which arm")] = "",
+    arms: Arms = "",
     as_json: Json = False,
 ) -> None:
     """Preference shares: columns reader, case, left, right, choice."""
     from reader_study.stats import cli_results as results
 
-    facts = results.preference_facts(results.read_csv(file), arm or None, over or None)
+    trials = results.as_planned(results.read_csv(file), arms=arms)
+    facts = results.preference_facts(trials, arm or None, over or None)
     _show(facts, as_json, _preference_lines)
 
 
@@ -127,14 +143,15 @@ def vgc(
     reference: Annotated[str, typer.Option(help="default first in the file")] = "",
     draws: Annotated[int, typer.Option(min=99, help="bootstrap and permutations")] = 10_000,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    arms: Arms = "",
+    scale: Scale = "",
     as_json: Json = False,
 ) -> None:
     """Visual grading characteristics: columns reader, case, arm, rating."""
     from reader_study.stats import cli_results as results
 
-    facts = results.vgc_facts(
-        results.read_csv(file), test or None, reference or None, draws=draws, seed=seed
-    )
+    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    facts = results.vgc_facts(table, test or None, reference or None, draws=draws, seed=seed)
     _show(facts, as_json, _interval_lines)
 
 
@@ -144,14 +161,15 @@ def signed_rank(
     first: Annotated[str, typer.Option(help="default second arm in the file")] = "",
     second: Annotated[str, typer.Option(help="default first arm in the file")] = "",
     zeros: Annotated[Literal["pratt", "wilcoxon"], typer.Option()] = "pratt",
+    arms: Arms = "",
+    scale: Scale = "",
     as_json: Json = False,
 ) -> None:
     """Exact signed-rank per reader, clustered over cases: columns reader, case, arm, rating."""
     from reader_study.stats import cli_results as results
 
-    facts = results.signed_rank_facts(
-        results.read_csv(file), first or None, second or None, zeros=zeros
-    )
+    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    facts = results.signed_rank_facts(table, first or None, second or None, zeros=zeros)
     _show(facts, as_json, _row_lines)
 
 
@@ -208,7 +226,8 @@ def _clmm_lines(facts: dict[str, Any]) -> list[str]:
         for name, value in (facts["coefficients"] | facts["thresholds"]).items()
     ]
     lines += [f"variance of {name}: {_number(v)}" for name, v in facts["variances"].items()]
-    lines.append(f"log-likelihood {facts['loglik']:.4f}, {facts['n']} ratings")
+    left_out = f", {facts['missing']} rows with an empty cell left out" if facts["missing"] else ""
+    lines.append(f"log-likelihood {facts['loglik']:.4f}, {facts['n']} ratings{left_out}")
     return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
 
 
@@ -246,4 +265,4 @@ def _row_lines(facts: dict[str, Any]) -> list[str]:
     lines = []
     for row in facts["tests"]:
         lines.append(", ".join(f"{name} {_number(value)}" for name, value in row.items()))
-    return lines
+    return [*lines, *([f"Note: {facts['note']}"] if facts.get("note") else [])]

@@ -30,7 +30,7 @@ from reader_study.stats.mrmc import mrmc, noninferiority
 from reader_study.stats.ordinal import clm, clmm
 from reader_study.stats.paired import hodges_lehmann, signed_rank
 from reader_study.stats.preference import pooled_share, position_effect, share_per_reader
-from reader_study.stats.tables import check_table
+from reader_study.stats.tables import check_levels, check_scale, check_table
 
 FEW_READERS = 4
 # Weights for the weighted coefficients (AC2 among them) by kind of scale.
@@ -82,6 +82,30 @@ def read_csv(path: Path, *, where: list[str] | None = None) -> pd.DataFrame:
         if not sign or column not in table:
             raise ValueError(f"--where wants COLUMN=VALUE with a column of {path}; {condition!r}")
         table = table[table[column].astype(str) == wanted]
+    return table
+
+
+def as_planned(
+    table: pd.DataFrame, *, arms: str = "", scale: str = "", rating: str = "rating"
+) -> pd.DataFrame:
+    """The table, unless it holds an arm or an answer that was not planned, which is refused by row.
+
+    Parameters
+    ----------
+    arms : ``"a,b,..."``, empty: any
+    scale : ``"lowest,highest"`` of the column ``rating``, empty: any
+    """
+    allowed = [name.strip() for name in arms.split(",")] if arms else []
+    for column in ("arm", "left", "right"):
+        if allowed and column in table:
+            text = table.assign(**{column: table[column].astype("string")})
+            check_levels(text, column, allowed, what="arms")
+    if scale:
+        ends = pd.to_numeric(pd.Series(scale.split(",")), errors="coerce")
+        if len(ends) != 2 or ends.isna().any() or ends[0] >= ends[1]:
+            raise ValueError(f"--scale wants lowest,highest such as 1,5; {scale!r} came")
+        check_table(table, columns=[rating])
+        check_scale(table, rating, lowest=ends[0], highest=ends[1])
     return table
 
 
@@ -278,7 +302,7 @@ def _strengths(model, trials: pd.DataFrame, reference: str) -> dict[str, Any]:
 
 def two_arms(table: pd.DataFrame, one: str | None, other: str | None) -> tuple[str, str]:
     """Two arms of a table: those named, else the second and first to appear."""
-    check_table(table, columns=["reader", "case", "arm", "rating"])
+    check_table(table, columns=["reader", "case", "arm", "rating"], filled=["arm"])
     seen = [str(arm) for arm in dict.fromkeys(table["arm"])]
     if one is None and other is None and len(seen) != 2:
         raise ValueError(f"two arms wanted; name two of: {', '.join(seen)}")
@@ -321,6 +345,7 @@ def signed_rank_facts(
         if arm not in wide:
             raise ValueError(f"arm {arm!r} wanted; the table holds: {', '.join(map(str, wide))}")
     d = (wide[one] - wide[other]).dropna()
+    alone = len(wide) - len(d)
     rows = []
     for reader, part in d.groupby(level="reader"):
         test = signed_rank(part.to_numpy(), zeros=zeros)  # type: ignore[arg-type]
@@ -329,7 +354,10 @@ def signed_rank_facts(
     if not rows:
         raise ValueError(f"no reader rated a case in both {one} and {other}")
     whole = clustered_signed_rank(d.to_numpy(), d.index.get_level_values("case"))
-    return plain({"first": one, "second": other, "tests": rows, "clustered": asdict(whole)})
+    note = f"{alone} of {len(wide)} reader-and-case pairs lack a rating: left out" if alone else ""
+    return plain(
+        {"first": one, "second": other, "tests": rows, "clustered": asdict(whole), "note": note}
+    )
 
 
 def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any]:

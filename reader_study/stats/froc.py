@@ -227,6 +227,8 @@ def froc_curve(marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """
     table, known = check_marks(marks, cases)
     lesions = known["n_lesions"].sum()
+    if not lesions:
+        raise ValueError("a case with a lesion wanted: without one there is no share found")
     rows = []
     for (arm, reader), part in table.groupby(["arm", "reader"], sort=False):
         for cut in [np.inf, *sorted(part["rating"].unique(), reverse=True)]:

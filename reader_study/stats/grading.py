@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.anova import few_readers_note, joined_notes
+from reader_study.stats.anova import NEGLIGIBLE, few_readers_note, joined_notes
 from reader_study.stats.ordinal import OrdinalFit, clmm
 from reader_study.stats.roc import placements
 from reader_study.stats.tables import check_levels, check_table
@@ -113,7 +113,10 @@ def vgc(
         test, reference, auc, max(auc - half, 0.0), min(auc + half, 1.0), se, df,
         float(boot[0]), float(boot[1]), p, draws, each,
         len(own), len(grades.cases), "readers and cases" if random else "cases, these readers only",
-        joined_notes(few_readers_note(len(own), "random" if random else "fixed"), _widthless(se)),
+        joined_notes(
+            few_readers_note(len(own), "random" if random else "fixed"), _widthless(se),
+            _lacking(grades),
+        ),
     )  # fmt: skip
 
 
@@ -122,6 +125,11 @@ def _widthless(se: float) -> str:
         "every reader grades the arms alike or always apart: no error can be estimated, and an "
         "interval without width says nothing about new readers or cases"
     )  # fmt: skip
+
+
+def _lacking(grades: Grades) -> str:
+    missing = int((grades.test < 0).sum() + (grades.reference < 0).sum())
+    return f"{missing} of {2 * grades.test.size} gradings missing" if missing else ""
 
 
 def vgc_curve(table: pd.DataFrame, *, test: str, reference: str) -> pd.DataFrame:
@@ -233,13 +241,16 @@ def _error(grades: Grades, own: np.ndarray, random: bool) -> tuple[float, float]
     covariance = _case_covariance(grades)
     freedom = float(max(n_cases - 1, 1))
     if not random:
-        return float(np.sqrt(covariance.mean())), freedom
+        mean = float(covariance.mean())
+        return (float(np.sqrt(mean)) if mean > NEGLIGIBLE else 0.0), freedom
     apart = ~np.eye(n_readers, dtype=bool)
     shared = max(float(covariance[apart].mean()), 0.0)
     between = float(np.var(own, ddof=1))
     total = between + n_readers * shared
     if between == 0:
         return float(np.sqrt(max(total, 0.0) / n_readers)), freedom
+    if total < NEGLIGIBLE:
+        return 0.0, freedom
     return float(np.sqrt(total / n_readers)), float((n_readers - 1) * (total / between) ** 2)
 
 

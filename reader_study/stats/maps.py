@@ -1,7 +1,7 @@
 """Explanation maps and image metrics scored by what readers marked and rated."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,12 @@ from scipy import ndimage, stats
 
 from reader_study.stats.froc import froc_curve
 from reader_study.stats.marks import match_marks
-from reader_study.stats.tables import check_table
+from reader_study.stats.tables import check_table, refuse
 
 # Fewer patients than this give no bootstrap interval.
 FEWEST_PATIENTS = 10
+# Where more bootstrap draws than this share have no value, the rest give no interval.
+MOST_LOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def _check_map(values: np.ndarray, counted: np.ndarray, radius_mm: float) -> Non
             f"a map and a mask of one shape (z, y, x) wanted; {values.shape} and {counted.shape} "
             "came; a single slice has shape (1, y, x)"
         )
+    if not counted.any():
+        raise ValueError("a mask with at least one voxel inside wanted; it is empty")
     if not np.isfinite(values).all():
         raise ValueError("a map of finite values wanted; replace NaN before scoring it")
     if not radius_mm > 0:
@@ -169,9 +173,21 @@ def map_froc(
     Returns
     -------
     DataFrame
-        As :func:`reader_study.stats.froc.froc_curve` gives for one reader and arm.
+        As :func:`reader_study.stats.froc.froc_curve` gives for one reader and arm; of a map
+        without any peak only the point where nothing is found.
+
+    Raises
+    ------
+    ValueError
+        Without a place, or (with row numbers) for places in cases that are not listed.
     """
+    if places.empty:
+        raise ValueError("at least one place wanted: without one there is no share found")
     known = check_table(places, columns=["case", "z", "y", "x"], numeric=["z", "y", "x"])
+    refuse(~known["case"].isin(list(cases)), "a place in a case not listed", "add the case")
+    if peaks.empty:
+        start = {"arm": "map", "reader": "map", "threshold": np.inf, "nlf": 0.0, "llf": 0.0}
+        return pd.DataFrame([start])
     known = known.assign(lesion=known.groupby("case").cumcount() + 1)
     marks = peaks.assign(reader="map", arm="map")
     matched = match_marks(marks, known, radius_mm=radius_mm)
@@ -238,7 +254,8 @@ def over_patients(
     Parameters
     ----------
     table : DataFrame with a column ``patient``
-    statistic : function of a table; NaN where it is not defined (such draws are left out)
+    statistic : function of a table; NaN where it is not defined (such draws are left out and
+        counted; with more than 5 % of them there is no interval)
     """
     value = float(statistic(table))
     groups = [part for _, part in table.groupby("patient", sort=True)]
@@ -255,9 +272,13 @@ def over_patients(
         ]
     )
     found = found[np.isfinite(found)]
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     lost = replicates - found.size
     note = f"{lost} of {replicates} bootstrap draws were not defined" if lost else ""
+    if lost > MOST_LOST * replicates:
+        return Scored(value, None, None, n, len(table), f"no interval: {note}")
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    if high - low <= 1e-12 * max(abs(value), 1.0):
+        note = "every draw of patients gives the same: an interval without width says nothing"
     return Scored(value, float(low), float(high), n, len(table), note)
 
 
@@ -307,7 +328,13 @@ def score_maps(
         rows.append((name, part["patient"].iloc[0], len(part), auc))
     per_case = pd.DataFrame(rows, columns=["case", "patient", "n_marks", "auc"])
     per_patient = per_case.groupby("patient", as_index=False)["auc"].mean()
-    mean = over_patients(
-        per_patient, lambda t: float(t["auc"].mean()), rng=rng, replicates=replicates
-    )
+    defined = per_patient.dropna(subset=["auc"])
+    if defined.empty:
+        note = "not defined: in every case nothing or everything is marked"
+        return per_case, Scored(np.nan, None, None, 0, 0, note)
+    mean = over_patients(defined, lambda t: float(t["auc"].mean()), rng=rng, replicates=replicates)
+    lost = int(per_case["auc"].isna().sum())
+    if lost:
+        said = f"{lost} of {len(per_case)} cases left out: nothing or everything is marked"
+        mean = replace(mean, note="; ".join(part for part in (said, mean.note) if part))
     return per_case, mean

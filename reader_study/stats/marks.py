@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from reader_study.stats.tables import check_table, refuse
+from reader_study.stats.tables import as_numbers, check_table, refuse
 
 Rule = Literal["fixed", "lesion"]
 Duplicates = Literal["highest", "false"]
@@ -130,6 +130,7 @@ def check_marks(marks: pd.DataFrame, cases: pd.DataFrame) -> tuple[pd.DataFrame,
         cases, columns=["case", "truth", "n_lesions"], unique=["case"],
         numeric=["truth", "n_lesions"], filled=["truth", "n_lesions"],
     )  # fmt: skip
+    as_numbers(known, "n_lesions", integers=True)
     refuse(
         (known["truth"] == 1) != (known["n_lesions"] > 0),
         "truth and n_lesions contradict each other",
@@ -137,6 +138,7 @@ def check_marks(marks: pd.DataFrame, cases: pd.DataFrame) -> tuple[pd.DataFrame,
     )
     columns = ["reader", "arm", "case", "mark", "lesion", "rating"]
     table = check_table(marks, columns=columns, numeric=["lesion", "rating"], filled=columns)
+    as_numbers(table, "lesion", integers=True)
     refuse(~table["case"].isin(known["case"]), "case not in the list of cases", "add it or drop it")
     refuse(~table["mark"].isin(["LL", "NL"]), "mark is neither LL nor NL", "write LL or NL")
     count = table["case"].map(known.set_index("case")["n_lesions"])

@@ -27,6 +27,7 @@ class TimeRatio:
     n_readers: int
     n_cases: int
     scope: str
+    note: str
 
 
 COLUMNS = ["reader", "case", "arm", "seconds"]
@@ -52,7 +53,7 @@ def _log_times(times: pd.DataFrame) -> pd.DataFrame:
 
 
 def geometric_means(times: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
-    """Geometric mean time of each arm: ``arm, n, seconds, low, high, scope``.
+    """Geometric mean time of each arm: ``arm, n, seconds, low, high, scope, note``.
 
     Examples
     --------
@@ -65,8 +66,9 @@ def geometric_means(times: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame
     for arm, part in _log_times(times).groupby("arm", sort=False):
         mean = crossed_mean(part["log_s"], part["reader"], part["case"], level=level)
         middle, low, high = _exponential(mean)
-        rows.append((arm, mean.n, middle, low, high, mean.scope))
-    return pd.DataFrame(rows, columns=["arm", "n", "seconds", "low", "high", "scope"])
+        rows.append((arm, mean.n, middle, low, high, mean.scope, mean.note))
+    names = ["arm", "n", "seconds", "low", "high", "scope", "note"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def _exponential(mean: CrossedMean) -> tuple[float, float, float]:
@@ -89,7 +91,7 @@ def time_ratio(times: pd.DataFrame, *, first: str, second: str, level: float = 0
     TimeRatio
         Over the pairs of readings in which one reader timed one case in both arms;
         ``n_unpaired`` counts readings without a partner. Where all pairs agree exactly the
-        limits equal the ratio and ``p`` is 0 (or 1 for a ratio of 1).
+        limits equal the ratio, ``p`` is NaN (or 1 for a ratio of 1), and ``note`` says why.
 
     Raises
     ------
@@ -130,12 +132,12 @@ def time_ratio(times: pd.DataFrame, *, first: str, second: str, level: float = 0
     ratio, low, high = _exponential(mean)
     return TimeRatio(
         first, second, ratio, low, high, mean_p(mean), mean.df, mean.n, unpaired,
-        mean.n_readers, mean.n_cases, mean.scope,
+        mean.n_readers, mean.n_cases, mean.scope, mean.note,
     )  # fmt: skip
 
 
 def mean_p(mean: CrossedMean, *, null: float = 0.0) -> float:
-    """Two-sided p that a crossed mean equals ``null``; NaN where there is no standard error.
+    """Two-sided p that a crossed mean equals ``null``; NaN where no error can be estimated.
 
     Examples
     --------
@@ -146,7 +148,7 @@ def mean_p(mean: CrossedMean, *, null: float = 0.0) -> float:
     if not np.isfinite(mean.se) or mean.df <= 0:
         return np.nan
     if mean.se <= 1e-12 * max(gap, 1.0):
-        return 1.0 if gap < 1e-12 else 0.0
+        return 1.0 if gap < 1e-12 else np.nan
     return float(2 * stats.t.sf(gap / mean.se, mean.df))
 
 

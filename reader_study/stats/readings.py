@@ -6,7 +6,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from reader_study.stats.tables import check_levels, check_table, check_truth
+from reader_study.stats.tables import (
+    check_levels,
+    check_table,
+    check_truth,
+    spreadsheet_rows,
+)
 
 Design = Literal[
     "crossed", "split-plot", "cases nested in arms", "readers nested in arms", "arms independent"
@@ -23,6 +28,7 @@ class Readings:
     truth: np.ndarray
     scores: np.ndarray
     patients: np.ndarray | None = field(default=None)
+    empty: str = ""  # spreadsheet rows with an empty rating
 
     @property
     def read(self) -> np.ndarray:
@@ -75,7 +81,9 @@ def read_readings(
     truth = checked.groupby("case")["truth"].first().loc[list(cases)].to_numpy(dtype=int)
     patients = _patients(checked, cluster, cases) if cluster else None
     text = [tuple(map(str, labels)) for labels in (names, readers, cases)]
-    return Readings(text[0], text[1], text[2], truth, scores, patients)
+    unread = checked["rating"].isna()
+    empty = spreadsheet_rows(unread) if unread.any() else ""
+    return Readings(text[0], text[1], text[2], truth, scores, patients, empty)
 
 
 def _patients(table: pd.DataFrame, cluster: str, cases: tuple) -> np.ndarray:
@@ -132,11 +140,17 @@ def _disjoint(patterns: np.ndarray) -> bool:
 
 
 def _what_is_missing(readings: Readings) -> str:
-    missing = (~readings.read).sum(axis=2)
+    unread = ~readings.read
+    missing = unread.sum(axis=2)
     arm, reader = np.unravel_index(int(missing.argmax()), missing.shape)
+    cases = np.flatnonzero(unread[arm, reader])
+    named = ", ".join(readings.cases[k] for k in cases[:3]) + (", ..." if cases.size > 3 else "")
+    total = int(missing.sum())
+    empty = f"; empty ratings in {readings.empty} (the header is row 1)" if readings.empty else ""
     return (
-        f"every reader must read every case in every arm for this method; {int(missing.sum())} "
-        f"readings are missing, most of them of reader {readings.readers[reader]} in arm "
-        f"{readings.arms[arm]} ({int(missing[arm, reader])} of {len(readings.cases)} cases); "
-        "use the U-statistic method (ustat), which needs no complete design"
+        f"every reader must read every case in every arm for this method; "
+        f"{total} reading{' is' if total == 1 else 's are'} missing, most of them of reader "
+        f"{readings.readers[reader]} in arm {readings.arms[arm]} ({cases.size} of "
+        f"{len(readings.cases)} cases: {named}){empty}; use the U-statistic method (ustat), which "
+        "needs no complete design"
     )

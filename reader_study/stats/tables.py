@@ -143,6 +143,26 @@ def check_levels(
     )
 
 
+def check_scale(table: pd.DataFrame, column: str, *, lowest: float, highest: float) -> None:
+    """Refuse answers that a scale does not offer: beyond its ends, or fractions (empty ones pass).
+
+    Examples
+    --------
+    >>> check_scale(pd.DataFrame({"rating": [1, 6, 2.5]}), "rating", lowest=1, highest=5)
+    Traceback (most recent call last):
+        ...
+    ValueError: column 'rating' holds 6, 2.5 in rows 3, 4 (the header is row 1); whole numbers from
+    1 to 5 wanted
+    """
+    numbers = as_numbers(table, column)
+    bad = numbers.notna() & ((numbers < lowest) | (numbers > highest) | (numbers % 1 != 0))
+    found = ", ".join(f"{value:g}" for value in numbers[bad].unique()[:3])
+    refuse(
+        bad, f"column {column!r} holds {found}",
+        f"whole numbers from {lowest:g} to {highest:g} wanted",
+    )  # fmt: skip
+
+
 def check_truth(table: pd.DataFrame, *, case: str = "case", truth: str = "truth") -> None:
     """Refuse truth other than 0/1 and truth that varies within a case.
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.anova import NO_WIDTH, Mrmc, few_readers_note, joined_notes
+from reader_study.stats.anova import NEGLIGIBLE, NO_WIDTH, Mrmc, few_readers_note, joined_notes
 from reader_study.stats.readings import Readings
 
 # Subsets of (reader, non-diseased, diseased) that two triples may share.
@@ -89,8 +89,14 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
         note=joined_notes(
             few_readers_note(len(readings.readers), "random"),
             NO_WIDTH if (differences["se"] <= 0).any() else "",
+            _unread(readings),
         ),
     )  # fmt: skip
+
+
+def _unread(readings: Readings) -> str:
+    missing = int((~readings.read).sum())
+    return f"{missing} of {readings.read.size} readings missing" if missing else ""
 
 
 def _arm(readings: Readings, index: int) -> _Arm:
@@ -197,7 +203,7 @@ def _between_readers(signed: list[tuple[float, _Arm]]) -> tuple[float, float]:
 
 
 def _interval(value: float, spread: _Spread, level: float) -> tuple[float, ...]:
-    se = float(np.sqrt(max(spread.variance, 0.0)))
+    se = float(np.sqrt(spread.variance)) if spread.variance > NEGLIGIBLE else 0.0
     half = float(stats.t.ppf(0.5 + level / 2, spread.df)) * se
     t = value / se if se > 0 else (np.nan if value == 0 else np.inf * np.sign(value))
     p = float(2 * stats.t.sf(abs(t), spread.df)) if np.isfinite(t) else np.nan

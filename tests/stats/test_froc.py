@@ -132,6 +132,56 @@ def test_contradicting_tables_are_refused_by_row(study):
         froc(marks.assign(case=["X", *marks["case"][1:]]), cases)
 
 
+def marked(readers, rule):
+    """Marks of eight cases, every other one with a lesion; ``rule(arm, ill)`` gives a mark."""
+    rows = [
+        (f"R{j}", arm, k, *mark)
+        for j in range(readers) for arm in "ab" for k in range(8)
+        if (mark := rule(arm, k % 2))
+    ]  # fmt: skip
+    cases = pd.DataFrame({"case": range(8), "truth": [0, 1] * 4, "n_lesions": [0, 1] * 4})
+    names = ["reader", "arm", "case", "mark", "lesion", "rating"]
+    return pd.DataFrame(rows, columns=names), cases
+
+
+def hits(arm, ill):
+    return ("LL", 1, 50) if ill else None
+
+
+def misses(arm, ill):
+    return None if ill else ("NL", 0, 50)
+
+
+@pytest.mark.parametrize("readers", [1, 2, 4])
+@pytest.mark.parametrize("fom", ["wafroc", "afroc", "hrauc", "froc"])
+@pytest.mark.parametrize(
+    ("rule", "difference"),
+    [
+        (hits, 0.0), (misses, 0.0), (lambda arm, ill: hits(arm, ill) or misses(arm, ill), 0.0),
+        (lambda arm, ill: (hits if arm == "a" else misses)(arm, ill), 1.0),
+    ],
+    ids=["all found", "none found", "one rating", "apart"],
+)  # fmt: skip
+def test_marks_that_leave_no_error_say_so(readers, fom, rule, difference):
+    result = froc(*marked(readers, rule), fom=fom, readers="fixed" if readers == 1 else "random")
+    row = result.differences.iloc[0]
+    assert row["difference"] == pytest.approx(difference, abs=1e-12)
+    assert row["se"] == 0.0
+    assert "no error can be estimated" in result.note
+    assert (result.p == 1.0) if difference == 0 else np.isnan(result.p)
+    assert ("2 readers: with fewer than 4" in result.note) == (readers == 2)
+
+
+def test_a_curve_without_lesions_and_one_arm_or_reader_are_refused():
+    marks, cases = marked(2, misses)
+    with pytest.raises(ValueError, match="a case with a lesion wanted"):
+        froc_curve(marks, cases.assign(truth=0, n_lesions=0))
+    with pytest.raises(ValueError, match="at least two arms wanted"):
+        froc(marks[marks["arm"] == "a"], cases)
+    with pytest.raises(ValueError, match="at least two readers wanted"):
+        froc(marks[marks["reader"] == "R0"], cases)
+
+
 def test_patients_are_left_out_whole_and_copies_of_their_cases_change_nothing(study):
     marks, cases = study
     one = cases.assign(patient=cases["case"])

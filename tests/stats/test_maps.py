@@ -114,6 +114,55 @@ def test_score_maps_averages_patients_and_names_lost_cases(rng):
         )  # fmt: skip
 
 
+def test_scores_that_cannot_vary_have_no_interval_or_a_reason(rng):
+    table = pd.DataFrame({"patient": range(12), "ssim": rng.standard_normal(12)})
+    almost = rank_agreement(
+        table.assign(rating=[1] * 11 + [2]), metric="ssim", rng=rng, replicates=200
+    )  # a third of the draws leave the only 2 out: those that keep it say too much
+    assert np.isfinite(almost.value)
+    assert (almost.low, almost.high) == (None, None)
+    assert "bootstrap draws were not defined" in almost.note
+    perfect = rank_agreement(
+        table.assign(rating=table["ssim"]), metric="ssim", rng=rng, replicates=50
+    )
+    assert (perfect.value, perfect.low) == pytest.approx((1.0, 1.0))
+    assert "an interval without width says nothing" in perfect.note
+    assert rank_agreement(
+        table.head(1).assign(rating=1), metric="ssim", rng=rng
+    ).note == "not defined: nothing varies"  # fmt: skip
+
+
+def test_cases_whose_map_cannot_be_scored_are_left_out_and_counted(rng):
+    maps = {f"c{n}": rng.random((1, 5, 5)) for n in range(12)}
+    marks = pd.DataFrame({"case": list(maps), "patient": list(maps), "z": 0, "y": 2, "x": 2})
+    spacing = dict.fromkeys(maps, (1.0, 1.0, 1.0)) | {"c0": (0.01, 0.01, 0.01)}
+    per_case, mean = score_maps(
+        maps, marks, spacing_mm=spacing, radius_mm=1, rng=rng, replicates=50
+    )
+    assert per_case.set_index("case")["auc"].isna().to_dict()["c0"]
+    assert (mean.n_patients, mean.note) == (
+        11, "1 of 12 cases left out: nothing or everything is marked",
+    )  # fmt: skip
+    assert mean.value == pytest.approx(per_case["auc"].mean())
+    _, none = score_maps(maps, marks, spacing_mm=spacing, radius_mm=99, rng=rng, replicates=50)
+    assert np.isnan(none.value)
+    assert "in every case nothing or everything is marked" in none.note
+
+
+def test_curves_of_maps_without_peaks_places_or_voxels():
+    none = pd.DataFrame(columns=["case", "z", "y", "x", "rating"])
+    peak = pd.DataFrame({"case": ["a"], "z": 0.0, "y": 0.0, "x": 0.0, "rating": 1.0})
+    blind = map_froc(none, peak, cases=["a", "b"], radius_mm=2)
+    assert blind[["nlf", "llf"]].to_numpy().tolist() == [[0.0, 0.0]]
+    with pytest.raises(ValueError, match="at least one place wanted"):
+        map_froc(peak, none, cases=["a"], radius_mm=2)
+    with pytest.raises(ValueError, match="in a case not listed in row 2 "):
+        map_froc(peak, peak.assign(case="q"), cases=["a"], radius_mm=2)
+    empty = np.zeros((1, 3, 3), bool)
+    with pytest.raises(ValueError, match="at least one voxel inside"):
+        map_peaks(np.ones((1, 3, 3)), spacing_mm=SPACING, apart_mm=1, inside=empty)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -259,5 +259,5 @@ def test_bad_tables_are_refused_with_row_numbers():
         mrmc(table.assign(truth=[1, *table["truth"][1:]]))
     with pytest.raises(ValueError, match="arms wanted: a, c"):
         mrmc(table, arms=("a", "c"))
-    with pytest.raises(ValueError, match=r"reader B0R0 in arm a \(1 of 6 cases\).*ustat"):
+    with pytest.raises(ValueError, match=r"reader B0R0 in arm a \(1 of 6 cases: B0C0\).*ustat"):
         mrmc(table.iloc[1:])

@@ -22,7 +22,8 @@ def test_without_noise_the_ratio_is_exact_and_units_do_not_matter(rng):
     times = study(rng, 1.5, sd=0.0)
     found = time_ratio(times, first="x", second="y")
     assert (found.ratio, found.low, found.high) == pytest.approx((1.5, 1.5, 1.5))
-    assert found.p == 0.0
+    assert np.isnan(found.p)  # nothing varies: no error to judge by
+    assert "no error can be estimated" in found.note
     minutes = times.assign(seconds=times["seconds"] / 60)
     assert time_ratio(minutes, first="x", second="y").ratio == pytest.approx(1.5)
     assert time_ratio(times, first="y", second="x").ratio == pytest.approx(1 / 1.5)
@@ -65,6 +66,24 @@ def test_missing_times_are_counted_and_pairs_of_arms_found(rng):
     alone = pd.DataFrame({"reader": ["R9"], "case": ["C99"], "arm": ["z"], "seconds": [4.0]})
     table = time_ratios(pd.concat([times, alone]))
     assert table[["first", "second"]].to_numpy().tolist() == [["x", "y"]]
+
+
+@pytest.mark.parametrize(("readers", "cases"), [(1, 1), (1, 5), (2, 2), (2, 5), (5, 1)])
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_times_without_error_or_of_few_readers_say_so(rng, readers, cases, ratio):
+    table = study(rng, ratio, readers=readers, cases=cases, sd=0.0)
+    found = time_ratio(table, first="x", second="y")
+    assert found.ratio == pytest.approx(ratio)
+    alone = readers == cases == 1
+    assert ("one reading: no interval" in found.note) == alone
+    assert ("no error can be estimated" in found.note) == (not alone)
+    assert ("2 readers: it describes these readers only" in found.note) == (readers == 2)
+    assert (found.p == 1.0) == (ratio == 1.0 and not alone)
+    assert np.isnan(found.p) == (ratio == 2.0 or alone)
+    assert geometric_means(table)["seconds"].gt(0).all()
+    noisy = time_ratio(study(rng, ratio, readers=2, cases=2), first="x", second="y")
+    assert noisy.df >= 1
+    assert noisy.note == "2 readers: it describes these readers only"
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ crossed <- function(y, reader, unit) {
   spread <- sum(carried^2 / c(readers - 1, cases - 1))
   if (few) spread <- spread + parts[3]^2 / ((readers - 1) * (cases - 1))
   df <- if (readers == 1) cases - 1 else if (cases == 1) readers - 1 else
-    if (spread > 0) variance^2 / spread else readers - 1
+    if (spread > 0) max(variance^2 / spread, min(readers, cases) - 1) else readers - 1
   list(mean = mean(y), se = sqrt(variance), df = df, n = n, cases = cases)
 }
 
