@@ -116,6 +116,13 @@ def _has_ordinal() -> bool:
     )
 
 
+def _ordinal_version() -> str:
+    said = "cat(R.version$major, '.', R.version$minor, ', ordinal ', sep = ''); "
+    said += "cat(format(packageVersion('ordinal')))"
+    done = subprocess.run(["Rscript", "-e", said], check=True, capture_output=True, text=True)
+    return f"R {done.stdout.strip()}"
+
+
 def mixed_model() -> dict[str, Any]:
     """A cumulative link mixed model of 10 readers, 200 cases and 3 arms; R stays loaded."""
     rng = np.random.default_rng(3)
@@ -153,4 +160,5 @@ def mixed_model() -> dict[str, Any]:
                 rounds=5,
             )
             send.close()
+        found["versions"] |= {"r_ordinal": _ordinal_version()}
         return found

@@ -12,6 +12,7 @@ import pandas as pd
 from .pilot import Pilot
 from .stats.mrmc import mrmc
 from .stats.power import (
+    MOST_CASES,
     OrComponents,
     components_of,
     or_power,
@@ -110,6 +111,7 @@ def plan_power(
         "kind": kind, "effect": aim.effect, "effect_is": EFFECT_IS[kind], "margin": aim.margin,
         "target": aim.target, "assumptions": assumed, "curve": _records(curve),
         "effects": others, "smallest": _records(smallest),
+        "most_cases": MOST_CASES if kind == "roc" else max(cases),
         "label": pilot.assumption if pilot else "",
     }  # fmt: skip
 

@@ -258,7 +258,7 @@ def over_patients(
         counted; with more than 5 % of them there is no interval)
     """
     value = float(statistic(table))
-    groups = [part for _, part in table.groupby("patient", sort=True)]
+    groups = list(table.groupby("patient", sort=True).indices.values())
     n = len(groups)
     if not np.isfinite(value):
         return Scored(value, None, None, n, len(table), "not defined: nothing varies")
@@ -267,7 +267,7 @@ def over_patients(
         return Scored(value, None, None, n, len(table), note)
     found = np.array(
         [
-            statistic(pd.concat([groups[i] for i in rng.integers(n, size=n)]))
+            statistic(table.iloc[np.concatenate([groups[i] for i in rng.integers(n, size=n)])])
             for _ in range(replicates)
         ]
     )

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.stats.agreement import agreement_coefficient
-from reader_study.stats.anova import Cells, obuchowski_rockette
+from reader_study.stats.anova import Cells, Mrmc, obuchowski_rockette
 from reader_study.stats.auc_covariance import auc_covariance
 from reader_study.stats.bradley_terry import bradley_terry, randomisation_test
 from reader_study.stats.clustered import clustered_mcnemar, clustered_signed_rank
@@ -44,8 +44,9 @@ class Procedure:
 
 
 def roe_metz(
-    rng: np.random.Generator, readers: int, cases: int, *, shift: float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
+    rng: np.random.Generator, readers: int, cases: int, *, shift: float = 0.0,
+    arm_reader: float = 0.17,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Scores (arm, reader, case) and truth; the second arm separates better by ``shift``."""
     truth = np.arange(cases) % 2
     z = rng.normal
@@ -54,30 +55,41 @@ def roe_metz(
         inside = truth == t
         n = int(inside.sum())
         part = t * (1.5 + shift * np.arange(2)[:, None, None])
-        part = part + z(size=(1, readers, 1)) * 0.17 + z(size=(2, readers, 1)) * 0.17
+        part = part + z(size=(1, readers, 1)) * 0.17 + z(size=(2, readers, 1)) * arm_reader
         part = part + z(size=(1, 1, n)) * 0.55 + z(size=(2, 1, n)) * 0.45
         part = part + z(size=(1, readers, n)) * 0.45 + z(size=(2, readers, n)) * 0.5
         x[:, :, inside] = part
     return x, truth
 
 
-def _analyse(x: np.ndarray, truth: np.ndarray):
+def as_cells(x: np.ndarray, truth: np.ndarray) -> Cells:
+    """Areas and DeLong covariances of scores (arm, reader, case)."""
     arms, readers, _ = x.shape
     flat = x.reshape(arms * readers, -1)
     values, covariance = auc_covariance(flat[:, truth == 1], flat[:, truth == 0])
-    return obuchowski_rockette(
-        Cells(
-            ("a", "b"), tuple(f"R{j}" for j in range(readers)), values.reshape(arms, readers),
-            covariance.reshape(arms, readers, arms, readers), np.zeros(readers, dtype=int),
-        )
+    return Cells(
+        ("a", "b"), tuple(f"R{j}" for j in range(readers)), values.reshape(arms, readers),
+        covariance.reshape(arms, readers, arms, readers), np.zeros(readers, dtype=int),
     )  # fmt: skip
+
+
+def analysed(x: np.ndarray, truth: np.ndarray) -> Mrmc:
+    """Obuchowski-Rockette analysis with random readers and cases."""
+    return obuchowski_rockette(as_cells(x, truth))
+
+
+def shift_and_margin() -> tuple[float, float]:
+    """A loss of separation, and the loss of area that it means under :func:`roe_metz`."""
+    shift = -0.2
+    spread = np.sqrt(2 * (2 * 0.17**2 + 0.55**2 + 0.45**2 + 0.45**2 + 0.5**2))
+    return shift, float(stats.norm.cdf(1.5 / spread) - stats.norm.cdf((1.5 + shift) / spread))
 
 
 def obuchowski(readers: int, cases: int) -> Callable[[np.random.Generator], Outcome]:
     """Areas of two arms, Obuchowski-Rockette with random readers and cases."""
 
     def draw(rng: np.random.Generator) -> Outcome:
-        result = _analyse(*roe_metz(rng, readers, cases))
+        result = analysed(*roe_metz(rng, readers, cases))
         row = result.differences.iloc[0]
         return result.p, bool(row["low"] <= 0 <= row["high"])
 
@@ -86,10 +98,8 @@ def obuchowski(readers: int, cases: int) -> Callable[[np.random.Generator], Outc
 
 def noninferior_at_the_margin(rng: np.random.Generator) -> Outcome:
     """Five readers; the first arm is the reference and truly better by exactly the margin."""
-    shift = -0.2
-    spread = np.sqrt(2 * (2 * 0.17**2 + 0.55**2 + 0.45**2 + 0.45**2 + 0.5**2))
-    margin = float(stats.norm.cdf(1.5 / spread) - stats.norm.cdf((1.5 + shift) / spread))
-    result = _analyse(*roe_metz(rng, 5, 80, shift=shift))
+    shift, margin = shift_and_margin()
+    result = analysed(*roe_metz(rng, 5, 80, shift=shift))
     judged = noninferiority(result, reference="a", new="b", margin=margin)
     return judged.p, bool(judged.low <= -margin <= judged.high)
 

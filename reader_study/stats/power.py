@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.optimize import isotonic_regression
 
 from reader_study.stats.anova import Mrmc
 
@@ -262,10 +263,10 @@ def smallest_on_grid(curve: pd.DataFrame, *, target: float = 0.8) -> pd.DataFram
     """
 
     def power(readers: int, cases: int) -> float:
-        at = curve[(curve["readers"] == readers) & (curve["cases"] >= cases)]
-        # The next point of the grid; simulated power may dip by chance, never below what it was.
-        below = curve[(curve["readers"] == readers) & (curve["cases"] <= at["cases"].min())]
-        return float(below["power"].max())
+        own = curve[curve["readers"] == readers].sort_values("cases")
+        # Simulated power dips by chance; the nearest rising curve does not pick the lucky points.
+        rising = isotonic_regression(own["power"].to_numpy(float)).x
+        return float(rising[(own["cases"] >= cases).to_numpy()][0])
 
     sizes = sorted(int(size) for size in curve["cases"].unique())
     table = smallest_design(

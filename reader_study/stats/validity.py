@@ -16,8 +16,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from reader_study.stats.null_studies import PROCEDURES, Procedure
+from reader_study.stats import null_designs, null_studies
+from reader_study.stats.null_studies import Procedure
 
+PROCEDURES = (*null_studies.PROCEDURES, *null_designs.PROCEDURES)
 RESULTS = Path(__file__).parent / "validity_results.json"
 SEED = 20261124
 COMMAND = "python -m reader_study.stats.validity --sims 10000 --resume"
@@ -86,7 +88,8 @@ def simulate(
     -------
     dict
         ``rejection`` at ``level``, ``coverage`` of the 95 % interval, ``undefined`` studies (a
-        fit that did not converge or an interval of no width, left out of both), ``verdict``.
+        fit that did not converge or an interval of no width, left out of both), ``verdict`` on
+        the rejection, or, where there is an interval only, on how often it misses the truth.
     """
     key = sum(ord(c) * (k + 1) for k, c in enumerate(procedure.name + procedure.design))
     rng = np.random.Generator(np.random.PCG64([seed, key]))
@@ -104,7 +107,9 @@ def simulate(
             sys.stderr.write(f"\r{procedure.name}, {procedure.design}: {k + 1}/{sims} ")
     defined, covered = p[~np.isnan(p)], held[~np.isnan(held)]
     rate = float(np.mean(defined <= procedure.level)) if defined.size else None
-    error = None if rate is None else _error(procedure.level, defined.size)
+    coverage = float(covered.mean()) if covered.size else None
+    judged = rate if coverage is None or rate is not None else 1 - coverage
+    error = None if judged is None else _error(procedure.level, max(defined.size, covered.size))
     return {
         "name": procedure.name,
         "design": procedure.design,
@@ -113,10 +118,10 @@ def simulate(
         "level": procedure.level,
         "rejection": rate,
         "monte_carlo_error": error,
-        "coverage": float(covered.mean()) if covered.size else None,
+        "coverage": coverage,
         "undefined": int(np.sum(np.isnan(p) & np.isnan(held))),
-        "verdict": _verdict(rate, procedure.level, error),
-        "reason": _reason(procedure, rate, error),
+        "verdict": _verdict(judged, procedure.level, error),
+        "reason": _reason(procedure, judged, error),
         "seconds": round(time.perf_counter() - start, 1),
         "seed": seed,
     }
@@ -128,7 +133,7 @@ def _error(level: float, n: int) -> float:
 
 def _verdict(rate: float | None, level: float, error: float | None) -> str:
     if rate is None or error is None:
-        return "interval only"
+        return "not defined"
     if abs(rate - level) <= error:
         return "keeps its level"
     return "liberal" if rate > level else "conservative"
@@ -136,7 +141,7 @@ def _verdict(rate: float | None, level: float, error: float | None) -> str:
 
 def _reason(procedure: Procedure, rate: float | None, error: float | None) -> str:
     verdict = _verdict(rate, procedure.level, error)
-    if verdict in ("keeps its level", "interval only"):
+    if verdict in ("keeps its level", "not defined"):
         return ""
     clustered = _LIMIT if "clustered" in procedure.name else "a limit for large studies"
     return REASONS.get((procedure.name, verdict), clustered)

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from reader_study.stats import validity
-from reader_study.stats.null_studies import PROCEDURES, Procedure
+from reader_study.stats.null_studies import Procedure
+from reader_study.stats.validity import PROCEDURES
 
 
 def uniform(shift=0.0):
@@ -26,10 +27,22 @@ def test_a_uniform_p_keeps_its_level_and_a_shifted_one_is_called_liberal():
     assert caught["reason"]
 
 
+def test_intervals_without_a_test_are_judged_by_how_often_they_miss():
+    def interval(misses):
+        return Procedure(
+            "made up", "x", "approximate", lambda rng: (float("nan"), rng.random() > misses)
+        )
+
+    kept, short = (validity.simulate(interval(m), sims=4000, seed=1) for m in (0.05, 0.08))
+    assert (kept["rejection"], kept["verdict"]) == (None, "keeps its level")
+    assert short["coverage"] == pytest.approx(0.92, abs=0.012)
+    assert short["verdict"] == "liberal"
+
+
 def test_undefined_studies_are_counted_and_left_out():
     procedure = Procedure("made up", "x", "exact", lambda rng: (float("nan"), None))
     found = validity.simulate(procedure, sims=10, seed=1)
-    assert (found["undefined"], found["rejection"], found["verdict"]) == (10, None, "interval only")
+    assert (found["undefined"], found["rejection"], found["verdict"]) == (10, None, "not defined")
 
 
 @pytest.mark.parametrize("procedure", PROCEDURES, ids=lambda p: f"{p.name}-{p.design}")
