@@ -49,7 +49,8 @@ def report(study: Study, as_json: Json = False) -> None:
 
     with bar("Analysing") as advance:
         run(study, progress=advance)
-    paths = write_report(study)
+    with bar("Drawing the pages"):
+        paths = write_report(study)
     if not emit({"files": [str(path) for path in paths]}, as_json):
         typer.echo("\n".join(str(path) for path in paths))
 

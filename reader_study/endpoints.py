@@ -110,7 +110,7 @@ def _share_p(mean: CrossedMean, null: float) -> float:
         return not low <= null <= high
 
     low, high = -40.0, 0.0
-    if not outside(1 - 1e-9):
+    if not outside(1 - 1e-4):
         return 1.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -173,7 +173,8 @@ def _odds(test: Planned, table: pd.DataFrame) -> Estimate:
     scope = "readers and cases" if len(random) >= 2 else "these readers or cases only"
     return Estimate(
         value, low, high, p_at, **counts, scope=scope, note=fit.note,
-        readers=_odds_per_reader(table, levels), extra=extra,
+        readers=() if test.role == "sensitivity" else _odds_per_reader(table, levels),
+        extra=extra,
     )  # fmt: skip
 
 

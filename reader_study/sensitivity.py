@@ -1,6 +1,7 @@
 """The primary comparison again under other assumptions, all of them fixed in advance."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def sensitivity_rows(
     fastest_s: float,
     estimator: Estimator,
     radius_mm: float = 10.0,
+    tick: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """Other readings of the primary data, each with its label and what it changes.
 
@@ -38,6 +40,7 @@ def sensitivity_rows(
     finished : readers who answered everything
     fastest_s : trials answered faster are left out in one of the rows
     radius_mm : the protocol's acceptance radius, varied where marks are the endpoint
+    tick : called after the analysis without each of :func:`left_out`
     """
     rows = [
         _refit("first answers, before any was corrected", test, first_answers, estimator),
@@ -52,7 +55,11 @@ def sensitivity_rows(
         rows += _other_areas(test, table, estimator, radius_mm)
     else:
         rows += _other_methods(test, table, estimator)
-    return rows + _without_each_reader(test, ratings, estimator)
+    for reader in left_out(ratings):
+        others = ratings[ratings["reader"] != reader]
+        rows.append(_refit(f"without reader {reader}", test, others, estimator))
+        tick()
+    return rows
 
 
 def _slow(ratings: pd.DataFrame, fastest_s: float) -> pd.DataFrame:
@@ -65,7 +72,8 @@ def _slow(ratings: pd.DataFrame, fastest_s: float) -> pd.DataFrame:
 def _refit(
     label: str, test: Planned, ratings: pd.DataFrame, estimator: Estimator
 ) -> dict[str, Any]:
-    return _row(label, test, estimator(test, outcome_table(ratings, test)))
+    again = replace(test, role="sensitivity")  # without one line per reader
+    return _row(label, test, estimator(again, outcome_table(ratings, test)))
 
 
 def _row(label: str, test: Planned, found: Estimate) -> dict[str, Any]:
@@ -175,13 +183,7 @@ def _exact_test(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _without_each_reader(
-    test: Planned, ratings: pd.DataFrame, estimator: Estimator
-) -> list[dict[str, Any]]:
+def left_out(ratings: pd.DataFrame) -> list[str]:
+    """Readers who are left out in turn; none where fewer than two others would remain."""
     readers = sorted(ratings["reader"].unique())
-    if len(readers) < 3:
-        return []
-    return [
-        _refit(f"without reader {reader}", test, ratings[ratings["reader"] != reader], estimator)
-        for reader in readers
-    ]
+    return readers if len(readers) > 2 else []

@@ -58,7 +58,7 @@ def write_chapters(study: str | Path, out: str | Path) -> list[str]:
     facts = read_analysis(study)
     own = Path(study) / "book"
     own.mkdir(exist_ok=True)
-    sections, figures = _sections(markdown_page(facts, figures=False)), _figures(facts)
+    sections, figures = _sections(markdown_page(facts)), _figures(facts)
     with fresh_folder(out, overwrite=True) as part:
         data = _copy_data(Path(study) / "report", part)
         (part / "index.md").write_text(_front(facts), "utf-8")

@@ -53,11 +53,15 @@ def write_report(study: str | Path) -> list[Path]:
     facts = read_analysis(study)
     folder = Path(study) / "report"
     script = r_script(facts)
-    texts = {"report.html": html_page(facts, script), "report.md": markdown_page(facts)}
+    shown = pictures(in_order(facts))
+    texts = {
+        "report.html": html_page(facts, script, shown=shown),
+        "report.md": markdown_page(facts, shown=shown),
+    }
     texts["primary.R"] = script
     paths = []
     with fresh_folder(folder / "figures", overwrite=True) as part:
-        for picture in pictures(in_order(facts)):
+        for picture in shown:
             (part / f"{picture['name']}.svg").write_text(picture["svg"], "utf-8")
     for name, text in texts.items():
         with write_whole(folder / name) as part:
@@ -66,18 +70,20 @@ def write_report(study: str | Path) -> list[Path]:
     return paths
 
 
-def html_page(facts: dict[str, Any], script: str) -> str:
-    """The whole report as one HTML page."""
+def html_page(
+    facts: dict[str, Any], script: str, *, shown: list[dict[str, str]] | None = None
+) -> str:
+    """The whole report as one HTML page; ``shown`` are its pictures, where already drawn."""
     facts = in_order(facts)
     template = environment(autoescape=True).get_template("page.html.jinja")
-    return template.render(**_context(facts), script=script, pictures=pictures(facts))
+    drawn = pictures(facts) if shown is None else shown
+    return template.render(**_context(facts), script=script, pictures=drawn)
 
 
-def markdown_page(facts: dict[str, Any], *, figures: bool = True) -> str:
-    """The report as Markdown that a book can include, with or without links to its figures."""
+def markdown_page(facts: dict[str, Any], *, shown: list[dict[str, str]] | None = None) -> str:
+    """The report as Markdown that a book can include, with links to the pictures ``shown``."""
     template = environment(autoescape=False).get_template("page.md.jinja")
-    facts = in_order(facts)
-    return template.render(**_context(facts), pictures=pictures(facts) if figures else [])
+    return template.render(**_context(in_order(facts)), pictures=shown or [])
 
 
 def in_order(facts: dict[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ def bang_index(guesses: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``arm, n, right, wrong, unsure, index, low, high``. The interval is Bang's normal one;
-        when every guess is the same the variance is zero and an exact binomial interval on the
-        share right is used instead.
+        ``arm, n, right, wrong, unsure, index, low, high, note``. The interval is Bang's normal
+        one; when every guess is the same the variance is zero and an exact binomial interval on
+        the share right is used instead. Where nobody named an arm there is none.
 
     Notes
     -----
@@ -53,7 +53,8 @@ def bang_index(guesses: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
         else:
             ends = stats.binomtest(right, n).proportion_ci(level)
             low, high = (float(e) * (1 + weight) - weight for e in (ends.low, ends.high))
-            low, high = (low, high) if unsure < n else (0.0, 0.0)
-        rows.append((arm, n, right, wrong, unsure, index, low, high))
-    names = ["arm", "n", "right", "wrong", "unsure", "index", "low", "high"]
+            low, high = (low, high) if unsure < n else (np.nan, np.nan)
+        note = "nobody named an arm: no interval" if unsure == n else ""
+        rows.append((arm, n, right, wrong, unsure, index, low, high, note))
+    names = ["arm", "n", "right", "wrong", "unsure", "index", "low", "high", "note"]
     return pd.DataFrame(rows, columns=names)

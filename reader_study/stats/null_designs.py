@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from reader_study.stats.agreement import agreement_coefficient, krippendorff_alpha
-from reader_study.stats.anova import obuchowski_rockette
+from reader_study.stats.anova import Cells, Effect, obuchowski_rockette
+from reader_study.stats.auc_covariance import clustered_auc_covariance
 from reader_study.stats.blinding import bang_index
 from reader_study.stats.grading import Grades, bootstrap_areas
 from reader_study.stats.icc import icc
-from reader_study.stats.maps import over_patients
-from reader_study.stats.mrmc import equivalence, mrmc
+from reader_study.stats.mrmc import equivalence
 from reader_study.stats.null_studies import (
     Outcome,
     Procedure,
@@ -31,10 +31,7 @@ NAN = float("nan")
 
 def one_reader(rng: np.random.Generator) -> Outcome:
     """DeLong's test of two areas of one reader, 80 cases."""
-    cells = as_cells(*roe_metz(rng, 1, 80, arm_reader=0.0))
-    result = obuchowski_rockette(cells, readers="fixed")
-    row = result.differences.iloc[0]
-    return result.p, bool(row["low"] <= 0 <= row["high"])
+    return _outcome(as_cells(*roe_metz(rng, 1, 80, arm_reader=0.0)), "fixed")
 
 
 def equivalent_at_the_margin(rng: np.random.Generator) -> Outcome:
@@ -47,19 +44,19 @@ def equivalent_at_the_margin(rng: np.random.Generator) -> Outcome:
 
 def split_plot(rng: np.random.Generator) -> Outcome:
     """Two blocks of three readers, each with 40 cases of its own."""
-    blocks = [_readings(*roe_metz(rng, 3, 40), name) for name in "AB"]
-    result = mrmc(pd.concat(blocks, ignore_index=True), arms=("a", "b"))
+    parts = [as_cells(*roe_metz(rng, 3, 40)) for _ in range(2)]
+    covariance = np.zeros((2, 6, 2, 6))
+    for k, part in enumerate(parts):
+        own = slice(3 * k, 3 * k + 3)
+        covariance[:, own, :, own] = part.covariance
+    values = np.concatenate([part.values for part in parts], axis=1)
+    return _outcome(Cells(("a", "b"), tuple("ABCDEF"), values, covariance, np.repeat([0, 1], 3)))
+
+
+def _outcome(cells: Cells, readers: Effect = "random") -> Outcome:
+    result = obuchowski_rockette(cells, readers=readers)
     row = result.differences.iloc[0]
     return result.p, bool(row["low"] <= 0 <= row["high"])
-
-
-def _readings(x: np.ndarray, truth: np.ndarray, block: str) -> pd.DataFrame:
-    arm, reader, case = np.indices(x.shape).reshape(3, -1)
-    labels = np.array([f"{block}{k}" for k in range(max(x.shape))])
-    return pd.DataFrame(
-        {"reader": labels[reader], "case": labels[case], "arm": np.array(["a", "b"])[arm],
-         "truth": truth[case], "rating": x.ravel()}
-    )  # fmt: skip
 
 
 def regions_of_patients(rng: np.random.Generator) -> Outcome:
@@ -70,11 +67,13 @@ def regions_of_patients(rng: np.random.Generator) -> Outcome:
     own = rng.normal(size=60)[patient] * 0.5 + rng.normal(size=(arms, 1, 60))[..., patient] * 0.5
     skill = 1.3 + rng.normal(size=(1, readers, 1)) * 0.2 + rng.normal(size=(arms, readers, 1)) * 0.2
     x = own + truth * skill + rng.normal(size=(arms, readers, patient.size)) * 0.7
-    table = _readings(x, truth, "")
-    table["patient"] = np.tile(patient, arms * readers)
-    result = mrmc(table, cluster="patient", arms=("a", "b"))
-    row = result.differences.iloc[0]
-    return result.p, bool(row["low"] <= 0 <= row["high"])
+    values, covariance = clustered_auc_covariance(x.reshape(arms * readers, -1), truth, patient)
+    return _outcome(
+        Cells(
+            ("a", "b"), tuple("ABCD"), values.reshape(arms, readers),
+            covariance.reshape(arms, readers, arms, readers), np.zeros(readers, dtype=int),
+        )
+    )  # fmt: skip
 
 
 def three_arms(rng: np.random.Generator) -> Outcome:
@@ -105,19 +104,10 @@ def percentile_areas(rng: np.random.Generator) -> Outcome:
     return NAN, bool(low <= 0.5 <= high)
 
 
-def patients_drawn(rng: np.random.Generator) -> Outcome:
-    """Percentile interval of a mean over 30 patients, as maps are scored."""
-    table = pd.DataFrame({"patient": np.arange(30), "auc": rng.beta(6, 3, 30)})
-    found = over_patients(table, lambda t: float(t["auc"].mean()), rng=rng, replicates=400)
-    assert found.low is not None
-    assert found.high is not None
-    return NAN, bool(found.low <= 6 / 9 <= found.high)
-
-
 def guesses(rng: np.random.Generator) -> Outcome:
     """Bang's index of 40 guesses, a fifth of them "do not know"."""
     said = rng.choice(["a", "b", ""], 40, p=[0.4, 0.4, 0.2])
-    table = pd.DataFrame({"arm": "a", "guess": np.where(said == "", None, said)})
+    table = pd.DataFrame({"arm": "a", "guess": pd.Series(said).mask(said == "")})
     row = bang_index(table).iloc[0]
     return NAN, bool(row["low"] <= 0 <= row["high"])
 
@@ -179,7 +169,6 @@ PROCEDURES = (
     Procedure("reading-time ratio", "5 readers, 40 cases", "approximate", reading_times, cost=5),
     Procedure("VGC bootstrap interval", "5 readers, 40 cases, arms vary by reader", "approximate",
               percentile_areas, cost=5),
-    Procedure("bootstrap over patients", "30 patients", "approximate", patients_drawn, cost=20),
     Procedure("Bang's index, interval", "40 guesses", "approximate", guesses),
     Procedure("ICC(2,1), interval", "4 raters, 40 subjects", "approximate", intraclass, cost=2),
     Procedure("Fleiss' kappa, interval", RATED, "approximate", named_alike("fleiss"), cost=2),
