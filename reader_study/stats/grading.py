@@ -87,8 +87,9 @@ def vgc(
     Notes
     -----
     Bath & Mansson 2007 (doi:10.1259/bjr/35012658). The permutation test is exact for these
-    readers when arms are exchangeable within cases. Percentile intervals are too narrow with
-    few readers, as resampling 4 readers sees 3/4 of their variance; hence the t interval.
+    readers when arms are exchangeable within cases. Percentile intervals are not trusted
+    with few readers: resampling 4 readers sees 3/4 of their variance, and resampling both counts
+    the rest twice; hence the t interval.
 
     Examples
     --------

@@ -54,6 +54,10 @@ REASONS = {
     ("mean difference, crossed", "conservative"): (
         "the reader term always stays in the degrees of freedom, also where readers hardly differ"
     ),
+    ("VGC bootstrap interval", "conservative"): (
+        "resampling readers and cases counts what is left beside them twice; with few readers it "
+        "also misses part of how they differ, and which of the two is larger depends on the study"
+    ),
     ("VGC t interval", "conservative"): "a negative covariance between readers counts as zero",
     ("U-statistics, unbalanced", "conservative"): (
         "the variance is guarded from below where readings are missing"

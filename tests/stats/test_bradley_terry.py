@@ -127,3 +127,9 @@ def test_bang_index_of_the_paper_and_of_guessing_among_three_arms():
     sure = pd.DataFrame({"arm": ["a"] * 10, "guess": ["a"] * 10})
     assert bang_index(sure)["index"].tolist() == [1.0]
     assert bang_index(sure)["low"].iloc[0] < 0.5
+
+
+def test_bang_index_without_any_guess_has_no_interval():
+    row = bang_index(pd.DataFrame({"arm": ["a"] * 5, "guess": [None] * 5})).iloc[0]
+    assert (row["index"], row["note"]) == (0, "nobody named an arm: no interval")
+    assert np.isnan(row["low"])
