@@ -154,6 +154,8 @@ def _estimator(key: dict[str, Any], marks: Localisation) -> Estimator:
         known = primary and replace(test, role=primary[0][0].role) == primary[0][0]
         if known and not changes and table.equals(primary[0][1]):
             return primary[0][2]
+        if known and primary[0][2].fit is not None:
+            changes["near"] = primary[0][2].fit
         found = compute(test, table, **changes)
         if not primary:
             primary.append((test, table, found))

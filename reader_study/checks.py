@@ -45,11 +45,15 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
             lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
             ends = saturation(wide, lowest=lowest, highest=highest)
             said = (
-                f"{ends['at_lowest']:.0%} of answers at the lowest, {ends['at_highest']:.0%} at "
-                "the highest end"
+                f"{_share(ends, 'at_lowest')} of answers at the lowest, "
+                f"{_share(ends, 'at_highest')} at the highest end"
             )
             rows[-1]["note"] = "; ".join(text for text in (said, rows[-1]["note"]) if text)
     return rows
+
+
+def _share(ends: dict[str, float], name: str) -> str:
+    return f"{ends[name]:.0%} ({ends[f'{name}_low']:.0%} to {ends[f'{name}_high']:.0%})"
 
 
 def _subjects(table: pd.DataFrame, test: Planned) -> tuple[pd.DataFrame, bool]:

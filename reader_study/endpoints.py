@@ -13,7 +13,7 @@ from .plan import FEW_READERS, LEVEL, UNIT, Planned
 from .stats.anova import NO_WIDTH, Mrmc
 from .stats.crossed import NO_SPREAD, CrossedMean, crossed_mean
 from .stats.mrmc import mrmc
-from .stats.ordinal import clm, clmm
+from .stats.ordinal import OrdinalFit, clm, clmm
 from .stats.preference import pooled_share, proportion_interval, share_per_reader
 from .stats.reading_time import mean_p
 
@@ -37,6 +37,7 @@ class Estimate:
     note: str = ""
     readers: tuple[dict[str, Any], ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
+    fit: OrdinalFit | None = field(default=None, repr=False, compare=False)
 
 
 def nothing(note: str) -> Estimate:
@@ -53,7 +54,8 @@ def estimate(
     ----------
     table : as :func:`reader_study.outcomes.outcome_table` gives
     truth : ``case, truth`` for areas under the ROC curve
-    changes : options of :func:`reader_study.stats.mrmc.mrmc` in place of the planned ones
+    changes : options of :func:`reader_study.stats.mrmc.mrmc` in place of the planned ones; for
+        odds ``near``, a fit from which the search starts
     """
     if table.empty:
         return nothing("no answers to this question in the trials that show both arms")
@@ -76,7 +78,9 @@ def _estimate(
     arms = set(table["arm"])
     if not {test.new, test.reference} <= arms:
         return nothing(f"only the arm {', '.join(sorted(arms))} has answers")
-    return _odds(test, table) if test.endpoint == "odds" else _auc(test, table, truth, changes)
+    if test.endpoint == "odds":
+        return _odds(test, table, changes.get("near"))
+    return _auc(test, table, truth, changes)
 
 
 # ---------------------------------------------------------------- preference
@@ -150,14 +154,17 @@ def _crossed(scores: pd.DataFrame, cluster: str | None) -> CrossedMean:
     )
 
 
-def _odds(test: Planned, table: pd.DataFrame) -> Estimate:
+def _odds(test: Planned, table: pd.DataFrame, near: OrdinalFit | None) -> Estimate:
     if table["rating"].nunique() < 2:
         return nothing("every rating is the same; nothing can be compared")
     levels = {"arm": [test.reference, test.new]}
     groups = ["reader", *([cluster] if (cluster := cluster_of(table)) else []), "case"]
     random = [f"(1|{name})" for name in groups if table[name].nunique() > 1]
     formula = " + ".join(["rating ~ arm", *random])
-    fit = (clmm if random else clm)(table, formula, levels=levels)
+    if random:
+        fit = clmm(table, formula, levels=levels, near=near)
+    else:
+        fit = clm(table, formula, levels=levels)
     row = fit.coefficients.iloc[0]
     counts = {"n": len(table), "n_readers": table["reader"].nunique(),
               "n_cases": table["case"].nunique()}  # fmt: skip
@@ -174,7 +181,7 @@ def _odds(test: Planned, table: pd.DataFrame) -> Estimate:
     return Estimate(
         value, low, high, p_at, **counts, scope=scope, note=fit.note,
         readers=() if test.role == "sensitivity" else _odds_per_reader(table, levels),
-        extra=extra,
+        extra=extra, fit=fit,
     )  # fmt: skip
 
 

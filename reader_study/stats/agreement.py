@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
+from reader_study.stats.crossed import crossed_mean
+from reader_study.stats.preference import proportion_interval
 from reader_study.stats.tables import as_numbers, refuse
 
 Weights = Literal["unweighted", "linear", "quadratic", "ordinal", "ratio"]
@@ -351,14 +353,20 @@ def _alphas(coincidences: np.ndarray, categories: np.ndarray, metric: Level) -> 
 def saturation(table: pd.DataFrame, *, lowest: float, highest: float) -> dict[str, float]:
     """Share of ratings at either end of the scale; high values break chance-corrected measures.
 
+    Each share has its interval, with raters and subjects random
+    (:func:`reader_study.stats.preference.proportion_interval`).
+
     Examples
     --------
-    >>> saturation(pd.DataFrame({"R1": [1, 5], "R2": [5, 3]}), lowest=1, highest=5)
-    {'at_lowest': 0.25, 'at_highest': 0.5}
+    >>> found = saturation(pd.DataFrame({"R1": [1, 5], "R2": [5, 3]}), lowest=1, highest=5)
+    >>> found["at_lowest"], found["at_highest"]
+    (0.25, 0.5)
     """
     values = read_raters(table).to_numpy()
-    given = values[~np.isnan(values)]
-    return {
-        "at_lowest": float(np.mean(given == lowest)),
-        "at_highest": float(np.mean(given == highest)),
-    }
+    subject, rater = np.nonzero(~np.isnan(values))
+    found = {}
+    for name, end in (("at_lowest", lowest), ("at_highest", highest)):
+        hit = (values[subject, rater] == end).astype(float)
+        low, high, _ = proportion_interval(crossed_mean(hit, rater, subject))
+        found |= {name: float(hit.mean()), f"{name}_low": low, f"{name}_high": high}
+    return found

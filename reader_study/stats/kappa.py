@@ -223,9 +223,10 @@ def repeat_agreement(
     Returns
     -------
     DataFrame
-        ``reader, n, raw_agreement, kappa, kappa_linear, kappa_quadratic, low, high, note``; the
-        last row is "all". Limits belong to the quadratic kappa; "all" takes pairs as
-        independent and so is a description, not a test.
+        ``reader, n, raw_agreement, raw_low, raw_high, kappa, kappa_linear, kappa_quadratic, low,
+        high, note``; the last row is "all". ``low`` and ``high`` belong to the quadratic kappa;
+        those of raw agreement are exact. "all" takes pairs as independent and so is a
+        description, not a test.
     """
     keys = ["reader", "case", "arm", "showing"]
     checked = check_table(table, columns=[*keys, value], unique=keys, numeric=[value])
@@ -241,11 +242,29 @@ def repeat_agreement(
         counts = crosstab(part[1], part[2], categories=categories)
         kinds = [cohen_kappa(counts, weights=w) for w in ("unweighted", "linear", "quadratic")]
         rows.append(
-            (reader, len(part), kinds[0].raw_agreement, *(k.value for k in kinds),
+            (reader, len(part), kinds[0].raw_agreement, *_exact(part), *(k.value for k in kinds),
              kinds[2].low, kinds[2].high, kinds[0].note)
         )  # fmt: skip
-    names = ["reader", "n", "raw_agreement", "kappa", "kappa_linear", "kappa_quadratic"]
+    names = [
+        "reader",
+        "n",
+        "raw_agreement",
+        "raw_low",
+        "raw_high",
+        "kappa",
+        "kappa_linear",
+        "kappa_quadratic",
+    ]
     return pd.DataFrame(rows, columns=[*names, "low", "high", "note"])
+
+
+def _exact(pairs: pd.DataFrame) -> tuple[float, float]:
+    """Clopper-Pearson limits of the share of pairs that are alike."""
+    if pairs.empty:
+        return np.nan, np.nan
+    alike = int((pairs[1] == pairs[2]).sum())
+    ends = stats.binomtest(alike, len(pairs)).proportion_ci()
+    return float(ends.low), float(ends.high)
 
 
 def bland_altman(first, second, *, level: float = 0.95) -> dict[str, float]:

@@ -124,6 +124,7 @@ def clmm(
     levels: Mapping[str, Sequence[str]] | None = None,
     thresholds: Thresholds = "flexible",
     quadrature: int = 1,
+    near: OrdinalFit | None = None,
 ) -> OrdinalFit:
     """Cumulative link mixed model with crossed or nested random effects.
 
@@ -134,6 +135,8 @@ def clmm(
         ``(1|reader:case)``, random slopes ``(arm|reader)`` (correlated) or ``(arm||reader)``
     quadrature : nodes of adaptive Gauss-Hermite quadrature; more than 1 only with one scalar
         random effect, 1 is the Laplace approximation
+    near : fit of the same model to much the same rows, from which the search starts; the result
+        is that of a search from afar
 
     Returns
     -------
@@ -166,11 +169,22 @@ def clmm(
     curvature = np.full(start.size, 0.1)
     inverse = np.diag(curvature)
     inverse[: model.n_fixed, : model.n_fixed] = fixed_only.covariance
+    if near is not None and (near.data.names, near.parameters.size) == (data.names, start.size):
+        start, inverse = _started(near)
     found = ascend(model.value_and_gradient, start, inverse, hold=partial(_at_zero, model))
     found = _name_singular(model, found)
     method = "Laplace" if quadrature == 1 else f"adaptive quadrature, {quadrature} nodes"
     variances, modes = _random_results(model, found)
     return _as_fit(formula, link, data, found, variances, modes, method)
+
+
+def _started(near: OrdinalFit) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters and inverse Hessian of a fit; variances that it held at zero are set free."""
+    start, inverse = near.parameters.copy(), near.covariance.copy()
+    held = np.diag(inverse) <= 0
+    start[held] = np.log(0.1)
+    inverse[held, held] = 0.1
+    return start, inverse
 
 
 def _null_start(data: OrdinalData, link: Link) -> np.ndarray:

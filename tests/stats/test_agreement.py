@@ -166,7 +166,9 @@ def test_ceiling_makes_kappa_collapse_while_ac1_does_not():
     table = pd.DataFrame({"R1": [5] * 18 + [5, 4], "R2": [5] * 18 + [4, 5]})
     assert agreement_coefficient(table, "fleiss").value < 0
     assert agreement_coefficient(table, "gwet").value > 0.85
-    assert saturation(table, lowest=1, highest=5)["at_highest"] == 0.95
+    ends = saturation(table, lowest=1, highest=5)
+    assert ends["at_highest"] == 0.95
+    assert ends["at_highest_low"] < 0.95 < ends["at_highest_high"]
 
 
 def test_bad_tables_are_refused():

@@ -254,3 +254,22 @@ def test_one_category_and_bad_formulas_are_refused():
              "rating ~ arm + (1|reader) + (1|case)", quadrature=5)  # fmt: skip
     with pytest.raises(ValueError, match=r"'bad'\) in row 3 "):
         clm(study([1, "bad", 2, 2], list("abab"), 1), "rating ~ arm")
+
+
+@pytest.mark.parametrize("sd_reader", [0.8, 0.0])
+def test_a_search_that_starts_near_ends_where_one_from_afar_does(sd_reader):
+    """Also where the neighbour held a variance at zero."""
+    rng = np.random.default_rng(3)
+    reader, case, arm = np.indices((6, 30, 2)).reshape(3, -1)
+    level = sd_reader * rng.normal(size=6)[reader] + 0.7 * rng.normal(size=30)[case] + 0.8 * arm
+    level = level + rng.logistic(size=reader.size)
+    table = pd.DataFrame({"reader": reader, "case": case, "arm": np.array(["a", "b"])[arm]})
+    table["rating"] = 1 + (level[:, None] > [-1.5, 0, 1.5]).sum(axis=1)
+    formula = "rating ~ arm + (1|reader) + (1|case)"
+    whole = clmm(table, formula)
+    part = table[table["reader"] != 0]
+    afar, near = clmm(part, formula), clmm(part, formula, near=whole)
+    assert near.loglik == pytest.approx(afar.loglik, abs=1e-7)
+    wanted = afar.estimates[["estimate", "se"]].to_numpy()
+    assert near.estimates[["estimate", "se"]].to_numpy() == pytest.approx(wanted, abs=1e-4)
+    assert near.note == afar.note
