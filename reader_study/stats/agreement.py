@@ -364,7 +364,7 @@ def saturation(table: pd.DataFrame, *, lowest: float, highest: float) -> dict[st
     """
     values = read_raters(table).to_numpy()
     subject, rater = np.nonzero(~np.isnan(values))
-    found = {}
+    found: dict[str, float] = {}
     for name, end in (("at_lowest", lowest), ("at_highest", highest)):
         hit = (values[subject, rater] == end).astype(float)
         low, high, _ = proportion_interval(crossed_mean(hit, rater, subject))
