@@ -45,8 +45,8 @@ def evaluate_folders(
                 f"{', '.join(missing[:5])}"
             )
         for patient, uid in patients.items():
-            first = read_series(reference, series_uid=uid)
-            second = read_series(image, series_uid=found[patient])
+            first = read_series(reference, series_uid=uid, allow_tilt=True)
+            second = read_series(image, series_uid=found[patient], allow_tilt=True)
             rows = evaluate_volume(first, second, window=window, patient=patient)
             tables.append(rows.assign(arm=str(image)))
             if progress:

@@ -199,7 +199,7 @@ def explain_series(
         The slice is not in the series, or what the region, method, target or layer names is not
         there.
     """
-    volume = read_series(path)
+    volume = read_series(path, allow_tilt=True)  # one slice is asked for
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
     found = explain_region(

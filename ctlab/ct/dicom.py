@@ -13,6 +13,7 @@ from ctlab.ct.frames import stream_hu
 from ctlab.ct.header import Header
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.ct.series import Found, Plan, find_series, plan_series
+from ctlab.ct.tilt import shear_mm, straightened
 from ctlab.ct.volume import Acquisition, Volume
 
 
@@ -41,7 +42,12 @@ class SeriesReport:
 
 
 def read_series(
-    path: str | Path, *, series_uid: str | None = None, allow_gaps: bool = False
+    path: str | Path,
+    *,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
+    allow_tilt: bool = False,
+    straighten: bool = False,
 ) -> Volume:
     """One CT series in HU, slices sorted by position along the slice normal.
 
@@ -50,6 +56,9 @@ def read_series(
     path : folder (searched to the bottom), DICOMDIR, zip, or one file
     series_uid : which series, where the folder holds several; its last characters are enough
     allow_gaps : accept missing slices and uneven spacing, reported in ``Volume.problems``
+    allow_tilt : accept slices that a tilted gantry shifted sideways, as they are: each is right,
+        the stack is sheared by ``Volume.shear_mm``
+    straighten : resample such slices within their plane so that the stack stands upright
 
     Raises
     ------
@@ -62,11 +71,22 @@ def read_series(
     Stored values become HU by each slice's own Rescale Slope and Intercept (DICOM PS3.3,
     C.11.1). Pixels that hold Pixel Padding Value become -1024 HU.
     """
-    plan = choose_series(find_series(path), path, series_uid, allow_gaps=allow_gaps)
+    plan = choose_series(
+        find_series(path),
+        path,
+        series_uid,
+        allow_gaps=allow_gaps,
+        allow_tilt=allow_tilt or straighten,
+    )
     hu = np.empty(plan.shape, np.float32)
     for k, image in enumerate(stream_plan(plan)):
         hu[k] = image
-    return volume_of(plan, hu)
+    volume = volume_of(plan, hu)
+    if not (straighten and plan.tilts):
+        return volume
+    if not plan.shifts_mm.any():
+        raise ValueError(f"{plan.tilts[0]}, and no positions say how far slices were shifted")
+    return straightened(volume, plan.shifts_mm)
 
 
 def stream_plan(plan: Plan) -> Iterator[np.ndarray]:
@@ -77,7 +97,12 @@ def stream_plan(plan: Plan) -> Iterator[np.ndarray]:
 
 
 def choose_series(
-    found: Found, path: str | Path, series_uid: str | None, *, allow_gaps: bool = False
+    found: Found,
+    path: str | Path,
+    series_uid: str | None,
+    *,
+    allow_gaps: bool = False,
+    allow_tilt: bool = False,
 ) -> Plan:
     """The one series that is meant, checked.
 
@@ -92,6 +117,11 @@ def choose_series(
         raise ValueError("; ".join(plan.faults))
     if plan.gaps and not allow_gaps:
         raise ValueError("; ".join(plan.gaps) + "; pass allow_gaps=True to read it all the same")
+    if plan.tilts and not allow_tilt:
+        raise ValueError(
+            f"{plan.tilts[0]}; pass straighten=True to resample it upright, or allow_tilt=True "
+            "to take the slices one by one"
+        )
     return plan
 
 
@@ -124,7 +154,7 @@ def _set_aside(found: Found) -> str:
 def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
     """The volume of a plan and its HU (float32, z, y, x)."""
     first = plan.frames[0]
-    problems = plan.problems + plan.gaps + hu_problems(float(hu.min()), float(hu.max()))
+    problems = plan.problems + plan.gaps + plan.tilts + hu_problems(float(hu.min()), float(hu.max()))
     origin = first.position_mm if len(first.position_mm) == 3 else (0.0, 0.0, 0.0)
     orientation = first.orientation if len(first.orientation) == 6 else (1.0, 0, 0, 0, 1.0, 0)
     return Volume(
@@ -135,6 +165,7 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
         acquisition=acquisition_of(plan),
         sources=tuple(f.path for f in plan.frames),
         problems=problems,
+        shear_mm=shear_mm(plan.shifts_mm),
     )
 
 
@@ -212,7 +243,7 @@ def inspect_folder(path: str | Path) -> list[SeriesReport]:
 def report_series(uid: str, found: Found) -> SeriesReport:
     """Read one series through, slice by slice, and say what was found."""
     plan = plan_series(uid, found.series[uid])
-    problems = [*plan.faults, *plan.gaps, *plan.problems]
+    problems = [*plan.faults, *plan.gaps, *plan.tilts, *plan.problems]
     low, high = math.inf, -math.inf
     readable = not plan.faults
     if readable:

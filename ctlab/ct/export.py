@@ -225,22 +225,17 @@ class SeriesWriter:
         """1-based frame of a multi-frame source, counted by the positions of its frames."""
         if "PerFrameFunctionalGroupsSequence" not in source:
             return None
-        wanted = self._position(k)
+        wanted = self.geometry.slice_origin_mm(k)
         for number, group in enumerate(source.PerFrameFunctionalGroupsSequence, 1):
             place = group.get("PlanePositionSequence")
             if place and np.allclose(place[0].ImagePositionPatient, wanted, atol=0.01):
                 return number
         return None
 
-    def _position(self, k: int) -> np.ndarray:
-        row, column = self.geometry.orientation[:3], self.geometry.orientation[3:]
-        along = np.cross(row, column) * self.geometry.spacing_mm[0]
-        return np.asarray(self.geometry.origin_mm) + k * along
-
     def _place(self, dataset: Any, k: int) -> None:
         z_mm, y_mm, x_mm = self.geometry.spacing_mm
         if len(dataset.get("ImagePositionPatient") or ()) != 3:
-            dataset.ImagePositionPatient = [_ds(v) for v in self._position(k)]
+            dataset.ImagePositionPatient = [_ds(v) for v in self.geometry.slice_origin_mm(k)]
             dataset.ImageOrientationPatient = [_ds(v) for v in self.geometry.orientation]
             dataset.SliceThickness = dataset.SliceThickness or _ds(z_mm)
         dataset.PixelSpacing = [_ds(y_mm), _ds(x_mm)]

@@ -38,13 +38,18 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     Raises
     ------
     ValueError
-        The name ends in something else.
+        The name ends in something else, or the stack is sheared by a tilted gantry.
     """
     import nibabel
 
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ValueError(f"a NIfTI file ends in .nii or .nii.gz, got {path.name!r}")
+    if any(volume.shear_mm):
+        raise ValueError(
+            "the stack is sheared by a tilted gantry, which most readers of NIfTI overlook; read "
+            "the series with straighten=True"
+        )
     image = nibabel.Nifti1Image(
         np.ascontiguousarray(volume.hu.transpose(2, 1, 0)), _LPS_TO_RAS @ affine_of(volume)
     )

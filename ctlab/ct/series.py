@@ -12,6 +12,7 @@ import numpy as np
 from ctlab.ct.discover import MEDIA_DIRECTORY, list_files
 from ctlab.ct.frames import CT_CLASSIC, CT_ENHANCED, Frame, frames_of
 from ctlab.ct.header import Header, NotDicom, read_header
+from ctlab.ct.tilt import tilt_findings
 
 
 @dataclass
@@ -85,12 +86,13 @@ def _class_name(uid: str) -> str:
     return name if name != uid else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A series in slice order, with its geometry settled and its problems in words.
 
     ``faults`` are the problems that would make HU or geometry wrong; ``gaps`` those that
-    ``allow_gaps=True`` accepts.
+    ``allow_gaps=True`` accepts, ``tilts`` those that ``allow_tilt=True`` accepts and
+    ``straighten=True`` mends. ``shifts_mm`` are those of the slices within their plane (n, 2).
     """
 
     uid: str
@@ -99,6 +101,8 @@ class Plan:
     problems: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
+    tilts: tuple[str, ...] = ()
+    shifts_mm: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -125,10 +129,20 @@ def plan_series(uid: str, frames: Iterable[Frame]) -> Plan:
     problems += twice[0]
     faults += twice[1]
     step, gaps = slice_step_mm(frames, along)
-    problems += tilt_problems(frames)
+    tilt, shifts = tilt_findings(frames, step)
+    tilts = (tilt,) if tilt and len(frames) > 1 else ()
+    problems += [tilt] if tilt and not tilts else []
     rows = frames[0].spacing_mm
-    spacing = (step, rows[0], rows[1])
-    return Plan(uid, tuple(frames), spacing, tuple(problems), tuple(faults), tuple(gaps))
+    return Plan(
+        uid,
+        tuple(frames),
+        (step, rows[0], rows[1]),
+        tuple(problems),
+        tuple(faults),
+        tuple(gaps),
+        tilts,
+        shifts,
+    )
 
 
 def mixtures(frames: list[Frame]) -> list[str]:
@@ -289,23 +303,3 @@ def slice_step_mm(frames: list[Frame], along: np.ndarray) -> tuple[float, list[s
     return step, [
         f"slice spacing is not uniform ({steps.min():g} to {steps.max():g} mm, usual {step:g} mm)"
     ]
-
-
-def tilt_problems(frames: list[Frame]) -> list[str]:
-    """Gantry tilt: slices shifted sideways against the normal, or said so by the header."""
-    said = frames[0].header.number("tilt_deg") or 0.0
-    first, last = frames[0], frames[-1]
-    if len(frames) > 1 and len(first.position_mm) == 3 and len(first.orientation) == 6:
-        normal = np.cross(first.orientation[:3], first.orientation[3:])
-        way = np.subtract(last.position_mm, first.position_mm)
-        along = float(np.dot(way, normal))
-        aside = float(np.linalg.norm(way - along * normal))
-        tilt = math.degrees(math.atan2(aside, abs(along)))
-        if tilt > 0.5:
-            return [
-                f"gantry tilt of {tilt:.1f} degrees: slices are right one by one, but the stack "
-                f"is sheared by {aside / (len(frames) - 1):.2f} mm a slice"
-            ]
-    elif abs(said) > 0.5:
-        return [f"the header says the gantry was tilted by {said:g} degrees"]
-    return []

@@ -65,7 +65,7 @@ def simulate_series(
     """
     check_fraction(fraction)
     refuse_own_source(path, out)
-    plan = choose_series(find_series(path), path, None)
+    plan = choose_series(find_series(path), path, None, allow_tilt=True)
     reference = measure_noise_hu(probe_volume(plan))
     scanner = scanner or _calibrated(plan, reference)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))

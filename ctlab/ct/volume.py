@@ -35,6 +35,8 @@ class Volume:
     origin_mm : tuple of float, patient (x, y, z) of the centre of voxel [0, 0, 0]
     orientation : six direction cosines, along a row then down a column (0020,0037)
     sources : files in slice order; empty for phantoms
+    shear_mm : shift of each slice against the one before, down a column and along a row; not zero
+        only where a tilted stack was read as it is
     problems : findings about the series, in words
     """
 
@@ -45,6 +47,7 @@ class Volume:
     acquisition: Acquisition = field(default_factory=Acquisition)
     sources: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
+    shear_mm: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3:
@@ -56,17 +59,28 @@ class Volume:
     def shape(self) -> tuple[int, int, int]:
         return self.hu.shape  # type: ignore[return-value]
 
+    def slice_origin_mm(self, k: int) -> np.ndarray:
+        """Patient (x, y, z) of the centre of the first pixel of slice ``k``.
+
+        Examples
+        --------
+        >>> Volume(np.zeros((4, 2, 2)), (3.0, 1.0, 1.0), shear_mm=(0.5, 0.0)).slice_origin_mm(2)
+        array([0., 1., 6.])
+        """
+        row, column = np.reshape(self.orientation, (2, 3))
+        step = np.cross(row, column) * self.spacing_mm[0]
+        step = step + self.shear_mm[0] * column + self.shear_mm[1] * row
+        return np.asarray(self.origin_mm) + k * step
+
     def slices(self, start: int, stop: int) -> "Volume":
         """Slices ``start`` to ``stop - 1`` with the origin and sources that belong to them."""
         count = len(self.hu)
         if not 0 <= start < stop <= count:
             raise ValueError(f"slices {start}:{stop} do not lie in 0:{count}")
-        normal = np.cross(self.orientation[:3], self.orientation[3:])
-        origin = np.asarray(self.origin_mm) + start * self.spacing_mm[0] * normal
         return replace(
             self,
             hu=self.hu[start:stop],
-            origin_mm=tuple(origin.tolist()),
+            origin_mm=tuple(self.slice_origin_mm(start).tolist()),
             sources=self.sources[start:stop],
         )
 

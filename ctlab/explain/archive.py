@@ -92,13 +92,8 @@ class _Header:
         self.study["PatientID"] = self.study["PatientID"] or facts.patient_id
         self.frame_uid = facts.frame_of_reference_uid or generate_uid(prefix=None)
         self.source_class = source.get("SOPClassUID", CTImageStorage)
-        self.position = self._position(volume, number)
+        self.position = volume.slice_origin_mm(number).tolist()
         self.created = datetime.datetime.now(datetime.UTC)
-
-    def _position(self, volume: Volume, number: int) -> list[float]:
-        across, down = np.array(volume.orientation[:3]), np.array(volume.orientation[3:])
-        step = np.cross(across, down) * volume.spacing_mm[0]
-        return [float(v) for v in np.asarray(volume.origin_mm) + number * step]
 
     def start(self, sop_class: str, modality: str, words: str) -> Any:
         """Data set with patient, study, series and equipment."""
