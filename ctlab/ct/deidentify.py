@@ -3,7 +3,10 @@
 Two layers. dicognito replaces UIDs, names, identifiers and shifts all dates of a run by one
 secret offset, consistently over files. Then only elements on a list of technical attributes
 remain: whatever is not known to be harmless is removed, private elements, overlays, free text
-and file preamble included. At last, what is left is searched for the patient's own identifiers.
+and file preamble included. A kept value that is no number where one belongs, or has more parts
+than the standard allows, is removed, too. Pixels stay as they are; what their encoding carries
+beside the image is blanked (:mod:`ctlab.ct.hidden`). At last, what is left is searched for the
+patient's own identifiers.
 """
 
 import re
@@ -11,12 +14,14 @@ import secrets
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ctlab.ct.discover import list_files
-from ctlab.ct.files import fresh_folder
+from ctlab.ct.files import fresh_folder, refuse_own_source
 from ctlab.ct.header import NotDicom, read_dataset, read_header
+from ctlab.ct.hidden import bleach_pixels
 from ctlab.ct.series import reason_aside
 
 _KEPT_TEXT = """
@@ -28,7 +33,7 @@ ExposedArea Exposure ExposureInuAs ExposureModulationType ExposureTime FilterTyp
 FrameAcquisitionNumber FrameContentSequence FrameOfReferenceUID FrameType GantryDetectorTilt
 GeneratorPower HighBit ImageOrientationPatient ImagePositionPatient ImageType InstanceNumber
 LossyImageCompression LossyImageCompressionMethod LossyImageCompressionRatio Manufacturer
-ManufacturerModelName Modality NumberOfFrames PatientAge PatientBirthDate PatientID PatientName
+ManufacturerModelName Modality NumberOfFrames PatientBirthDate PatientID PatientName
 PatientPosition PatientSex PerFrameFunctionalGroupsSequence PhotometricInterpretation
 PixelAspectRatio PixelData PixelMeasuresSequence PixelPaddingRangeLimit PixelPaddingValue
 PixelRepresentation PixelSpacing PixelValueTransformationSequence PlanarConfiguration
@@ -44,7 +49,18 @@ WindowWidth XRayTubeCurrent XRayTubeCurrentInmA AccessionNumber KVP
 KEPT = frozenset(_KEPT_TEXT.split())
 """Keywords that stay (replaced, shifted or emptied where they identify)."""
 
-_EMPTIED = ("PatientBirthDate", "ReferringPhysicianName", "AccessionNumber", "StudyID")
+_EMPTIED = (
+    "PatientBirthDate",
+    "PatientSex",
+    "ReferringPhysicianName",
+    "AccessionNumber",
+    "StudyID",
+)
+_TOP_ONLY = {*_EMPTIED, "PatientName", "PatientID"}
+_VOCABULARY = {
+    *("Modality", "ImageType", "FrameType", "PatientPosition", "PhotometricInterpretation"),
+}
+"""Attributes whose words the standard gives: a short name is there by chance."""
 _IDENTIFYING_TEXT = """
 PatientName PatientID OtherPatientIDs PatientBirthName PatientMotherBirthName PatientBirthDate
 AccessionNumber ReferringPhysicianName PerformingPhysicianName OperatorsName InstitutionName
@@ -53,7 +69,8 @@ NameOfPhysiciansReadingStudy RequestingPhysician StudyID DeviceSerialNumber Medi
 IssuerOfPatientID
 """
 _IDENTIFYING = _IDENTIFYING_TEXT.split()
-_NO_WORDS = {"SQ", "OB", "OW", "UI", "DS", "IS", "US", "SS", "FD", "FL"}
+_NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FD", "FL"}
+_BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 _PROFILE = (
     ("113100", "Basic Application Confidentiality Profile"),
     ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
@@ -79,6 +96,13 @@ class DeidentificationReport:
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
+    def add(self, done: "DeidentificationReport") -> None:
+        """Count what was done to one more file; a warning is given once."""
+        self.files += done.files
+        self.removed += done.removed
+        self.replaced += done.replaced
+        self.warnings += [w for w in done.warnings if w not in self.warnings]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON."""
         return asdict(self) | {"removed": dict(self.removed), "replaced": dict(self.replaced)}
@@ -97,15 +121,18 @@ def deidentify_series(
     Raises
     ------
     ValueError
-        Nothing there is a CT image, or ``out`` is not empty.
+        Nothing there is a CT image, or ``out`` is not empty, or holds what is read.
 
     Notes
     -----
     Dates move by 62 days to two years. Images marked as having text burned in, colour images
-    and everything that is no CT slice are left out. Compressed pixels are copied as they are.
+    and everything that is no CT slice are left out. Compressed pixels are copied as they are but
+    for comments of the codec; only RLE is encoded again. What no program can see stays with the
+    user: a name written with the tip of a pen into the image, or hidden in the values themselves.
     """
     from dicognito.anonymizer import Anonymizer
 
+    refuse_own_source(path, out)
     report = DeidentificationReport()
     anonymizer = Anonymizer(seed=secret or secrets.token_hex(16))
     with warnings.catch_warnings(), fresh_folder(out, overwrite=overwrite) as part:
@@ -114,9 +141,15 @@ def deidentify_series(
             dataset = _accepted(file, report)
             if dataset is None:
                 continue
-            _scrub(dataset, anonymizer, report)
-            report.files += 1
-            dataset.save_as(part / f"IM{report.files:05d}.dcm", enforce_file_format=True)
+            target = part / f"IM{report.files + 1:05d}.dcm"
+            try:
+                done = _scrub(dataset, anonymizer)
+                dataset.save_as(target, enforce_file_format=True)
+            except Exception as error:  # elements are parsed on first use, and may be damaged
+                target.unlink(missing_ok=True)
+                report.left_out[file.name] = f"damaged: {' '.join(str(error).split())[:200]}"
+                continue
+            report.add(done)
         if not report.files:
             reasons = "; ".join(sorted(set(report.left_out.values()))) or "no DICOM files"
             raise ValueError(f"{path} holds no CT image that can be de-identified ({reasons})")
@@ -140,66 +173,99 @@ def _accepted(file: Path, report: DeidentificationReport) -> Any | None:
     return dataset
 
 
-def _scrub(dataset: Any, anonymizer: Any, report: DeidentificationReport) -> None:
+def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
+    """De-identify one data set in place; what was done to it."""
+    done = DeidentificationReport(files=1)
     names = identifiers(dataset)
+    done.removed.update(dict.fromkeys(_remove_unknown(dataset), 1))
     before = {element.keyword: str(element.value) for element in _short(dataset)}
+    bleach_pixels(dataset)
     anonymizer.anonymize(dataset)
-    for tag in _remove_unknown(dataset):
-        report.removed[tag] += 1
     for keyword in _EMPTIED:
         if keyword in dataset:
             setattr(dataset, keyword, None)
     for keyword in _blank_leaks(dataset, names):
-        note = f"{keyword} held one of the patient's identifiers and was emptied"
-        if note not in report.warnings:
-            report.warnings.append(note)
+        done.warnings.append(f"{keyword} held one of the patient's identifiers and was emptied")
     for element in _short(dataset):
         if before.get(element.keyword, str(element.value)) != str(element.value):
-            report.replaced[element.keyword] += 1
-    _warn(dataset, report)
+            done.replaced[element.keyword] += 1
+    _warn(dataset, done)
     _declare(dataset)
+    return done
 
 
 def _short(dataset: Any) -> list[Any]:
-    return [e for e in dataset if e.VR not in ("SQ", "OB", "OW", "UN")]
+    return [e for e in dataset if e.VR not in ("SQ", *_BYTES)]
 
 
 def identifiers(dataset: Any) -> set[str]:
-    """Lower-case words of four letters or more that identify the patient, staff or site.
+    """Lower-case words that identify the patient, staff or site, at any depth of the header.
 
-    Shorter words would also occur in technical values.
+    Three letters or more of person names, four or more of others: shorter words would also
+    occur in technical values.
     """
     found: set[str] = set()
-    for keyword in _IDENTIFYING:
-        if keyword in dataset and dataset[keyword].value:
-            found |= set(re.findall(r"\w{4,}", str(dataset[keyword].value).lower()))
+    for element in dataset.iterall():
+        if element.VR == "PN":
+            found |= set(re.findall(r"\w{3,}", str(element.value).lower()))
+        elif element.keyword in _IDENTIFYING and element.value:
+            found |= set(re.findall(r"\w{4,}", str(element.value).lower()))
     return found
 
 
-def _remove_unknown(dataset: Any) -> list[str]:
+def _remove_unknown(dataset: Any, *, top: bool = True) -> list[str]:
     """Delete what is not on the list, at every depth; the keywords or tags deleted."""
     removed = []
     for element in list(dataset):
-        if element.keyword in KEPT and not element.tag.is_private:
+        keep = element.keyword in KEPT and not element.tag.is_private
+        if keep and (top or element.keyword not in _TOP_ONLY) and _fits(element, dataset):
             if element.VR == "SQ":
                 for item in element.value:
-                    removed += _remove_unknown(item)
+                    removed += _remove_unknown(item, top=False)
         else:
             removed.append(element.keyword or str(element.tag))
             del dataset[element.tag]
     return removed
 
 
+def _fits(element: Any, dataset: Any) -> bool:
+    """Whether a value is of the kind and number that the standard asks for."""
+    from pydicom.datadict import dictionary_VM, dictionary_VR
+
+    if element.VR not in dictionary_VR(element.tag):  # "US or SS" names both
+        return False
+    if element.is_empty or element.VR in ("SQ", *_BYTES):
+        return True
+    values = element.value if element.VM > 1 else [element.value]
+    most = dictionary_VM(element.tag).split("-")[-1]
+    if not most.endswith("n") and len(values) > int(most):
+        return False
+    if element.VR in _NUMBERS:
+        return all(isinstance(v, int | float | Decimal) for v in values)
+    if element.VR == "TM":  # shifted together with its date only
+        return element.keyword.replace("Time", "Date") in dataset and _all(_TIME, values)
+    return {"DA": _DATE, "DT": _DATE_TIME}.get(element.VR) is None or _all(
+        {"DA": _DATE, "DT": _DATE_TIME}[element.VR], values
+    )
+
+
+_DATE = re.compile(r"\d{4}\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])")
+_TIME = re.compile(r"([01]\d|2[0-3])(:?[0-5]\d(:?[0-5]\d(\.\d{1,6})?)?)?")
+_DATE_TIME = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{0,6}(\.\d{1,6})?([+-]\d{4})?")
+
+
+def _all(pattern: re.Pattern[str], values: Any) -> bool:
+    return all(pattern.fullmatch(str(v).strip()) for v in values)
+
+
 def _blank_leaks(dataset: Any, names: set[str]) -> list[str]:
     """Empty remaining text that holds an identifier; the keywords emptied."""
     leaks = []
     for element in dataset.iterall():
-        if element.VR in ("SQ", "OB", "OW", "UI") or element.keyword in (
-            "PatientName",
-            "PatientID",
-        ):
+        if element.VR in ("SQ", "UI", *_BYTES) or element.keyword in ("PatientName", "PatientID"):
             continue
-        words = set(re.findall(r"\w{4,}", str(element.value).lower()))
+        shortest = 4 if element.keyword in _VOCABULARY else 3
+        words = set(re.findall(rf"\w{{{shortest},}}", str(element.value).lower()))
         if words & names:
             element.value = None
             leaks.append(element.keyword)
@@ -207,11 +273,14 @@ def _blank_leaks(dataset: Any, names: set[str]) -> list[str]:
 
 
 def _warn(dataset: Any, report: DeidentificationReport) -> None:
-    part = str(dataset.get("BodyPartExamined", "")).upper()
+    part = str(dataset.get("BodyPartExamined") or "").upper()
     if any(word in part for word in ("HEAD", "BRAIN", "SKULL", "FACE", "NECK")):
-        note = f"body part {part}: a face can be reconstructed from the slices"
-        if note not in report.warnings:
-            report.warnings.append(note)
+        report.warnings.append(f"body part {part}: a face can be reconstructed from the slices")
+    kind = str(dataset.get("ImageType") or "").upper()
+    if "SECONDARY" in kind and not dataset.get("BurnedInAnnotation"):
+        report.warnings.append(
+            "derived images that do not say whether text is burned in: look at them"
+        )
 
 
 def _declare(dataset: Any) -> None:

@@ -154,7 +154,7 @@ def _set_aside(found: Found) -> str:
 def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
     """The volume of a plan and its HU (float32, z, y, x)."""
     first = plan.frames[0]
-    problems = plan.problems + plan.gaps + plan.tilts + hu_problems(float(hu.min()), float(hu.max()))
+    of_hu = hu_problems(float(hu.min()), float(hu.max()))
     origin = first.position_mm if len(first.position_mm) == 3 else (0.0, 0.0, 0.0)
     orientation = first.orientation if len(first.orientation) == 6 else (1.0, 0, 0, 0, 1.0, 0)
     return Volume(
@@ -164,9 +164,16 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
         orientation=tuple(orientation),
         acquisition=acquisition_of(plan),
         sources=tuple(f.path for f in plan.frames),
-        problems=problems,
+        problems=plan.problems + plan.gaps + plan.tilts + of_hu,
         shear_mm=shear_mm(plan.shifts_mm),
+        current_ma=slice_currents_ma([f.header for f in plan.frames]),
     )
+
+
+def slice_currents_ma(headers: list[Header]) -> tuple[float, ...]:
+    """Tube current of each slice; empty unless every slice gives one above 0."""
+    found = [h.number("tube_current_ma") or 0.0 for h in headers]
+    return tuple(found) if all(v > 0 for v in found) else ()
 
 
 def hu_problems(low: float, high: float) -> tuple[str, ...]:

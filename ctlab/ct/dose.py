@@ -23,17 +23,18 @@ filter for the noise; by default one energy, constant tube current and no bowtie
 measured in the scan; it is no exposure in mAs.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ctlab.ct.hu import HU_MIN
 from ctlab.ct.noise_level import (
-    SOFT_TISSUE_HU,
     Windows,
-    measure_noise_hu,
-    typical_sd_hu,
+    noise_as_measured_hu,
+    probe_indices,
+    soft_noise_hu,
     window_px,
 )
 from ctlab.ct.projector import ParallelBeam, fbp, project
@@ -104,6 +105,7 @@ def simulate_dose(
         fraction,
         pixel_mm=volume.spacing_mm[1],
         scanner=scanner,
+        currents=relative_currents(volume.current_ma, len(volume.hu)),
         missing_only=missing_only,
     )
     for k, image in enumerate(simulated):
@@ -131,15 +133,36 @@ def simulate_slices(
     *,
     pixel_mm: float,
     scanner: Scanner,
+    currents: Iterable[float] = itertools.repeat(1.0),
     missing_only: bool = True,
 ) -> Iterator[np.ndarray]:
-    """Each slice (HU, y, x; with its seed) at the lower dose, one at a time; float32."""
+    """Each slice (HU, y, x; with its seed) at the lower dose, one at a time; float32.
+
+    ``currents`` are the tube current of each slice relative to the one the scanner stands for.
+    """
     beam = None
-    for hu, seed in slices:
+    for (hu, seed), current in zip(slices, currents, strict=False):
         if beam is None or beam.shape != hu.shape:
             beam = scanner.beam(hu.shape, pixel_mm)  # type: ignore[arg-type]
         unit = draw_noise(beam, np.random.Generator(np.random.PCG64(int(seed))))
-        yield add_noise(hu, unit, fraction, beam=beam, scanner=scanner, missing_only=missing_only)
+        own = scanner.with_photons(scanner.photons * current)
+        yield add_noise(hu, unit, fraction, beam=beam, scanner=own, missing_only=missing_only)
+
+
+def relative_currents(current_ma: Sequence[float], slices: int) -> np.ndarray:
+    """Tube current of each slice over its mean in the slices on which a series is calibrated.
+
+    Ones where it is not known for every slice.
+
+    Examples
+    --------
+    >>> relative_currents((100.0, 300.0), 2), relative_currents((), 2)
+    (array([0.5, 1.5]), array([1., 1.]))
+    """
+    current = np.asarray(current_ma, float)
+    if len(current) != slices or not (np.isfinite(current) & (current > 0)).all():
+        return np.ones(slices)
+    return current / current[trial_indices(slices)].mean()
 
 
 def add_noise(
@@ -239,13 +262,15 @@ def calibrate(
 
     Notes
     -----
-    The slice with the most soft tissue is projected, noise of a trial photon number is
-    reconstructed, and photons are scaled by the squared ratio of noise until it fits, several
-    times because electronic noise is not proportional.
+    Noise of a trial photon number is reconstructed on up to five slices, spread over the series,
+    and compared with what is measured in the same slices. Photons are scaled by the squared
+    ratio of noise until it fits, several times because electronic noise is not proportional.
+    Where the header gives the tube current of each slice, photons follow it from slice to slice;
+    photons and noise are then those of the mean current over the trial slices.
     """
     scanner = scanner or Scanner()
     if noise_sd_hu is None:
-        wanted = measure_noise_hu(volume)
+        wanted = own_noise_hu(volume)
         if wanted < CLEAN_HU:
             return scanner
     else:
@@ -258,9 +283,10 @@ def calibrate(
     trial = NoiseTrial.of(volume, scanner)
     photons = scanner.photons
     for _ in range(6):
-        photons *= (trial.sd_hu(scanner.with_photons(photons)) / wanted) ** 2
-        if abs(trial.sd_hu(scanner.with_photons(photons)) / wanted - 1) < _FIT:
+        misses = trial.sd_hu(scanner.with_photons(photons)) / wanted
+        if abs(misses - 1) < _FIT:
             return scanner.with_photons(photons)
+        photons *= misses**2
     log_photons = _solved(lambda x: trial.sd_hu(scanner.with_photons(10**x)), wanted, 0, 12)
     return scanner.with_photons(10**log_photons)
 
@@ -279,6 +305,14 @@ def _solved(sd_hu: Callable[[float], float], wanted: float, low: float, high: fl
     return float(brentq(lambda x: sd_hu(x) - wanted, peak, high, xtol=1e-3))
 
 
+def own_noise_hu(volume: Volume) -> float:
+    """Noise of the slices on which a series is calibrated, at the mean of their tube currents."""
+    chosen = trial_indices(len(volume.hu))
+    currents = relative_currents(volume.current_ma, len(volume.hu))[chosen]
+    width = window_px(volume.spacing_mm[1])
+    return soft_noise_hu([volume.hu[k] for k in chosen], width, np.sqrt(currents).tolist())
+
+
 def fraction_for_noise(
     volume: Volume, noise_sd_hu: float, *, scanner: Scanner | None = None
 ) -> float:
@@ -289,7 +323,7 @@ def fraction_for_noise(
     ValueError
         The volume is noisier than that already, or no dose makes it as noisy as that.
     """
-    reference = measure_noise_hu(volume)
+    reference = own_noise_hu(volume)
     if not reference < noise_sd_hu < np.inf:
         raise ValueError(
             f"the series has {reference:.1f} HU of noise already; ask for more than that, "
@@ -297,6 +331,12 @@ def fraction_for_noise(
         )
     scanner = scanner or calibrate(volume)
     trial = NoiseTrial.of(volume, scanner)
+    fraction, added = 0.5, (noise_sd_hu**2 - reference**2) ** 0.5
+    for _ in range(6):
+        misses = trial.sd_hu(scanner, fraction) / added
+        if abs(misses - 1) < _FIT:
+            return fraction
+        fraction = 1 / (1 + (1 / fraction - 1) / misses**2)
 
     def total(log_fraction: float) -> float:
         return float(np.hypot(reference, trial.sd_hu(scanner, 10**log_fraction)))
@@ -304,53 +344,67 @@ def fraction_for_noise(
     return float(10 ** _solved(total, noise_sd_hu, -5, 0))
 
 
-def slice_with_most_soft_tissue(slices: Iterable[np.ndarray]) -> int:
-    """Index of the slice on which a series is calibrated; the first of equals."""
-    low, high = SOFT_TISSUE_HU
-    return int(np.argmax([np.count_nonzero((hu > low) & (hu < high)) for hu in slices]))
-
-
 @dataclass(frozen=True)
 class NoiseTrial:
-    """One projected slice on which scanners are tried out, always with the same numbers.
+    """A few projected slices on which scanners are tried out, always with the same numbers.
 
     A quarter of the views will do: noise of independent views falls with their square root.
     """
 
-    lines: np.ndarray
-    soft: np.ndarray  # of its windows, those of soft tissue
-    width_px: int
+    lines: tuple[np.ndarray, ...]
+    scans: tuple[Windows, ...]
+    currents: np.ndarray
     beam: ParallelBeam
-    unit: UnitNoise
+    units: tuple[UnitNoise, ...]
 
     @classmethod
     def of(cls, volume: Volume, scanner: Scanner) -> "NoiseTrial":
-        k = slice_with_most_soft_tissue(volume.hu)
+        chosen = trial_indices(len(volume.hu))
         width = window_px(volume.spacing_mm[1])
-        soft = (
-            Windows.of(volume.hu[k], width).soft if min(volume.shape[1:]) > width else np.zeros(1)
-        )
-        if soft.sum() < _FEWEST_SOFT:
+        scans = [Windows.of(volume.hu[k], width) for k in chosen]
+        if sum(int(s.soft.sum()) for s in scans) < _FEWEST_SOFT:
             raise ValueError("there is no soft tissue to calibrate on; pass a scanner")
         few = replace(scanner, views=max(scanner.views // 4, 1))
         beam = few.beam(volume.shape[1:], volume.spacing_mm[1])
-        unit = draw_noise(beam, np.random.Generator(np.random.PCG64(0)))
-        return cls(line_integrals(volume.hu[k], beam), soft, width, beam, unit)
+        kept = [(k, s) for k, s in zip(chosen, scans, strict=True) if s.soft.any()]
+        rng = np.random.Generator(np.random.PCG64(0))
+        return cls(
+            tuple(line_integrals(volume.hu[k], beam) for k, _ in kept),
+            tuple(s for _, s in kept),
+            relative_currents(volume.current_ma, len(volume.hu))[[k for k, _ in kept]],
+            beam,
+            tuple(draw_noise(beam, rng) for _ in kept),
+        )
 
     def sd_hu(self, scanner: Scanner, missing_at: float | None = None) -> float:
-        """What :func:`measure_noise_hu` would find of the noise of full dose in soft tissue.
+        """What :func:`own_noise_hu` would find of the noise of full dose.
 
         With ``missing_at``: of the noise that is missing at that dose fraction.
         """
-        added = projection_noise(
-            self.lines,
-            self.unit,
-            1.0 if missing_at is None else missing_at,
-            beam=self.beam,
-            scanner=scanner,
-            missing_only=missing_at is not None,
-        )
-        noise = fbp(added, self.beam, filter_name=scanner.filter_name)
+        noise = []
+        for lines, current, unit in zip(self.lines, self.currents, self.units, strict=True):
+            added = projection_noise(
+                lines,
+                unit,
+                1.0 if missing_at is None else missing_at,
+                beam=self.beam,
+                scanner=scanner.with_photons(scanner.photons * current),
+                missing_only=missing_at is not None,
+            )
+            noise.append(fbp(added, self.beam, filter_name=scanner.filter_name))
         fewer = (len(self.beam.angles_rad) / scanner.views) ** 0.5
-        sd = typical_sd_hu(noise, self.soft, self.width_px)
+        factors = np.sqrt(self.currents).tolist()
+        sd = noise_as_measured_hu(noise, self.scans, factors)
         return sd * fewer * 1000.0 / MU_WATER_PER_MM
+
+
+def trial_indices(count: int) -> list[int]:
+    """Every other of the slices whose noise is measured: on up to five a series is calibrated.
+
+    Examples
+    --------
+    >>> trial_indices(2), trial_indices(100)
+    ([0, 1], [10, 30, 50, 69, 89])
+    """
+    chosen = probe_indices(count)
+    return chosen if len(chosen) < 6 else chosen[:: -(-len(chosen) // 5)]

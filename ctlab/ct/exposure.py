@@ -74,9 +74,7 @@ def dose_facts(
     effective_dose_msv(0.0, region)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plan = choose_series(
-            find_series(path), path, series_uid, allow_gaps=True, allow_tilt=True
-        )
+        plan = choose_series(find_series(path), path, series_uid, allow_gaps=True, allow_tilt=True)
     headers = [f.header for f in plan.frames]
     ctdi = mean_of(headers, "ctdivol_mgy")
     length = plan.spacing_mm[0] * len(headers)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.ct.dicom import choose_series, stream_plan, volume_of
+from ctlab.ct.dicom import choose_series, slice_currents_ma, stream_plan, volume_of
 from ctlab.ct.dose import (
-    CLEAN_HU,
     calibrate,
     check_fraction,
+    relative_currents,
     simulate_slices,
     slice_seeds,
-    slice_with_most_soft_tissue,
+    trial_indices,
 )
 from ctlab.ct.export import NOISE_ADDED, Derivation, SeriesWriter
 from ctlab.ct.files import fresh_folder, refuse_own_source
@@ -29,7 +29,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """What was simulated: dose fraction of the scan's own dose, noise before and after in HU."""
+    """What was simulated: dose fraction of the scan's own dose, noise before and after in HU.
+
+    ``calibrated_slices`` is how many slices the photons come from, 0 where a scanner was given;
+    ``tube_current_ma`` the range that photons followed from slice to slice, ``None`` where it is
+    alike in all slices or not known.
+    """
 
     dose: float
     noise_sd_hu: float
@@ -37,9 +42,20 @@ class SimulationReport:
     slices: int
     photons: float
     seed: int
+    calibrated_slices: int = 0
+    tube_current_ma: tuple[float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def calibration_in_words(self) -> str:
+        """Where the photons come from, in one line of at most 80 characters."""
+        slices = self.calibrated_slices
+        which = f"noise of {slices} slices" if slices else "scanner given"
+        if self.tube_current_ma is None:
+            return f"photons by the {which}, alike in all slices"
+        low, high = self.tube_current_ma
+        return f"photons by the {which}, following {low:.4g} to {high:.4g} mA over slices"
 
 
 def simulate_series(
@@ -67,7 +83,7 @@ def simulate_series(
     refuse_own_source(path, out)
     plan = choose_series(find_series(path), path, None, allow_tilt=True)
     reference = measure_noise_hu(probe_volume(plan))
-    scanner = scanner or _calibrated(plan, reference)
+    given, scanner = scanner, scanner or _calibrated(plan)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
     made = Derivation(
         f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
@@ -87,7 +103,16 @@ def simulate_series(
             if progress:
                 progress(k + 1, len(plan.frames))
     noise = measure_noise_hu(np.stack(after), spacing_mm=plan.spacing_mm[1])
-    return SimulationReport(fraction, noise, reference, len(plan.frames), scanner.photons, seed)
+    return SimulationReport(
+        fraction,
+        noise,
+        reference,
+        len(plan.frames),
+        scanner.photons,
+        seed,
+        0 if given else len(trial_indices(len(plan.frames))),
+        _current_range_ma(plan),
+    )
 
 
 def _lowered(
@@ -97,15 +122,26 @@ def _lowered(
     if fraction == 1:
         return slices
     return simulate_slices(
-        zip(slices, seeds, strict=True), fraction, pixel_mm=plan.spacing_mm[1], scanner=scanner
+        zip(slices, seeds, strict=True),
+        fraction,
+        pixel_mm=plan.spacing_mm[1],
+        scanner=scanner,
+        currents=relative_currents(_currents_ma(plan), len(plan.frames)),
     )
 
 
-def _calibrated(plan: Plan, noise_sd_hu: float) -> Scanner:
-    """What ``calibrate`` finds for the whole series, with one slice in memory at a time."""
-    k = slice_with_most_soft_tissue(stream_plan(plan))
-    wanted = None if noise_sd_hu < CLEAN_HU else noise_sd_hu
-    return calibrate(_only(plan, [k]), noise_sd_hu=wanted)
+def _currents_ma(plan: Plan) -> tuple[float, ...]:
+    return slice_currents_ma([f.header for f in plan.frames])
+
+
+def _current_range_ma(plan: Plan) -> tuple[float, float] | None:
+    current = _currents_ma(plan)
+    return (min(current), max(current)) if len(set(current)) > 1 else None
+
+
+def _calibrated(plan: Plan) -> Scanner:
+    """What ``calibrate`` finds for the whole series, with its trial slices alone in memory."""
+    return calibrate(_only(plan, trial_indices(len(plan.frames))))
 
 
 def probe_volume(plan: Plan) -> Volume:

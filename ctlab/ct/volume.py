@@ -37,6 +37,7 @@ class Volume:
     sources : files in slice order; empty for phantoms
     shear_mm : shift of each slice against the one before, down a column and along a row; not zero
         only where a tilted stack was read as it is
+    current_ma : tube current of each slice; empty where the header does not give every one
     problems : findings about the series, in words
     """
 
@@ -48,6 +49,7 @@ class Volume:
     sources: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
     shear_mm: tuple[float, float] = (0.0, 0.0)
+    current_ma: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3:
@@ -82,6 +84,7 @@ class Volume:
             hu=self.hu[start:stop],
             origin_mm=tuple(self.slice_origin_mm(start).tolist()),
             sources=self.sources[start:stop],
+            current_ma=self.current_ma[start:stop],
         )
 
     def with_hu(self, hu: np.ndarray) -> "Volume":

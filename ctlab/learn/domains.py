@@ -144,8 +144,7 @@ def _split(data: Data, volumes: dict[str, Volume]) -> list[Slab]:
 
 
 def _cut(volume: Volume, slab: Slab) -> Volume:
-    part = slice(slab.first, slab.last + 1)
-    return replace(volume, hu=volume.hu[part], sources=volume.sources[part])
+    return volume.slices(slab.first, slab.last + 1)
 
 
 def _renamed(slabs: Sequence[Slab]) -> list[Slab]:

@@ -75,16 +75,13 @@ def test_probes_spread_over_the_series():
 
 
 def test_the_command_calibrates_as_the_function_does(tmp_path):
-    """The slice with the most soft tissue is seldom among the nine whose noise is measured."""
+    """Its trial slices alone are in memory; the function has them all."""
     sample = load_sample().slices(5, 19)
-    hu = sample.hu.copy()
-    others = np.setdiff1d(np.arange(14), 7)
-    hu[others] = np.where(np.arange(512) < 200, -800, hu[others])
-    sample = replace(sample, hu=hu)
-    assert 7 not in probe_indices(14)
+    sample = replace(sample, hu=sample.hu[:, 128:384, 128:384])  # quicker
     write_series(sample, tmp_path / "full", description="Full")
     report = simulate_series(tmp_path / "full", tmp_path / "low", fraction=1.0)
     assert report.photons == pytest.approx(calibrate(read_series(tmp_path / "full")).photons)
+    assert report.calibration_in_words() == "photons by the noise of 5 slices, alike in all slices"
 
 
 def test_what_is_read_is_never_replaced(folder):
