@@ -70,6 +70,9 @@ IssuerOfPatientID
 """
 _IDENTIFYING = _IDENTIFYING_TEXT.split()
 _NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FD", "FL"}
+_LARGEST = 1e7
+"""No technical value is as large: it may be a date or a number of a record."""
+
 _BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
 _PROFILE = (
     ("113100", "Basic Application Confidentiality Profile"),
@@ -230,6 +233,7 @@ def _remove_unknown(dataset: Any, *, top: bool = True) -> list[str]:
 
 def _fits(element: Any, dataset: Any) -> bool:
     """Whether a value is of the kind and number that the standard asks for."""
+    from pydicom.charset import python_encoding
     from pydicom.datadict import dictionary_VM, dictionary_VR
 
     if element.VR not in dictionary_VR(element.tag):  # "US or SS" names both
@@ -240,8 +244,13 @@ def _fits(element: Any, dataset: Any) -> bool:
     most = dictionary_VM(element.tag).split("-")[-1]
     if not most.endswith("n") and len(values) > int(most):
         return False
+    if element.keyword == "SpecificCharacterSet":
+        return all(v in python_encoding for v in values)
     if element.VR in _NUMBERS:
-        return all(isinstance(v, int | float | Decimal) for v in values)
+        return all(
+            isinstance(v, int | float | Decimal) and (v == 0 or 1 / _LARGEST < abs(v) < _LARGEST)
+            for v in values
+        )
     if element.VR == "TM":  # shifted together with its date only
         return element.keyword.replace("Time", "Date") in dataset and _all(_TIME, values)
     return {"DA": _DATE, "DT": _DATE_TIME}.get(element.VR) is None or _all(
