@@ -109,14 +109,15 @@ class Progress(Protocol):
 @contextmanager
 def working(what: str) -> Iterator[Progress]:
     """Progress bar on stderr with the time left; silent where stderr is no terminal."""
+    if not sys.stderr.isatty():  # rich would draw from the global random state all the same
+        yield lambda done, total: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
     console = Console(stderr=True)
-    bars = Bars(*columns, TimeRemainingColumn(), console=console, transient=True,
-                disable=not console.is_terminal)  # fmt: skip
-    with bars:
+    with Bars(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
         task = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -50,6 +50,9 @@ _LEAST_NOISE_HU = 0.01
 _FIT = 0.005
 """Share by which a calibrated noise may miss its target."""
 
+_FIT_AT_LAST = 0.02
+"""The same after a few steps: in few windows the commonest SD jumps a little."""
+
 _FEWEST_SOFT = 20
 """Windows of soft tissue that a trial needs."""
 
@@ -281,12 +284,17 @@ def calibrate(
                 f"{noise_sd_hu:g}; an image without noise needs no simulation"
             )
     trial = NoiseTrial.of(volume, scanner)
-    photons = scanner.photons
+    photons, best, found = scanner.photons, np.inf, scanner
     for _ in range(6):
-        misses = trial.sd_hu(scanner.with_photons(photons)) / wanted
-        if abs(misses - 1) < _FIT:
-            return scanner.with_photons(photons)
+        tried = scanner.with_photons(photons)
+        misses = trial.sd_hu(tried) / wanted
+        if abs(misses - 1) < best:
+            best, found = abs(misses - 1), tried
+        if best < _FIT:
+            break
         photons *= misses**2
+    if best < _FIT_AT_LAST:
+        return found
     log_photons = _solved(lambda x: trial.sd_hu(scanner.with_photons(10**x)), wanted, 0, 12)
     return scanner.with_photons(10**log_photons)
 
@@ -334,7 +342,7 @@ def fraction_for_noise(
     fraction, added = 0.5, (noise_sd_hu**2 - reference**2) ** 0.5
     for _ in range(6):
         misses = trial.sd_hu(scanner, fraction) / added
-        if abs(misses - 1) < _FIT:
+        if abs(misses - 1) < _FIT_AT_LAST:
             return fraction
         fraction = 1 / (1 + (1 / fraction - 1) / misses**2)
 

@@ -1,13 +1,16 @@
 """Damaged files: a right volume or one declared exception, never a hang, a crash or wrong HU.
 
 Bytes of small valid files of nine encodings are flipped, cut, doubled and overwritten,
-more than 5,000 times in all, from a fixed seed. Mutations
+more than 5,000 times in all, from a fixed seed; hundreds go through the command line. Mutations
 that leave a valid file behind may change values; then the HU must follow the stored values of
 that very file, as pydicom decodes them.
 """
 
 import io
+import json
 import signal
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -17,15 +20,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ctlab.ct import read_series
+from ctlab.__main__ import main
+from ctlab.ct import read_series, write_series
 from ctlab.ct.frames import PLUGINS, frames_of, stream_hu
 from ctlab.ct.header import read_header
 from ctlab.ct.jpeg import JPEG
-from ctlab.ct.series import reason_aside
+from ctlab.ct.phantom import water_cylinder
+from ctlab.ct.series import find_series, reason_aside
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
 CODECS = Path(__file__).parents[1] / "data" / "codecs"
 MUTATIONS = 5200
+CLI_RUNS = {"inspect": 240, "deidentify": 120, "simulate": 24}
 LONGEST_S = 5
 
 
@@ -108,6 +114,122 @@ def test_damaged_bytes(seed_file, tmp_path, deadline):
                 assert hu.shape == frame.shape
                 check_against_pydicom(data, frame, hu, number)
     assert survived > 0
+
+
+COMMANDS = {
+    "inspect": lambda out: ["--json"],
+    "deidentify": lambda out: [str(out), "--json"],
+    "simulate": lambda out: [str(out), "--dose", "1", "--json"],
+}
+
+
+@pytest.fixture(scope="module")
+def slab(tmp_path_factory):
+    """Two slices of noisy water in air, large enough for their noise to be measured."""
+    rng = np.random.default_rng(0)
+    water = water_cylinder(size=48, pixel_mm=2.0, radius_mm=40.0, slices=2)
+    noisy = water.with_hu(water.hu + rng.normal(0, 20, water.shape))
+    return write_series(noisy, tmp_path_factory.mktemp("slab") / "s", description="Water")
+
+
+def run_here(words, monkeypatch, capsys):
+    """Exit code, stdout and stderr of the command line, in this process."""
+    monkeypatch.setattr("sys.argv", ["ctlab", *words])
+    try:
+        main()
+        code = 0
+    except SystemExit as ended:  # anything else would be a traceback, and rises
+        code = int(ended.code or 0)
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_the_command_line_gives_right_hu_or_one_sentence(
+    command, slab, tmp_path, deadline, monkeypatch, capsys
+):
+    """One damaged file among whole ones: JSON and exit code 0 or 1, or one line and 2."""
+    rng = np.random.default_rng(sum(command.encode()))
+    corpus = [[file] for file in seeds()]
+    if command == "simulate":  # of small files the noise cannot be measured
+        corpus = [slab]
+    codes = []
+    for number in range(CLI_RUNS[command]):
+        folder, out = tmp_path / f"in{number}", tmp_path / f"out{number}"
+        folder.mkdir()
+        damaged, *whole = corpus[number % len(corpus)]
+        (folder / "a.dcm").write_bytes(mutate(damaged.read_bytes(), rng))
+        for file in whole:
+            (folder / file.name).write_bytes(file.read_bytes())
+        deadline(4 * LONGEST_S)
+        words = [command, str(folder), *COMMANDS[command](out)]
+        code, said, complained = run_here(words, monkeypatch, capsys)
+        check_outcome(code, said, complained, out, words)
+        if code == 0:
+            check_written(command, json.loads(said), folder, out)
+        codes.append(code)
+    assert {0, 2} <= set(codes)
+
+
+def check_outcome(code, said, complained, out, words):
+    """What every command promises, whatever it was given."""
+    assert code in (0, 1, 2), (words, complained)
+    assert "Traceback" not in said + complained
+    if code == 2:
+        assert said == ""
+        assert complained.startswith("ctlab: ")
+        assert complained.count("\n") == 1
+        assert not out.exists()  # nothing half written
+    else:
+        json.loads(said)
+    assert not [p for p in out.parent.iterdir() if p.name.endswith(".part")]
+
+
+def check_written(command, told, folder, out):
+    """HU told or written are those of the library, which is held against pydicom above."""
+    if command == "inspect":
+        for series in told["series"]:
+            if series["readable"]:
+                hu = read_series(
+                    folder, series_uid=series["uid"], allow_gaps=True, allow_tilt=True
+                ).hu
+                assert (series["hu_min"], series["hu_max"]) == (float(hu.min()), float(hu.max()))
+        return
+    if command == "simulate":
+        before = read_series(folder, allow_tilt=True).hu
+        after = read_series(out, allow_tilt=True).hu
+        assert np.abs(after - before).max() <= 0.5 + 1e-3
+        return
+    assert told["files"] == len(list(out.iterdir())) > 0
+    found, wanted = find_series(out), find_series(folder)
+    kept = [f for frames in found.series.values() for f in frames]
+    source = [f for frames in wanted.series.values() for f in frames]
+    if len(kept) == len(source):
+        try:
+            before = list(stream_hu(source))
+        except ValueError:
+            return
+        for one, other in zip(before, stream_hu(kept), strict=True):
+            assert np.array_equal(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_a_damaged_file_through_a_real_process(command, tmp_path):
+    """As a user sees it: no traceback, no warning of a library, and an exit code that tells."""
+    data = (CORPUS / "explicit.dcm").read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.dcm").write_bytes(data[: len(data) // 2])
+    out = tmp_path / "out"
+    words = [command, str(tmp_path / "in"), *COMMANDS[command](out)]
+    done = subprocess.run(
+        [sys.executable, "-m", "ctlab", *words],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    check_outcome(done.returncode, done.stdout, done.stderr, out, words)
 
 
 def check_against_pydicom(data, frame, hu, number):
