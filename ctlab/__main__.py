@@ -62,7 +62,7 @@ def sample(
 
     count = write_sample(out, overwrite=overwrite)
     if not emit({"slices": count, "credit": SAMPLE_CREDIT}, as_json):
-        say(f"{count} slices in {out}\n{SAMPLE_CREDIT}")
+        say(f"{count} slices in {out}\n{fill(SAMPLE_CREDIT, 80)}")
 
 
 @app.command()
@@ -77,7 +77,7 @@ def inspect(folder: Folder, as_json: Json = False) -> None:
             problems = shown.pop("problems", [])
             say(table(["series", shown.pop("uid")], [(k, _text(v)) for k, v in shown.items()]))
             for problem in problems or ["no problem found"]:
-                say(f"- {problem}")
+                say(_item(problem))
     raise typer.Exit(0 if any(report["readable"] for report in reports) else 1)
 
 
@@ -121,7 +121,7 @@ def fetch(
         verb = "downloaded to" if report.downloaded else "would go to"
         say(
             f"{len(report.series)} series of {report.patients} patients, "
-            f"{report.bytes / 1e9:.1f} GB {verb} {out}\n{report.credit}"
+            f"{report.bytes / 1e9:.1f} GB {verb} {out}\n{fill(report.credit, 80)}"
         )
 
 
@@ -139,9 +139,9 @@ def deidentify(
         rows += [(name, "replaced", count) for name, count in sorted(report.replaced.items())]
         say(table(["element", "what", "files"], rows))
         for file, reason in sorted(report.left_out.items()):
-            say(f"- left out {file}: {reason}")
+            say(_item(f"left out {file}: {reason}"))
         for warning in report.warnings:
-            say(f"- {warning}")
+            say(_item(warning))
 
 
 @app.command()
@@ -370,6 +370,10 @@ def passport(
 
 def _only(made: dict) -> Any:
     return next(iter(made.values()))
+
+
+def _item(text: str) -> str:
+    return fill(f"- {text}", 80, subsequent_indent="  ")
 
 
 def _cell(value: float) -> str:

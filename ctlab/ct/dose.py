@@ -120,8 +120,7 @@ def simulate_dose(
 def check_fraction(fraction: float) -> None:
     if not 0 < fraction <= 1:
         raise ValueError(
-            "the dose must be a fraction above 0 and at most 1 (0.1 is a tenth of the scan's own "
-            f"dose), got {fraction:g}"
+            f"the dose must be a fraction above 0 and at most 1 (0.1: a tenth), got {fraction:g}"
         )
 
 

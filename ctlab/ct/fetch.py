@@ -5,6 +5,8 @@ carries, so a dry run needs no network.
 """
 
 import shutil
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,9 @@ SOURCES = {
 """Names that :func:`fetch` knows. The low dose of the Mayo sets is simulated noise insertion."""
 
 _TEMPLATE = "%collection_id/%PatientID/%StudyInstanceUID/%Modality_%SeriesInstanceUID"
+STORE = "https://s3.amazonaws.com"
+"""Where the public copies lie."""
+
 _SLACK = 1.05
 """Free disk asked for, relative to the download: file systems round sizes up."""
 
@@ -83,6 +88,7 @@ def fetch(
     if not dry_run:
         there = sum(min(size, row["bytes"]) for row, _, size in _arrived(rows, Path(out)))
         check_disk(Path(out), report.bytes - there)
+        check_network()
         _download(SOURCES[collection].collection_id, rows, Path(out))
         check_complete(rows, Path(out))
     return report
@@ -148,6 +154,25 @@ def check_disk(out: Path, wanted_bytes: int) -> None:
             f"the download needs {wanted_bytes * _SLACK / 1e9:.1f} GB and {place} has "
             f"{free / 1e9:.1f} GB free; choose another disk or fewer patients"
         )
+
+
+def check_network() -> None:
+    """Refuse to begin where the store cannot be reached: its client would go on trying for long.
+
+    Raises
+    ------
+    ValueError
+        There is no connection; a proxy named in the environment is used.
+    """
+    try:
+        urllib.request.urlopen(STORE, timeout=10).close()
+    except urllib.error.HTTPError:
+        return  # it answers, if only that there is nothing at its root
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise ValueError(
+            f"{STORE} cannot be reached ({reason}); the download needs a network, --dry-run none"
+        ) from error
 
 
 def _download(collection_id: str, rows: list[dict[str, Any]], out: Path) -> None:

@@ -5,11 +5,12 @@ import shutil
 import socket
 import sys
 import types
+import urllib.error
 from pathlib import Path
 
 import pytest
 
-from ctlab.ct.fetch import check_complete, check_disk, fetch, series_of
+from ctlab.ct.fetch import check_complete, check_disk, check_network, fetch, series_of
 
 pytest.importorskip("idc_index_data", reason="the extra 'fetch' is not installed")
 
@@ -114,6 +115,7 @@ def downloader(monkeypatch):
     module.IDCClient = Downloader
     monkeypatch.setitem(sys.modules, "idc_index", module)
     monkeypatch.setattr("ctlab.ct.fetch.series_of", lambda *_: SERIES)
+    monkeypatch.setattr("ctlab.ct.fetch.check_network", lambda: None)
     monkeypatch.setattr(Downloader, "cut_after", 99)
     monkeypatch.setattr(Downloader, "calls", [])
     return Downloader
@@ -170,9 +172,27 @@ def test_disk_is_asked_for_before_the_network_and_less_for_what_is_there(
 
 def test_without_the_package_the_message_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "idc_index", None)
+    monkeypatch.setattr("ctlab.ct.fetch.check_network", lambda: None)
     monkeypatch.setattr("ctlab.ct.fetch.series_of", lambda *_: SERIES)
     with pytest.raises(ValueError, match=r"pip install 'ctlab\[fetch\]'"):
         fetch("lidc", tmp_path)
+
+
+def test_without_a_network_one_sentence_says_so_and_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr("ctlab.ct.fetch.series_of", lambda *_: SERIES)
+    monkeypatch.setattr("ctlab.ct.fetch.STORE", "https://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(ValueError, match=r"cannot be reached .*the download needs a network"):
+        fetch("lidc", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_any_answer_of_the_store_will_do(monkeypatch):
+    def refused(*_, **__):
+        raise urllib.error.HTTPError("", 403, "Forbidden", {}, None)
+
+    monkeypatch.setattr("urllib.request.urlopen", refused)
+    check_network()
 
 
 def test_the_real_client_takes_what_it_is_given():
