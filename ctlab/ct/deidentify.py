@@ -247,15 +247,16 @@ def _fits(element: Any, dataset: Any) -> bool:
     if element.keyword == "SpecificCharacterSet":
         return all(v in python_encoding for v in values)
     if element.VR in _NUMBERS:
-        return all(
-            isinstance(v, int | float | Decimal) and (v == 0 or 1 / _LARGEST < abs(v) < _LARGEST)
-            for v in values
-        )
+        return all(isinstance(v, int | float | Decimal) and _is_technical(float(v)) for v in values)
     if element.VR == "TM":  # shifted together with its date only
         return element.keyword.replace("Time", "Date") in dataset and _all(_TIME, values)
     return {"DA": _DATE, "DT": _DATE_TIME}.get(element.VR) is None or _all(
         {"DA": _DATE, "DT": _DATE_TIME}[element.VR], values
     )
+
+
+def _is_technical(value: float) -> bool:
+    return value == 0 or 1 / _LARGEST < abs(value) < _LARGEST
 
 
 _DATE = re.compile(r"\d{4}\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])")

@@ -130,7 +130,8 @@ class Windows:
     @classmethod
     def of(cls, image_hu: np.ndarray, width_px: int) -> "Windows":
         if min(image_hu.shape) < width_px:
-            return cls(*np.empty((3, 0, 0)), width_px)
+            none = np.empty((0, 0))
+            return cls(none, none, none, width_px)
         # Fill and metal would swamp the sums.
         hu = np.clip(image_hu, -1024, 1500).astype(np.float64)
         basis = _polynomials(width_px)
