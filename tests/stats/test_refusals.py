@@ -63,9 +63,10 @@ def changed(table, row, **values):
         ({"arm": "bb"}, "'arm' holds 'bb' in row 9 (the header is row 1); arms wanted: a, b"),
         ({"rating": 55}, "'rating' holds 55 in row 9 (the header is row 1); whole numbers from 1"),
         ({"rating": 0}, "'rating' holds 0 in row 9 "),
+        ({"rating": 6}, "'rating' holds 6 in row 9 "),
         ({"rating": 2.5}, "'rating' holds 2.5 in row 9 "),
     ],
-    ids=["text", "infinite", "arm", "above", "below", "fraction"],
+    ids=["text", "infinite", "arm", "above", "below", "one above", "fraction"],
 )
 def test_cells_that_cannot_be_are_refused_by_row(refused, command, values, message):
     table = changed(ratings(), 9, **values)
