@@ -110,17 +110,19 @@ def table(found: dict) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def with_table(card: str, found: dict) -> str:
-    """The model card with its measured table replaced."""
-    before, rest = card.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    return f"{before}{MARKS[0]}\n\n{table(found)}\n\n{MARKS[1]}{after}"
+def between_marks(card: str, marks: tuple[str, str], text: str) -> str:
+    """The model card with what stands between two marks replaced."""
+    before, rest = card.split(marks[0])
+    after = rest.split(marks[1])[1]
+    return f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}"
 
 
 def main() -> None:
     found = evaluate()
     with write_whole(CARD) as part:
-        part.write_text(with_table(CARD.read_text(encoding="utf-8"), found), encoding="utf-8")
+        part.write_text(
+            between_marks(CARD.read_text(encoding="utf-8"), MARKS, table(found)), encoding="utf-8"
+        )
     with write_whole(RESULTS) as part:
         part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(found) + "\n")

@@ -36,6 +36,12 @@ def main() -> None:
             sub.add_argument("--no-graphs", action="store_true", help="launch every kernel")
         if command == "evaluate":
             sub.add_argument("--pycerr", type=Path)
+            sub.add_argument(
+                "--again",
+                nargs="+",
+                choices=["shipped", *ENTRANTS],
+                help="only these; keep the rest",
+            )
     given = parser.parse_args()
     if given.command == "prepare":
         prepare(given.series, given.work, given.only)
@@ -49,9 +55,13 @@ def main() -> None:
             graphs=not given.no_graphs,
         )
     else:
-        from benchmarks.rivals.evaluate import main as evaluate
+        from benchmarks.rivals import evaluate
 
-        evaluate(given.work, given.only, given.series, given.pycerr)
+        if given.again:
+            cases = evaluate.cases_of(given.series, given.pycerr)
+            evaluate.judge_again(given.work, given.again, *cases)
+        else:
+            evaluate.main(given.work, given.only, given.series, given.pycerr)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ctlab.learn import load_checkpoint, run
+from ctlab.learn import fbp_noise, load_checkpoint, run
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains
 from ctlab.learn.split import Slab, split_hash
@@ -62,6 +62,25 @@ def test_a_run_folder_holds_what_was_done(tmp_path, tiny_config, domains):
     events = b"".join(p.read_bytes() for p in (folder / "tensorboard").iterdir())
     assert events.count(b"samples") >= 3  # a picture at every monitored step
     assert b"generator/low" in events
+
+
+def test_a_run_measures_its_noise_curve_once_and_keeps_it(
+    tmp_path, tiny_config, domains, monkeypatch
+):
+    """The folder holds what was asked for, the checkpoint and the card what was found."""
+    points = [(-700.0, 0.7), (40.0, 1.0)]
+    monkeypatch.setattr(fbp_noise, "measure_noise_curve", lambda full, low: points)
+    values = tiny_config.model_dump() | {"steps": 4}
+    values["networks"] |= {"degrader": "reconstruction", "noise_curve": "measured"}
+    asked = TrainConfig.from_dict(values)
+    run.train_run(asked, tmp_path / "run")
+    assert TrainConfig.from_toml(tmp_path / "run" / "config.toml") == asked
+    made = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
+    assert list(made.config.networks.noise_curve) == points
+    assert made.train_state().players["degrader"].curve[1][1] == 1.0
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["noise_curve"] == [list(point) for point in points]
+    assert run.train_run(asked, tmp_path / "run", resume=True).steps == 4
 
 
 def test_a_run_cut_by_an_error_resumes_to_the_same_weights(tmp_path, tiny_config, domains):

@@ -7,7 +7,8 @@ with pip when no path is given and only unpacked. ``train.toml`` beside this fil
 the 40 packaged slices and what lies near them. Training has two parts: ``begin.toml`` learns the
 game from nothing and is stopped before its last steps (two minutes of a GPU, an hour of a CPU);
 ``train.toml`` goes on from there with a quadratic cycle, less weight on the critic of routine dose,
-and the level of the noise near the curve measured in both domains (ten minutes of a CPU core).
+the level of the noise near the curve measured in both domains, and computed nodules in the lung of
+either domain (twenty minutes of a CPU core).
 Another machine gives similar weights, not the same. With ``--card`` the weights stay as they are
 and only the range of use is measured again on the training slices.
 """
@@ -76,6 +77,7 @@ def make_shipped(wheel: Path, scratch: Path) -> None:
             break
     networks = state.players.state_dict()
     config = TrainConfig.from_toml(HERE / "train.toml")
+    domains = build_domains(config)  # the same slabs, now with nodules
     state = TrainState.start(config, make_fabric(config).device)
     state.players.load_state_dict(networks)
     for row in train(config, domains.full, domains.low, state=state):
