@@ -86,7 +86,12 @@ def unblind(study: str | Path, *, passphrase: str, who: str, reason: str = "") -
         key = unseal(path.read_bytes(), passphrase, commitment=bundle.commitment)
         _check_key(key, bundle)
         empty = _empty_slots(progress)
-        facts = {"who": who, "reason": reason.strip(), "missing": missing, "empty_slots": empty}
+        facts: dict[str, Any] = {
+            "who": who,
+            "reason": reason.strip(),
+            "missing": missing,
+            "empty_slots": empty,
+        }
         link = store.append("unblinded", **facts)
     write_anchor(study, link.seq, link.hash)
     with write_whole(Path(study) / "unblinded" / "key.json") as part:

@@ -3,19 +3,23 @@
 const MODES = { pair: ["Side by side", "p"], flicker: ["Flicker", "f"], wipe: ["Wipe", "w"],
   difference: ["Difference", "d"] };
 const TOOLS = { window: ["Window", "a"], calliper: ["Calliper", "c"], mark: ["Mark", "v"] };
-const HELP = [
+const HELP = [  // keys, what they do, and where not always: what must be offered
   ["Drag, or Shift + arrows", "window width (sideways) and level (up and down)"],
   ["Wheel, arrows, Page Up / Down, Home, End", "scroll the stack"],
   ["Ctrl + wheel, + and −", "zoom; the wheel alone zooms where there is no stack"],
   ["Middle drag, Space + drag, Ctrl + arrows", "move the image"],
-  ["P, F, W, D", "side by side; flicker (F again swaps); wipe (← → move the edge); difference"],
-  ["C, V, A", "calliper in mm; mark (where offered); back to windowing"],
+  ["P", "side by side", "pair"],
+  ["F", "flicker; F again swaps", "flicker"],
+  ["W", "wipe; ← → move the edge", "wipe"],
+  ["D", "difference, right minus left", "difference"],
+  ["C, A", "calliper in mm; back to windowing"],
+  ["V", "mark", "mark"],
   ["Arrows, then Space", "with calliper or mark: move the cross (Shift: 10 px), then place it"],
-  ["S", "with mark: the cross goes to the other image"],
-  ["Delete", "take the last mark back"],
-  ["O", "axial, coronal, sagittal"],
-  ["I", "sliding maximum intensity projection: 5, 7, 10 mm, off"],
-  ["E", "full screen, and back"],
+  ["S", "with mark: the cross goes to the other image", "mark"],
+  ["Delete", "take the last mark back", "mark"],
+  ["O", "axial, coronal, sagittal", "planes"],
+  ["I", "sliding maximum intensity projection: 5, 7, 10 mm, off", "planes"],
+  ["E", "full screen, and back", "full screen"],
   ["R, ?", "reset the view; this help"],
 ];
 
@@ -80,6 +84,19 @@ class Page extends Planes {
     return { node: element("div", { class: "ctv-slider" }, label, input), input, label };
   }
 
+  offers(what) {
+    if (what === "mark") return this.get("marking");
+    if (what === "planes") return this.offeredPlanes().length > 1;
+    if (what === "full screen") return document.fullscreenEnabled;
+    return !what || (this.offeredModes().length > 1 && this.offeredModes().includes(what));
+  }
+
+  // Keys move the cross: it must be seen while they do.
+  steersCross() {
+    const at = document.activeElement;
+    return this.tool !== "window" && (at === this.stage || (this.get("whole_page") && at === document.body));
+  }
+
   buildBar() {
     const group = (name, items) => element("div", { class: "ctv-group", role: "group",
       "aria-label": name }, ...items);
@@ -90,8 +107,8 @@ class Page extends Planes {
     const keyed = this.get("presets").filter((preset) => preset.key);
     const presetHelp = [keyed.map((p) => p.key.toUpperCase()).join(", "),
       `${this.w("window for")} ${keyed.map((p) => this.w(capital(p.name)).toLowerCase()).join(", ")}`];
-    const said = (line) => line.map((text) => this.w(text));
-    this.help.replaceChildren(element("dl", {}, ...(keyed.length ? [presetHelp, ...HELP.map(said)] : HELP.map(said)).flatMap(
+    const lines = HELP.filter(([, , what]) => this.offers(what)).map((line) => line.slice(0, 2).map((text) => this.w(text)));
+    this.help.replaceChildren(element("dl", {}, ...(keyed.length ? [presetHelp, ...lines] : lines).flatMap(
       ([keys, text]) => [element("dt", { text: keys }), element("dd", { text })])));
     this.buttons = { preset: {}, mode: {}, tool: {}, plane: {} };
     const presets = this.get("presets").map((preset) => (this.buttons.preset[preset.name] =
@@ -175,8 +192,7 @@ class Page extends Planes {
       if (at.frame >= first && at.frame <= last && seen) drawMark(spot, at, i + 1);
     });
     if (this.segment) drawCalliper(spot, this.segment.from, this.segment.to, this.calliperText());
-    const keyed = this.tool !== "window" && document.activeElement === this.stage;
-    if (keyed && (this.tool === "calliper" || mode !== "pair" || panelSide === this.cursor.side)) drawCross(spot, this.cursor);
+    if (this.steersCross() && (this.tool === "calliper" || mode !== "pair" || panelSide === this.cursor.side)) drawCross(spot, this.cursor);
   }
 
   calliperText() {
@@ -233,7 +249,7 @@ class Page extends Planes {
   probeText(mode) {
     const parts = [];
     if (this.segment) parts.push(`${this.w("calliper")} ${this.calliperText()}`);
-    if (this.tool !== "window" && document.activeElement === this.stage) {
+    if (this.steersCross()) {
       parts.push(`${this.w("cross")} x ${this.cursor.x}, y ${this.cursor.y}${this.tool === "mark" && mode === "pair" ? `, ${this.w(this.cursor.side)}` : ""}`);
     }
     if (this.get("probe") && this.probe) {

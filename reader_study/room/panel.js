@@ -1,6 +1,6 @@
 // The question panel: shows one screen, forwards what the reader does. Decides nothing.
 
-const BOUNCE_S = 0.3;  // a key pressed again sooner is the same press
+const BOUNCE_S = 0.3;  // the same key pressed again sooner is the same press
 const LETTERS = { n: "cannot", u: "undo", t: "comment", x: "pause" };
 
 function node(tag, attributes = {}, ...children) {
@@ -91,10 +91,12 @@ class Panel {
 
   answer(value) {
     const given = { id: this.screen.id, value, seconds: this.seconds() };
+    const again = value === this.given && given.seconds < BOUNCE_S;  // one press, one answer
     if (!this.busy) {
+      this.given = value;
       this.send("answer", given);
       this.leap();
-    } else if (this.leapt && given.seconds > BOUNCE_S) this.held ??= given;  // one press, one answer
+    } else if (this.leapt && !again) this.held ??= given;
   }
 
   // An answer to the pair on screen, given while the one before was on its way to the disk.
@@ -292,12 +294,26 @@ class Panel {
   }
 
   slider(item) {
-    const value = node("output", { for: "rs-slider" }, "50");
-    const input = node("input", { type: "range", min: 0, max: 100, value: 50, id: "rs-slider", "aria-label": item.question });
-    input.addEventListener("input", () => { value.textContent = input.value; });
-    const save = () => this.answer(Number(input.value));
+    const value = node("output", { for: "rs-slider" }, "–");
+    const input = node("input", { type: "range", min: 0, max: 100, value: 50, id: "rs-slider", "aria-label": item.question,
+      "aria-describedby": "rs-slider-help" });
+    let touched = false, typed = "", at = 0;
+    const put = () => { touched = true; value.textContent = input.value; };
+    for (const moved of ["input", "keydown", "pointerup"]) {
+      input.addEventListener(moved, (event) => { if (moved !== "keydown" || /^(Arrow|Home|End|Page)/.test(event.key)) put(); });
+    }
+    for (const digit of "0123456789") {  // 7 5 is 75, 1 0 0 is 100; after a while a new number begins
+      this.keys[digit] = () => {
+        typed = performance.now() - at < 1500 && Number(typed + digit) <= 100 ? typed + digit : digit;
+        at = performance.now();
+        input.value = Number(typed);
+        put();
+      };
+    }
+    // The middle of the scale is an answer only where the reader put it there.
+    const save = () => (touched ? this.answer(Number(input.value)) : this.complain(this.say("slider_first")));
     this.keys.enter = save;
-    return node("div", {}, input, node("div", { class: "rs-ends" }, node("span", {}, `0 ${item.answers[0]}`), value,
+    return node("div", {}, input, node("p", { class: "dim", id: "rs-slider-help" }, this.say("slider_help")), node("div", { class: "rs-ends" }, node("span", {}, `0 ${item.answers[0]}`), value,
       node("span", {}, `100 ${item.answers[1]}`)), node("p"),
       node("button", { type: "button", onclick: save, "aria-keyshortcuts": "Enter" }, this.say("save"), " ",
         node("kbd", { "aria-hidden": "true" }, "Enter")));

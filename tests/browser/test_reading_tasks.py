@@ -73,6 +73,12 @@ def test_a_lesion_task_from_display_check_to_receipt(
 
     legend(page, "needs follow-up")
     page.keyboard.press("v")
+    page.wait_for_selector(".ctv-probe:has-text('cross x') >> visible=true")  # keys would steer it
+    page.keyboard.press("?")
+    helped = page.text_content(".ctv-help >> visible=true")
+    assert "flicker" in helped
+    assert "wipe" not in helped, "what this study does not offer is not explained"
+    page.keyboard.press("?")
     page.mouse.click(250, 300)
     page.wait_for_selector("#rs-mark-0")
     page.select_option("#rs-kind", "suspected artefact")
@@ -85,6 +91,11 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.wait_for_function("() => document.querySelector('output[for=rs-mark-0]').value === '70'")
     assert serious(page, axe) == []
     page.screenshot(path=tmp_path / "marks.png")
+    page.evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("Enter")  # the middle of the scale is no answer until it is chosen
+    page.wait_for_selector(".rs-state.bad:has-text('first')")
+    page.keyboard.type("75")
+    assert page.text_content("output[for=rs-slider]") == "75"
     page.focus("#rs-slider")
     page.keyboard.press("End")
     page.keyboard.press("Enter")
@@ -115,6 +126,9 @@ def test_a_lesion_task_from_display_check_to_receipt(
             page.wait_for_selector(".rs-receipt")
             break
         text = page.text_content("legend")
+        if "follow-up" in text:
+            page.keyboard.type("42")
+            before = page.text_content(".rs")
         page.keyboard.press("Enter" if "follow-up" in text else "3")
         page.wait_for_function("t => document.querySelector('.rs').textContent !== t", arg=before)
         page.wait_for_function("() => !/Saving/.test(document.querySelector('.rs').textContent)")
@@ -122,6 +136,7 @@ def test_a_lesion_task_from_display_check_to_receipt(
     assert serious(page, axe) == []
     given = stored(folder)
     assert [value for item, value in given if item == "_guess"] == ["unsure"]
+    assert {value for item, value in given if item == "nodule"} == {100, 42}
     assert wire.leaks([*SECRETS, str(folder)]) == []
 
 
