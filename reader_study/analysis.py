@@ -295,7 +295,8 @@ def _design(protocol: Protocol) -> dict[str, Any]:
 def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[dict[str, Any]]:
     """ROC curves per reader and arm, or VGC curves per reader, where the endpoint has them."""
     table = outcome_table(ratings, test)
-    if test.endpoint == "odds" and set(table["arm"]) == {test.new, test.reference}:
+    graded = test.endpoint in {"odds", "difference"} and not test.relative and not table.empty
+    if graded and set(table["arm"]) == {test.new, test.reference}:
         points = vgc_curve(table, test=test.new, reference=test.reference)
         return [
             {"kind": "vgc", "arm": "all readers" if reader == "all" else "each reader",

@@ -106,6 +106,7 @@ def _other_methods(
     if test.endpoint == "difference" and not test.relative and test.n_answers <= 9:
         other = Planned(**{**vars(test), "endpoint": "odds"})
         rows.append(_row("odds ratio (mixed model)", other, estimate(other, table)))
+        rows.append(_grading(test, table))
     return rows
 
 

@@ -7,10 +7,12 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from reader_study.report.words import SHORT, interval, number
 
 INK, ACCENT, SOFT, LINE = "#1b2733", "#0b5cad", "#7a8794", "#b9c2cb"
+SOFT_TEXT = "#55626e"  # readable on light paper
 # Distinct without colour too: each arm has its own line style.
 ARM_STYLES = [("#0b5cad", "-"), ("#b3541e", "--"), ("#3c7a3c", "-."), ("#6b4c9a", ":")]
 MARKED = 12  # curves of at most this many points have them marked
@@ -143,6 +145,26 @@ def curves(rows: list[dict[str, Any]], *, name: str, xlabel: str, ylabel: str) -
             xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=xlabel, ylabel=ylabel, aspect="equal"
         )
         axes.legend(frameon=False, loc="lower right")
+        return as_svg(figure, name)
+
+
+def flow(steps: list[tuple[str, str]], *, name: str) -> str:
+    """Boxes from top to bottom with arrows between them, each a heading and a line below it."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 0.95 * len(steps)), layout="constrained")
+        axes = figure.subplots()
+        for place, (heading, line) in enumerate(steps):
+            y = -float(place)
+            box = FancyBboxPatch((0.02, y - 0.3), 0.96, 0.6, boxstyle="round,pad=0",
+                                 facecolor="#f3f6f9", edgecolor=LINE)  # fmt: skip
+            axes.add_patch(box)
+            axes.text(0.5, y + (0.1 if line else 0), heading, ha="center", va="center")
+            axes.text(0.5, y - 0.14, line, ha="center", va="center", fontsize=8.5, color=SOFT_TEXT)
+            if place:
+                axes.annotate("", (0.5, y + 0.31), (0.5, y + 0.69),
+                              arrowprops={"arrowstyle": "->", "color": SOFT})  # fmt: skip
+        axes.set(xlim=(0, 1), ylim=(0.35 - len(steps), 0.4))
+        axes.axis("off")
         return as_svg(figure, name)
 
 

@@ -150,7 +150,7 @@ def _context(facts: dict[str, Any]) -> dict[str, Any]:
 
 def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
     """Figures with the section they belong to, a caption, and words that say what they show."""
-    found = [*_forests(facts), *_per_reader(facts), *_curve_figures(facts)]
+    found = [*_forests(facts), *_per_reader(facts), *_curve_figures(facts), _flow(facts)]
     rows = [(row["reader"], row["done"], row["of"] - row["done"]) for row in facts["readers"]]
     if rows:
         text = "; ".join(f"{name} {done:g} of {done + left:g}" for name, done, left in rows)
@@ -160,6 +160,31 @@ def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
             "caption": "Trials answered by each reader.", "alt": f"Trials answered: {text}.",
         })  # fmt: skip
     return found
+
+
+def _flow(facts: dict[str, Any]) -> dict[str, str]:
+    """The course of the study as boxes, for the Markdown page; the HTML page draws its own."""
+    course, first, plural = facts["flow"], facts["primary"][0], words.plural
+    trials, ties = course["trials"], first["extra"].get("ties")
+    steps = [
+        (f"{plural(course['patients'], 'patient')}, {plural(course['cases'], 'case')}, "
+         f"{len(facts['design']['arms'])} arms",
+         f"{trials['main']} main trials, {trials['repeat']} hidden repeats, {trials['catch']} with "
+         f"identical images, {trials['practice']} practice"),
+        (f"{plural(course['readers'], 'reader')} joined, {plural(course['slots'], 'slot')} planned",
+         f"{course['withdrawn']} withdrawn, {course['replaced']} replaced"),
+        (f"{course['asked']} main answers asked",
+         f"{course['missing']} missing, {course['withheld']} “cannot judge”"),
+        (f"{course['answered']} answered", ""),
+        (f"{course['analysed']} in the primary estimate",
+         "" if ties is None else f"{plural(ties, 'tie')} left out of the share"),
+    ]  # fmt: skip
+    said = "; ".join(f"{heading} ({line})" if line else heading for heading, line in steps)
+    return {
+        "section": "flow", "name": "flow", "svg": figures.flow(steps, name="flow"),
+        "caption": "From the cases prepared to the readings in the primary estimate.",
+        "alt": f"Flow diagram. {said}.",
+    }  # fmt: skip
 
 
 def _labelled(row: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "session_effect",
             "speeding",
         ],
-        "maps": ["map_at_marks", "map_froc", "map_peaks", "rank_agreement", "score_maps"],
+        "map_places": ["adjudicated_marks", "froc_score", "map_froc"],
+        "maps": ["map_at_marks", "map_peaks", "rank_agreement", "score_maps"],
         "multiplicity": ["fixed_sequence", "gatekeeping", "holm"],
         "power": [
             "OrComponents",

@@ -32,6 +32,15 @@ def mrmc(
     ] = "delong",
     readers: Annotated[Effects, typer.Option(help="do results extend to new readers?")] = "random",
     cases: Annotated[Effects, typer.Option(help="do results extend to new cases?")] = "random",
+    figure: Annotated[
+        str,
+        typer.Option(
+            help="auc, binormal, sensitivity:CUT, specificity:CUT, or partial:specificity:LOW:HIGH"
+        ),
+    ] = "auc",
+    cluster: Annotated[
+        str, typer.Option(help="column naming the patient, where a patient gives several cases")
+    ] = "",
     margin: Annotated[float | None, typer.Option(help="non-inferiority margin")] = None,
     reference: Annotated[str, typer.Option(help="arm the margin is about; default first")] = "",
     arms: Arms = "",
@@ -44,7 +53,7 @@ def mrmc(
     table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
     facts = results.mrmc_facts(
         table, method=method, readers=readers, cases=cases, margin=margin,
-        reference=reference or None,
+        reference=reference or None, figure=figure, cluster=cluster or None,
     )  # fmt: skip
     _show(facts, as_json, _mrmc_lines)
 

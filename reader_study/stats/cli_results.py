@@ -26,7 +26,7 @@ from reader_study.stats.clustered import MCNEMAR, clustered_mcnemar, clustered_s
 from reader_study.stats.froc import froc
 from reader_study.stats.grading import vgc
 from reader_study.stats.icc import icc, kendall_w, kendall_w_interval
-from reader_study.stats.mrmc import mrmc, noninferiority
+from reader_study.stats.mrmc import figure_named, mrmc, noninferiority
 from reader_study.stats.ordinal import clm, clmm
 from reader_study.stats.paired import hodges_lehmann, signed_rank
 from reader_study.stats.preference import pooled_share, position_effect, share_per_reader
@@ -122,11 +122,14 @@ def read_levels(levels: list[str] | None) -> dict[str, list[str]]:
 
 def mrmc_facts(
     table: pd.DataFrame, *, method: str, readers: str, cases: str, margin: float | None,
-    reference: str | None,
+    reference: str | None, figure: str = "auc", cluster: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """ROC areas compared; differences are first minus second in the order of the file."""
-    result = mrmc(table, method=method, readers=readers, cases=cases)  # type: ignore[arg-type]
-    return _or_facts(result, margin, reference)
+    result = mrmc(
+        table, method=method, readers=readers, cases=cases, cluster=cluster,  # type: ignore[arg-type]
+        figure=figure_named(figure),
+    )  # fmt: skip
+    return {**_or_facts(result, margin, reference), "figure": figure}
 
 
 def froc_facts(

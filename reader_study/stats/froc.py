@@ -197,26 +197,39 @@ def _beaten(lesions: np.ndarray, best_false: np.ndarray) -> np.ndarray:
 def _mean_sensitivity(
     reading: _Reading, n_lesions: np.ndarray, units: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    keep = np.ones(len(n_lesions), dtype=bool)
+    def figure(keep: np.ndarray) -> float:
+        found = reading.lesions[keep]
+        return mean_sensitivity(
+            reading.false_rating[keep[reading.false_case]], found[np.isfinite(found)],
+            lesions=int(n_lesions[keep].sum()), cases=int(keep.sum()),
+        )  # fmt: skip
 
-    def figure() -> float:
-        false = np.sort(reading.false_rating[keep[reading.false_case]])[::-1]
-        found = np.sort(reading.lesions[keep][np.isfinite(reading.lesions[keep])])
-        allowed = np.floor(np.array(FALSE_RATES) * keep.sum() + 1e-9).astype(int)
-        if not n_lesions[keep].any():
-            return np.nan
-        # At a threshold, all marks rated above it count: the first false mark too many sets it.
-        cut = np.array([false[k] if k < false.size else -np.inf for k in allowed])
-        return float(np.mean(found.size - np.searchsorted(found, cut, side="right"))) / float(
-            n_lesions[keep].sum()
-        )
+    left_out = np.array([figure(units != unit) for unit in range(units.max() + 1)])
+    return figure(np.ones(len(n_lesions), dtype=bool)), left_out
 
-    value = figure()
-    left_out = np.empty(units.max() + 1)
-    for unit in range(left_out.size):
-        keep = units != unit
-        left_out[unit] = figure()
-    return value, left_out
+
+def mean_sensitivity(false: np.ndarray, found: np.ndarray, *, lesions: int, cases: int) -> float:
+    """Mean share of lesions found at ``FALSE_RATES`` non-lesion marks per case.
+
+    Parameters
+    ----------
+    false, found : ratings of the marks that hit no lesion, and of the lesions that were hit
+    lesions, cases : how many there are; NaN without a lesion
+
+    Examples
+    --------
+    One of two lesions is rated above every false mark, the other was never marked:
+
+    >>> mean_sensitivity(np.array([10.0]), np.array([80.0]), lesions=2, cases=4)
+    0.5
+    """
+    if not lesions:
+        return np.nan
+    false, found = np.sort(false)[::-1], np.sort(found)
+    allowed = np.floor(np.array(FALSE_RATES) * cases + 1e-9).astype(int)
+    # At a threshold, all marks rated above it count: the first false mark too many sets it.
+    cut = np.array([false[k] if k < false.size else -np.inf for k in allowed])
+    return float(np.mean(found.size - np.searchsorted(found, cut, side="right"))) / lesions
 
 
 def froc_curve(marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:

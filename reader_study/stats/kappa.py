@@ -223,10 +223,10 @@ def repeat_agreement(
     Returns
     -------
     DataFrame
-        ``reader, n, raw_agreement, raw_low, raw_high, kappa, kappa_linear, kappa_quadratic, low,
-        high, note``; the last row is "all". ``low`` and ``high`` belong to the quadratic kappa;
-        those of raw agreement are exact. "all" takes pairs as independent and so is a
-        description, not a test.
+        ``reader, n, raw_agreement, raw_low, raw_high, kappa, kappa_low, kappa_high,
+        kappa_linear, linear_low, linear_high, kappa_quadratic, low, high, note``; the last row is
+        "all". ``low`` and ``high`` belong to the quadratic kappa; those of raw agreement are
+        exact. "all" takes pairs as independent and so is a description, not a test.
     """
     keys = ["reader", "case", "arm", "showing"]
     checked = check_table(table, columns=[*keys, value], unique=keys, numeric=[value])
@@ -241,21 +241,14 @@ def repeat_agreement(
         part = pairs if reader == "all" else pairs[pairs["reader"] == reader]
         counts = crosstab(part[1], part[2], categories=categories)
         kinds = [cohen_kappa(counts, weights=w) for w in ("unweighted", "linear", "quadratic")]
-        rows.append(
-            (reader, len(part), kinds[0].raw_agreement, *_exact(part), *(k.value for k in kinds),
-             kinds[2].low, kinds[2].high, kinds[0].note)
-        )  # fmt: skip
+        limits = [number for k in kinds for number in (k.value, k.low, k.high)]
+        raw = (kinds[0].raw_agreement, *_exact(part))
+        rows.append((reader, len(part), *raw, *limits, kinds[0].note))
     names = [
-        "reader",
-        "n",
-        "raw_agreement",
-        "raw_low",
-        "raw_high",
-        "kappa",
-        "kappa_linear",
-        "kappa_quadratic",
-    ]
-    return pd.DataFrame(rows, columns=[*names, "low", "high", "note"])
+        "reader", "n", "raw_agreement", "raw_low", "raw_high", "kappa", "kappa_low", "kappa_high",
+        "kappa_linear", "linear_low", "linear_high", "kappa_quadratic", "low", "high", "note",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)
 
 
 def _exact(pairs: pd.DataFrame) -> tuple[float, float]:

@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage, stats
 
-from reader_study.stats.froc import froc_curve
-from reader_study.stats.marks import match_marks
-from reader_study.stats.tables import check_table, refuse
+from reader_study.stats.tables import check_table
 
 # Fewer patients than this give no bootstrap interval.
 FEWEST_PATIENTS = 10
@@ -155,47 +153,6 @@ def map_peaks(
     order = np.argsort(-values[peak], kind="stable")[:most]
     table = pd.DataFrame(places[order] * np.asarray(spacing_mm, float), columns=["z", "y", "x"])
     return table.assign(rating=values[peak][order])
-
-
-def map_froc(
-    peaks: pd.DataFrame, places: pd.DataFrame, *, cases: Sequence[str], radius_mm: float
-) -> pd.DataFrame:
-    """FROC curve of a map's peaks against places that readers marked.
-
-    Parameters
-    ----------
-    peaks : DataFrame
-        ``case, z, y, x, rating`` (mm), from :func:`map_peaks`, all cases together.
-    places : DataFrame
-        ``case, z, y, x`` (mm): adjudicated changes, or marks of readers.
-    cases : all cases scored, also those without a place
-
-    Returns
-    -------
-    DataFrame
-        As :func:`reader_study.stats.froc.froc_curve` gives for one reader and arm; of a map
-        without any peak only the point where nothing is found.
-
-    Raises
-    ------
-    ValueError
-        Without a place, or (with row numbers) for places in cases that are not listed.
-    """
-    if places.empty:
-        raise ValueError("at least one place wanted: without one there is no share found")
-    known = check_table(places, columns=["case", "z", "y", "x"], numeric=["z", "y", "x"])
-    refuse(~known["case"].isin(list(cases)), "a place in a case not listed", "add the case")
-    if peaks.empty:
-        start = {"arm": "map", "reader": "map", "threshold": np.inf, "nlf": 0.0, "llf": 0.0}
-        return pd.DataFrame([start])
-    known = known.assign(lesion=known.groupby("case").cumcount() + 1)
-    marks = peaks.assign(reader="map", arm="map")
-    matched = match_marks(marks, known, radius_mm=radius_mm)
-    counts = known.groupby("case").size().reindex(list(cases), fill_value=0)
-    table = pd.DataFrame(
-        {"case": list(cases), "truth": (counts > 0).astype(int), "n_lesions": counts.to_numpy()}
-    ).reset_index(drop=True)
-    return froc_curve(matched, table)
 
 
 def rank_agreement(

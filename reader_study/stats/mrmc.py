@@ -192,6 +192,38 @@ def binormal_area(truth: np.ndarray, scores: np.ndarray) -> float:
     return binormal_auc(truth, scores)
 
 
+def figure_named(text: str) -> Figure | None:
+    """The figure of merit that a word stands for; ``None`` for "auc", the empirical area.
+
+    Parameters
+    ----------
+    text : "auc", "binormal", "sensitivity:3", "specificity:3", "partial:specificity:0.8:1"
+
+    Examples
+    --------
+    >>> figure_named("sensitivity:3")
+    ShareCalled(threshold=3.0, uses=1)
+    """
+    name, *rest = text.split(":")
+    try:
+        if name == "partial" and rest[0] in ("sensitivity", "specificity"):
+            low, high = map(float, rest[1:])
+            return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]
+        (cut,) = map(float, rest) if name in ("sensitivity", "specificity") else (0.0,)
+        known = {
+            "auc": None, "binormal": binormal_area, "sensitivity": sensitivity_at(cut),
+            "specificity": specificity_at(cut),
+        }  # fmt: skip
+        if name in known and (not rest or name.startswith("s")):
+            return known[name]
+    except (ValueError, IndexError):
+        pass
+    raise ValueError(
+        "a figure of auc, binormal, sensitivity:CUT, specificity:CUT or "
+        f"partial:specificity:LOW:HIGH wanted; {text!r} came"
+    )
+
+
 @dataclass(frozen=True)
 class Margin:
     """Two arms judged against a margin; ``difference`` is new minus reference."""

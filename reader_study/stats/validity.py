@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from reader_study.stats import null_designs, null_studies
+from reader_study.stats import null_designs, null_fixed, null_studies
 from reader_study.stats.null_studies import Procedure
 
-PROCEDURES = (*null_studies.PROCEDURES, *null_designs.PROCEDURES)
+PROCEDURES = (*null_studies.PROCEDURES, *null_designs.PROCEDURES, *null_fixed.PROCEDURES)
 RESULTS = Path(__file__).parent / "validity_results.json"
 SEED = 20261124
 COMMAND = "python -m reader_study.stats.validity --sims 10000 --resume"
@@ -113,7 +113,7 @@ def simulate(
     rate = float(np.mean(defined <= procedure.level)) if defined.size else None
     coverage = float(covered.mean()) if covered.size else None
     judged = rate if coverage is None or rate is not None else 1 - coverage
-    error = None if judged is None else _error(procedure.level, max(defined.size, covered.size))
+    error, verdict, reason = judgement(procedure, judged, max(defined.size, covered.size))
     return {
         "name": procedure.name,
         "design": procedure.design,
@@ -124,31 +124,24 @@ def simulate(
         "monte_carlo_error": error,
         "coverage": coverage,
         "undefined": int(np.sum(np.isnan(p) & np.isnan(held))),
-        "verdict": _verdict(judged, procedure.level, error),
-        "reason": _reason(procedure, judged, error),
+        "verdict": verdict,
+        "reason": reason,
         "seconds": round(time.perf_counter() - start, 1),
         "seed": seed,
     }
 
 
-def _error(level: float, n: int) -> float:
-    return float(1.96 * np.sqrt(level * (1 - level) / n))
-
-
-def _verdict(rate: float | None, level: float, error: float | None) -> str:
-    if rate is None or error is None:
-        return "not defined"
+def judgement(procedure: Procedure, rate: float | None, n: int) -> tuple[float | None, str, str]:
+    """Monte-Carlo error of ``n`` studies, verdict on the rate, and the reason for a departure."""
+    level = procedure.level
+    if rate is None:
+        return None, "not defined", ""
+    error = float(1.96 * np.sqrt(level * (1 - level) / n))
     if abs(rate - level) <= error:
-        return "keeps its level"
-    return "liberal" if rate > level else "conservative"
-
-
-def _reason(procedure: Procedure, rate: float | None, error: float | None) -> str:
-    verdict = _verdict(rate, procedure.level, error)
-    if verdict in ("keeps its level", "not defined"):
-        return ""
-    clustered = _LIMIT if "clustered" in procedure.name else "a limit for large studies"
-    return REASONS.get((procedure.name, verdict), clustered)
+        return error, "keeps its level", ""
+    verdict = "liberal" if rate > level else "conservative"
+    usual = _LIMIT if "clustered" in procedure.name else "a limit for large studies"
+    return error, verdict, REASONS.get((procedure.name, verdict), usual)
 
 
 def load_results(path: Path = RESULTS) -> dict[str, Any]:

@@ -159,6 +159,9 @@ def test_a_margin_makes_it_a_mean_difference_and_turns_bad_scales_round(read_stu
     row = facts["primary"][0]
     assert (row["endpoint"], row["aim"], row["turned"]) == ("difference", "noninferiority", True)
     assert row["value"] == pytest.approx(-effect, abs=0.7)  # lower answers, turned round
+    area = next(r for r in facts["sensitivity"] if r["endpoint"] == "vgc")
+    assert (area["value"] > 0.5) == (row["value"] > 0)
+    assert {curve["kind"] for curve in facts["curves"]} == {"vgc"}
     if effect < 0:
         assert row["p_aim"] < row["p"]
         assert facts["conclusion"] == [

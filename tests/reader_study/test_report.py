@@ -220,6 +220,10 @@ def test_writing_leaves_three_files_that_do_not_change(rng, tmp_path):
     first = [path.read_bytes() for path in write_report(tmp_path)]
     paths = write_report(tmp_path)
     assert [path.name for path in paths] == ["report.html", "report.md", "primary.R"]
+    flow = (paths[1].parent / "figures" / "flow.svg").read_text("utf-8")
+    for words in ("20 patients, 20 cases, 2 arms", "4 readers joined", "80 answered"):
+        assert words in flow
+        assert words in paths[1].read_text("utf-8")
     assert [path.read_bytes() for path in paths] == first
 
 

@@ -17,6 +17,7 @@ from reader_study.stats.kappa import (
     bhapkar,
     bland_altman,
     cohen_kappa,
+    crosstab,
     fleiss_by_category,
     light_kappa,
     repeat_agreement,
@@ -140,6 +141,23 @@ def test_repeat_showings_equal_irr(oracle, expected):
         used = ["all", *(reader for reader, all_five in whole.items() if all_five)]
         for ours, theirs in [("kappa_linear", "kappa_equal"), ("kappa_quadratic", "kappa_squared")]:
             np.testing.assert_allclose(got.loc[used, ours], answers.loc[used, theirs], rtol=1e-8)
+
+
+def test_every_kappa_of_repeats_has_the_limits_of_its_table(oracle):
+    table = oracle("likert").rename(columns={"noise": "rating"})
+    got = repeat_agreement(table, categories=[1, 2, 3, 4, 5]).set_index("reader")
+    wide = table.pivot(index=["reader", "case", "arm"], columns="showing", values="rating")
+    reader = got.index[0]
+    pairs = wide.dropna().loc[reader]
+    counts = crosstab(pairs[1], pairs[2], categories=np.arange(1, 6))
+    for name, low, high, weights in [
+        ("kappa", "kappa_low", "kappa_high", "unweighted"),
+        ("kappa_linear", "linear_low", "linear_high", "linear"),
+        ("kappa_quadratic", "low", "high", "quadratic"),
+    ]:
+        kappa = cohen_kappa(counts, weights=weights)
+        assert got.loc[reader, [name, low, high]].tolist() == [kappa.value, kappa.low, kappa.high]
+        assert (got[low] < got[name]).all()
 
 
 def test_limits_of_agreement_by_hand_and_a_growing_difference_is_seen():

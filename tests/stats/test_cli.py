@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -35,6 +36,23 @@ def test_mrmc_prints_the_agreed_keys_and_rs_numbers(expected):
     want = expected["mrmc_balanced"]["noninferiority_DeLong"]["value"]
     assert got["noninferiority"]["p"] == pytest.approx(want["p_second"])
     assert got["noninferiority"]["reference"] == "full"
+
+
+def test_mrmc_compares_other_figures_and_takes_patients_as_units(tmp_path, expected):
+    got = facts("mrmc", FOLDER / "mrmc_balanced.csv", "--figure", "sensitivity:3")
+    answer = expected["mrmc_balanced"]["sensitivity_ge3_jackknife"]["value"]["test_equality"]
+    assert [got["f"], got["df2"], got["p"]] == pytest.approx(
+        [answer[k] for k in ("F", "df2", "p-value")]
+    )
+    table = pd.read_csv(FOLDER / "mrmc_balanced.csv")
+    twice = pd.concat([table.assign(case=table["case"].astype(str) + s, patient=table["case"])
+                       for s in "xy"])  # fmt: skip
+    twice.to_csv(tmp_path / "twice.csv", index=False)
+    copies = facts("mrmc", tmp_path / "twice.csv", "--cluster", "patient")
+    plain = facts("mrmc", FOLDER / "mrmc_balanced.csv")
+    assert copies["ci"] == pytest.approx(plain["ci"])
+    refused = run("mrmc", FOLDER / "mrmc_balanced.csv", "--figure", "sensitivity")
+    assert "sensitivity:CUT" in str(refused.exception)
 
 
 def test_fixed_readers_give_null_degrees_of_freedom_and_say_whom_they_speak_for():

@@ -5,14 +5,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from reader_study.stats.froc import froc_figures
+from reader_study.stats.map_places import adjudicated_marks, froc_score, map_froc
 from reader_study.stats.maps import (
     map_at_marks,
-    map_froc,
     map_peaks,
     over_patients,
     rank_agreement,
     score_maps,
 )
+from reader_study.stats.marks import match_marks
 
 SPACING = (2.0, 1.0, 1.0)
 
@@ -64,6 +66,54 @@ def test_peaks_keep_their_distance_and_hits_make_the_froc_curve():
     places = pd.DataFrame({"case": ["c", "c"], "z": 0.0, "y": [5.0, 25.0], "x": [6.0, 4.0]})
     curve = map_froc(peaks.assign(case="c"), places, cases=["c", "empty"], radius_mm=2)
     assert curve[["nlf", "llf"]].to_numpy().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1]]
+
+
+def test_score_over_false_rates_is_that_of_the_free_response_analysis(rng):
+    """The map as a reader: the figure "froc" of its marks, and patients drawn whole."""
+    patients = {f"c{k}": f"p{k // 2}" for k in range(24)}
+    places = pd.DataFrame({"case": list(patients)[::2], "z": 0.0, "y": 5.0, "x": 5.0})
+    rows = [(case, 0.0, 5.0, 5.0, rng.normal(1.5)) for case in places["case"][:9]]
+    rows += [(case, 0.0, 40.0, 40.0, rng.normal()) for case in patients for _ in range(2)]
+    peaks = pd.DataFrame(rows, columns=["case", "z", "y", "x", "rating"])
+    shared = {"patients": patients, "radius_mm": 3, "replicates": 200}
+    found = froc_score(peaks, places, rng=np.random.default_rng(1), **shared)
+    known = places.assign(lesion=1)
+    marks = match_marks(peaks.assign(reader="map", arm="map"), known, radius_mm=3)
+    truth = [int(case in set(places["case"])) for case in patients]
+    cases = pd.DataFrame({"case": list(patients), "truth": truth, "n_lesions": truth})
+    assert found.value == pytest.approx(froc_figures(marks, cases, fom="froc")["figure"][0])
+    assert (found.n_patients, found.n) == (12, 24)
+    assert found.low < found.value < found.high
+    perfect = froc_score(peaks.iloc[:9], places, rng=rng, **shared)
+    assert perfect.value == pytest.approx(9 / 12)
+    nothing = froc_score(peaks.iloc[:0], places, rng=rng, **shared)
+    assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
+    with pytest.raises(ValueError, match=r"a peak in a case not listed in row 2 "):
+        froc_score(peaks.assign(case=["x", *peaks["case"][1:]]), places, rng=rng, **shared)
+
+
+def test_marks_count_as_what_all_adjudicators_call_them():
+    table = pd.DataFrame(
+        [("A1", 1, "artefact"), ("A2", 1, "artefact"), ("A1", 2, "artefact"), ("A2", 2, "unsure"),
+         ("A1", 3, "true-added"), ("A2", 3, "true-lost")],
+        columns=["adjudicator", "x", "class"],
+    ).assign(reader="R1", trial="t", case="c", arm="new", y=4, z=5)  # fmt: skip
+    people = {"c": "p"}
+    made = adjudicated_marks(table, people, classes=("artefact",))
+    assert made.values.tolist() == [["c", "p", 5.0, 4.0, 1.0]]
+    real = adjudicated_marks(table, people, classes=("true-added", "true-lost"))
+    assert real["x"].tolist() == [3.0]
+    flat = {"c": np.zeros((6, 8, 8))}
+    per_case, _ = score_maps(
+        flat, made, spacing_mm={"c": (1, 1, 1)}, radius_mm=1, rng=np.random.default_rng(1)
+    )
+    assert per_case["auc"].tolist() == [0.5]
+    with pytest.raises(ValueError, match=r"'maybe' in row 2 .*classes wanted: true-added"):
+        adjudicated_marks(table.assign(**{"class": "maybe"}).head(1), people, classes=("unsure",))
+    with pytest.raises(ValueError, match=r"without a patient in rows 2, 3"):
+        adjudicated_marks(table, {}, classes=("unsure",))
+    with pytest.raises(ValueError, match="came: real"):
+        adjudicated_marks(table, people, classes=("real",))
 
 
 def test_rank_agreement_is_spearman_with_intervals_from_ten_patients(rng):

@@ -8,6 +8,7 @@ from reader_study.stats.dbm import dbm
 from reader_study.stats.mrmc import (
     binormal_area,
     equivalence,
+    figure_named,
     mrmc,
     noninferiority,
     partial_area,
@@ -194,9 +195,12 @@ def test_split_plot_is_found_and_lies_between_its_blocks():
     each = [p.differences["difference"].iloc[0] for p in parts]
     assert whole.design == "split-plot"
     assert whole.differences["difference"].iloc[0] == pytest.approx(np.mean(each))
-    # Two independent blocks of equal size halve the case part of the variance.
-    terms = [p.differences["se"].iloc[0] ** 2 for p in parts]
-    assert whole.differences["se"].iloc[0] ** 2 < 0.75 * np.mean(terms)
+    # Hillis 2014: readers within blocks give MS(TR); the blocks' own cases share by half.
+    within = [np.var(p.reader_differences["difference"], ddof=1) / 2 for p in parts]
+    shared = np.mean([p.components["cov2"] - p.components["cov3"] for p in parts])
+    error = np.mean(within) + max(4 * shared, 0)
+    assert whole.differences["se"].iloc[0] ** 2 == pytest.approx(2 * error / 8)
+    assert whole.df2 == pytest.approx(error**2 / np.mean(within) ** 2 * 6)
 
 
 def test_readers_nested_in_arms_and_cases_nested_in_arms_are_found():
@@ -208,12 +212,34 @@ def test_readers_nested_in_arms_and_cases_nested_in_arms_are_found():
     assert result.differences["difference"].iloc[0] == pytest.approx(
         np.nanmean(result.figures["a"]) - np.nanmean(result.figures["b"])
     )
+    # Two groups of three readers on one set of cases, worked out from the cells.
+    own = [result.figures[arm].dropna().to_numpy() for arm in "ab"]
+    mean_square = np.mean([np.var(areas, ddof=1) for areas in own])
+    shared = result.components["cov2"] - result.components["cov3"]
+    error = mean_square + 3 * max(shared, 0)
+    assert result.differences["se"].iloc[0] ** 2 == pytest.approx(2 * error / 3)
+    assert result.df2 == pytest.approx(error**2 / mean_square**2 * 4)
     case = table["case"].str.split("C").str[1].astype(int)
     nested = table[(case < 30) == (table["arm"] == "a")]
     result = mrmc(nested)
     assert result.design == "cases nested in arms"
     assert result.components["cov1"] == 0
     assert result.components["cov3"] == 0
+    difference = result.figures["a"] - result.figures["b"]
+    error = np.var(difference, ddof=1) / 2 + 6 * result.components["cov2"]
+    assert result.differences["se"].iloc[0] ** 2 == pytest.approx(2 * error / 6)
+
+
+def test_figures_are_known_by_their_words(oracle):
+    table = oracle("mrmc_balanced")
+    said = mrmc(table, figure=figure_named("partial:specificity:0.7:1"))
+    meant = mrmc(table, figure=partial_area(focus="specificity", low=0.7))
+    assert said.figures.equals(meant.figures)
+    assert figure_named("auc") is None
+    assert figure_named("binormal") is binormal_area
+    for text in ("roc", "sensitivity", "sensitivity:x", "auc:3", "partial:specificity:0.7"):
+        with pytest.raises(ValueError, match="sensitivity:CUT"):
+            figure_named(text)
 
 
 def test_identical_arms_give_no_difference_and_p_one():
