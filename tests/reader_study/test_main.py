@@ -109,10 +109,12 @@ def test_from_dicom_folders_to_results_by_commands_alone(filled, tmp_path, read_
     assert json.loads(run("verify", filled, "--json", check=0).stdout)["ok"]
     run("unblind", filled, "--passphrase-file", tmp_path / "pass", check=2)
     run("close", filled, check=0)
-    done = run("unblind", filled, "--passphrase-file", tmp_path / "pass", check=2)
-    assert "bring the sealed key back" in done.stderr
+    unblind = ("unblind", filled, "--passphrase-file", tmp_path / "pass", "--who", "C")
+    assert "1 of 2 reader slots is empty" in run(*unblind, check=2).stderr
+    unblind += ("--reason", "one reader, as planned")
+    assert "bring the sealed key back" in run(*unblind, check=2).stderr
     (tmp_path / "safe").rename(filled / "sealed")
-    run("unblind", filled, "--passphrase-file", tmp_path / "pass", "--who", "C", check=0)
+    run(*unblind, check=0)
     results = json.loads(run("preference", filled, "--json", check=0).stdout)
     assert results["comparisons"][0]["pooled"]["n"] == 3
     assert "pooled" in run("preference", filled, check=0).stdout
