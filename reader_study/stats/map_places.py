@@ -122,8 +122,7 @@ def froc_score(
     cases = list(patients)
     known = _known(places, cases)
     lesions = known.groupby("case").size().reindex(cases, fill_value=0).to_numpy()
-    empty = {"case": [], "rating": [], "mark": []}
-    marks = pd.DataFrame(empty) if peaks.empty else match_marks(
+    marks = pd.DataFrame(columns=["case", "rating", "mark"]) if peaks.empty else match_marks(
         peaks.assign(reader="map", arm="map"), known, radius_mm=radius_mm
     )  # fmt: skip
     refuse(~marks["case"].isin(cases), "a peak in a case not listed", "add the case")
