@@ -23,6 +23,7 @@ def lines(
     note: str = "",
     log: str = "",
     marked: bool | None = None,
+    y_range: tuple[float, float] | None = None,
 ) -> Picture:
     """Curves in one frame.
 
@@ -33,6 +34,7 @@ def lines(
     note : caption
     log : axes with a logarithmic scale: ``""``, ``"x"``, ``"y"`` or ``"xy"``
     marked : whether points carry markers; default: where a curve has up to 20 points
+    y_range : ends of the y axis; default: what the data need
     """
     alt = check_alt(alt)
     with styled():
@@ -43,6 +45,8 @@ def lines(
                 xs, ys, label=name, color=_COLOURS[i % 6], linestyle=_DASHES[i % 6],
                 marker=_MARKERS[i % 6] if few else None, markersize=5.5,
             )  # fmt: skip
+        if y_range is not None:
+            ax.set_ylim(*y_range)
         if len(curves) > 1:
             ax.legend(handlelength=3.2)
         return finish(figure, alt=alt, caption=note, kind="svg")
@@ -56,8 +60,12 @@ def scatter(
     alt: str,
     note: str = "",
     named: bool = False,
+    ranges: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> Picture:
-    """Points in groups; with ``named``, each group's name stands beside its last point."""
+    """Points in groups; with ``named``, each group's name stands beside its last point.
+
+    ``ranges`` are the ends of the x and of the y axis; default: what the data need.
+    """
     alt = check_alt(alt)
     with styled():
         figure, ax = _frame(x, y, "")
@@ -73,6 +81,8 @@ def scatter(
             ax.legend()
         if named:
             ax.margins(0.18)
+        if ranges is not None:
+            ax.set(xlim=ranges[0], ylim=ranges[1])
         return finish(figure, alt=alt, caption=note, kind="svg")
 
 
@@ -83,8 +93,9 @@ def histogram(
     alt: str,
     bins: Sequence[float] | int = 80,
     note: str = "",
+    y_range: tuple[float, float] | None = None,
 ) -> Picture:
-    """Outlines of the distributions of samples, each with area 1."""
+    """Outlines of the distributions of samples, each with area 1; ``y_range`` ends the y axis."""
     alt = check_alt(alt)
     pooled = np.concatenate([np.ravel(values) for values in samples.values()])
     edges = np.histogram_bin_edges(pooled, bins)
@@ -96,6 +107,8 @@ def histogram(
                 heights, edges, label=name, color=_COLOURS[i % 6], linestyle=_DASHES[i % 6],
                 linewidth=1.9,
             )  # fmt: skip
+        if y_range is not None:
+            ax.set_ylim(*y_range)
         if len(samples) > 1:
             ax.legend()
         return finish(figure, alt=alt, caption=note, kind="svg")
@@ -129,8 +142,12 @@ def intervals(
     alt: str,
     reference: float | None = None,
     note: str = "",
+    x_range: tuple[float, float] | None = None,
 ) -> Picture:
-    """Estimates with intervals, one a row: name -> (estimate, low, high)."""
+    """Estimates with intervals, one a row: name -> (estimate, low, high).
+
+    ``reference`` is a dashed line; ``x_range`` ends the x axis, default: what the data need.
+    """
     alt = check_alt(alt)
     with styled():
         figure = Figure(figsize=(7.2, 0.9 + 0.42 * len(rows)), layout="constrained")
@@ -144,6 +161,8 @@ def intervals(
         ax.set_yticks(at, list(rows))
         ax.set(xlabel=x, ylim=(-0.6, len(rows) - 0.4))
         ax.grid(axis="y", visible=False)
+        if x_range is not None:
+            ax.set_xlim(*x_range)
         if reference is not None:
             ax.axvline(reference, color=INK, linestyle="--", linewidth=1.1)
         return finish(figure, alt=alt, caption=note, kind="svg")

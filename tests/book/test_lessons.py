@@ -8,6 +8,7 @@ from ctlab.lessons import check, quiz
 from ctlab.lessons.checking import find
 
 CHAPTERS = (
+    "start",
     "physics",
     "noise",
     "dicom",
