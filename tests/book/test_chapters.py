@@ -13,6 +13,11 @@ PAGES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapt
 SOURCES = [BOOK.parent / f"{page}.md" for page in PAGES]
 CHAPTERS = [path for path in SOURCES if "```{code-cell}" in path.read_text("utf-8")]
 TAUGHT = [path for path in CHAPTERS if "{exercise-start}" in path.read_text("utf-8")]
+TEACHING = ("start", "physics", "noise-and-dose", "dicom", "classic", "metrics", "paired", "gans",
+            "transport", "training", "explaining", "hallucination", "designing-a-study",
+            "running-a-study", "ratings", "reporting", "capstone")  # fmt: skip
+ALIVE = {"compare", "flip"}  # figures that a reader moves where there is no kernel
+ONE_ONLY = {"explaining", "hallucination"}  # these two have one such figure each
 # Timetables and lists of what a checklist asks are chosen, not measured.
 PLANS = {"instructor-guide", "publishing", "migration"}
 # What the lite route covers: everything up to metrics, and everything about readers.
@@ -84,6 +89,51 @@ def test_chapters_have_the_parts_that_readers_rely_on(path):
     assert len(starts) >= 3
     assert starts == solved, "each exercise has its folded solution, in order"
     assert "{cite:p}" in text or "{cite:t}" in text
+
+
+def test_the_seventeen_chapters_are_all_taught():
+    assert {path.stem for path in TAUGHT} == set(TEACHING)
+
+
+@pytest.mark.parametrize("name", TEACHING)
+def test_a_chapter_says_for_whom_and_what_for_after_a_figure_that_makes_curious(name):
+    text = (BOOK / f"{name}.md").read_text("utf-8")
+    before, rest = text.split(":class: objectives", 1)
+    hook = "\n".join(CELL.findall(before))
+    assert re.search(r"\bfigures\.\w+\(|\bcompare\(", hook), "a figure stands before the objectives"
+    box = rest.split("\n:::", 1)[0]
+    assert re.search(r"^\*\*For\*\* \w+", box, re.M)
+    assert 3 <= len(re.findall(r"^- ", box, re.M)) <= 5
+    (seconds,) = re.findall(r"\*\*Time\*\*[^{]*\{glue:text\}`(\w+):\.0f`", box)
+    assert f'glue("{seconds}", time.process_time(), display=False)' in text, "measured, not written"
+
+
+@pytest.mark.parametrize("name", TEACHING)
+def test_a_chapter_has_a_quiz_and_exercises_to_predict_to_run_and_to_explain(name):
+    text = (BOOK / f"{name}.md").read_text("utf-8")
+    (chapter,) = re.findall(r'^quiz\("(\w+)"\)$', text, re.M)
+    assert (BOOK.parent / "ctlab" / "lessons" / f"{chapter}.py").is_file()
+    asked = re.findall(r":::\{exercise-start\}\n.*?\n:::\n\*\*(\w+)\.\*\*", text, re.S)
+    assert asked == ["Predict", "Run", "Explain"]
+
+
+@pytest.mark.parametrize("name", [n for n in TEACHING if n not in ONE_ONLY])
+def test_a_chapter_has_two_figures_that_a_reader_moves_without_a_kernel(name):
+    calls = [
+        getattr(node.func, "attr", getattr(node.func, "id", ""))
+        for cell in cells(BOOK / f"{name}.md") for node in ast.walk(ast.parse(cell))
+        if isinstance(node, ast.Call)
+    ]  # fmt: skip
+    assert sum(call in ALIVE for call in calls) >= 2
+
+
+@pytest.mark.parametrize("name", TEACHING)
+def test_a_chapter_cites_something_with_a_doi(name):
+    entries = (BOOK / "references.bib").read_text("utf-8")
+    cited = re.findall(r"\{cite:[pt]\}`([^`]*)`", (BOOK / f"{name}.md").read_text("utf-8"))
+    keys = {key.strip() for keys in cited for key in keys.split(",")}
+    dois = dict(re.findall(r"@\w+\{(\w+),(?:(?!^\}).)*?doi = \{([^}]*)\}", entries, re.M | re.S))
+    assert keys & set(dois)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)

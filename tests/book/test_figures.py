@@ -1,6 +1,7 @@
 """Figures state their window, refuse to go without alternative text, and repeat bit for bit."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -79,6 +80,32 @@ def test_style_does_not_leak(image):
     figures.scatter({"a": ([1.0], [2.0])}, x="x", y="y", alt=ALT, named=True)
     figures.sinogram(image, alt=ALT)
     assert mpl.rcParams == before
+
+
+def _ticks(picture):
+    """Where the ticks of a plot stand, and what is written at them."""
+    text = re.sub(r"\s+", " ", picture.data.decode())
+    marks = re.findall(r'<g id="([xy]tick)_\d+">(.*?)</g> </g> </g>', text)
+    return [(axis, re.findall(r'x="[\d.]+" y="[\d.]+"|<!-- .*? -->', mark)) for axis, mark in marks]
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_axes_stay_put_from_page_to_page_where_their_ends_are_given(held):
+    def draw(top):
+        few = np.linspace(0, top, 9)
+        return [
+            figures.lines({"a": ([0, 1], [0, top])}, x="x", y="y", alt=ALT,
+                          y_range=(0, 9) if held else None),
+            figures.histogram({"a": few / top}, x="x", alt=ALT, bins=[0, 0.2 * top / 7, 1],
+                              y_range=(0, 9) if held else None),
+            figures.intervals({"a": (top / 2, 0, top)}, x="x", alt=ALT,
+                              x_range=(0, 9) if held else None),
+            figures.scatter({"a": ([top], [top])}, x="x", y="y", alt=ALT,
+                            ranges=((0, 9), (0, 9)) if held else None),
+        ]  # fmt: skip
+
+    for first, second in zip(draw(1.5), draw(7.0), strict=True):
+        assert (_ticks(first) == _ticks(second)) is held
 
 
 def _page(slope):
