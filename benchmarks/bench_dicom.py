@@ -1,8 +1,6 @@
 """Reading 400 uncompressed slices beside a plain pydicom loop, and the memory it takes.
 
-The slices are those of the packaged sample, repeated ten times at new positions. Compressed
-slices are decoded by workers on all cores beside one process: two encodings, fast and slow, each
-as many slices as make ``read_series`` start workers.
+The slices are those of the packaged sample, repeated ten times at new positions.
 """
 
 import subprocess
@@ -14,14 +12,9 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
 from benchmarks.harness import compare
 from ctlab.ct import read_series
-from ctlab.ct.decode_pool import cores, shared_hu, worth_sharing
-from ctlab.ct.discover import list_files
-from ctlab.ct.frames import decode_hu, frames_of
-from ctlab.ct.header import read_header
 from ctlab.ct.sample import SAMPLE_FOLDER
 
 SLICES = 400
@@ -89,34 +82,6 @@ def simulation_peak_gib(folder: Path, out: Path) -> float:
     )
 
 
-def write_compressed(folder: Path, syntax: str, copies: int) -> None:
-    """The packaged sample of 40 slices, several times over, compressed."""
-    for number, file in enumerate(sorted(SAMPLE_FOLDER.glob("*.dcm"))):
-        dataset = pydicom.dcmread(file)
-        if dataset.file_meta.TransferSyntaxUID != syntax:
-            dataset.decompress(generate_instance_uid=False)
-            dataset.compress(syntax, generate_instance_uid=False)
-        for copy in range(copies):
-            dataset.save_as(folder / f"{number:03d}-{copy:02d}.dcm")
-
-
-def decoding(folder: Path, name: str) -> dict[str, Any]:
-    """Workers on all cores beside one process, both through every slice."""
-    frames = [f for path in list_files(folder) for f in frames_of(read_header(path))]
-    if not worth_sharing(frames):
-        raise ValueError(f"{len(frames)} slices of {name} are too few for workers on this machine")
-    return compare(
-        f"decode {len(frames)} slices of {name}, workers on {cores()} cores",
-        lambda: np.stack(list(shared_hu(frames))),
-        lambda: np.stack(list(decode_hu(frames))),
-        peer_name="the same decoder in one process",
-        difference=lambda ours, peer: float(np.abs(ours - peer).max()),
-        tolerance=0.0,
-        packages=("pydicom", "pyjpegls", "pylibjpeg-openjpeg"),
-        rounds=5,
-    )
-
-
 def results() -> Iterator[dict[str, Any]]:
     """Speed with equal arrays, then the peak memory of reading and of a streamed simulation."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -147,10 +112,3 @@ def results() -> Iterator[dict[str, Any]]:
             "limit": 2.0,
             "equal": gib <= 2.0,
         }
-    for name, syntax, copies in (
-        ("JPEG-LS", JPEGLSLossless, 15),
-        ("JPEG 2000", JPEG2000Lossless, 5),
-    ):
-        with tempfile.TemporaryDirectory() as scratch:
-            write_compressed(Path(scratch), syntax, copies)
-            yield decoding(Path(scratch), name)

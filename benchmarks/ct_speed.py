@@ -1,8 +1,9 @@
 """Speed and memory of reading, projecting and simulating: ``python -m benchmarks.ct_speed``.
 
-Runs ``bench_projector`` and ``bench_dicom`` and writes ``benchmarks/results/ct_speed.json``: every
-comparison with its aim, and whether it was met. Ratios are of runs in turn in one process, so
-other work on the machine slows both; its load at the end of each is recorded all the same.
+Runs ``bench_projector``, ``bench_dicom`` and ``bench_decoding``, or those that are named. Writes
+``benchmarks/results/ct_speed.json``: every comparison with its aim, and whether it was met. Ratios
+are of runs in turn in one process, so other work on the machine slows both; its load at the end of
+each is recorded all the same.
 """
 
 import importlib
@@ -31,7 +32,7 @@ def main(names: list[str]) -> int:
     kept = json.loads(RESULTS.read_text())["results"] if RESULTS.is_file() else []
     found = {result["name"]: result for result in kept}
     good = True
-    for name in names or ("projector", "dicom"):
+    for name in names or ("projector", "dicom", "decoding"):
         for result in importlib.import_module(f"benchmarks.bench_{name}").results():
             aim = next((a for start, a in AIMS.items() if result["name"].startswith(start)), None)
             if aim is not None:

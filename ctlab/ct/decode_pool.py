@@ -22,7 +22,7 @@ import numpy as np
 if TYPE_CHECKING:
     from ctlab.ct.frames import Frame
 
-_START_S = 3.0
+START_S = 3.0
 """Decoding time of a series from which workers pay: each takes about a second to start."""
 
 _SLICE_S = {
@@ -50,9 +50,14 @@ def worth_sharing(frames: list[Frame]) -> bool:
     """Whether decoding takes long enough for workers to pay, and there are cores for them."""
     if not frames or len({f.path for f in frames}) < 2:
         return False
+    return seconds_to_decode(frames) > START_S and cores() > 1
+
+
+def seconds_to_decode(frames: list[Frame]) -> float:
+    """About how long one process takes; 0 where slices are not compressed."""
     rows, columns = frames[0].shape
-    seconds = _SLICE_S.get(frames[0].header.transfer_syntax, 0.0) * rows * columns / 512**2
-    return seconds * len(frames) > _START_S and cores() > 1
+    each = _SLICE_S.get(frames[0].header.transfer_syntax, 0.0) * rows * columns / 512**2
+    return each * len(frames)
 
 
 def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
