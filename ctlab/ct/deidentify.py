@@ -49,6 +49,12 @@ WindowWidth XRayTubeCurrent XRayTubeCurrentInmA AccessionNumber KVP
 KEPT = frozenset(_KEPT_TEXT.split())
 """Keywords that stay (replaced, shifted or emptied where they identify)."""
 
+FREE_TEXT = (
+    *("ConvolutionKernel", "FilterType", "Manufacturer", "ManufacturerModelName"),
+    *("PositionReferenceIndicator", "RescaleType"),
+)
+"""The attributes of free text that stay as they are: table E.1-1 has no action for any of them."""
+
 _EMPTIED = (
     "PatientBirthDate",
     "PatientSex",
@@ -88,6 +94,7 @@ class DeidentificationReport:
     ----------
     files : files written
     removed : keyword or tag of each removed element, and in how many files it stood
+    kept_text : keyword of each free text that stayed, and its values: look at them
     replaced : keyword of each element whose value was replaced, shifted or emptied, likewise
     left_out : files not written, with the reason; they may show names in their pixels
     warnings : what a person should look at
@@ -97,6 +104,7 @@ class DeidentificationReport:
     removed: Counter[str] = field(default_factory=Counter)
     replaced: Counter[str] = field(default_factory=Counter)
     left_out: dict[str, str] = field(default_factory=dict)
+    kept_text: dict[str, list[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def add(self, done: "DeidentificationReport") -> None:
@@ -104,6 +112,9 @@ class DeidentificationReport:
         self.files += done.files
         self.removed += done.removed
         self.replaced += done.replaced
+        for keyword, values in done.kept_text.items():
+            known = self.kept_text.setdefault(keyword, [])
+            known += [v for v in values if v not in known]
         self.warnings += [w for w in done.warnings if w not in self.warnings]
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,10 +135,17 @@ def deidentify_series(
     Raises
     ------
     ValueError
-        Nothing there is a CT image, or ``out`` is not empty, or holds what is read.
+        Nothing there is a CT image, or ``out`` is not empty, or holds what is read. Where it lies
+        below ``path``, what an earlier run wrote there is not read.
 
     Notes
     -----
+    Descriptions, comments and names of protocols are removed, as the basic profile wants it where
+    its Clean Descriptors option is not used. Six attributes of free text stay, for which the
+    profile has no action: see ``kept_text`` of the report. Where one holds a word that identifies
+    the patient, staff or site elsewhere in the header it is emptied; a name that stands nowhere
+    else no program can tell from the name of a kernel, so look at what was kept.
+
     Dates move by 62 days to two years. Images marked as having text burned in, colour images
     and everything that is no CT slice are left out. Compressed pixels are copied as they are but
     for comments of the codec; only RLE is encoded again. What no program can see stays with the
@@ -140,7 +158,7 @@ def deidentify_series(
     anonymizer = Anonymizer(seed=secret or secrets.token_hex(16))
     with warnings.catch_warnings(), fresh_folder(out, overwrite=overwrite) as part:
         warnings.simplefilter("ignore")  # about odd values, which are removed or kept as found
-        for file in list_files(path):
+        for file in _read_files(path, out):
             dataset = _accepted(file, report)
             if dataset is None:
                 continue
@@ -157,6 +175,12 @@ def deidentify_series(
             reasons = "; ".join(sorted(set(report.left_out.values()))) or "no DICOM files"
             raise ValueError(f"{path} holds no CT image that can be de-identified ({reasons})")
     return report
+
+
+def _read_files(path: str | Path, out: str | Path) -> list[Path]:
+    """What is read: not what an earlier run wrote to ``out``, where that lies below ``path``."""
+    written = Path(out).resolve()
+    return [file for file in list_files(path) if written not in file.resolve().parents]
 
 
 def _accepted(file: Path, report: DeidentificationReport) -> Any | None:
@@ -192,6 +216,8 @@ def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
     for element in _short(dataset):
         if before.get(element.keyword, str(element.value)) != str(element.value):
             done.replaced[element.keyword] += 1
+    kept = {keyword: str(dataset.get(keyword) or "") for keyword in FREE_TEXT}
+    done.kept_text = {keyword: [value] for keyword, value in kept.items() if value}
     _warn(dataset, done)
     _declare(dataset)
     return done

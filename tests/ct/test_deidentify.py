@@ -1,21 +1,24 @@
 """De-identification: identifiers planted everywhere, searched for in every byte of the output."""
 
 import struct
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from pydicom.datadict import DicomDictionary
+from pydicom.datadict import DicomDictionary, dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 from pydicom.valuerep import STANDARD_VR
 
 from ctlab.ct import deidentify_series, read_series
-from ctlab.ct.deidentify import KEPT
+from ctlab.ct.deidentify import FREE_TEXT, KEPT
 from ctlab.ct.hidden import bleached_j2k, bleached_jpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # planted values are no good dates or codes
+
+CODECS = Path(__file__).parents[1] / "data" / "codecs"
 
 SECRET = "Zaphodbeeblebrox"
 """A word that occurs nowhere by chance; values of every VR carry it or a form of it."""
@@ -215,6 +218,52 @@ def test_a_name_nested_or_private_is_searched_for_in_what_is_kept(make_series, t
         assert b"FOX" not in file.read_bytes()
 
 
+PROFILE = {
+    "Z": "AccessionNumber PatientBirthDate PatientName PatientSex ReferringPhysicianName StudyDate "
+    "StudyID StudyTime",
+    "U": "FrameOfReferenceUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID",
+    "Z/D": "ContentDate ContentTime PatientID",
+    "X/Z": "AcquisitionDate AcquisitionTime",
+    "X/D": "SeriesDate SeriesTime",
+    "X/Z/D": "AcquisitionDateTime",
+}
+"""Kept attributes for which table E.1-1 of PS3.15 has an action, after the table as packaged in
+dicom-anonymizer 2.1.0 (edition 2026c) and in idiscore 1.2.0, which agree."""
+
+
+def test_free_text_that_stays_is_what_the_profile_leaves_alone(make_series, tmp_path):
+    acted = set(" ".join(PROFILE.values()).split())
+    text = {k for k in KEPT if dictionary_VR(k) in {"LO", "SH", "ST", "LT", "UT", "UC"}}
+    assert text - acted == set(FREE_TEXT)
+
+    def change(k, dataset):
+        dataset.SeriesDescription = dataset.ProtocolName = dataset.ImageComments = "Marvin chest"
+        dataset.StudyDescription = dataset.RequestedProcedureDescription = "Marvin"
+        dataset.ConvolutionKernel = ["B30f", "B30f MARVIN"][k % 2]
+        dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20200101", "101010", "S 42"
+        dataset.AccessionNumber, dataset.ReferringPhysicianName = "4711", "Dent"
+
+    report = deidentify_series(make_series(4, change), tmp_path / "out")
+    assert report.kept_text == {"ConvolutionKernel": ["B30f MARVIN", "B30f"]}
+    sources = [pydicom.dcmread(f) for f in sorted((tmp_path / "series").iterdir())]
+    for source, file in zip(sources, sorted((tmp_path / "out").iterdir()), strict=True):
+        made = pydicom.dcmread(file)
+        for keyword in acted:
+            assert not source.get(keyword) or made.get(keyword) != source[keyword].value, keyword
+        assert not {"SeriesDescription", "ProtocolName", "StudyDescription"} & {*made.dir()}
+        assert "B30f" in made.ConvolutionKernel
+
+
+def test_an_earlier_output_below_the_folder_is_not_read(make_series):
+    folder = make_series(3)
+    first = deidentify_series(folder, folder / "out")
+    again = deidentify_series(folder, folder / "out", overwrite=True)
+    assert first.files == again.files == 3
+    assert len(list((folder / "out").iterdir())) == 3
+    assert first.removed == again.removed
+    assert again.left_out == {}
+
+
 def test_bytes_behind_the_image_and_spare_bits_go(make_series, tmp_path):
     """Behind native pixels, behind the data set, and in the bits above the stored ones."""
 
@@ -273,6 +322,23 @@ def test_what_codecs_carry_beside_the_image_goes(syntax, make_series, tmp_path):
     assert np.array_equal(read_series(tmp_path / "out").hu, before.hu)
     header = pydicom.dcmread(tmp_path / "out" / "IM00001.dcm")
     assert header.file_meta.TransferSyntaxUID == syntax
+
+
+@pytest.mark.parametrize("name", ["htj2k", "htj2k-rpcl", "htj2k-lossy"])
+def test_comments_in_high_throughput_jpeg_2000_go(name, tmp_path):
+    """Planted into images that OpenJPH encoded: they decode as before, and the text is gone."""
+    (tmp_path / "in").mkdir()
+    dataset = pydicom.dcmread(CODECS / f"{name}.dcm")
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([with_comment(frame, dataset.file_meta.TransferSyntaxUID)])
+    dataset.save_as(tmp_path / "in" / "a.dcm")
+    assert (tmp_path / "in" / "a.dcm").read_bytes().count(BINARY) >= 3
+    before = read_series(tmp_path / "in")
+    assert np.array_equal(before.hu, read_series(CODECS / f"{name}.dcm").hu)
+    report = deidentify_series(tmp_path / "in", tmp_path / "out")
+    assert report.files == 1
+    assert BINARY not in (tmp_path / "out" / "IM00001.dcm").read_bytes()
+    assert np.array_equal(read_series(tmp_path / "out").hu, before.hu)
 
 
 def test_boxes_of_a_jp2_file_go():
