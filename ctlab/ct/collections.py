@@ -11,17 +11,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ctlab.ct.dicom import read_series
 from ctlab.ct.discover import list_files
+from ctlab.ct.domains import DomainFacts, arms_in_words
 from ctlab.ct.header import Header, read_header
 from ctlab.ct.series import reason_aside
 from ctlab.ct.volume import Volume
 
 _CASE_TABLES = ("Radiologist-S1.csv", "Clinical-S1.csv", "Clinical-S2.csv")
 """Tables of the IEEE collection with one row a case, whose name is in the first column."""
+
+
+_MOST_ARMS = 4
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,9 @@ class Scan:
     labels: tuple[int, ...] | None = None
     facts: dict[str, str] = field(default_factory=dict)  # "table: column" -> cell
 
-    def read(self) -> Volume:
-        """The scan in HU."""
-        return read_series(self.folder, series_uid=self.series_uid)
+    def read(self, **how: Any) -> Volume:
+        """The scan in HU; ``how`` are keywords of :func:`ctlab.ct.read_series`."""
+        return read_series(self.folder, series_uid=self.series_uid, **how)
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,13 @@ def open_collection(path: str | Path, *, kind: str | None = None) -> Collection:
     ----------
     kind : ``mayo``, ``lidc``, ``ieee-covid`` or ``folders``; recognised by its layout by default
 
+    Returns
+    -------
+    Collection
+        Its ``problems`` also say where two arms differ in kernel, scanner, tube voltage, field of
+        view or spacing, so far as headers tell (:func:`ctlab.ct.confounds` for whole volumes). In
+        plain folders with more than four arms these are taken for patients and not compared.
+
     Raises
     ------
     ValueError
@@ -87,11 +99,27 @@ def open_collection(path: str | Path, *, kind: str | None = None) -> Collection:
     """
     root = Path(path)
     kind = kind or recognise(root)
-    if kind == "ieee-covid":
-        return ieee_covid(root)
-    if kind not in ("mayo", "lidc", "folders"):
+    if kind not in ("mayo", "lidc", "ieee-covid", "folders"):
         raise ValueError(f"kind must be mayo, lidc, ieee-covid or folders, got {kind!r}")
     heads = series_heads(root)
+    found = _opened(kind, root, heads)
+    return replace(found, problems=(*found.problems, *_confounds(found, heads)))
+
+
+def _confounds(found: Collection, heads: list["Head"]) -> list[str]:
+    if len(found.arms) > _MOST_ARMS:
+        return []
+    facts = {
+        (h.folder, h.header.text("series_uid")): DomainFacts.of_header(h.header) for h in heads
+    }
+    return arms_in_words(
+        {arm: [facts[s.folder, s.series_uid] for s in scans] for arm, scans in found.arms.items()}
+    )
+
+
+def _opened(kind: str, root: Path, heads: list["Head"]) -> Collection:
+    if kind == "ieee-covid":
+        return ieee_covid(root, heads)
     if kind == "mayo":
         return _mayo(heads)
     arm_of = (lambda folder: "full") if kind == "lidc" else (lambda folder: _top(folder, root))
@@ -216,7 +244,7 @@ def _mayo(heads: list[Head]) -> Collection:
     return Collection("mayo", tuple(scans), split, tuple(problems))
 
 
-def ieee_covid(root: Path) -> Collection:
+def ieee_covid(root: Path, heads: list[Head]) -> Collection:
     """The IEEE DataPort low- and ultra-low-dose collection (COVID-19).
 
     Patients come from folders such as ``Dataset-S1/COVID-S1/C001`` (case letter C, N, or a
@@ -225,7 +253,6 @@ def ieee_covid(root: Path) -> Collection:
     exposure time, and the cut lies in the widest gap of its logarithm over all cases. Labels
     come from ``LDCT-SL-Labels-S1.csv``.
     """
-    heads = series_heads(root)
     problems: list[str] = []
     doses = {h.folder: tube_mas(h.header) for h in heads}
     cut = widest_gap([v for v in doses.values() if v])

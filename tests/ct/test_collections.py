@@ -1,5 +1,6 @@
 """Small replicas of each collection's layout, whole and faulted."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -190,6 +191,41 @@ def test_lidc_and_plain_folders(make_series, tmp_path):
         "clean": ["p1"],
         "noisy": ["p2"],
     }
+
+
+def test_arms_that_differ_in_more_than_dose_are_named(make_series, ieee, tmp_path):
+    """By headers alone: other kernel, pixels a fifth larger, hence another field of view."""
+    place(make_series, tmp_path / "b" / "clean" / "p1", uid="1.8.1", Manufacturer="One")
+    place(
+        make_series, tmp_path / "b" / "noisy" / "p2", uid="1.8.2", Manufacturer="One",
+        ConvolutionKernel="B70f", PixelSpacing=[0.6, 0.9],
+    )  # fmt: skip
+    (found,) = open_collection(tmp_path / "b").problems
+    assert found == (
+        "arms clean and noisy differ in more than dose, and a network trained on them unpaired "
+        "would learn that instead of noise: kernel differs: B30f (1) against B70f (1); "
+        "pixel size differs: 0.612 mm against 0.735 mm; "
+        "field of view differs: 12 mm against 14.4 mm"
+    )
+    place(make_series, ieee / "Dataset-S1/Normal-S1/N002", uid="1.5.7", KVP=80, **exposure(12))
+    place(make_series, ieee / "Dataset-S1/Normal-S1/N003", uid="1.5.8", KVP=80, **exposure(12))
+    place(make_series, ieee / "Dataset-S1/Normal-S1/N004", uid="1.5.6", KVP=80, **exposure(12))
+    found = [p for p in open_collection(ieee).problems if "more than dose" in p]
+    assert len(found) == 1
+    assert found[0].startswith("arms low and ultra-low differ in more than dose")
+    assert found[0].endswith("kvp differs: 120 (2) against 80 (3), 120 (2)")
+
+
+def test_many_folders_are_patients_and_headers_may_be_silent(make_series, tmp_path):
+    for k in range(5):
+        facts = {"ConvolutionKernel": f"B{k}0f", "SliceThickness": None}
+        place(make_series, tmp_path / "b" / f"p{k}" / "s", uid=f"1.8.{k}", **facts)
+    assert open_collection(tmp_path / "b").problems == ()
+    for k in (2, 3, 4):
+        shutil.rmtree(tmp_path / "b" / f"p{k}")
+    (found,) = open_collection(tmp_path / "b").problems
+    assert "kernel differs: B00f (1) against B10f (1)" in found
+    assert "slice distance" not in found
 
 
 def test_folders_without_ct_are_refused(tmp_path):
