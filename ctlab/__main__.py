@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctlab.command import emit, run, say, table, working
+from ctlab.command import emit, in_text, item, reads_series, run, say, table, working
 
 app = typer.Typer(
     name="ctlab",
@@ -75,14 +75,16 @@ def inspect(folder: Folder, as_json: Json = False) -> None:
         for report in reports:
             shown = {k: v for k, v in report.items() if v not in (None, "", [], ())}
             problems = shown.pop("problems", [])
-            say(table(["series", shown.pop("uid")], [(k, _text(v)) for k, v in shown.items()]))
+            say(table(["series", shown.pop("uid")], [(k, in_text(v)) for k, v in shown.items()]))
             for problem in problems or ["no problem found"]:
-                say(_item(problem))
+                say(item(problem))
     raise typer.Exit(0 if any(report["readable"] for report in reports) else 1)
 
 
 @app.command()
+@reads_series()
 def simulate(
+    reading: dict,
     folder: Folder,
     out: Out,
     dose: Annotated[float, typer.Option(help="fraction of the scan's own dose, 0 < F <= 1")],
@@ -95,7 +97,7 @@ def simulate(
 
     with working("simulating slices") as progress:
         report = simulate_series(
-            folder, out, fraction=dose, seed=seed, overwrite=overwrite, progress=progress
+            folder, out, fraction=dose, seed=seed, overwrite=overwrite, progress=progress, **reading
         )
     if not emit(report.as_dict(), as_json):
         say(
@@ -138,10 +140,12 @@ def deidentify(
         rows = [(name, "removed", count) for name, count in sorted(report.removed.items())]
         rows += [(name, "replaced", count) for name, count in sorted(report.replaced.items())]
         say(table(["element", "what", "files"], rows))
+        for name, values in sorted(report.kept_text.items()):
+            say(item(f"kept {name}: {', '.join(values)}"))
         for file, reason in sorted(report.left_out.items()):
-            say(_item(f"left out {file}: {reason}"))
+            say(item(f"left out {file}: {reason}"))
         for warning in report.warnings:
-            say(_item(warning))
+            say(item(warning))
 
 
 @app.command()
@@ -168,7 +172,9 @@ def train(
 
 
 @app.command()
+@reads_series()
 def denoise(
+    reading: dict,
     folder: Folder,
     out: Out,
     checkpoint: Checkpoint = None,
@@ -192,7 +198,7 @@ def denoise(
     with working("denoising slices") as progress:
         report = denoise_series(
             folder, out, method=method, checkpoint=checkpoint, engine=engine, strength=strength,
-            force=force, overwrite=overwrite, resume=resume, progress=progress,
+            force=force, overwrite=overwrite, resume=resume, progress=progress, **reading,
         )  # fmt: skip
     if report is None:  # another process tells
         return
@@ -234,7 +240,9 @@ def benchmark(
 
 
 @app.command()
+@reads_series(several=True)
 def evaluate(
+    reading: dict,
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE_DIR", help="reference series")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_DIR...", help="to be judged")],
     window: Annotated[str, typer.Option(help="chest, lung, mediastinum, abdomen, ...")] = "chest",
@@ -247,7 +255,7 @@ def evaluate(
 
     shown = named_window(window)
     with working("measuring series") as progress:
-        slices = evaluate_folders(reference, images, window=shown, progress=progress)
+        slices = evaluate_folders(reference, images, window=shown, progress=progress, **reading)
     if csv is not None:
         write_table(slices, csv)
     reports = report_of(slices)
@@ -264,7 +272,9 @@ def evaluate(
 
 
 @app.command()
+@reads_series()
 def explain(
+    reading: dict,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")
     ] = None,
@@ -304,7 +314,7 @@ def explain(
     from ctlab import explaining
 
     if study:
-        if folder or number is not None or roi or box or mask or nodule or dicom:
+        if any((folder, number is not None, roi, box, mask, nodule, dicom, *reading.values())):
             raise ValueError("--study takes no series, region or --dicom; it runs on the sample")
         with working("auditing all methods") as progress:
             table_of = explaining.study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
@@ -317,14 +327,16 @@ def explain(
         found = explaining.explain_series(
             folder, number, disc=roi, box=box, mask=mask, nodule=nodule, method=method,
             target=target, layer=layer, checkpoint=checkpoint, out=out, dicom=dicom,
-            overwrite=overwrite, progress=progress,
+            overwrite=overwrite, progress=progress, **reading,
         )  # fmt: skip
     if not emit(explaining.facts(found), as_json):
         say(explaining.in_words(found, out=out, dicom=dicom))
 
 
 @app.command()
+@reads_series(several=True, tilt=True)
 def passport(
+    reading: dict,
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="one reference-dose series a patient")
     ],
@@ -355,7 +367,7 @@ def passport(
     else:
         with working("checking the denoiser") as progress:
             made = room.passports_of_folders(
-                folders, out, checkpoints=checkpoint or [], methods=method or [],
+                folders, out, checkpoints=checkpoint or [], methods=method or [], reading=reading,
                 overwrite=overwrite, progress=progress, dose=dose, slices=slices, seed=seed,
                 limits=room.DEFAULT_LIMITS if limits is None else room.read_limits(limits),
             )  # fmt: skip
@@ -372,20 +384,8 @@ def _only(made: dict) -> Any:
     return next(iter(made.values()))
 
 
-def _item(text: str) -> str:
-    return fill(f"- {text}", 80, subsequent_indent="  ")
-
-
 def _cell(value: float) -> str:
     return f"{value:.4g}" if value == value else "-"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    if isinstance(value, list | tuple):
-        return " x ".join(_text(v) for v in value)
-    return str(value)
 
 
 def main() -> None:

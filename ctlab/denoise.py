@@ -89,6 +89,8 @@ def denoise_series(
     engine: str = "torch",
     strength: float | None = None,
     force: bool = False,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -102,6 +104,7 @@ def denoise_series(
     engine : what runs the model: torch, onnx or openvino
     strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
+    series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
     resume : go on with what a killed run left of the same work
 
     Returns
@@ -124,7 +127,7 @@ def denoise_series(
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
-    volume = open_series(path)
+    volume = open_series(path, series_uid=series_uid, allow_gaps=allow_gaps)
     before = measure_noise_hu(volume)
     if method == "model":
         work = _with_model(volume, checkpoint, engine, strength, force, processes)
@@ -144,7 +147,7 @@ def denoise_series(
         return None
     unfinished.finish()
     seconds = time.perf_counter() - start
-    after = measure_noise_hu(open_series(out))
+    after = measure_noise_hu(open_series(out, allow_gaps=True))
     return DenoiseReport(
         method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
     )

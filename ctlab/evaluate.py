@@ -1,6 +1,6 @@
 """Series beside their reference: which patients there are, and the metrics of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from ctlab.assess import PROTOCOL_WINDOWS, evaluate_volume, summarise
 from ctlab.ct import WINDOWS, Window, read_series
+from ctlab.ct.dicom import named_uids, refuse_unused
 from ctlab.ct.series import find_series
 
 
@@ -16,6 +17,8 @@ def evaluate_folders(
     images: list[Path],
     *,
     window: Window,
+    series_uid: Sequence[str] = (),
+    allow_gaps: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Metrics of every slice of every patient, one row each, ``arm`` naming the image folder.
@@ -24,17 +27,21 @@ def evaluate_folders(
     ----------
     reference : folder with one series, or one series a patient
     images : folders with the same patients; each is an arm
+    series_uid : the series that are meant where a folder holds several of a patient
+    allow_gaps : also compare series with gaps
 
     Raises
     ------
     ValueError
         A folder lacks a patient of the reference, or holds two series of one; grids differ.
     """
-    patients = patients_of(reference)
+    patients = patients_of(reference, series_uid)
+    images_of = [patients_of(image, series_uid) for image in images]
+    refuse_unused(series_uid, {u for found in (patients, *images_of) for u in found.values()})
     tables = []
     total = len(patients) * len(images)
-    for image in images:
-        found = patients_of(image)
+    allowed = {"allow_gaps": allow_gaps, "allow_tilt": True}
+    for image, found in zip(images, images_of, strict=True):
         # One series on each side needs no name: anonymised copies may carry other identifiers.
         if len(patients) == len(found) == 1:
             found = dict.fromkeys(patients, next(iter(found.values())))
@@ -45,8 +52,8 @@ def evaluate_folders(
                 f"{', '.join(missing[:5])}"
             )
         for patient, uid in patients.items():
-            first = read_series(reference, series_uid=uid, allow_tilt=True)
-            second = read_series(image, series_uid=found[patient], allow_tilt=True)
+            first = read_series(reference, series_uid=uid, **allowed)
+            second = read_series(image, series_uid=found[patient], **allowed)
             rows = evaluate_volume(first, second, window=window, patient=patient)
             tables.append(rows.assign(arm=str(image)))
             if progress:
@@ -68,16 +75,21 @@ def named_window(name: str) -> Window:
     return known[name]
 
 
-def patients_of(folder: str | Path) -> dict[str, str]:
-    """Patient identifier -> series UID of the folder's CT series."""
+def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:
+    """Patient identifier -> series UID of the folder's CT series, of those named if any are."""
     found: dict[str, str] = {}
-    for uid, frames in find_series(folder).series.items():
-        patient = frames[0].header.text("patient_id") or "unknown"
-        if patient in found:
+    series = find_series(folder).series
+    by_patient: dict[str, list[str]] = {}
+    for uid, frames in series.items():
+        by_patient.setdefault(frames[0].header.text("patient_id") or "unknown", []).append(uid)
+    for patient, uids in by_patient.items():
+        meant = named_uids(uids, series_uid)
+        if len(meant) > 1:
             raise ValueError(
-                f"{folder} holds two CT series of patient {patient}; keep the one that is meant"
+                f"{folder} holds {len(meant)} CT series of patient {patient}; name the one that is "
+                f"meant with --series: {', '.join(meant)}"
             )
-        found[patient] = uid
+        found[patient] = meant[0]
     if not found:
         raise ValueError(f"{folder} holds no CT series")
     return found

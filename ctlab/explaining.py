@@ -181,6 +181,8 @@ def explain_series(
     method: str = "hirescam",
     target: str = "mean",
     layer: str | None = None,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
     **region: Any,
 ) -> Explanation:
     """Explanation of a region of one slice of a series, written where it is wanted.
@@ -191,6 +193,7 @@ def explain_series(
     number : slice; 0 is the first
     out : NPZ for the map; the picture goes beside it as PNG
     dicom : new folder for a secondary capture and a segmentation
+    series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
     **region : as for :func:`find_region`
 
     Raises
@@ -199,7 +202,9 @@ def explain_series(
         The slice is not in the series, or what the region, method, target or layer names is not
         there.
     """
-    volume = read_series(path, allow_tilt=True)  # one slice is asked for
+    volume = read_series(  # one slice is asked for
+        path, series_uid=series_uid, allow_gaps=allow_gaps, allow_tilt=True
+    )
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
     found = explain_region(

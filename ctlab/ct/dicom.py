@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class SeriesReport:
 def read_series(
     path: str | Path,
     *,
-    series_uid: str | None = None,
+    series_uid: str | Sequence[str] | None = None,
     allow_gaps: bool = False,
     allow_tilt: bool = False,
     straighten: bool = False,
@@ -54,7 +54,8 @@ def read_series(
     Parameters
     ----------
     path : folder (searched to the bottom), DICOMDIR, zip, or one file
-    series_uid : which series, where the folder holds several; its last characters are enough
+    series_uid : which series, where the folder holds several; its last characters are enough.
+        A list names one for each of many folders: here the one that is in this folder counts
     allow_gaps : accept missing slices and uneven spacing, reported in ``Volume.problems``
     allow_tilt : accept slices that a tilted gantry shifted sideways, as they are: each is right,
         the stack is sheared by ``Volume.shear_mm``
@@ -99,7 +100,7 @@ def stream_plan(plan: Plan) -> Iterator[np.ndarray]:
 def choose_series(
     found: Found,
     path: str | Path,
-    series_uid: str | None,
+    series_uid: str | Sequence[str] | None,
     *,
     allow_gaps: bool = False,
     allow_tilt: bool = False,
@@ -116,17 +117,46 @@ def choose_series(
     if plan.faults:
         raise ValueError("; ".join(plan.faults))
     if plan.gaps and not allow_gaps:
-        raise ValueError("; ".join(plan.gaps) + "; pass allow_gaps=True to read it all the same")
+        raise ValueError(
+            "; ".join(plan.gaps)
+            + "; pass allow_gaps=True to read it all the same (on the command line --allow-gaps)"
+        )
     if plan.tilts and not allow_tilt:
         raise ValueError(
             f"{plan.tilts[0]}; pass straighten=True to resample it upright, or allow_tilt=True "
-            "to take the slices one by one"
+            "to take the slices one by one (on the command line --straighten or --allow-tilt)"
         )
     return plan
 
 
-def _meant(found: Found, path: str | Path, series_uid: str | None) -> str:
-    uids = [u for u in found.series if series_uid is None or u.endswith(series_uid)]
+def named_uids(uids: Iterable[str], wanted: str | Sequence[str] | None) -> list[str]:
+    """Those of ``uids`` that end as ``wanted``; all where nothing is wanted.
+
+    Of a list, names of series that are elsewhere are passed over.
+
+    Examples
+    --------
+    >>> named_uids(["1.2.31", "1.2.41"], "31"), named_uids(["1.2.31"], "5")
+    (['1.2.31'], [])
+    >>> named_uids(["1.2.31", "1.2.41"], ["5", "41"]), named_uids(["1.2.31"], ["5"])
+    (['1.2.41'], ['1.2.31'])
+    """
+    uids = list(uids)
+    ends = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())
+    named = [u for u in uids if u.endswith(ends)] if ends else uids
+    return named if named or isinstance(wanted, str) else uids
+
+
+def refuse_unused(wanted: Sequence[str], uids: Iterable[str]) -> None:
+    """Raise ``ValueError`` where a name on the list is that of no series that was read."""
+    uids = list(uids)
+    for end in wanted:
+        if not any(u.endswith(end) for u in uids):
+            raise ValueError(f"no series ends in {end!r}; those there are: {', '.join(uids)}")
+
+
+def _meant(found: Found, path: str | Path, series_uid: str | Sequence[str] | None) -> str:
+    uids = named_uids(found.series, series_uid)
     if len(uids) == 1:
         return uids[0]
     if not found.series:
@@ -136,7 +166,10 @@ def _meant(found: Found, path: str | Path, series_uid: str | None) -> str:
     )
     if not uids:
         raise ValueError(f"no series in {path} ends in {series_uid!r}; there are: {listed}")
-    raise ValueError(f"{path} holds {len(uids)} CT series; pass series_uid= to choose: {listed}")
+    raise ValueError(
+        f"{path} holds {len(uids)} CT series; pass series_uid= to choose (on the command line "
+        f"--series): {listed}"
+    )
 
 
 def _series_text(header: Header) -> str:

@@ -57,12 +57,16 @@ class SlicesOnDisk:
         return self._kept[k]
 
 
-def open_series(path: str | Path, *, series_uid: str | None = None) -> Volume:
+def open_series(
+    path: str | Path, *, series_uid: str | None = None, allow_gaps: bool = False
+) -> Volume:
     """As :func:`ctlab.ct.read_series`, but ``hu`` is a :class:`SlicesOnDisk`.
 
     Geometry and header are checked here; a damaged image shows when its slice is read. Slices of
     a tilted gantry are taken as they are, since each is right.
     """
-    plan = choose_series(find_series(path), path, series_uid, allow_tilt=True)
+    plan = choose_series(
+        find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
+    )
     facts = volume_of(plan, np.zeros((1, 1, 1), np.float32))
     return replace(facts, hu=SlicesOnDisk(plan), problems=plan.problems + plan.gaps + plan.tilts)  # type: ignore[arg-type]

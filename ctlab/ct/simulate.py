@@ -65,13 +65,16 @@ def simulate_series(
     fraction: float,
     seed: int = 0,
     scanner: Scanner | None = None,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> SimulationReport:
     """Write the series at ``path`` to ``out`` as if scanned at ``fraction`` of its own dose.
 
     The slices are those of ``simulate_dose(read_series(path), ..., rng=default_rng(seed))`` with
-    the same scanner, but only a few are in memory at a time.
+    the same scanner, but only a few are in memory at a time. ``series_uid`` and ``allow_gaps``
+    are those of ``read_series``; a tilted gantry is no matter, since each slice is right.
 
     Raises
     ------
@@ -81,7 +84,9 @@ def simulate_series(
     """
     check_fraction(fraction)
     refuse_own_source(path, out)
-    plan = choose_series(find_series(path), path, None, allow_tilt=True)
+    plan = choose_series(
+        find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
+    )
     reference = measure_noise_hu(probe_volume(plan))
     given, scanner = scanner, scanner or _calibrated(plan)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))

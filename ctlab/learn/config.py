@@ -23,6 +23,14 @@ class Data(_Section):
 
     full: tuple[str, ...] = ("sample",)
     """Routine-dose series: folders of DICOM files, or ``sample`` for the packaged one."""
+    series: tuple[str, ...] = ()
+    """Series Instance UIDs, or their last characters, for folders that hold several series."""
+    allow_gaps: bool = False
+    """Also train on series with missing slices or uneven spacing."""
+    allow_tilt: bool = False
+    """Also train on slices of a tilted gantry, one by one as they are."""
+    straighten: bool = False
+    """Resample the slices of a tilted gantry upright."""
     low: tuple[str, ...] = ()
     """Low-dose series of *other* patients. Empty: low dose is simulated from part of ``full``."""
     doses: tuple[Fraction, ...] = (0.05, 0.1, 0.25)

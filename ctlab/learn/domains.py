@@ -17,6 +17,7 @@ from ctlab.ct import (
     read_series,
     simulate_dose,
 )
+from ctlab.ct.dicom import refuse_unused
 from ctlab.ct.facts import CLIPS_SHARE
 from ctlab.learn.config import Data, TrainConfig
 from ctlab.learn.patches import PatchDomain
@@ -48,9 +49,25 @@ class _Part:
     noise_hu: float  # measured in the slab, own noise of the routine dose included
 
 
-def load_source(name: str) -> Volume:
-    """Series named in a configuration: ``sample``, or a folder of DICOM files."""
-    return load_sample() if name == "sample" else read_series(name)
+def load_source(name: str, data: Data | None = None) -> Volume:
+    """Series named in a configuration: ``sample``, or a folder of DICOM files.
+
+    Raises
+    ------
+    ValueError
+        As :func:`ctlab.ct.read_series`; the keys of ``[data]`` have the names of its arguments,
+        but for ``series``.
+    """
+    if name == "sample":
+        return load_sample()
+    data = data or Data()
+    return read_series(
+        name,
+        series_uid=data.series,
+        allow_gaps=data.allow_gaps,
+        allow_tilt=data.allow_tilt,
+        straighten=data.straighten,
+    )
 
 
 def build_domains(config: TrainConfig) -> Domains:
@@ -60,7 +77,8 @@ def build_domains(config: TrainConfig) -> Domains:
     their own: no slice is ever in both domains.
     """
     data = config.data
-    volumes = {name: load_source(name) for name in (*data.full, *data.low)}
+    volumes = {name: load_source(name, data) for name in (*data.full, *data.low)}
+    refuse_unused(data.series, [v.acquisition.series_uid for v in volumes.values()])
     slabs = _split(data, volumes)
     volumes |= phantom_volumes(data, next(iter(volumes.values())))
     slabs += _phantom_slabs(data)  # of patients of their own, so still disjoint

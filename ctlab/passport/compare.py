@@ -11,6 +11,7 @@ import pandas as pd
 
 from ctlab.assess import write_table
 from ctlab.ct import fresh_folder, read_series
+from ctlab.ct.dicom import refuse_unused
 from ctlab.ct.files import refuse_full_folder
 from ctlab.passport import page
 from ctlab.passport.document import (
@@ -74,6 +75,7 @@ def passports_of_folders(
     *,
     checkpoints: Sequence[str | Path] = (),
     methods: Sequence[str] = (),
+    reading: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     **options: Any,
@@ -87,6 +89,8 @@ def passports_of_folders(
     folders : one series a patient, at reference dose
     checkpoints : trained models; none, and no method, takes the one that ships
     methods : ``"model"`` (the one that ships) and filters of :data:`ctlab.classic.METHODS`
+    reading : how series are read, as keywords of :func:`ctlab.ct.read_series`; a list of
+        ``series_uid`` names the series that are meant in folders that hold several
     options : those of :func:`ctlab.passport.make_passport`
     """
     from ctlab.learn import load_checkpoint
@@ -95,7 +99,9 @@ def passports_of_folders(
     wanted += [(method, None) for method in methods or ([] if checkpoints else ["model"])]
     if out is not None:  # refused before minutes of work rather than after
         refuse_full_folder(out, overwrite=overwrite)
-    volumes = [read_series(folder) for folder in folders]
+    how = dict(reading or {})
+    volumes = [read_series(folder, **how) for folder in folders]
+    refuse_unused(how.get("series_uid") or (), [v.acquisition.series_uid for v in volumes])
     made: dict[str, Passport] = {}
     for k, (method, checkpoint) in enumerate(wanted):
         passport = make_passport(
