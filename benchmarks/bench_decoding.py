@@ -1,8 +1,8 @@
 """Compressed slices decoded by workers on all cores beside the same decoder in one process.
 
 The slices are those of the packaged sample, encoded in each way for which there is an encoder
-here, and repeated until one process needs a few seconds: the shortest series for which
-``read_series`` starts workers, and one of twice that length.
+here, and repeated to the shortest series for which ``read_series`` starts workers: where those pay
+least, since each takes about a second to start.
 """
 
 import tempfile
@@ -100,11 +100,10 @@ def _total(slices: Iterator[np.ndarray]) -> np.ndarray:
 
 
 def results() -> Iterator[dict[str, Any]]:
-    """For each encoding: the shortest series that workers decode, and one of twice its length."""
+    """For each encoding the shortest series that workers decode."""
     for name, syntax in SYNTAXES.items():
         with tempfile.TemporaryDirectory() as scratch:
             write_compressed(Path(scratch), syntax)
             few = [f for path in list_files(scratch) for f in frames_of(read_header(path))]
             shortest = int(START_S / seconds_to_decode(few) * len(few)) + 1
-            for count in (shortest, 2 * shortest):
-                yield decoding([few[k % len(few)] for k in range(count)], name)
+            yield decoding([few[k % len(few)] for k in range(shortest)], name)
