@@ -1,5 +1,7 @@
 """Every command that reads a series can be told which one, and to take gaps and tilt."""
 
+from dataclasses import replace
+
 import pydicom
 import pytest
 from typer.testing import CliRunner
@@ -29,7 +31,7 @@ def scans(tmp_path_factory):
     """Pieces of the sample: two series in one folder, one without a slice, one tilted."""
     root = tmp_path_factory.mktemp("scans")
     piece = load_sample().slices(17, 23)
-    piece = piece.with_hu(piece.hu[:, 200:328, 200:328])
+    piece = replace(piece, hu=piece.hu[:, 200:328, 200:328])
     for name in ("two/a", "two/b", "gap", "tilt"):
         write_series(piece, root / name, description=name)
     sorted((root / "gap").iterdir())[2].unlink()

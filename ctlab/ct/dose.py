@@ -96,6 +96,12 @@ def simulate_dose(
     Notes
     -----
     Each slice has its own generator, seeded from ``rng``: slices may be computed in any order.
+
+    Beside scans computed directly with a tenth of known photons, a tenth simulated from the noisy
+    full scan, calibrated on itself, has a noise SD that is alike within 1 % in water and 4 % lower
+    in chests (4e4 to 4e5 photons a ray). Both have up to 8 % more than ``sqrt(10)`` times the noise
+    of the full scan, for electronic noise does not fall with the dose and few photons bend the
+    logarithm; the fewer photons, the more.
     """
     check_fraction(fraction)
     seeds = slice_seeds(rng, len(volume.hu))

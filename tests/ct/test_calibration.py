@@ -103,3 +103,23 @@ def test_noise_asked_for_is_measured(chest):
             chest, 1.0, rng=np.random.default_rng(8), scanner=found, missing_only=False
         )
         assert measure_noise_hu(noisy) == pytest.approx(wanted, rel=0.08)
+
+
+@pytest.mark.parametrize(("what", "within"), [("water", 0.03), ("chest", 0.07)])
+def test_a_simulated_tenth_has_the_noise_of_a_scan_with_a_tenth_of_the_photons(what, within, chest):
+    """From a noisy scan of known photons, calibrated on itself, beside the scan computed directly.
+
+    Either has more than sqrt(10) times the noise: electronic noise and the logarithm's bend.
+    """
+    clean = chest if what == "chest" else water_cylinder(size=160, pixel_mm=1.5, slices=5)
+    known = Scanner(photons=4e4, views=VIEWS)
+    full = scanned(clean, 4e4)
+    found = calibrate(full, scanner=Scanner(views=VIEWS))
+    made = simulate_dose(full, 0.1, rng=np.random.default_rng(6), scanner=found)
+    direct = simulate_dose(
+        clean, 0.1, rng=np.random.default_rng(5), scanner=known, missing_only=False
+    )
+    soft = (clean.hu > -30) & (clean.hu < 130)
+    own, simulated, true = (float((v.hu - clean.hu)[soft].std()) for v in (full, made, direct))
+    assert simulated == pytest.approx(true, rel=within)
+    assert true > 1.03 * np.sqrt(10) * own
