@@ -131,12 +131,14 @@ def mend_pages(folder: Path) -> None:
 
     The theme preloads its icon fonts across origins; from ``file://`` a browser refuses that and
     reports an error, though the style sheet loads the same fonts without trouble. Notebooks are
-    downloaded, not shown.
+    downloaded, not shown. Entries of a list of references are named by a role that is no longer
+    in use, and browsers then find no items in the list.
     """
     preload = re.compile(r'<link rel="preload" as="font"[^>]*/?>\s*')
     saved = re.compile(r'(<a href="[^"]*_(?:sources|pdf)/[^"]*\.(?:ipynb|pdf)") target="_blank"')
     for page in folder.rglob("*.html"):
         text = preload.sub("", page.read_text("utf-8"))
+        text = text.replace('role="doc-biblioentry"', 'role="listitem"')
         page.write_text(saved.sub(r"\1 download", text), "utf-8")
 
 

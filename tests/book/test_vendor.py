@@ -68,10 +68,11 @@ def test_pages_are_mended_for_opening_from_disk(build, tmp_path):
     page = tmp_path / "a.html"
     font = '<link rel="preload" as="font" crossorigin href="x.woff2" />\n'
     link = '<a href="../_sources/book/a.ipynb" target="_blank"\nclass="b">'
-    page.write_text(f"{font}<p>stays</p>{link}")
+    entry = '<div role="list"><div class="citation" role="{}">Author. Title.</div></div>'
+    page.write_text(f"{font}<p>stays</p>{link}{entry.format('doc-biblioentry')}")
     build.mend_pages(tmp_path)
     saved = link.replace('target="_blank"', "download")
-    assert page.read_text() == f"<p>stays</p>{saved}"
+    assert page.read_text() == f"<p>stays</p>{saved}{entry.format('listitem')}"
 
 
 def test_nothing_in_the_configuration_comes_from_outside():
