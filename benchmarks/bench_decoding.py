@@ -2,7 +2,7 @@
 
 The slices are those of the packaged sample, encoded in each way for which there is an encoder
 here, and repeated to the shortest series for which ``read_series`` starts workers: where those pay
-least, since each takes about a second to start.
+least, since they take one to three seconds to start.
 """
 
 import tempfile

@@ -22,8 +22,8 @@ import numpy as np
 if TYPE_CHECKING:
     from ctlab.ct.frames import Frame
 
-START_S = 3.0
-"""Decoding time of a series from which workers pay: each takes about a second to start."""
+START_S = 10.0
+"""Decoding time of a series from which workers pay: both need up to 3 s to start."""
 
 _SLICE_S = {
     "1.2.840.10008.1.2.4.80": 0.007,  # JPEG-LS

@@ -51,6 +51,6 @@ def test_workers_are_for_long_compressed_series_only(monkeypatch):
     monkeypatch.setattr(decode_pool, "cores", lambda: 2)
     few = sample_frames(5)
     assert not decode_pool.worth_sharing(few)
-    assert decode_pool.worth_sharing(few * 120)
+    assert decode_pool.worth_sharing(few * 300)
     monkeypatch.setattr(decode_pool, "cores", lambda: 1)
-    assert not decode_pool.worth_sharing(few * 120)
+    assert not decode_pool.worth_sharing(few * 300)
