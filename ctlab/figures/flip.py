@@ -36,8 +36,8 @@ class FlipBook:
         for k, label in enumerate(self.pages):
             opened = " checked" if label == self.first else ""
             buttons.append(
-                f'<input type="radio" name="{own}" id="{own}-{k}"{opened}>'
-                f'<label for="{own}-{k}">{html.escape(label)}</label>'
+                f'<span><input type="radio" name="{own}" id="{own}-{k}"{opened}>'
+                f'<label for="{own}-{k}">{html.escape(label)}</label></span> '
             )
             shown.append(f"#{own}:has(#{own}-{k}:checked) .page-{k}")
         pages = [
@@ -48,6 +48,7 @@ class FlipBook:
             f"#{own} .page{{display:none}}{','.join(shown)}{{display:block}}"
             f"#{own} fieldset{{border:0;padding:0;margin:0 0 .4rem}}"
             f"#{own} legend{{float:none;font-size:.95rem;width:auto;margin:0 .6rem 0 0}}"
+            f"#{own} fieldset span{{display:inline-flex;align-items:center;max-width:100%}}"
             f"#{own} label{{display:inline-block;min-width:24px;padding:.15rem .7rem .15rem .2rem}}"
             f"#{own} input{{width:1.1rem;height:1.1rem;vertical-align:middle}}"
         )

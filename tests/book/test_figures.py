@@ -122,6 +122,8 @@ def test_a_flip_book_shows_one_page_and_needs_no_script():
     text = figures.flip(pages, name="slope", alt=STEEPER, first="2")._repr_html_()
     assert "<script" not in text
     assert text.count('type="radio"') == text.count("<label") == text.count("<figure") == 2
+    held = re.findall(r"<span><input [^>]*><label [^>]*>[^<]*</label></span>", text)
+    assert len(held) == 2, "a button and its label stay in one line on a narrow screen"
     assert text.count(" checked>") == 1
     assert text.split(" checked>")[0].endswith('-1"')  # the second page is the open one
     assert "1 &lt; 2" in text
