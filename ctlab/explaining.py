@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -278,7 +279,7 @@ def study_of_sample(
     )
     result: dict[str, Any] = {
         "command": STUDY_COMMAND,
-        "checkpoint": _fingerprint(model),
+        "checkpoint": fingerprint(model),
         "dose": STUDY_DOSE,
         "limits": limits_in_words(plan.limits),
         "methods": json.loads(audited.to_json(orient="records")),
@@ -290,11 +291,17 @@ def study_of_sample(
     return result
 
 
+def packaged_study() -> dict[str, Any]:
+    """The study of the shipped model, as :func:`study_of_sample` wrote it."""
+    stored = files("ctlab.explain") / "study_results.json"
+    return json.loads(stored.read_text("utf-8"))
+
+
 def _one(volume: Volume, z: int) -> Volume:
     return replace(volume, hu=volume.hu[z : z + 1], sources=())
 
 
-def _fingerprint(model: Any) -> str:
+def fingerprint(model: Any) -> str:
     """SHA-256 of the denoiser's weights, so that a table can be matched with its model."""
     digest = hashlib.sha256()
     for name, values in sorted(model.denoiser().state_dict().items()):

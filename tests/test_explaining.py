@@ -1,11 +1,16 @@
 """Explaining from files: regions by four names, and the limits in words."""
 
+import json
+
 import numpy as np
 import pytest
 
 from ctlab import explaining
-from ctlab.ct import SAMPLE_NODULE, Volume
-from ctlab.explain import Limits
+from ctlab.ct import SAMPLE_NODULE, Volume, load_sample
+from ctlab.explain import STUDY_METHODS, AuditPlan, Limits
+from ctlab.learn import load_checkpoint
+
+QUICK = AuditPlan(draws=1, random_networks=1, fractions=(0.02,))
 
 
 @pytest.fixture
@@ -44,3 +49,42 @@ def test_the_limits_are_told_with_what_no_map_can_show():
     assert "stability at least 0.65" in told
     assert "no standard" in told
     assert "no map can tell" in told
+
+
+def test_the_study_writes_both_tables(tmp_path, monkeypatch):
+    """The rows agree with each other and with the file; the model has no attention."""
+    told = []
+    places = explaining.study_regions(load_sample())
+    assert places["nodule"].sum() == pytest.approx(np.pi * (13 / 0.703) ** 2, rel=0.01)
+    small = {name: (*places[name][:2], 2) for name in ("aorta", "lung")}
+    monkeypatch.setattr(explaining, "study_regions", lambda volume: small)
+    monkeypatch.setattr(explaining, "STUDY_SLICES", (20,))
+    result = explaining.study_of_sample(
+        out=tmp_path / "study.json", methods=("difference", "attention"), plants=2, plan=QUICK,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert json.loads((tmp_path / "study.json").read_text()) == result
+    methods = [(r["region"], r["method"]) for r in result["methods"]]
+    assert methods == [
+        (region, method)
+        for region in ("aorta", "lung")
+        for method in ("difference", "hirescam, random weights")
+    ]
+    # A difference does not look at a target, so removing what it marks is judged all the same.
+    assert {r["kind"] for r in result["usefulness"]} == {"erased", "invented"}
+    assert all(0 <= r["auc"] <= 1 for r in result["usefulness"])
+    assert told[-1][0] == told[-1][1]
+    assert told == sorted(told)
+    words = explaining.study_in_words(result)
+    assert max(map(len, words.splitlines())) <= 80
+    assert "hirescam, random weights" in words
+
+
+def test_the_committed_study_covers_every_method_of_the_model():
+    stored = explaining.packaged_study()
+    assert stored["checkpoint"] == explaining.fingerprint(load_checkpoint())
+    assert stored["command"].startswith(explaining.STUDY_COMMAND)
+    shown = {r["method"] for r in stored["methods"]}
+    assert shown == {*STUDY_METHODS, "hirescam, random weights"} - {"attention", "counterfactual"}
+    assert len(stored["methods"]) == 3 * len(shown)
+    assert stored["limits"] == explaining.limits_in_words()
