@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "without_nodule",
         ],
         "filters": ["errors_by_place", "filter_ladder", "rmse_ladder"],
-        "lesions": ["lesion_survival", "quiet_places"],
+        "lesions": ["lesion_pages", "lesion_survival", "quiet_places"],
         "mirror": ["objective"],
         "toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
         "pace": ["is_fast", "pace"],

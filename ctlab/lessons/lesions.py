@@ -78,6 +78,35 @@ def lesion_survival(
     return pd.DataFrame(rows, columns=["method", "diameter_mm", "contrast_hu", "kept", "least"])
 
 
+def lesion_pages(
+    volume: Volume,
+    denoise: Callable[[np.ndarray], np.ndarray],
+    *,
+    contrasts_hu: Sequence[float],
+    diameter_mm: float = 8.0,
+    fraction: float = 0.1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The emptiest place of a low-dose lung with lesions of growing contrast, and it denoised.
+
+    Parameters
+    ----------
+    volume : one slice of full dose, shape (1, y, x)
+    denoise : function of slices (n, y, x) in HU
+    contrasts_hu : of the lesion in the middle of each page
+    fraction : dose of the images
+
+    Returns
+    -------
+    noisy, denoised : ndarray, HU, shape (len(contrasts_hu), PATCH_PX, PATCH_PX)
+    """
+    low = dose_ladder(volume, [fraction], seed=5)[0]
+    ((y, x),) = quiet_places(volume.hu[0], 1)
+    draw = LesionTask("solid", diameter_mm, 1.0).draw((PATCH_PX, PATCH_PX), volume.spacing_mm[1:])
+    here = low[y : y + PATCH_PX, x : x + PATCH_PX]
+    noisy = np.stack([here + contrast * draw for contrast in contrasts_hu]).astype(np.float32)
+    return noisy, denoise(noisy)
+
+
 def _inside(places: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
     centres = np.array(places) + PATCH_PX // 2
     return centres[:, 0], centres[:, 1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctlab.lessons import lesion_survival, nodule_slice, quiet_places
+from ctlab.lessons import lesion_pages, lesion_survival, nodule_slice, quiet_places
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,12 @@ def test_a_linear_filter_keeps_the_same_share_at_every_contrast(chest):
     assert table["nothing"].to_numpy() == pytest.approx(1.0, abs=1e-4)
     assert table["blur", 3.0, 25.0] == pytest.approx(table["blur", 3.0, 400.0], abs=1e-4)
     assert table["blur", 3.0, 25.0] < 0.7 < table["blur", 9.0, 25.0] < 1.0
+
+
+def test_pages_differ_by_the_lesion_alone(chest):
+    """The noise is the same on every page, so halving the contrast halves what differs."""
+    noisy, shown = lesion_pages(chest, np.negative, contrasts_hu=(0.0, 100.0, 200.0))
+    np.testing.assert_allclose(noisy[2] - noisy[0], 2 * (noisy[1] - noisy[0]), atol=1e-3)
+    assert (noisy[1] - noisy[0]).max() == pytest.approx(100, rel=0.05)
+    assert (noisy[1] - noisy[0])[:4].max() < 0.1  # nothing far from the lesion
+    np.testing.assert_array_equal(shown, -noisy)
