@@ -52,7 +52,7 @@ def test_the_limits_are_told_with_what_no_map_can_show():
 
 
 def test_the_study_writes_both_tables(tmp_path, monkeypatch):
-    """The rows agree with each other and with the file; the model has no attention."""
+    """The rows agree with each other and with the file."""
     told = []
     places = explaining.study_regions(load_sample())
     assert places["nodule"].sum() == pytest.approx(np.pi * (13 / 0.703) ** 2, rel=0.01)
@@ -68,7 +68,7 @@ def test_the_study_writes_both_tables(tmp_path, monkeypatch):
     assert methods == [
         (region, method)
         for region in ("aorta", "lung")
-        for method in ("difference", "hirescam, random weights")
+        for method in ("difference", "attention", "hirescam, random weights")
     ]
     # A difference does not look at a target, so removing what it marks is judged all the same.
     assert {r["kind"] for r in result["usefulness"]} == {"erased", "invented"}
@@ -85,6 +85,6 @@ def test_the_committed_study_covers_every_method_of_the_model():
     assert stored["checkpoint"] == explaining.fingerprint(load_checkpoint())
     assert stored["command"].startswith(explaining.STUDY_COMMAND)
     shown = {r["method"] for r in stored["methods"]}
-    assert shown == {*STUDY_METHODS, "hirescam, random weights"} - {"attention", "counterfactual"}
+    assert shown == {*STUDY_METHODS, "hirescam, random weights"}
     assert len(stored["methods"]) == 3 * len(shown)
     assert stored["limits"] == explaining.limits_in_words()
