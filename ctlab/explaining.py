@@ -100,12 +100,12 @@ def _numbers(audit: dict[str, Any]) -> dict[str, str]:
 
 def study_in_words(result: dict[str, Any]) -> str:
     """The two tables of :func:`study_of_sample` for a terminal of 80 columns."""
-    head = ["region", "method", "verdict", "random", "nearest", "shuffled"]
-    audits = [
-        (r["region"], r["method"], r["verdict"], _cell(r["deletion_over_random"]),
-         _cell(r["deletion_over_nearest"]), _cell(r["randomised_cosine"]))
-        for r in result["methods"]
-    ]  # fmt: skip
+    audits: dict[str, list[tuple[str, ...]]] = {}
+    for r in result["methods"]:
+        audits.setdefault(r["region"], []).append(
+            (r["method"], r["verdict"], _cell(r["deletion_over_random"]),
+             _cell(r["deletion_over_nearest"]), _cell(r["randomised_cosine"]))
+        )  # fmt: skip
     finds = [
         (r["kind"], r["map"], _cell(r["auc"]), _cell(r["auc_low"]), _cell(r["auc_high"]),
          _cell(r["found_at_one_false"]))
@@ -113,10 +113,12 @@ def study_in_words(result: dict[str, Any]) -> str:
     ]  # fmt: skip
     return "\n".join(
         [
-            "Change of the target when marked pixels are replaced, over that of random and of",
-            "nearest pixels (1 is no better), and likeness to maps of shuffled weights:",
-            table(head, audits),
-            "",
+            "Change of the target when marked pixels are replaced, over that of random and",
+            "of nearest pixels (1 is no better); likeness to maps of shuffled weights:",
+            *[
+                table([region, "verdict", "random", "nearest", "shuffled"], rows) + "\n"
+                for region, rows in audits.items()
+            ],
             "How well each map finds nodules that were erased or invented on purpose:",
             table(["failure", "map", "AUC", "low", "high", "found"], finds),
             "found: share marked at one false mark per slice",
