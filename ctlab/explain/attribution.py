@@ -1,6 +1,5 @@
 """Attributions to input pixels: integrated gradients, local attribution maps, occlusion."""
 
-from itertools import pairwise
 from math import lcm
 
 import numpy as np
@@ -14,6 +13,7 @@ from ctlab.explain.targets import RegionTarget, Target
 
 _BASELINE_SIGMA_PX = 3.0
 _PATH_SIGMA_PX = 4.0
+_AT_ONCE = 8  # images in one pass
 
 
 def local_mean(image: np.ndarray, *, sigma_px: float = _BASELINE_SIGMA_PX) -> np.ndarray:
@@ -53,8 +53,11 @@ def integrated_gradients(
     method = IntegratedGradients(_reader(subject, target))
     batch = subject.tensor(image).requires_grad_(True)
     found = method.attribute(
-        batch, baselines=subject.tensor(start), n_steps=steps, internal_batch_size=8 * len(batch)
-    )
+        batch,
+        baselines=subject.tensor(start),
+        n_steps=steps,
+        internal_batch_size=_AT_ONCE * len(batch),
+    )  # fmt: skip
     return _plane(found, image)
 
 
@@ -80,7 +83,9 @@ def occlusion(
     if np.ndim(image) == 4 or not (isinstance(target, RegionTarget) and subject.crops_are_exact):
         return _occluded(subject, image, start, target, patch_px, stride_px)
     height, width = target.mask.shape
-    margin = (subject.reach_px or 0) + target.reach_px + 2 * patch_px
+    # Where patches overlap, those beyond the reach still count in the mean at a pixel.
+    spare = 2 * patch_px if stride_px < patch_px else 0
+    margin = (subject.reach_px or 0) + target.reach_px + spare
     box = subject.field_box(target.mask, margin_px=margin)
     grid = lcm(stride_px, subject.size_multiple)  # the patches stay where they were
     top, left = (side // grid * grid for side in box[:2])
@@ -130,15 +135,19 @@ def local_attribution(
     """
     image = np.asarray(image, dtype=np.float32)
     sigmas = np.linspace(sigma_px, 0.0, steps + 1)
-    path = [local_mean(image, sigma_px=s) for s in sigmas]
+    path = np.stack([local_mean(image, sigma_px=s) for s in sigmas])
+    middles, moves = (path[:-1] + path[1:]) / 2, np.diff(path, axis=0)
+    stack = (-1, *image.shape[-3:]) if image.ndim > 2 else (-1, 1, *image.shape)
     read = _reader(subject, target)
     total = np.zeros(image.shape, dtype=np.float64)
-    for before, after in pairwise(path):
-        batch = subject.tensor((before + after) / 2).requires_grad_(True)
+    for first in range(0, steps, _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        batch = subject.tensor(middles[part].reshape(stack)).requires_grad_(True)
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(read(batch).sum(), batch)
-        total += gradient.detach().cpu().numpy().reshape(image.shape) * (after - before)
-    return _plane(torch.from_numpy(total.astype(np.float32)).reshape(batch.shape), image)
+        total += (gradient.cpu().numpy().reshape(moves[part].shape) * moves[part]).sum(axis=0)
+    shown = total.astype(np.float32).reshape(stack)
+    return _plane(torch.from_numpy(shown), image)
 
 
 def _reader(subject: Subject, target: Target):

@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 
 from ctlab.explain.imputation import imputed
 from ctlab.explain.subject import Subject
-from ctlab.explain.targets import Target
+from ctlab.explain.targets import BranchTarget, RegionTarget, Target
 
 Explainer = Callable[[Subject, np.ndarray, Target], np.ndarray]
 """Function of subject, image (y, x) and target to a signed map (y, x)."""
@@ -170,9 +170,7 @@ class _Steps:
 def _randomisation(subject, image, target, explain, plan, rng, steps) -> dict[str, object]:
     """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
 
-    def branch(low, out):
-        return target(low, out) - target(low, low)
-
+    branch = _branch(target)
     signed = explain(subject, image, branch)
     others = []
     for _ in range(plan.random_networks):
@@ -193,6 +191,13 @@ def _randomisation(subject, image, target, explain, plan, rng, steps) -> dict[st
         "architecture_range": [min(pairs), max(pairs)] if pairs else [0.0, 0.0],
         "cascade": cascade,
     }
+
+
+def _branch(target: Target) -> Target:
+    """The target without the way around the network; a region's stays one, and is fast to map."""
+    if isinstance(target, RegionTarget):
+        return BranchTarget.of(target)
+    return lambda low, out: target(low, out) - target(low, low)
 
 
 def _faithfulness(subject, image, mask, target, signed, plan, rng, steps):

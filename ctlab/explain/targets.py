@@ -70,6 +70,17 @@ class RegionTarget:
         return values[:, 0][:, inside].mean(dim=1)
 
 
+class BranchTarget(RegionTarget):
+    """The same number without what it would be had the network handed the image through."""
+
+    @classmethod
+    def of(cls, target: RegionTarget) -> "BranchTarget":
+        return cls(target.name, target.mask, target.template, target.critic)
+
+    def __call__(self, low: Tensor, out: Tensor) -> Tensor:
+        return super().__call__(low, out) - super().__call__(low, low)
+
+
 def make_target(
     name: str,
     mask: np.ndarray,

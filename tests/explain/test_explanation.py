@@ -22,6 +22,7 @@ from ctlab.explain import (
     write_explanation,
 )
 from ctlab.explain.audit import BELIEVE, CHANCE, WEAK, audit_map, input_gradient, judge
+from ctlab.explain.targets import BranchTarget
 
 QUICK = AuditPlan(draws=4, random_networks=2, fractions=(0.005, 0.02, 0.08))
 
@@ -223,3 +224,17 @@ def test_a_checkpoint_without_an_attention_or_with_one_works(slice_hu):
             HuDenoiser(network, HuScale(-300.0, 50.0)), slice_hu, (30, 34, 4), plan=QUICK
         )
         assert np.abs(found.signed).max() > 0
+
+
+@pytest.mark.parametrize("name", ["mean", "edge", "noise", "removed"])
+def test_the_branch_of_a_target_leaves_out_what_is_handed_through(name, rng):
+    """Worked from its definition, and still a region's target that can be cropped."""
+    mask = region_mask((12, 14, 3), (32, 32))
+    target = make_target(name, mask)
+    low, out = (torch.from_numpy(rng.normal(0, 30, (2, 1, 32, 32))) for _ in range(2))
+    branch = BranchTarget.of(target)
+    wanted = target(low, out) - target(low, low)
+    torch.testing.assert_close(branch(low, out), wanted)
+    box = (4, 4, 24, 28)
+    near = np.s_[:, :, 4:24, 4:28]
+    torch.testing.assert_close(branch.crop(box)(low[near], out[near]), wanted)
