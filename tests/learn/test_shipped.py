@@ -22,6 +22,7 @@ from ctlab.learn import (
 
 SHIPPED = files("ctlab.learn") / "shipped"
 SAMPLE = range(70, 110)
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +118,30 @@ def test_patches_that_ship_are_of_two_domains():
     assert fine[1] > 1.5 * fine[0]
 
 
+def _named(found):
+    """Hashes of the shipped checkpoint in a results file: its own, and that of a race's entrant."""
+    yield found.get("checkpoint_sha256")
+    yield found.get("methods", {}).get("shipped", {}).get("checkpoint_sha256")
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_results_that_describe_the_shipped_model_are_of_this_checkpoint(path):
+    """A number of an older checkpoint is not a number of this one: run its command again."""
+    found = json.loads(path.read_text())
+    sha256 = load_checkpoint().sha256
+    assert {name for name in _named(found) if name} <= {sha256}, found.get("command")
+
+
+def test_results_that_must_name_the_checkpoint_do():
+    stems = {
+        path.stem for path in RESULTS.glob("*.json") if any(_named(json.loads(path.read_text())))
+    }
+    assert {"shipped_model", "rivals", "risk_shipped", "nodules_shipped"} <= stems
+
+
 def test_the_model_card_shows_the_results_of_this_very_checkpoint():
     """Results, card and checkpoint cannot drift apart."""
-    root = Path(__file__).parents[2]
-    found = json.loads((root / "benchmarks" / "results" / "shipped_model.json").read_text())
+    found = json.loads((RESULTS / "shipped_model.json").read_text())
     assert found["checkpoint_sha256"] == load_checkpoint().sha256
     card = (SHIPPED / "MODEL_CARD.md").read_text()
     for dose, methods in found["doses"].items():
