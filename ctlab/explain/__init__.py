@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "occlusion",
         ],
         "audit": ["AuditPlan", "Limits", "audit_map", "diffusion_index", "input_gradient"],
+        "change": ["ChangeWithRisk", "change_with_risk"],
         "cam": ["CAM_METHODS", "cam_map", "library_cam_map"],
         "explanation": [
             "Explanation",
