@@ -21,7 +21,7 @@ def series(monkeypatch):
         hu += 10 * rng.normal(size=hu.shape)
         acquisition = Acquisition(patient_id=patient, kernel="STANDARD")
         made[name] = Volume(hu.astype(np.float32), (2.5, 3.0, 3.0), acquisition=acquisition)
-    monkeypatch.setattr(domains, "load_source", made.__getitem__)
+    monkeypatch.setattr(domains, "load_source", lambda name, data=None: made[name])
     monkeypatch.setattr(
         domains,
         "simulate_dose",

@@ -50,7 +50,7 @@ def test_a_phantom_is_noisy_at_its_routine_dose(scan, small):
 
 
 def test_phantoms_alternate_between_the_domains_and_stay_whole(scan, small, monkeypatch):
-    monkeypatch.setattr(domains, "load_source", lambda name: scan)
+    monkeypatch.setattr(domains, "load_source", lambda name, data=None: scan)
     config = TrainConfig.from_dict(
         {
             "patch_px": 16,
