@@ -15,7 +15,7 @@ import pandas as pd
 from ctlab.ct.files import fresh_folder, write_whole
 
 from . import seal
-from .bundle import FORMAT_VERSION, PIXEL_FOLDER, STUDY_FILE, open_bundle
+from .bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
 from .coordinator import opened
 from .export import marks_table, read_key
 from .paths import sealed_key
@@ -29,6 +29,7 @@ CLASSES = {
     "artefact": "not real: made or left by processing",
     "unsure": "cannot be decided",
 }
+_MODES = ["pair", "flicker", "wipe", "difference"]  # nothing is blinded here
 _ITEM = {
     "name": "class",
     "kind": "choice",
@@ -120,11 +121,12 @@ def _facts(
             "items": [_ITEM],
             "guess": None,
             "design": {**bundle.facts["design"], "sessions": 1, "undo": "session"},
+            "view": {**bundle.facts["view"], "modes": _MODES, "first": "pair"},
             "images": {t: bundle.facts["images"][t] for t in sorted(used)},
             "slots": slots,
         }
-    sealed = {"format_version": FORMAT_VERSION, "study_id": facts["study_id"], "trials": secret}
-    return facts, {**sealed, "seed": str(seed)}
+    sealed = {"format_version": seal.FORMAT_VERSION, "study_id": facts["study_id"]}
+    return facts, {**sealed, "trials": secret, "seed": str(seed)}
 
 
 def _write(study: Path, part: Path, facts: dict[str, Any], sealed: bytes) -> None:

@@ -95,7 +95,7 @@ def _reading_order(protocol: Protocol, main: list[Trial], slot: int, stream: Str
     rules, n_repeats = rules_of(protocol), round(protocol.design.repeats * len(main))
     for _ in range(_REDRAWS):
         order = in_order(main, rules, stream)
-        if protocol.design.layout == "pair":
+        if protocol.design.is_paired:
             with_catches = _with_catches(order, protocol, slot, stream)
         else:
             with_catches = order

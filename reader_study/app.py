@@ -24,9 +24,10 @@ _WITH_IMAGES = {"question", "feedback"}
 
 
 class Panel(anywidget.AnyWidget):
-    """The question beside the images; see ``room/panel.js``."""
+    """The question beside the images; see ``room/screens.js`` and ``room/panel.js``."""
 
-    _esm = _ROOM / "panel.js"
+    # One text: the kernel hands a widget's script to the browser without files beside it.
+    _esm = "".join((_ROOM / f"{part}.js").read_text("utf-8") for part in ("screens", "panel"))
     _css = _ROOM / "panel.css"
 
     screen = t.Dict().tag(sync=True)
@@ -87,7 +88,7 @@ class Room:
             "level_hu": window.level_hu,
             "width_hu": window.width_hu,
             "frame": trial.given_marks[0]["z"] if trial.given_marks else image.shape[0] // 2,
-            "mode": "pair",
+            "mode": view["first"],
             "plane": "axial",
             "slab_mm": 0.0,
             "tag": trial.token,

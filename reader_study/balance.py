@@ -47,7 +47,7 @@ def _spread(allocation: Allocation) -> dict[str, int]:
 
 def _slot_faults(protocol: Protocol, trials: tuple[Trial, ...]) -> list[str]:
     faults = []
-    if protocol.design.layout == "pair":
+    if protocol.design.is_paired:
         faults += _side_faults(protocol, trials)
     else:
         faults += _session_faults(protocol, trials)
@@ -98,7 +98,7 @@ def _order_faults(protocol: Protocol, trials: tuple[Trial, ...]) -> list[str]:
         same = [o for o in near if rules.patients[o.case] == rules.patients[trial.case]]
         if any(other.session == trial.session for other in same):
             faults.append(f"trial {i + 1} shows a patient again within the gap")
-    if longest_run(reading) > rules.longest_run and protocol.design.layout == "pair":
+    if longest_run(reading) > rules.longest_run and protocol.design.is_paired:
         faults.append(f"one side {longest_run(reading)} times in a row")
     return faults
 

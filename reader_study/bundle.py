@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FORMAT_VERSION = 1
+from .migrations import FORMAT_VERSION, migrated
+
 STUDY_FILE = "study.json"
 PIXEL_FOLDER = "pixels"
 
@@ -86,7 +87,7 @@ class Bundle:
 
 
 def open_bundle(folder: str | Path) -> Bundle:
-    """Bundle of a locked study.
+    """Bundle of a locked study; one of an earlier format reads as if it were of this one.
 
     Raises
     ------
@@ -102,6 +103,7 @@ def open_bundle(folder: str | Path) -> Bundle:
         version = int(facts["format_version"])
         facts["study_id"], facts["commitment"], facts["items"]  # all must be there
         facts["slots"], facts["images"], facts["design"]
+        facts = facts if version > FORMAT_VERSION else migrated(facts, version)
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is damaged; copy the bundle again") from None
     if version > FORMAT_VERSION:

@@ -46,7 +46,7 @@ def cases_of_slot(protocol: Protocol, slot: int, stream: Stream) -> list[int]:
     mixed = _interleaved(protocol, reading, stream)
     n_anchors = protocol.design.anchor_cases
     anchors, rest = mixed[:n_anchors], mixed[n_anchors:]
-    block = slot // 2 if protocol.design.layout == "pair" else slot
+    block = slot // 2 if protocol.design.is_paired else slot
     size = wanted - n_anchors
     window = [rest[(block * size + i) % len(rest)] for i in range(size)] if rest else []
     return sorted(anchors + window)

@@ -47,7 +47,7 @@ def confidence_scores(ratings: pd.DataFrame, key: dict[str, Any]) -> pd.DataFram
     ValueError
         No such item, or no case with and no case without a lesion.
     """
-    pair = key["protocol"]["design"]["layout"] == "pair"
+    pair = key["protocol"]["design"]["layout"] != "single"
     names = [
         item["name"]
         for item in key["protocol"]["items"]

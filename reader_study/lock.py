@@ -15,7 +15,8 @@ from .allocation import Allocation, draw_allocation
 from .amend import reader_facts
 from .anchors import ANCHORS, write_anchor
 from .balance import check_balance
-from .bundle import FORMAT_VERSION, PIXEL_FOLDER, STUDY_FILE, open_bundle
+from .bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
+from .migrations import FORMAT_VERSION
 from .ordering import Trial
 from .paths import bundle_folder, database_url, locked_protocol
 from .protocol import Protocol
@@ -77,7 +78,7 @@ def lock_study(
         study_id = secrets.token_hex(8)
         sealed, commitment = seal.seal(
             {
-                "format_version": FORMAT_VERSION,
+                "format_version": seal.FORMAT_VERSION,
                 "study_id": study_id,
                 "algorithm": allocation.algorithm,
                 "seed": str(seed),
@@ -210,10 +211,14 @@ def _study_facts(
         "protocol_sha256": protocol_sha256,
         "commitment": commitment,
         **reader_facts(protocol),
-        "view": protocol.view.model_dump(mode="json"),
+        "view": {**protocol.view.model_dump(mode="json"), "first": _first_view(protocol)},
         "items": [item.model_dump(mode="json") for item in protocol.items],
         "guess": {"question": protocol.guess.question} if protocol.guess else None,
     }
+
+
+def _first_view(protocol: Protocol) -> str:
+    return "flicker" if protocol.design.layout == "flicker" else "pair"
 
 
 def _publish(study: Path, stage: Path, facts: dict[str, Any], found: dict[str, Any]) -> None:

@@ -132,7 +132,7 @@ def _planned(protocol: Protocol, role: str, item: Item, new: str, reference: str
 
 def _is_relative(protocol: Protocol, item: Item) -> bool:
     """One answer about two images: it says how much the right one is better."""
-    return protocol.design.layout == "pair" and item.about == "pair" and item.kind != "preference"
+    return protocol.design.is_paired and item.about == "pair" and item.kind != "preference"
 
 
 def _default_endpoint(protocol: Protocol, item: Item, role: str) -> str:

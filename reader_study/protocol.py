@@ -8,6 +8,7 @@ FORMAT_VERSION = 1
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+MarkKind = Annotated[Text, StringConstraints(max_length=40)]
 
 
 class Strict(BaseModel):
@@ -33,7 +34,7 @@ class Population(Strict):
 class Design(Strict):
     """Layout, randomisation and what readers may do."""
 
-    layout: Literal["pair", "single"] = "pair"
+    layout: Literal["pair", "flicker", "single"] = "pair"
     readers: int = Field(default=4, ge=1, le=500)
     sessions: int = Field(default=1, ge=1, le=20)
     repeats: float = Field(default=0.1, ge=0, le=0.5)
@@ -48,18 +49,17 @@ class Design(Strict):
     display_check: bool = True
     texture: Literal["as-made", "matched"] = "as-made"
 
+    @property
+    def is_paired(self) -> bool:
+        """Two images belong to one trial, side by side or in one place by turns."""
+        return self.layout != "single"
+
 
 class View(Strict):
     """How images are first shown; readers may change the window at will."""
 
     window: Literal["lung", "mediastinum", "bone"] = "lung"
     modes: tuple[Literal["pair", "flicker", "wipe", "difference"], ...] = ("pair", "flicker")
-
-    @model_validator(mode="after")
-    def _side_by_side_comes_first(self) -> "View":
-        if "pair" not in self.modes:
-            raise ValueError('modes must hold "pair"; images are first shown side by side')
-        return self
 
 
 class Arm(Strict):
@@ -113,7 +113,7 @@ class Item(Strict):
     answers: tuple[Text, ...] = ()
     ties: bool = True
     about: Literal["pair", "each"] = "pair"
-    marks: tuple[Text, ...] = ()  # kinds of marks readers may set with this question
+    marks: tuple[MarkKind, ...] = ()  # kinds of marks readers may set with this question
 
     @model_validator(mode="after")
     def _answers_fit_the_kind(self) -> "Item":
@@ -226,7 +226,13 @@ class Protocol(Strict):
             raise ValueError(f"analysis.lower_is_better names no item: {', '.join(strangers)}")
 
     def _check_layout(self) -> None:
-        if self.design.layout == "pair":
+        layout = self.design.layout
+        if self.design.is_paired:
+            if layout not in self.view.modes:
+                raise ValueError(
+                    f'view.modes must hold "{layout}", the layout in which images are first shown; '
+                    f"got {list(self.view.modes)}"
+                )
             return
         pairwise = [i.name for i in self.items if i.kind == "preference" or i.about == "each"]
         if pairwise:

@@ -88,8 +88,10 @@ class Page extends Planes {
     if (what === "mark") return this.get("marking");
     if (what === "planes") return this.offeredPlanes().length > 1;
     if (what === "full screen") return document.fullscreenEnabled;
-    return !what || (this.offeredModes().length > 1 && this.offeredModes().includes(what));
+    return !what || (this.choosesModes() && this.offeredModes().includes(what));
   }
+
+  choosesModes() { return this.offeredModes().length > 1 || this.offeredModes()[0] !== "pair"; }
 
   // Keys move the cross: it must be seen while they do.
   steersCross() {
@@ -127,7 +129,7 @@ class Page extends Planes {
       ...(document.fullscreenEnabled ? [button("Full screen", "e", () => this.toggleFullScreen())] : []),
       button("?", "?", () => this.toggleHelp(), this.w("Keys"))];
     this.bar.replaceChildren(group(this.w("Window"), presets),
-      ...(modes.length > 1 ? [group(this.w("Layout"), modes)] : []),
+      ...(this.choosesModes() ? [group(this.w("Layout"), modes)] : []),
       ...(planes.length > 1 ? [group(this.w("Plane"), [...plane, this.slabButton])] : []),
       group(this.w("Tool"), tools), group(this.w("View"), view));
     this.invalidate();

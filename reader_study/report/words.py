@@ -92,10 +92,11 @@ def methods(facts: dict[str, Any]) -> list[str]:
     """The methods section, ready to be edited into a paper; one string per paragraph."""
     design, course, first = facts["design"], facts["flow"], facts["primary"][0]
     arms = ", ".join(arm["name"] for arm in design["arms"])
+    how = "in one place by turns" if design["layout"] == "flicker" else "side by side"
     shown = (
-        "pairs of images side by side, left and right balanced exactly within readers and strata "
+        f"pairs of images {how}, left and right balanced exactly within readers and strata "
         "and mirrored between pairs of readers"
-        if design["layout"] == "pair"
+        if design["layout"] != "single"
         else f"single images in {plural(design['sessions'], 'session')} in the order of a Williams "
         f"design, at least {design['washout_days']:g} days apart"
     )

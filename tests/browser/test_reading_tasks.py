@@ -58,9 +58,14 @@ def test_a_lesion_task_from_display_check_to_receipt(
     assert serious(page, axe) == []
     page.focus("#rs-card")
     page.keyboard.press("ArrowRight")
-    page.fill("#rs-dark", "3")
-    page.check("#rs-dim")
-    page.click("text=Continue")
+    page.keyboard.press("Tab")
+    page.keyboard.type("3")
+    page.keyboard.press("Tab")
+    page.keyboard.type("4")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    assert page.is_checked("#rs-dim")
+    page.keyboard.press("Enter")  # goes on from wherever the focus is
 
     legend(page, "noise disturb")
     assert page.text_content(".rs-tag") == "Left image"
@@ -86,9 +91,14 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.mouse.click(700, 250)
     page.wait_for_selector("#rs-mark-1")
     page.focus("#rs-mark-0")
-    for _ in range(20):
-        page.keyboard.press("ArrowRight")
+    page.keyboard.type("70")  # rates the mark, not the question
     page.wait_for_function("() => document.querySelector('output[for=rs-mark-0]').value === '70'")
+    assert page.text_content("output[for=rs-slider]") == "–"
+    page.focus("button:has-text('Comment')")
+    page.keyboard.press("Enter")  # presses the button that has the focus, and answers nothing
+    page.wait_for_selector("#rs-comment:focus")
+    page.keyboard.type("75 kV?")
+    page.keyboard.press("Escape")
     assert serious(page, axe) == []
     page.screenshot(path=tmp_path / "marks.png")
     page.evaluate("() => document.activeElement.blur()")
@@ -103,7 +113,18 @@ def test_a_lesion_task_from_display_check_to_receipt(
     assert page.locator("#rs-mark-0").count() == 0
     wire.look()
 
-    first = dict(stored(folder)[:4])
+    said = [value for item, value in stored(folder) if item == "_comment"]
+    assert said == ["75 kV?"], "typed, and kept with the answer"
+    with sqlite3.connect(folder / "study.db") as connection:
+        checked = json.loads(
+            connection.execute(
+                "SELECT payload FROM event WHERE kind = 'display-checked'"
+            ).fetchone()[0]
+        )
+    connection.close()
+    assert (checked["dark_patches_seen"], checked["light_patches_seen"]) == (3, 4)
+    assert checked["room_is_dim"] is True
+    first = dict(stored(folder)[:5])
     assert (first["noise@left"], first["noise@right"], first["nodule"]) == (2, 3, 100)
     marks = first["_marks"]
     assert [(m["side"], m["kind"]) for m in marks] == [

@@ -174,6 +174,18 @@ def test_flicker_wipe_and_difference(open_viewer):
     assert "Difference" in page.inner_text(".ctv-state")
 
 
+def test_where_only_flicker_is_offered_there_is_one_image_and_a_button_that_swaps(open_viewer):
+    page = open_viewer(
+        compare(stack(-1350.0), stack(150.0), spacing_mm=(1, 1), modes=["flicker"], mode="flicker")
+    )
+    assert page.locator(".ctv canvas:visible").count() == 1
+    assert grey(page, 0, 0.5, 0.5) == 0, "the left image comes first"
+    page.click("button:has-text('Flicker')")
+    assert grey(page, 0, 0.5, 0.5) == 255
+    page.keyboard.press("p")
+    assert page.locator(".ctv canvas:visible").count() == 1, "side by side is not offered"
+
+
 def test_marks_by_click_and_by_keyboard_are_in_voxels_of_the_input(open_viewer):
     viewer = compare(
         stack(-600.0), stack(-600.0), spacing_mm=(1, 1), marking=True, mark_kind="added",

@@ -72,6 +72,25 @@ def test_each_pair_is_shown_with_its_own_images_and_the_next_is_read_ahead(room)
     assert len(store.answers()) == len(trials)
 
 
+def test_where_the_layout_is_flicker_both_images_take_turns_in_one_place(locked, read_all):
+    """The allocation is that of pairs: sides are balanced, and the left image comes first."""
+    study = locked(n_cases=6, design='layout = "flicker"', tail='[view]\nmodes = ["flicker"]')
+    reader, _ = add_reader(study, "one")
+    with opened(study) as (bundle, store):
+        room = Room(bundle, ReadingSession(bundle, store, reader))
+        press(room, action="consent")
+        for _ in range(3):
+            assert (shown(room).modes, shown(room).mode) == (["flicker"], "flicker")
+            assert len(shown(room).left_bytes) == len(shown(room).right_bytes) > 0
+            shown(room).mode = "pair"  # whatever the last pair was left in
+            answer(room)
+            answer(room) if room.panel.screen["kind"] == "feedback" else None
+        balance = store.events("locked")[0].payload["balance"]
+    main = balance["slots"][0]
+    assert (main["main"], main["first_arm_left"]) == (6, 3)
+    assert read_all(study, reader)["kind"] == "thanks"
+
+
 def test_a_refused_answer_stays_on_screen_with_the_reason(room):
     room, _, store = room
     before = press(room, action="consent")

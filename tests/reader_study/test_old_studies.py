@@ -1,24 +1,35 @@
 """Studies made by earlier versions stay readable: one of each format is kept."""
 
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from reader_study.bundle import open_bundle
 from reader_study.coordinator import add_reader, status
+from reader_study.migrations import FORMAT_VERSION
 from reader_study.summary import preference_results
 from reader_study.unblinding import unblind, verify
 
 STUDIES = Path(__file__).parents[1] / "data" / "studies"
 
 
-@pytest.mark.parametrize("number", [1])
-def test_a_study_of_an_earlier_format_is_verified_unblinded_and_counted(
-    number, tmp_path, passphrase
+@pytest.mark.parametrize(("number", "first"), [(1, "pair"), (2, "flicker")])
+def test_a_study_of_each_format_is_migrated_verified_unblinded_and_counted(
+    number, first, tmp_path, passphrase
 ):
-    """Three cases, one reader who always took the right image, closed and sealed."""
+    """Three cases, one reader who always took the right image, closed and sealed.
+
+    Format 1 did not say how images are first shown: they were shown side by side.
+    """
     with zipfile.ZipFile(STUDIES / f"format-{number}.zip") as packed:
         packed.extractall(tmp_path)
+    written = json.loads((tmp_path / "bundle" / "study.json").read_text("utf-8"))
+    facts = open_bundle(tmp_path / "bundle").facts
+    assert written["format_version"] == number
+    assert (facts["format_version"], facts["view"]["first"]) == (FORMAT_VERSION, first)
+    assert {**facts, "view": 0, "format_version": 0} == {**written, "view": 0, "format_version": 0}
     assert verify(tmp_path).ok
     facts = status(tmp_path)
     assert (facts["closed"], facts["readers"][0]["done"]) == (True, 5)
@@ -28,3 +39,9 @@ def test_a_study_of_an_earlier_format_is_verified_unblinded_and_counted(
     results = preference_results(tmp_path)
     assert results["position"][0]["share"] == 0.0
     assert results["comparisons"][0]["pooled"]["n"] == 3
+
+
+def test_one_study_of_every_format_is_kept():
+    """Whoever raises the format keeps a study of the one before, and writes its step."""
+    kept = sorted(path.stem for path in STUDIES.glob("format-*.zip"))
+    assert kept == [f"format-{number}" for number in range(1, FORMAT_VERSION + 1)]

@@ -52,6 +52,8 @@ def test_the_example_is_a_valid_protocol_and_its_hash_follows_its_bytes(tmp_path
         ("format_version = 1", "format_version = 9", ["format_version 9", "newer ctlab"]),
         ('title = "Two', 'titel = "Two', ["line 5", "'titel'", "'title'"]),
         ('layout = "pair"', 'layout = "single"', ["preference", "layout"]),
+        ('layout = "pair"', 'layout = "fliker"', ["line 21", "'pair', 'flicker' or 'single'"]),
+        ('modes = ["pair", ', 'modes = ["wipe", ', ['view.modes must hold "pair"', "wipe"]),
         ("readers = 4", "readers = ", ["not valid TOML", "line 22"]),
     ],
 )

@@ -188,6 +188,9 @@ def test_few_readers_and_margins_are_said_in_words(rng):
     text = " ".join(methods(facts))
     assert "these readers only" in text
     assert "non-inferiority with a margin of 0.1" in text
+    for layout, words in (("pair", "side by side"), ("flicker", "in one place by turns")):
+        facts["design"]["layout"] = layout
+        assert f"pairs of images {words}" in " ".join(methods(facts))
 
 
 def test_checklists_have_all_their_items_and_leave_the_unknown_open(rng):
