@@ -76,7 +76,8 @@ def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> No
         typer.echo(locked.commitment)
         for row in locked.texture["recognised"]:
             typer.echo(_recognised(row))
-        typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer.")
+        typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer,")
+        typer.echo(f"and {study / 'arms'} too: beside the bundle it tells which image is which.")
 
 
 @app.command()
@@ -180,6 +181,25 @@ def verify(
             typer.echo(f"Note: {note}")
     if not verdict.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def copy(
+    study: Study,
+    folder: Annotated[Path, typer.Argument(help="a new folder, to be carried to the reader")],
+    reader: Annotated[str, typer.Option(help="number of the reader, such as R2")] = "",
+    as_json: Json = False,
+) -> None:
+    """Copy what one reader needs to read without a network; merge brings it home."""
+    from .copies import copy_study
+
+    if not reader:
+        raise ValueError("name the reader who will read there: --reader R2")
+    facts = copy_study(study, folder, reader=reader)
+    if not emit({"folder": str(folder), "reader": reader, **facts}, as_json):
+        typer.echo(f"{folder} is ready for {reader}. There: reader-study serve {folder}")
+        typer.echo(f"{reader} must not read here meanwhile. Back home:")
+        typer.echo(f"reader-study merge {study} {folder}")
 
 
 @app.command()

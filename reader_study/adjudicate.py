@@ -21,24 +21,11 @@ from .export import marks_table, read_key
 from .paths import sealed_key
 from .store import Store, canonical, latest, utc_now
 from .streams import Stream
+from .texts import load_texts
 
 FOLDER = "adjudication"
-CLASSES = {
-    "true-added": "real, and seen better or only in the processed image",
-    "true-lost": "real in the reference, weakened or gone in the processed image",
-    "artefact": "not real: made or left by processing",
-    "unsure": "cannot be decided",
-}
+CLASSES = ("true-added", "true-lost", "artefact", "unsure")
 _MODES = ["pair", "flicker", "wipe", "difference"]  # nothing is blinded here
-_ITEM = {
-    "name": "class",
-    "kind": "choice",
-    "question": "What is at the mark?",
-    "answers": list(CLASSES.values()),
-    "ties": False,
-    "about": "pair",
-    "marks": [],
-}
 
 
 def lock_adjudication(
@@ -91,6 +78,7 @@ def _facts(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the room gets, and what stays sealed: who set which mark on which arm."""
     token_of = {(w["case"], w["arm"]): token for token, w in key["images"].items()}
+    words = load_texts(key["protocol"]["language"])["adjudication"]
     seed, secret, slots = secrets.randbits(256), {}, []
     for slot in range(adjudicators):
         shown = []
@@ -105,7 +93,7 @@ def _facts(
                     "practice": False,
                     "left": left,
                     "right": right,
-                    "labels": ["reference", "processed"],
+                    "labels": [words["reference"], words["processed"]],
                     "given_marks": [trial["mark"]],
                 }
             )
@@ -115,10 +103,10 @@ def _facts(
         facts = {
             **bundle.facts,
             "study_id": secrets.token_hex(8),
-            "title": f"{bundle.facts['title']}: adjudication of marks",
+            "title": words["title"].replace("{title}", bundle.facts["title"]),
             "locked_at": utc_now().isoformat(timespec="seconds"),
             "consent": "",
-            "items": [_ITEM],
+            "items": [_item(words)],
             "guess": None,
             "design": {**bundle.facts["design"], "sessions": 1, "undo": "session"},
             "view": {**bundle.facts["view"], "modes": _MODES, "first": "pair"},
@@ -127,6 +115,19 @@ def _facts(
         }
     sealed = {"format_version": seal.FORMAT_VERSION, "study_id": facts["study_id"]}
     return facts, {**sealed, "trials": secret, "seed": str(seed)}
+
+
+def _item(words: dict[str, str]) -> dict[str, Any]:
+    """The one question of this phase; its answers stand in the order of ``CLASSES``."""
+    return {
+        "name": "class",
+        "kind": "choice",
+        "question": words["question"],
+        "answers": [words[name] for name in CLASSES],
+        "ties": False,
+        "about": "pair",
+        "marks": [],
+    }
 
 
 def _write(study: Path, part: Path, facts: dict[str, Any], sealed: bytes) -> None:
@@ -169,7 +170,7 @@ def collect_adjudication(study: str | Path, *, passphrase: str) -> Path:
     finally:
         store.close()
     key = seal.unseal(sealed_key(folder).read_bytes(), passphrase, commitment=bundle.commitment)
-    code = {words: name for name, words in CLASSES.items()}
+    code = dict(zip(bundle.items[0]["answers"], CLASSES, strict=True))
     rows = [
         {"adjudicator": a.reader, **key["trials"][a.trial], "class": code.get(a.value, a.value)}
         for a in answers

@@ -1,5 +1,6 @@
 """The reading room in a kernel: draws what the session decides and forwards what readers do."""
 
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from .bundle import Bundle, ShownTrial, open_bundle
 from .paths import bundle_folder, database_url
 from .session import ReadingSession
 from .store import NotSavedError, Store
-from .texts import load_texts
+from .texts import load_texts, problem_text
 
 _ROOM = Path(__file__).parent / "room"
 _WITH_IMAGES = {"question", "feedback"}
@@ -146,8 +147,7 @@ class Room:
         try:
             screen = self._session.act(message)
         except (NotSavedError, ValueError) as error:
-            said = self._words["problems"].get(str(error), str(error))
-            screen = {**self.panel.screen, "problem": said}
+            screen = {**self.panel.screen, "problem": problem_text(self._words, str(error))}
         self._draw(screen)
 
     # ------------------------------------------------------------ marks
@@ -185,23 +185,38 @@ def _anchor(study: str | Path, seq: int, digest: str) -> None:
         write_anchor(study, seq, digest)
 
 
-def open_room(study: str | Path, reader: str, *, served: bool = False) -> ipywidgets.Widget:
-    """Reading room of one reader, to be displayed in a cell.
+def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:
+    """Reading room of one reader, to be displayed in a cell of a notebook.
 
-    In a notebook this is honest-reader blinding, and says so: whoever can run a cell can read
-    files. The served room (``reader-study serve``) lets no reader run code.
+    This is honest-reader blinding, and the page says so: whoever can run a cell can read files.
+    The served room (``reader-study serve``) lets no reader run code.
 
     Parameters
     ----------
     study : folder with ``bundle/`` and ``study.db``
     reader : number of an active reader, such as ``"R1"``
-    served : set by the served room, which needs no label
 
     Raises
     ------
     ValueError
         No locked study there, or no active reader of that name.
     """
+    room, words = _opened(study, reader)
+    label = ipywidgets.HTML(f'<p class="rs-honest" role="note">{words["honest_reader"]}</p>')
+    return ipywidgets.VBox([label, room])
+
+
+def serve_room(study: str | Path, reader: str) -> ipywidgets.Widget:
+    """The room for the served page. What goes wrong is told to the server's log, not to readers."""
+    try:
+        return _opened(study, reader)[0]
+    except Exception as error:
+        print(f"no room for {reader}: {error}", file=sys.__stderr__, flush=True)
+        raise
+
+
+def _opened(study: str | Path, reader: str) -> tuple[ipywidgets.Widget, dict[str, Any]]:
+    """Room of a reader, and the words of its language."""
     bundle = open_bundle(bundle_folder(study))
     store = Store(database_url(study))
     store.check(bundle.study_id)
@@ -209,9 +224,4 @@ def open_room(study: str | Path, reader: str, *, served: bool = False) -> ipywid
     if not found:
         raise ValueError(f"the study has no active reader {reader!r}")
     session = ReadingSession(bundle, store, found[0], on_anchor=partial(_anchor, study))
-    room = Room(bundle, session).widget
-    if served:
-        return room
-    words = load_texts(bundle.facts["language"])["honest_reader"]
-    label = ipywidgets.HTML(f'<p class="rs-honest" role="note">{words}</p>')
-    return ipywidgets.VBox([label, room])
+    return Room(bundle, session).widget, load_texts(bundle.facts["language"])

@@ -19,6 +19,7 @@ def check_balance(protocol: Protocol, allocation: Allocation) -> dict[str, Any]:
         faults += [f"slot {slot + 1}: {fault}" for fault in _slot_faults(protocol, trials)]
         rows.append(_row(slot, trials))
     faults += _mirror_faults(protocol, allocation)
+    faults += _block_faults(protocol, allocation)
     return {"ok": not faults, "faults": faults, "slots": rows, "cases": _spread(allocation)}
 
 
@@ -111,6 +112,25 @@ def _mirror_faults(protocol: Protocol, allocation: Allocation) -> list[str]:
         here, partner = (_sides(allocation.slots[s]) for s in (slot, slot + 1))
         if here != {key: -side for key, side in partner.items()}:
             faults.append(f"slots {slot + 1} and {slot + 2} are not mirror images")
+    return faults
+
+
+def _block_faults(protocol: Protocol, allocation: Allocation) -> list[str]:
+    """Incomplete blocks: anchors are read by all, and the rest as often as each other.
+
+    Slots that mirror each other read alike, so counts may differ by two where pairs are shown.
+    """
+    read = Counter(
+        case for trials in allocation.slots for case in {t.case for t in trials if t.kind == "main"}
+    )
+    reading = [i for i, case in enumerate(protocol.cases) if not case.practice]
+    counts = sorted((read[case] for case in reading), reverse=True)
+    n_anchors = protocol.design.anchor_cases
+    faults = [f"an anchor case is read {n} times" for n in counts[:n_anchors]
+              if n != len(allocation.slots)]  # fmt: skip
+    rest = counts[n_anchors:] or [0]
+    if rest[0] - rest[-1] > (2 if protocol.design.is_paired else 1):
+        faults.append(f"some cases are read {rest[0]} times and others {rest[-1]} times")
     return faults
 
 

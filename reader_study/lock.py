@@ -23,6 +23,7 @@ from .protocol import Protocol
 from .protocol_file import read_protocol
 from .render import Renderer, Rendition, SeriesReader, decode
 from .store import Store, canonical, utc_now
+from .texts import load_texts
 from .texture import recognisability, texture_features
 
 _ONE_TIME = 946_684_800  # 1 January 2000; zip archives know no time before 1980
@@ -66,6 +67,7 @@ def lock_study(
     if bundle_folder(study).exists():
         raise ValueError(f"{study} is locked already; amend it, or make a new study")
     protocol, protocol_sha256 = read_protocol(study / "protocol.toml")
+    load_texts(protocol.language)  # refused now rather than before the first reader
     seed = secrets.randbits(256)
     allocation = draw_allocation(protocol, seed=seed)
     balance = check_balance(protocol, allocation)

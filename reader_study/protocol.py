@@ -257,6 +257,21 @@ class Protocol(Strict):
             )
         if self.design.anchor_cases > (wanted or n_cases):
             raise ValueError("anchor_cases must not exceed cases_per_reader")
+        if wanted is not None:
+            self._check_all_are_read(wanted, n_cases)
+
+    def _check_all_are_read(self, wanted: int, n_cases: int) -> None:
+        """With incomplete blocks every case has a reader; mirrored slots read the same cases."""
+        anchors, readers = self.design.anchor_cases, self.design.readers
+        blocks = -(-readers // 2) if self.design.is_paired else readers
+        unread = n_cases - anchors - blocks * (wanted - anchors)
+        if unread > 0:
+            raise ValueError(
+                f"{unread} of {n_cases} cases would be read by nobody: {readers} readers take "
+                f"{wanted} cases each, {anchors} of them anchors that all read"
+                + (", two of them the same cases mirrored" if self.design.is_paired else "")
+                + "; raise readers or cases_per_reader"
+            )
 
     @property
     def reading_cases(self) -> tuple[Case, ...]:

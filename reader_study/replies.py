@@ -11,6 +11,7 @@ _DISPLAY_FACTS = (
     "screen_height_px",
     "dark_patches_seen",
     "light_patches_seen",
+    "ramp_steps_differ",
     "room_is_dim",
 )
 
@@ -54,17 +55,17 @@ def checked_value(item: dict[str, Any], value: Any) -> Any:
 def checked_marks(marks: Any) -> list[dict[str, Any]]:
     """Marks as voxel positions with a side, a kind and a confidence, nothing else."""
     if not isinstance(marks, list) or len(marks) > 200:
-        raise ValueError("marks must be a list of up to 200")
+        raise ValueError("a mark was sent that is none: marks are a list of up to 200")
     kept = []
     for mark in marks:
         if not isinstance(mark, dict) or mark.get("side") not in {"left", "right"}:
-            raise ValueError("a mark has a side, left or right")
+            raise ValueError("a mark was sent that is none: it has a side, left or right")
         spot = {axis: mark.get(axis) for axis in "zyx"}
         if not all(isinstance(c, int | float) and 0 <= c < 1e5 for c in spot.values()):
-            raise ValueError("a mark has whole voxel positions z, y, x")
+            raise ValueError("a mark was sent that is none: it has voxel positions z, y, x")
         confidence = mark.get("confidence")
         if not (confidence is None or (isinstance(confidence, int) and 0 <= confidence <= 100)):
-            raise ValueError("the confidence of a mark is 0 to 100")
+            raise ValueError("a mark was sent that is none: its confidence is 0 to 100")
         kind = str(mark.get("kind") or "")[:40]
         kept.append({"side": mark["side"], **spot, "kind": kind, "confidence": confidence})
     return kept

@@ -19,11 +19,13 @@ events = sa.Table(
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("at", sa.String(32), nullable=False),
-    sa.Column("kind", sa.String(40), nullable=False, index=True),
+    sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("reader", sa.String(40), nullable=False, index=True),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("prev", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    # The last visit of a reader is asked for at every answer, however long the record has grown.
+    sa.Index("ix_event_kind_reader_seq", "kind", "reader", "seq"),
 )
 readers = sa.Table(
     "reader",

@@ -40,6 +40,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+_PAGE_TEXTS = ("language", "opening", "lost", "not_opened")
 _coming: ContextVar[str] = ContextVar("reader whose kernel is about to start")
 
 
@@ -95,11 +96,12 @@ class ReadingRoom(Voila):
         """The one cell that opens the room of the reader at the door; readers never see it."""
         reader = handler.current_user.username
         _coming.set(reader)
-        call = f"open_room({str(self.study)!r}, {reader!r}, served=True)"
-        code = f"from reader_study.app import open_room\n{call}"
+        code = (
+            f"from reader_study.app import serve_room\nserve_room({str(self.study)!r}, {reader!r})"
+        )
         notebook.cells = [nbformat.v4.new_code_cell(code)]
         notebook.metadata["title"] = self.title
-        notebook.metadata["room_texts"] = {n: self.texts[n] for n in ("opening", "lost")}
+        notebook.metadata["room_texts"] = {n: self.texts[n] for n in _PAGE_TEXTS}
         return notebook
 
     def init_settings(self) -> dict[str, Any]:
@@ -129,7 +131,9 @@ class ReadingRoom(Voila):
         HTTPServer(self.app, ssl_options=self.ssl_options).add_sockets(sockets)
         self.port = sockets[0].getsockname()[1]
         scheme = "https" if self.ssl_options else "http"
-        host = "localhost" if self.ip in {"127.0.0.1", "::1", ""} else self.ip
+        here, anywhere = {"127.0.0.1", "::1"}, {"", "0.0.0.0", "::"}
+        host = self.ip if self.ip not in here | anywhere else "localhost"
+        host = socket.gethostname() if self.ip in anywhere else host
         self.ready(f"{scheme}://{host}:{self.port}/")
         self.ioloop = IOLoop.current()
         try:

@@ -334,7 +334,7 @@ class ReadingSession:
         question = self._current(message)
         text = message.get("text")
         if not isinstance(text, str) or len(text) > LONGEST_COMMENT:
-            raise ValueError(f"a comment may have up to {LONGEST_COMMENT} characters")
+            raise ValueError(f"a comment is too long; the most characters are {LONGEST_COMMENT}")
         self._keep(question.trial, COMMENT, text.strip())
 
     def _undoable(self) -> Answer | None:

@@ -116,16 +116,21 @@ class Store:
             raise ValueError("the study database is damaged; copy study.db again") from None
 
     def _append(
-        self, connection: sa.Connection, kind: str, reader: str, payload: dict[str, Any]
+        self,
+        connection: sa.Connection,
+        kind: str,
+        reader: str,
+        payload: dict[str, Any],
+        last: Any = None,
     ) -> Event:
-        query = sa.select(schema.events.c.seq, schema.events.c.hash)
-        last = connection.execute(query.order_by(schema.events.c.seq.desc()).limit(1)).first()
+        """The next link; ``last`` is the one before, where it was asked for already."""
+        last = last or connection.execute(_LAST).first()
         seq, prev = (last.seq + 1, last.hash) if last else (1, GENESIS)
         at = self._now().astimezone(UTC).isoformat(timespec="milliseconds")
         digest = link_hash(prev, seq, at, kind, reader, payload)
         link = Event(seq, at, kind, reader, payload, prev, digest)
         row = {**link.__dict__, "payload": canonical(payload)}
-        connection.execute(sa.insert(schema.events), row)
+        connection.execute(_NEW_EVENT, row)
         return link
 
     # ------------------------------------------------------------ study
@@ -177,9 +182,8 @@ class Store:
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the last event: the anchor that a receipt carries."""
-        query = sa.select(schema.events.c.seq, schema.events.c.hash)
         with self._reading() as connection:
-            last = connection.execute(query.order_by(schema.events.c.seq.desc()).limit(1)).one()
+            last = connection.execute(_LAST).one()
         return last.seq, last.hash
 
     def is_closed(self) -> bool:
@@ -245,8 +249,10 @@ class Store:
             database failed; nothing was stored then.
         """
         with self._writing() as connection:
-            _refuse_unless_open(connection, reader, visit)
-            revision = _next_revision(connection, reader, trial, item)
+            asked = {"about": reader, "of_trial": trial, "of_item": item}
+            state = connection.execute(_STATE, asked).one()
+            _refuse_unless_open(state, visit)
+            revision = (state.revision or 0) + 1
             body = {
                 "session": session,
                 "trial": trial,
@@ -255,9 +261,9 @@ class Store:
                 "value": value,
                 "seconds": None if seconds is None else round(float(seconds), 3),
             }
-            link = self._append(connection, "answer", reader, body)
+            link = self._append(connection, "answer", reader, body, state)
             row = {**body, "value": canonical(value), "seq": link.seq, "at": link.at}
-            connection.execute(sa.insert(schema.answers), {**row, "reader": reader})
+            connection.execute(_NEW_ANSWER, {**row, "reader": reader})
         return Answer(seq=link.seq, reader=reader, at=link.at, **body)
 
     def import_events(self, links: list[Event], answers: dict[int, Answer]) -> None:
@@ -290,24 +296,38 @@ def latest(answers: list[Answer]) -> dict[tuple[str, str], Answer]:
     return {key: answer for key, answer in last.items() if answer.value is not None}
 
 
-def _refuse_unless_open(connection: sa.Connection, reader: str, visit: int) -> None:
-    if _has(connection, "closed"):
+# Written once, so that a commit costs the disk's time and little of ours.
+_EVENT, _ANSWER = schema.events.c, schema.answers.c
+_LAST = sa.select(_EVENT.seq, _EVENT.hash).order_by(_EVENT.seq.desc()).limit(1)
+_NEW_EVENT, _NEW_ANSWER = sa.insert(schema.events), sa.insert(schema.answers)
+_OF_READER = _EVENT.reader == sa.bindparam("about")
+_END = _LAST.subquery()  # never empty: a record begins with the lock
+_STATE = sa.select(
+    *_END.c,
+    sa.exists().where(_EVENT.kind == "closed").label("closed"),
+    sa.exists().where(_EVENT.kind == "reader-withdrawn", _OF_READER).label("withdrawn"),
+    sa.select(sa.func.max(_EVENT.seq))
+    .where(_EVENT.kind == "opened", _OF_READER)
+    .scalar_subquery()
+    .label("visit"),
+    sa.select(sa.func.max(_ANSWER.revision))
+    .where(
+        _ANSWER.reader == sa.bindparam("about"),
+        _ANSWER.trial == sa.bindparam("of_trial"),
+        _ANSWER.item == sa.bindparam("of_item"),
+    )
+    .scalar_subquery()
+    .label("revision"),
+)
+
+
+def _refuse_unless_open(state: Any, visit: int) -> None:
+    if state.closed:
         raise NotSavedError("the study has been closed")
-    if reader in _withdrawn(connection):
+    if state.withdrawn:
         raise NotSavedError("this reader has left the study")
-    query = sa.select(sa.func.max(schema.events.c.seq)).where(
-        schema.events.c.kind == "opened", schema.events.c.reader == reader
-    )
-    if connection.execute(query).scalar_one() != visit:
+    if state.visit != visit:
         raise NotSavedError("reading continues in another window; close this one")
-
-
-def _next_revision(connection: sa.Connection, reader: str, trial: str, item: str) -> int:
-    table = schema.answers.c
-    query = sa.select(sa.func.max(table.revision)).where(
-        table.reader == reader, table.trial == trial, table.item == item
-    )
-    return (connection.execute(query).scalar_one() or 0) + 1
 
 
 def _has(connection: sa.Connection, kind: str) -> bool:

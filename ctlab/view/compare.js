@@ -56,6 +56,9 @@ class Viewer extends Page {
       if (pixels && (pixels.length % size || !size)) throw new Error("pixels do not fit the shape");
     }
     this.loads = (this.loads ?? 0) + 1;
+    // Another trial begins as the first did, whatever was done in this viewer two trials ago.
+    if (this.tag !== this.get("tag")) Object.assign(this, { tool: "window", measuring: false });
+    this.help.hidden ||= this.tag !== this.get("tag");
     Object.assign(this, { at: {}, tag: this.get("tag") });
     this.difference = { level: 0, width: 400 };
     this.segment = null;
@@ -68,7 +71,7 @@ class Viewer extends Page {
     this.layPlane();
     if (window) {
       this.difference = { level: 0, width: 400 };
-      if (this.first) this.set({ level_hu: this.first.level, width_hu: this.first.width });
+      if (this.first) this.set({ level_hu: this.first.level, width_hu: this.first.width, plane: "axial", slab_mm: 0 });
     }
     this.first ??= { level: this.get("level_hu"), width: this.get("width_hu") };
     this.invalidate();
@@ -91,6 +94,12 @@ class Viewer extends Page {
     this.invalidate();
   }
   toggleHelp() { this.help.hidden = !this.help.hidden; }
+  scrollHelp(key) {  // over a small window the help is longer than it is high
+    const down = { ArrowDown: 40, ArrowUp: -40, PageDown: 200, PageUp: -200 }[key];
+    if (this.help.hidden || !down || this.help.scrollHeight <= this.help.clientHeight) return false;
+    this.help.scrollBy(0, down);
+    return true;
+  }
   zoomBy(factor, at = this.centre) {
     const zoom = clamp(this.zoom * factor, 1, 16), kept = this.zoom / zoom;
     this.centre = { x: at.x + (this.centre.x - at.x) * kept, y: at.y + (this.centre.y - at.y) * kept };
@@ -198,6 +207,7 @@ class Viewer extends Page {
 
   act(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (this.scrollHelp(key)) return true;
     const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
     if (arrow) return this.onArrow(event, ...arrow);
     if (event.ctrlKey) return false;

@@ -100,8 +100,8 @@ function paintPanel(panel, { x, y }, pieces, stamp) {
 
 // Canvas of a panel, sized for its place on the page; returns what the other painters need.
 function preparePanel(panel, frame) {
-  const { columns, rows, spacing, zoom, centre, tallest } = frame;
-  const width = panel.node.clientWidth, aspect = (rows * spacing[0]) / (columns * spacing[1]);
+  const { columns, rows, spacing, zoom, centre, tallest, flattest } = frame;
+  const width = panel.node.clientWidth, aspect = Math.max(flattest, (rows * spacing[0]) / (columns * spacing[1]));
   const height = Math.max(120, Math.min(width * aspect, tallest * window.innerHeight));
   const ratio = window.devicePixelRatio || 1, canvas = panel.canvas;
   const size = { width: Math.round(width * ratio), height: Math.round(height * ratio) };

@@ -44,7 +44,7 @@ class Page extends Planes {
     this.frameSlider = this.buildSlider(1, (value) => this.goTo(value - 1));
     this.wipeSlider = this.buildSlider(0, (value) => { this.wipe = value / 100; this.invalidate(); });
     this.hint = element("div", { class: "ctv-hint" });
-    this.help = element("div", { class: "ctv-help", role: "region", "aria-label": this.w("Keys") });
+    this.help = element("div", { class: "ctv-help", role: "region", tabindex: "0", "aria-label": this.w("Keys") });
     this.help.hidden = true;
     this.root.append(this.bar, this.stage, this.frameSlider.node, this.wipeSlider.node,
       element("div", { class: "ctv-foot" }, this.state, this.readout), this.hint, this.help);
@@ -170,7 +170,7 @@ class Page extends Planes {
     const mode = this.mode(), two = mode === "pair" && this.pixels.right !== null;
     this.panels.right.node.hidden = !two;
     const frame = { columns: this.columns, rows: this.rows, spacing: this.spacing, zoom: this.zoom,
-      centre: this.centre, tallest: this.get("height_fraction") };
+      centre: this.centre, tallest: this.get("height_fraction"), flattest: this.axialAspect() };
     for (const panel of two ? [this.panels.left, this.panels.right] : [this.panels.left]) {
       const spot = this.place = preparePanel(panel, frame), grid = this.grid(spot);
       const one = mode === "flicker" ? this.shown : mode === "pair" ? panel.side : mode;

@@ -14,6 +14,11 @@ class Planes {
     return { depth, rows, columns, spacing: [sy, sx], apart: sz };
   }
 
+  axialAspect() {  // panels keep this height in every plane, so that nothing jumps and a thin slab can be zoomed
+    const { rows, columns, spacing } = this.shapeOf("axial");
+    return (rows * spacing[0]) / (columns * spacing[1]);
+  }
+
   offeredPlanes() {  // a single slice, a stack of doses, one of unknown thickness have one plane
     if (this.get("frame_name") !== "slice" || this.get("frame_labels").length) return ["axial"];
     const [depth, rows, columns] = this.get("shape"), whole = depth * rows * columns;

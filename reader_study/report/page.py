@@ -123,7 +123,7 @@ def environment(*, autoescape: bool) -> jinja2.Environment:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {"p": words.p_value, "fixed": words.fixed, "interval": words.interval,
-                            "cell": _cell}  # fmt: skip
+                            "cell": _cell, "screen": words.screen}  # fmt: skip
     environment.globals |= {"number": words.number, "plural": words.plural, "short": words.SHORT}
     return environment
 

@@ -46,6 +46,38 @@ def interval(row: dict[str, Any]) -> str:
     return f"{number(row['low'], row['endpoint'])} to {number(row['high'], row['endpoint'])}"
 
 
+_CARD_MM = 85.6  # width of a bank card (ISO/IEC 7810, ID-1)
+
+
+def screen(display: dict[str, Any]) -> str:
+    """What the display check found: size, pixel, and what the reader could tell apart.
+
+    The pixel is that of the page's own units (CSS), whose number to the inch browsers set.
+
+    Examples
+    --------
+    >>> screen({"screen_width_px": 1920, "screen_height_px": 1080, "card_px": 428.0,
+    ...     "dark_patches_seen": 4, "light_patches_seen": 3, "ramp_steps_differ": True})
+    '1920 × 1080, pixel 0.20 mm, patches 4 dark and 3 light of 4, every grey step seen'
+    >>> screen({})
+    '–'
+    """
+    found = []
+    if {"screen_width_px", "screen_height_px"} <= display.keys():
+        found.append(f"{display['screen_width_px']} × {display['screen_height_px']}")
+    card_px = display.get("card_px")
+    if isinstance(card_px, int | float) and card_px > 0:
+        found.append(f"pixel {_CARD_MM / card_px:.2f} mm")
+    seen = [display.get(f"{field}_patches_seen") for field in ("dark", "light")]
+    if None not in seen:
+        found.append(f"patches {seen[0]} dark and {seen[1]} light of 4")
+    if display.get("ramp_steps_differ"):
+        found.append("every grey step seen")
+    if display.get("room_is_dim"):
+        found.append("dim room")
+    return ", ".join(found) or DASH
+
+
 def p_value(p: float | None) -> str:
     """Three decimals, or the bound below which p lies.
 

@@ -25,6 +25,12 @@ function typedInto(input, put) {
   };
 }
 
+// Paragraphs of a text whose lines were broken by whoever wrote it; lists keep their lines.
+function paragraphs(text) {
+  return text.trim().split(/\n\s*\n/).map((part) =>
+    node("p", { class: "rs-told" }, part.trim().replace(/\s*\n\s*(?![-*•]|\d+[.)])/g, " ")));
+}
+
 class Screens {
   title(text) { return node("h1", { tabindex: "-1" }, text); }
 
@@ -32,15 +38,15 @@ class Screens {
     const go = () => { if (!this.busy) this.send(action, values()); };
     this.keys.enter = go;
     return node("button", { type: "button", onclick: go, "aria-keyshortcuts": "Enter" },
-      this.say(label), " ", node("kbd", { "aria-hidden": "true" }, "Enter"));
+      this.say(label), " ", node("kbd", { "aria-hidden": "true" }, this.say("enter_key")));
   }
 
   show_consent(screen) {
     const told = [["prevalence", screen.prevalence_told], ["incidental", screen.incidental_findings]]
       .filter(([, text]) => text)
-      .flatMap(([name, text]) => [node("h2", {}, this.say(name)), node("p", {}, text)]);
+      .flatMap(([name, text]) => [node("h2", {}, this.say(name)), ...paragraphs(text)]);
     return [this.title(screen.title), node("p", { class: "dim" }, this.say("consent_title")),
-      screen.consent ? node("pre", {}, screen.consent) : null, ...told,
+      ...(screen.consent ? paragraphs(screen.consent) : []), ...told,
       node("p"), this.proceed("consent_agree", "consent")].filter(Boolean);
   }
 
@@ -56,14 +62,14 @@ class Screens {
       "aria-hidden": "true" }, ...steps.map((grey) => node("span", { style: `background: rgb(${[0, 0, 0].fill(grey)})` })));
     const count = (id) => node("input", { type: "number", min: 0, max: 4, id, inputmode: "numeric" });
     const dark = count("rs-dark"), light = count("rs-light");
-    const dim = node("input", { type: "checkbox", id: "rs-dim" });
+    const dim = node("input", { type: "checkbox", id: "rs-dim" }), steps = node("input", { type: "checkbox", id: "rs-steps" });
     const number = (input) => (input.value === "" ? null : Number(input.value));
     const facts = () => ({ card_px: Number(size.value), pixel_ratio: window.devicePixelRatio,
       screen_width_px: window.screen.width, screen_height_px: window.screen.height,
-      dark_patches_seen: number(dark), light_patches_seen: number(light), room_is_dim: dim.checked });
+      dark_patches_seen: number(dark), light_patches_seen: number(light), ramp_steps_differ: steps.checked, room_is_dim: dim.checked });
     return [this.title(this.say("display_title")), node("p", {}, this.say("display_card")),
       node("label", { for: "rs-card" }, this.say("display_card_label")), size, card,
-      node("p", {}, this.say("display_ramp")), ramp,
+      node("p", {}, this.say("display_ramp")), ramp, node("label", {}, steps, " ", this.say("display_ramp_seen")),
       field(0, [3, 5, 8, 13]), node("label", { for: "rs-dark" }, this.say("display_dark"), " ", dark),
       field(255, [252, 250, 247, 242]), node("label", { for: "rs-light" }, this.say("display_light"), " ", light),
       node("label", {}, dim, " ", this.say("display_dim")), node("p"),
@@ -165,7 +171,7 @@ class Screens {
     return node("div", {}, input, node("p", { class: "dim", id: "rs-slider-help" }, this.say("slider_help")), node("div", { class: "rs-ends" }, node("span", {}, `0 ${item.answers[0]}`), value,
       node("span", {}, `100 ${item.answers[1]}`)), node("p"),
       node("button", { type: "button", onclick: save, "aria-keyshortcuts": "Enter" }, this.say("save"), " ",
-        node("kbd", { "aria-hidden": "true" }, "Enter")));
+        node("kbd", { "aria-hidden": "true" }, this.say("enter_key"))));
   }
 
   // ---------------------------------------------------------------- marks

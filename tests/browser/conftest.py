@@ -166,10 +166,22 @@ def locked_study(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def task_study(tmp_path_factory):
-    """Display check, a scale, a lesion question with marks, and the guess."""
+def latin(tmp_path_factory):
+    """A language in which every word of the reading room begins with @; what lacks one is ours."""
+    folder = tmp_path_factory.mktemp("texts")
+    english = (Path(__file__).parents[2] / "reader_study" / "texts" / "en.toml").read_text("utf-8")
+    folder.joinpath("la.toml").write_text(re.sub(r'(?m) = "', ' = "@', english), "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTLAB_TEXTS", str(folder))
+        yield "la"
+
+
+@pytest.fixture(scope="session")
+def task_study(tmp_path_factory, latin):
+    """Display check, a scale, a lesion question with marks, and the guess; all in ``latin``."""
     protocol = PROTOCOL.replace("display_check = false", "display_check = true")
-    return lock_slabs(tmp_path_factory.mktemp("task"), protocol + TASK)
+    head = f'language = "{latin}"\n'
+    return lock_slabs(tmp_path_factory.mktemp("task"), head + protocol + TASK)
 
 
 @pytest.fixture

@@ -29,10 +29,59 @@ def serious(page, axe) -> list[str]:
     ]
 
 
+def tab_to(page, selector, key="Tab") -> None:
+    """Go there as somebody without a mouse does."""
+    for _ in range(60):
+        if page.locator(selector).evaluate_all("found => found.includes(document.activeElement)"):
+            return
+        page.keyboard.press(key)
+    pytest.fail(f"{key} never came to {selector}")
+
+
 def legend(page, words):
     page.wait_for_function(
         "words => document.querySelector('legend')?.textContent.includes(words)", arg=words
     )
+
+
+ASKED = (  # words that come from the protocol
+    "browser test",
+    "number",
+    "one in three has a nodule",
+    "noise disturb",
+    "not at all",
+    "a little",
+    "clearly",
+    "cannot be read",
+    "follow-up",
+    "surely",
+    "nodule",
+    "suspected artefact",
+    "image do you think",
+    "75 kv",
+)
+UNTRANSLATED = """() => {
+  const said = [document.title];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const at = walk.currentNode.parentElement;
+    if (at.closest("script, style, template, code") || !at.checkVisibility()) continue;
+    said.push(walk.currentNode.textContent);
+  }
+  for (const node of document.querySelectorAll("main *, .room *")) {
+    for (const name of ["aria-label", "title", "placeholder", "alt"]) {
+      said.push(node.getAttribute(name) ?? "");
+    }
+  }
+  return said.filter((text) => /[a-z]{3}/i.test(text) && !text.includes("@"));
+}"""
+
+
+def untranslated(page) -> list[str]:
+    """Words on the page, said or shown, that neither the texts nor the protocol gave."""
+    return [
+        text for text in page.evaluate(UNTRANSLATED) if not any(a in text.lower() for a in ASKED)
+    ]
 
 
 @pytest.fixture
@@ -48,16 +97,22 @@ def test_a_lesion_task_from_display_check_to_receipt(
     server = serve(folder)
     page, wire = open_page(server.url)
     assert serious(page, axe) == []
+    assert page.get_attribute("html", "lang") == "la"
+    assert untranslated(page) == []
     page.fill("#code", code)
     page.keyboard.press("Enter")
     page.wait_for_selector(".rs h1", timeout=40_000)
     assert "About one in three has a nodule." in page.text_content(".rs")
     assert serious(page, axe) == []
+    assert untranslated(page) == []
     page.keyboard.press("Enter")
     page.wait_for_selector("#rs-card")
     assert serious(page, axe) == []
+    assert untranslated(page) == []
     page.focus("#rs-card")
     page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
     page.keyboard.press("Tab")
     page.keyboard.type("3")
     page.keyboard.press("Tab")
@@ -68,12 +123,12 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.keyboard.press("Enter")  # goes on from wherever the focus is
 
     legend(page, "noise disturb")
-    assert page.text_content(".rs-tag") == "Left image"
+    assert page.text_content(".rs-tag") == "@Left image"
     assert serious(page, axe) == []
+    assert untranslated(page) == []
     page.screenshot(path=tmp_path / "scale.png")
     page.keyboard.press("2")
     page.wait_for_selector(".rs-tag:has-text('Right image')")
-    page.mouse.click(300, 300)  # the images have the focus now
     page.keyboard.press("3")
 
     legend(page, "needs follow-up")
@@ -83,23 +138,33 @@ def test_a_lesion_task_from_display_check_to_receipt(
     helped = page.text_content(".ctv-help >> visible=true")
     assert "flicker" in helped
     assert "wipe" not in helped, "what this study does not offer is not explained"
+    assert untranslated(page) == []
     page.keyboard.press("?")
-    page.mouse.click(250, 300)
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("Space")
     page.wait_for_selector("#rs-mark-0")
-    page.select_option("#rs-kind", "suspected artefact")
-    page.wait_for_timeout(300)
-    page.mouse.click(700, 250)
+    tab_to(page, "#rs-kind")
+    page.keyboard.press("ArrowDown")
+    assert page.input_value("#rs-kind") == "suspected artefact"
+    tab_to(page, ".ctv-stage", "Shift+Tab")
+    page.keyboard.press("s")  # to the other image
+    page.keyboard.press("Space")
     page.wait_for_selector("#rs-mark-1")
-    page.focus("#rs-mark-0")
+    page.mouse.click(700, 250)
+    page.wait_for_selector("#rs-mark-2")
+    page.keyboard.press("Delete")
+    page.wait_for_selector("#rs-mark-2", state="detached")
+    tab_to(page, "#rs-mark-0")
     page.keyboard.type("70")  # rates the mark, not the question
     page.wait_for_function("() => document.querySelector('output[for=rs-mark-0]').value === '70'")
     assert page.text_content("output[for=rs-slider]") == "–"
-    page.focus("button:has-text('Comment')")
+    tab_to(page, "button:has-text('Comment')")
     page.keyboard.press("Enter")  # presses the button that has the focus, and answers nothing
     page.wait_for_selector("#rs-comment:focus")
     page.keyboard.type("75 kV?")
     page.keyboard.press("Escape")
     assert serious(page, axe) == []
+    assert untranslated(page) == []
     page.screenshot(path=tmp_path / "marks.png")
     page.evaluate("() => document.activeElement.blur()")
     page.keyboard.press("Enter")  # the middle of the scale is no answer until it is chosen
@@ -109,7 +174,7 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.focus("#rs-slider")
     page.keyboard.press("End")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('#rs-where').textContent.includes('2 of')")
+    page.wait_for_selector("#rs-where:has-text('2 @of')")
     assert page.locator("#rs-mark-0").count() == 0
     wire.look()
 
@@ -124,6 +189,7 @@ def test_a_lesion_task_from_display_check_to_receipt(
     connection.close()
     assert (checked["dark_patches_seen"], checked["light_patches_seen"]) == (3, 4)
     assert checked["room_is_dim"] is True
+    assert checked["ramp_steps_differ"] is True
     first = dict(stored(folder)[:5])
     assert (first["noise@left"], first["noise@right"], first["nodule"]) == (2, 3, 100)
     marks = first["_marks"]
@@ -139,6 +205,7 @@ def test_a_lesion_task_from_display_check_to_receipt(
         before = page.text_content(".rs")
         if page.locator("h1:has-text('All is answered')").count():
             assert serious(page, axe) == []
+            assert untranslated(page) == []
             page.keyboard.press("u")  # the last answer may be taken back
             legend(page, "smoothed")
             page.keyboard.press("3")
@@ -153,8 +220,9 @@ def test_a_lesion_task_from_display_check_to_receipt(
         page.keyboard.press("Enter" if "follow-up" in text else "3")
         page.wait_for_function("t => document.querySelector('.rs').textContent !== t", arg=before)
         page.wait_for_function("() => !/Saving/.test(document.querySelector('.rs').textContent)")
-    assert page.text_content(".rs h1") == "Thank you"
+    assert page.text_content(".rs h1") == "@Thank you"
     assert serious(page, axe) == []
+    assert untranslated(page) == []
     given = stored(folder)
     assert [value for item, value in given if item == "_guess"] == ["unsure"]
     assert {value for item, value in given if item == "nodule"} == {100, 42}
@@ -162,7 +230,7 @@ def test_a_lesion_task_from_display_check_to_receipt(
 
 
 def test_two_windows_a_dead_kernel_and_other_sizes(
-    locked_study, staffed, serve, open_page, enter, tmp_path
+    locked_study, staffed, serve, open_page, enter, axe, tmp_path
 ):
     folder, (code,) = staffed(locked_study, "Reader One")
     server = serve(folder)
@@ -187,6 +255,7 @@ def test_two_windows_a_dead_kernel_and_other_sizes(
         second.set_viewport_size({"width": width, "height": height})
         second.wait_for_timeout(300)
         second.screenshot(path=tmp_path / f"{width}.png", full_page=True)
+        assert serious(second, axe) == []
         across = second.evaluate("() => document.documentElement.scrollWidth")
         assert across <= width, "no scrolling sideways"
         for text in ("left", "no preference", "Cannot judge", "Pause"):

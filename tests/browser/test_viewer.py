@@ -93,6 +93,15 @@ def grey(page, panel, x, y):
     )
 
 
+def state(page):
+    """The words under the images, after the next frame."""
+    return page.evaluate(
+        """async () => { await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+        return document.querySelector('.ctv-state').textContent; }"""
+    )
+
+
 def get(page, name):
     return page.evaluate("(name) => model.get(name)", name)
 
@@ -220,7 +229,7 @@ def test_planes_heads_up_and_slabs_show_the_brightest_voxel(open_viewer):
     page.keyboard.press("o")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    assert "coronal 7 of 8" in page.text_content(".ctv-state")
+    assert "coronal 7 of 8" in state(page)
     assert page.evaluate(shown) == volume[::-1, 6].ravel().tolist()
     assert get(page, "frame") == 0, "the axial slice stays where it was"
     page.keyboard.press("o")
@@ -233,9 +242,38 @@ def test_planes_heads_up_and_slabs_show_the_brightest_voxel(open_viewer):
     page.keyboard.press("End")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
-    assert "slice 4 of 6" in page.text_content(".ctv-state")
-    assert "MIP of 5 mm" in page.text_content(".ctv-state")
+    assert "slice 4 of 6" in state(page)
+    assert "MIP of 5 mm" in state(page)
     assert page.evaluate(shown) == volume[4].ravel().tolist(), "two slices of 2.5 mm make 5 mm"
+
+
+def test_nothing_jumps_reset_brings_all_back_and_another_trial_begins_anew(open_viewer):
+    volume = np.zeros((4, 64, 64))
+    page = open_viewer(compare(volume, volume, spacing_mm=(2, 1, 1), marking=True))
+    page.click(".ctv canvas")
+    box = "() => { const b = document.querySelector('.ctv-stage').getBoundingClientRect();\
+        return [b.x, b.y, b.width, b.height]; }"
+    before = page.evaluate(box)
+    page.keyboard.press("?")
+    assert page.is_visible(".ctv-help")
+    state(page)
+    assert page.evaluate(box) == before, "the keys are explained over the images"
+    page.keyboard.press("Escape")
+    page.keyboard.press("o")
+    assert "coronal" in state(page)
+    assert page.evaluate(box) == before, "a thin slab leaves room to zoom"
+    page.keyboard.press("i")
+    page.keyboard.press("+")
+    assert "MIP of 5 mm · zoom" in state(page)
+    page.keyboard.press("r")
+    assert [get(page, name) for name in ("plane", "slab_mm")] == ["axial", 0]
+    assert "MIP" not in state(page)
+    page.keyboard.press("v")
+    page.keyboard.press("?")
+    page.evaluate("() => model.set('tag', 'next')")
+    state(page)
+    assert page.evaluate("() => viewer.tool") == "window"
+    assert not page.is_visible(".ctv-help")
 
 
 def test_a_mark_belongs_to_the_voxel_seen_in_every_plane(open_viewer):

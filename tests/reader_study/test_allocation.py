@@ -108,7 +108,8 @@ def test_streams_give_known_numbers_and_are_independent_of_numpy_generators():
 @pytest.mark.slow
 def test_side_and_order_are_uniform_over_ten_thousand_seeds(make_protocol):
     """Chi-squared: side of the first case, place of the first case, practice side."""
-    protocol = make_protocol(n_cases=4, design="repeats = 0\ncatch_trials = 0\n")
+    quiet = "repeats = 0\ncatch_trials = 0\n"
+    protocol = make_protocol(n_cases=4, readers=1, design=quiet)
     sides, places, practice = Counter(), Counter(), Counter()
     for seed in range(10_000):
         trials = draw_allocation(protocol, seed=seed).slots[0]
@@ -150,7 +151,8 @@ def test_single_images_come_once_per_session_and_in_every_arm(make_protocol):
 
 
 def test_with_many_readers_cases_rotate_and_anchors_are_read_by_all(make_protocol):
-    protocol = make_protocol(n_cases=20, design="cases_per_reader = 8\nanchor_cases = 2\n")
+    blocks = "cases_per_reader = 8\nanchor_cases = 2\n"
+    protocol = make_protocol(n_cases=20, readers=18, design=blocks)
     read = Counter()
     for slot in range(18):
         cases = cases_of_slot(protocol, slot, Stream(9, 2))
@@ -159,6 +161,42 @@ def test_with_many_readers_cases_rotate_and_anchors_are_read_by_all(make_protoco
     counts = sorted(read.values(), reverse=True)
     assert counts[:2] == [18, 18]
     assert max(counts[2:]) - min(counts[2:]) <= 2, "slots of a mirrored pair read alike"
+
+
+@pytest.mark.parametrize("layout", ["pair", "single"])
+def test_incomplete_blocks_split_the_cases_among_readers_and_the_balance_says_so(
+    make_protocol, layout
+):
+    """Split plot: 24 cases, 4 anchors; blocks of 5 of the other 20 make 4 groups of readers.
+
+    Mirrored pairs read one block, so 8 readers of pairs are 4 blocks; so are 4 readers alone.
+    """
+    more = 'layout = "single"\nsessions = 2\n' if layout == "single" else ""
+    protocol = make_protocol(
+        n_cases=24,
+        readers=4 if layout == "single" else 8,
+        items=SCALE,
+        design=f"cases_per_reader = 9\nanchor_cases = 4\nrepeats = 0\ncatch_trials = 0\n{more}",
+    )
+    for seed in range(20):
+        allocation = draw_allocation(protocol, seed=seed)
+        report = check_balance(protocol, allocation)
+        assert report["ok"], report["faults"]
+        read = [{t.case for t in mains(trials)} for trials in allocation.slots]
+        assert {len(cases) for cases in read} == {9}
+        anchors = set.intersection(*read)
+        assert len(anchors) == 4
+        blocks = {frozenset(cases - anchors) for cases in read}
+        assert len(blocks) == 4
+        rest = sorted(case for block in blocks for case in block)
+        assert rest == sorted(set(range(24)) - anchors), "each of the others in one block"
+        for cases in read:  # strata in proportion
+            strata = Counter(protocol.cases[case].stratum for case in cases)
+            assert max(strata.values()) - min(strata.values()) <= 3
+    lame = Allocation((allocation.slots[0],) * len(allocation.slots))
+    assert any("others 0 times" in fault for fault in check_balance(protocol, lame)["faults"])
+    with pytest.raises(ValueError, match=r"of 24 cases would be read by nobody.*raise readers"):
+        make_protocol(n_cases=24, readers=2, items=SCALE, design="cases_per_reader = 9\n")
 
 
 def test_same_patient_is_kept_apart(make_protocol):

@@ -150,6 +150,8 @@ def test_ratings_of_each_image_give_odds_agreement_and_checks(read_study):
     html = files[0].read_text("utf-8")
     assert "VGC curves" in html
     assert "Bang's index" in html
+    beside = html[html.index("Bang's index") :]
+    assert "Noise texture of alpha and bravo: not measured" in beside, "images of 12 x 10 pixels"
 
 
 @pytest.mark.parametrize("effect", [-1.0, 1.0])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from reader_study.app import Room, open_room
+from reader_study.app import Room, open_room, serve_room
 from reader_study.coordinator import add_reader, opened
 from reader_study.session import ReadingSession
 
@@ -149,7 +149,7 @@ def test_open_room_wants_an_active_reader(locked):
     label, room = open_room(study, reader.reader).children
     assert "Honest-reader blinding" in label.value
     assert "room" in room._dom_classes
-    assert "room" in open_room(study, reader.reader, served=True)._dom_classes
+    assert "room" in serve_room(study, reader.reader)._dom_classes
 
 
 def test_images_shown_before_travel_again_in_full(room, monkeypatch):

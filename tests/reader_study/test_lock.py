@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from ctlab.ct.volume import Volume
-from reader_study import leaks
+from reader_study import leaks, lock
+from reader_study.allocation import Allocation
 from reader_study.bundle import open_bundle
+from reader_study.coordinator import opened
 from reader_study.lock import lock_study
 from reader_study.render import Rendition, encode
 from reader_study.seal import unseal
@@ -119,6 +121,38 @@ def test_what_would_tell_the_arms_apart_is_refused(
         lock_study(study, passphrase=passphrase, read=planted)
     assert not (study / "bundle").exists()
     assert not (study / "study.db").exists()
+
+
+@pytest.mark.usefixtures("cheap_seal")
+def test_an_unbalanced_allocation_is_not_locked_and_a_balanced_one_says_so_in_the_record(
+    unlocked, fake_reader, passphrase, monkeypatch
+):
+    study = unlocked(n_cases=6)
+    drawn = lock.draw_allocation
+
+    def one_sided(protocol, *, seed):
+        slots = drawn(protocol, seed=seed).slots
+        left = tuple(t.mirrored() if t.kind == "main" and t.side == -1 else t for t in slots[0])
+        return Allocation((left, *slots[1:]))
+
+    monkeypatch.setattr(lock, "draw_allocation", one_sided)
+    with pytest.raises(ValueError, match="not balanced: slot 1: sides differ"):
+        lock_study(study, passphrase=passphrase, read=fake_reader)
+    assert not (study / "bundle").exists()
+    monkeypatch.setattr(lock, "draw_allocation", drawn)
+    lock_study(study, passphrase=passphrase, read=fake_reader)
+    with opened(study) as (_, store):
+        balance = store.events("locked")[0].payload["balance"]
+    assert (balance["ok"], balance["faults"]) == (True, [])
+    assert [(s["first_arm_left"], s["first_arm_right"]) for s in balance["slots"]] == [(3, 3)] * 2
+
+
+@pytest.mark.usefixtures("cheap_seal")
+def test_a_language_without_texts_is_refused_at_the_lock(unlocked, fake_reader, passphrase):
+    study = unlocked(n_cases=4, head='language = "xx"')
+    with pytest.raises(ValueError, match=r"no texts for language 'xx'; known: en.*CTLAB_TEXTS"):
+        lock_study(study, passphrase=passphrase, read=fake_reader)
+    assert not (study / "bundle").exists()
 
 
 def test_padding_of_either_kind_becomes_one_value():

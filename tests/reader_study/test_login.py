@@ -4,6 +4,7 @@ import http.cookiejar
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +94,37 @@ def kernels_of(server) -> int:
     return sum(int(fields[1]) == server.pid for fields in stats)
 
 
+def ask_kernel(visitor: Visitor, kernel: str, requests: list[tuple[str, dict]]) -> list[dict]:
+    """What a kernel says to messages that a reader's browser could be made to send."""
+    import asyncio
+    import json
+    import uuid
+
+    from tornado.httpclient import HTTPRequest
+    from tornado.websocket import websocket_connect
+
+    async def talk():
+        cookies = "; ".join(f"{c.name}={c.value}" for c in visitor.jar)
+        address = visitor.url.replace("http", "ws", 1) + f"/api/kernels/{kernel}/channels"
+        socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": cookies}))
+        heard = []
+        for kind, content in requests:
+            number = uuid.uuid4().hex
+            header = {"msg_id": number, "msg_type": kind, "session": "s", "username": "",
+                      "version": "5.3", "date": "2026-01-01T00:00:00Z"}  # fmt: skip
+            message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
+            await socket.write_message(json.dumps({**message, "channel": "shell"}))
+            while kind != "execute_request":  # which must not be answered
+                said = json.loads(await asyncio.wait_for(socket.read_message(), 30))
+                if said["parent_header"].get("msg_id") == number and said["channel"] == "shell":
+                    heard.append(said)
+                    break
+        socket.close()
+        return heard
+
+    return asyncio.run(talk())
+
+
 def test_the_door(served):
     study, (code, other), url, server = served()
     visitor = Visitor(url)
@@ -125,6 +157,13 @@ def test_the_door(served):
     kernel = re.search(r"api/kernels/([0-9a-f-]{36})", page)[1]
     assert visitor.get(f"/api/kernels/{kernel}")[0] == 200
     assert kernels_of(server) == 1
+    run = study.parent / "a-reader-ran-code"
+    code_of_theirs = {"code": f"open({str(run)!r}, 'w')", "silent": False, "store_history": False}
+    heard = ask_kernel(visitor, kernel, [("kernel_info_request", {}),
+                                         ("execute_request", code_of_theirs),
+                                         ("kernel_info_request", {})])  # fmt: skip
+    assert [m["header"]["msg_type"] for m in heard] == ["kernel_info_reply"] * 2
+    assert not run.exists(), "a reader runs no code, so sees no other trials and answers"
     for secret in (code, str(study), "open_room", "alpha", "case-"):
         assert secret not in page, "the page's source tells nothing"
 
@@ -132,6 +171,8 @@ def test_the_door(served):
     stranger = Visitor(url)
     stranger.post_code(third)
     assert stranger.get(f"/api/kernels/{kernel}")[0] == 403, "another reader's kernel"
+    with pytest.raises(Exception, match="403"):
+        ask_kernel(stranger, kernel, [("kernel_info_request", {})])
 
     attacker = Visitor(url)
     refusals = [attacker.post_code(f"guess-{i}")[0] for i in range(8)]
@@ -147,8 +188,11 @@ def test_https_with_a_certificate_of_ones_own(served, tmp_path):
     import ssl
 
     cert, key = self_signed(tmp_path)
-    _, (code, _), url, _ = served("--cert", str(cert), "--key", str(key))
-    assert url.startswith("https://localhost:")
+    own = ("--cert", str(cert), "--key", str(key))
+    _, (code, _), url, _ = served("--host", "0.0.0.0", *own)  # a computer of a hospital's network
+    name, port = re.fullmatch(r"https://(.+):(\d+)", url).groups()
+    assert name == socket.gethostname(), "the name that others reach it by"
+    url = f"https://localhost:{port}"
     visitor = Visitor(url, ssl.create_default_context(cafile=cert))
     status, _, headers = visitor.post_code(code)
     assert status == 302

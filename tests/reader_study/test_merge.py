@@ -7,6 +7,7 @@ import pytest
 
 from reader_study.amend import amend_study
 from reader_study.coordinator import add_reader, close, opened, status
+from reader_study.copies import copy_study
 from reader_study.merge import merge_study
 from reader_study.session import ReadingSession
 from reader_study.unblinding import unblind, verify
@@ -14,13 +15,11 @@ from reader_study.unblinding import unblind, verify
 
 @pytest.fixture
 def with_copy(locked, tmp_path):
-    """A study with two readers, and a copy of its bundle and database on a laptop."""
+    """A study with two readers, and a copy of it on a laptop."""
     study = locked(n_cases=4)
     readers = [add_reader(study, name)[0] for name in ("one", "two")]
     laptop = tmp_path / "laptop"
-    laptop.mkdir()
-    shutil.copytree(study / "bundle", laptop / "bundle")
-    shutil.copy(study / "study.db", laptop)
+    copy_study(study, laptop, reader="R2")
     return study, laptop, readers
 
 
@@ -42,6 +41,38 @@ def test_what_was_read_elsewhere_comes_home_with_its_times(with_copy, read_all, 
     assert (again["answers"], again["events"]) == (0, 0), "a second merge finds nothing new"
     close(study)
     unblind(study, passphrase=passphrase, who="c", reason="a slot stayed empty")
+
+
+def test_a_copy_holds_one_readers_record_no_secret_and_is_whole(locked, read_all, tmp_path):
+    study = locked(n_cases=4)
+    (one, _), (two, _) = (add_reader(study, name) for name in ("one", "two"))
+    (study / "bundle" / ".cookie-secret").write_bytes(b"x" * 32)
+    read_all(study, two, most=2)
+    edit(study, 'title = "A test"', 'title = "Another title"')
+    amend_study(study, reason="typo")
+    read_all(study, one)
+    with opened(study) as (_, store):  # a served study: what was written last is in the log only
+        made = copy_study(study, tmp_path / "laptop", reader="R2")
+        assert store.head()[0] > made["events"]
+    laptop = tmp_path / "laptop"
+    assert sorted(p.name for p in laptop.iterdir()) == ["anchors.txt", "bundle", "study.db"]
+    assert not (laptop / "bundle" / ".cookie-secret").exists()
+    assert (given(laptop, "R1"), made["answers"]) == ([], 2), "no answer of another reader"
+    assert given(laptop, "R2") == given(study, "R2") != []
+    assert verify(laptop).ok
+    with opened(laptop) as (bundle, store):
+        assert ReadingSession(bundle, store, two)._facts["title"] == "Another title"
+    read_all(laptop, two)
+    assert merge_study(study, laptop)["answers"] == 5
+    assert verify(study).ok
+    with pytest.raises(ValueError, match="no active reader 'R9'"):
+        copy_study(study, tmp_path / "other", reader="R9")
+    with pytest.raises(ValueError, match="not empty"):
+        copy_study(study, laptop, reader="R2")
+    close(study)
+    with pytest.raises(ValueError, match="closed"):
+        copy_study(study, tmp_path / "other", reader="R2")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_copy_may_come_home_twice_while_reading_goes_on(with_copy, read_all):

@@ -161,6 +161,25 @@ def test_numbers_of_the_page_are_those_of_the_analysis(rng):
     assert "R1 &lt;left&gt; early" in html_page(facts, "")
 
 
+def test_how_recognisable_the_arms_are_and_what_screens_showed_is_on_both_pages(rng):
+    facts, _ = analysed("share", rng)
+    found = {
+        "arms": ["new", "reference"],
+        "auc": 0.8125,
+        "pairs_right": 0.9,
+        "cases": 20,
+        "note": "",
+    }
+    facts = facts | {"texture": {"arms": "matched", "recognised": [found]}}
+    facts["readers"][0]["display"] = {"card_px": 428, "dark_patches_seen": 4,
+                                      "light_patches_seen": 2, "room_is_dim": True}  # fmt: skip
+    for page in (html_page(facts, ""), markdown_page(facts)):
+        assert re.search(r"new and reference apart with an AUC of 0\.81", page)
+        assert "one mean noise power spectrum" in page
+    said = "pixel 0.20 mm, patches 4 dark and 2 light of 4, dim room"
+    assert said in html_page(facts, ""), "85.6 mm of a bank card over 428 px"
+
+
 def test_every_table_row_of_the_markdown_has_its_columns(rng):
     facts, _ = analysed("share", rng)
     facts["deviations"][0]["what"] = "a | b\nc"
