@@ -1,6 +1,8 @@
 """The room without a browser: two viewers that take turns, a panel, and what they are sent."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -89,6 +91,33 @@ def test_where_the_layout_is_flicker_both_images_take_turns_in_one_place(locked,
     main = balance["slots"][0]
     assert (main["main"], main["first_arm_left"]) == (6, 3)
     assert read_all(study, reader)["kind"] == "thanks"
+
+
+READING = """
+import sys
+from reader_study.app import Room
+from reader_study.coordinator import opened
+from reader_study.session import ReadingSession
+with opened(sys.argv[1]) as (bundle, store):
+    room = Room(bundle, ReadingSession(bundle, store, store.readers()[0]))
+    room._act({"action": "consent"})
+    for _ in range(3):
+        screen = room.panel.screen
+        given = {"action": "answer", "id": screen.get("id"), "value": "left"}
+        room._act(given if screen["kind"] == "question" else {"action": "continue"})
+    assert store.answers()
+print(*{name.split(".")[0] for name in sys.modules})
+"""
+
+
+def test_a_room_in_use_has_loaded_nothing_heavy(locked):
+    study = locked(n_cases=4)
+    add_reader(study, "one")
+    done = subprocess.run(
+        [sys.executable, "-c", READING, str(study)], capture_output=True, text=True, check=True
+    )
+    heavy = {"torch", "statsmodels", "pandas", "matplotlib", "scipy", "numba", "pydicom", "skimage"}
+    assert set(done.stdout.split()) & heavy == set()
 
 
 def test_a_refused_answer_stays_on_screen_with_the_reason(room):
