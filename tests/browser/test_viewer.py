@@ -252,7 +252,8 @@ def test_nothing_jumps_reset_brings_all_back_and_another_trial_begins_anew(open_
     page = open_viewer(compare(volume, volume, spacing_mm=(2, 1, 1), marking=True))
     page.click(".ctv canvas")
     box = "() => { const b = document.querySelector('.ctv-stage').getBoundingClientRect();\
-        return [b.x, b.y, b.width, b.height]; }"
+        const all = document.querySelector('.ctv').getBoundingClientRect();\
+        return [b.x, b.y, b.width, b.height, all.height]; }"
     before = page.evaluate(box)
     page.keyboard.press("?")
     assert page.is_visible(".ctv-help")
