@@ -299,7 +299,7 @@ def explain(
     layer: Annotated[str | None, typer.Option(help="layer of a CAM; a wrong one lists all")] = None,
     checkpoint: Checkpoint = None,
     out: Annotated[
-        Path | None, typer.Option(help="NPZ for the map, PNG beside it; with --study a JSON file")
+        Path | None, typer.Option(help="NPZ; PNG and HTML beside it; with --study a JSON file")
     ] = None,
     dicom: Annotated[
         Path | None, typer.Option(help="folder for the map as secondary capture and SEG")
@@ -311,7 +311,7 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Map what a region's value was made from, with the audit of the map."""
-    from ctlab import explaining
+    from ctlab import explained, explaining
 
     if study:
         if any((folder, number is not None, roi, box, mask, nodule, dicom, *reading.values())):
@@ -329,8 +329,8 @@ def explain(
             target=target, layer=layer, checkpoint=checkpoint, out=out, dicom=dicom,
             overwrite=overwrite, progress=progress, **reading,
         )  # fmt: skip
-    if not emit(explaining.facts(found), as_json):
-        say(explaining.in_words(found, out=out, dicom=dicom))
+    if not emit(explained.facts(found), as_json):
+        say(explained.in_words(found, out=out, dicom=dicom))
 
 
 @app.command()

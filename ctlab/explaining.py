@@ -18,7 +18,6 @@ from ctlab.explain import (
     STUDY_METHODS,
     AuditPlan,
     Explanation,
-    Limits,
     Region,
     Subject,
     explain_region,
@@ -29,6 +28,7 @@ from ctlab.explain import (
 )
 from ctlab.explain.methods import is_possible
 from ctlab.explain.usefulness import usefulness
+from ctlab.explained import limits_in_words, write_page
 from ctlab.learn import load_checkpoint
 
 Progress = Callable[[int, int], None]
@@ -36,66 +36,6 @@ STUDY_COMMAND = "ctlab explain --study"
 STUDY_DOSE, STUDY_SEED, STUDY_SLICES = 0.1, 7, (12, 20, 28)
 _ONE_LUNG = (slice(150, 406), slice(60, 316))
 _STUDY_PLAN = AuditPlan(draws=4, random_networks=3, fractions=(0.005, 0.02, 0.08))
-
-
-def limits_in_words(limits: Limits | None = None) -> str:
-    """What a map has to reach, where the limits come from, and what no map can show."""
-    wanted = limits or Limits()
-    return (
-        f"Limits, proposed by this project and by no standard: likeness to shuffled weights at "
-        f"most {wanted.randomised_cosine:g}, wins in {wanted.share_of_draws:.1%} of draws, "
-        f"stability at least {wanted.stability_cosine:g}, locality at least "
-        f"{wanted.localisation_gain:g} of the receptive field. A map that passes them is true of "
-        "the network. Whether the network is true of the patient, no map can tell."
-    )
-
-
-def facts(found: Explanation) -> dict[str, Any]:
-    """Method, target, layer, value, verdict and audit, for a program."""
-    return {
-        "method": found.method,
-        "target": found.target,
-        "layer": found.layer,
-        "value": found.value,
-        "verdict": found.verdict,
-        "in_words": found.in_words(),
-        "audit": found.audit,
-        "limits": limits_in_words(),
-    }
-
-
-def in_words(found: Explanation, *, out: Path | None = None, dicom: Path | None = None) -> str:
-    """Verdict, the checks with their numbers, the limits, and what was written, for a terminal."""
-    passed = {name: "yes" if met else "no" for name, met in found.audit["passed"].items()}
-    numbers = _numbers(found.audit)
-    rows = [(name, numbers.get(name, ""), shown) for name, shown in passed.items()]
-    lines = [fill(found.in_words(), 80), "", table(["check", "numbers", "shown"], rows), ""]
-    if found.layer:
-        lines.insert(1, f"layer {found.layer}")
-    lines.append(fill(limits_in_words(), 80))
-    if out is not None:
-        lines.append(f"map in {out}, picture in {out.with_suffix('.png')}")
-    if dicom is not None:
-        lines.append(f"secondary capture and segmentation in {dicom}")
-    return "\n".join(lines)
-
-
-def _numbers(audit: dict[str, Any]) -> dict[str, str]:
-    """What was measured for each check, short enough for a line."""
-    deletion, insertion = audit["deletion"], audit["insertion"]
-
-    def versus(measured: dict[str, float], rival: str) -> str:
-        return f"change {measured['map']:.3g} beside {measured[rival]:.3g}"
-
-    return {
-        "learnt": f"likeness {audit['randomisation']['all']:.2f} to shuffled weights",
-        "beats random pixels": versus(deletion, "random"),
-        "beats nearest pixels": versus(deletion, "nearest"),
-        "restores the result": versus(insertion, "random"),
-        "as local as the receptive field": f"gain {audit['localisation']['gain']:.2f}",
-        "stable": f"likeness {audit['stability']:.2f} with other noise",
-        "adds up": f"gap {audit.get('completeness', {}).get('gap', float('nan')):.1%}",
-    }
 
 
 def study_in_words(result: dict[str, Any]) -> str:
@@ -194,7 +134,7 @@ def explain_series(
     ----------
     path : folder, zip or DICOMDIR
     number : slice; 0 is the first
-    out : NPZ for the map; the picture goes beside it as PNG
+    out : NPZ for the map; a picture (PNG) and a page with the viewer (HTML) go beside it
     dicom : new folder for a secondary capture and a segmentation
     series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
     **region : as for :func:`find_region`
@@ -210,9 +150,10 @@ def explain_series(
     )
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
+    subject = Subject(load_checkpoint(checkpoint))
     found = explain_region(
-        load_checkpoint(checkpoint),
-        volume.hu[number],
+        subject,
+        subject.of_stack(volume.hu, number),
         find_region(volume, number, **region),
         method=method,
         target=target,
@@ -223,6 +164,7 @@ def explain_series(
         write_archive(found, dicom, volume, number, overwrite=overwrite)
     if out is not None:
         write_explanation(found, out, out.with_suffix(".png"))
+        write_page(found, out.with_suffix(".html"), spacing_mm=volume.spacing_mm)
     return found
 
 
@@ -258,23 +200,20 @@ def study_of_sample(
     """
     volume = load_sample()
     model = load_checkpoint(checkpoint)
-    scans = [
-        simulate_dose(_one(volume, z), STUDY_DOSE, rng=np.random.default_rng(STUDY_SEED)).hu[0]
-        for z in STUDY_SLICES
-    ]
-    regions = study_regions(volume)
     subject = Subject(model)
+    scans = [_scan(subject, volume, z) for z in STUDY_SLICES]
+    regions = study_regions(volume)
     methods = [name for name in methods if is_possible(name, subject)]
     audits = (len(methods) + 1) * len(regions)
     total = audits + 2 * plants
     step = progress or (lambda done, all_: None)
     middle = scans[STUDY_SLICES.index(SAMPLE_NODULE.centre[0])]
     audited = study_methods(
-        model, middle, regions, methods=methods, plan=plan, progress=lambda k, n: step(k, total)
+        subject, middle, regions, methods=methods, plan=plan, progress=lambda k, n: step(k, total)
     )
     finds = usefulness(
         subject,
-        np.stack([scan[_ONE_LUNG] for scan in scans]),
+        np.stack([scan[..., *_ONE_LUNG] for scan in scans]),
         rng=np.random.default_rng(STUDY_SEED),
         plants=plants,
         progress=lambda k, n: step(audits + k, total),
@@ -299,8 +238,12 @@ def packaged_study() -> dict[str, Any]:
     return json.loads(stored.read_text("utf-8"))
 
 
-def _one(volume: Volume, z: int) -> Volume:
-    return replace(volume, hu=volume.hu[z : z + 1], sources=())
+def _scan(subject: Subject, volume: Volume, z: int) -> np.ndarray:
+    """Slice ``z`` at the study's dose, (y, x), or with the neighbours that the model sees."""
+    reach = subject.channels // 2
+    near = replace(volume, hu=volume.hu[z - reach : z + reach + 1], sources=())
+    low = simulate_dose(near, STUDY_DOSE, rng=np.random.default_rng(STUDY_SEED))
+    return subject.of_stack(low.hu, reach)
 
 
 def fingerprint(model: Any) -> str:

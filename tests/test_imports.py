@@ -43,6 +43,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "ctlab.benchmark": ({"ctlab"}, {"numpy", "pandas", "skimage"}),
     "ctlab.evaluate": ({"ctlab"}, {"pandas"}),
     "ctlab.explaining": ({"ctlab"}, {"numpy"}),
+    "ctlab.explained": ({"ctlab"}, {"numpy", "PIL"}),
     "ctlab.learn": (
         {"ctlab.ct", "ctlab.learn"},
         SCIENCE

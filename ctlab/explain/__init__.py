@@ -36,7 +36,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "sure_hu2",
         ],
         "methods": ["METHODS"],
-        "overlay": ["overlay_rgb", "signed_colours"],
         "plants": ["KINDS", "Plant", "nodule_profile", "plant"],
         "regions": ["Region", "region_mask", "region_of_click", "region_of_nodule"],
         "study": ["DEFAULT_METHODS", "STUDY_METHODS", "study_methods"],

@@ -4,12 +4,13 @@ Own exact and fast path for Grad-CAM, HiResCAM and LayerCAM: the forward pass is
 layer, so that only what lies above it is differentiated, and where the target reads one region
 of a network that looks no farther than it has to, only the field of that region. Nothing is
 approximated: outside that field the gradient is zero. ``pytorch-grad-cam`` serves the wider
-family and is the reference in tests; its maps are clipped at 0 and scaled to 1, so sign and
-size are lost.
+family and is the reference in tests; its own result is clipped at 0 and scaled to 1, so its map
+is taken before that step, with sign and size.
 """
 
 from contextlib import redirect_stderr, suppress
 from io import StringIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,8 @@ def _near_the_region(
     padded = [[side + -side % multiple for side in part.shape[-2:]] for part in (near, batch)]
     step = padded[0][0] // activation.shape[-2]  # pixels of the image per pixel of the layer
     if [side // step for side in padded[0]] != list(activation.shape[-2:]) or multiple % step:
-        return _combined(method, *activation_and_gradient(subject, batch, target, layer))[0].numpy()
+        whole_slice = activation_and_gradient(subject, batch, target, layer)
+        return _combined(method, *whole_slice)[0].cpu().numpy()
     grid = [side // step for side in padded[1]]
     if method == "gradcam":  # its mean is over the whole layer, and it marks the whole layer
         weights = gradient.sum(dim=(2, 3)) / (grid[0] * grid[1])
@@ -162,7 +164,10 @@ def activation_and_gradient(
 def library_cam_map(
     subject: Subject, image: np.ndarray, target: Target, *, method: str, layer: str
 ) -> np.ndarray:
-    """Map by ``pytorch-grad-cam``, clipped at 0 and scaled to 1 as that library does.
+    """Signed, unscaled map by ``pytorch-grad-cam`` at the layer's own resolution.
+
+    The library goes on to clip the map at 0 and to scale it to 1; what is returned here is what
+    it clips and scales.
 
     Parameters
     ----------
@@ -171,7 +176,9 @@ def library_cam_map(
 
     Returns
     -------
-    ndarray, float32, shape (y, x) of the image, or (b, y, x) for a batch
+    ndarray, float32, shape (h, w), or (b, h, w) for a batch
+        Weighted sum of the activations: in units of the target for XGrad-CAM and Grad-CAM++, and
+        in units of the activations for the two others, whose weights are shares.
     """
     if method not in LIBRARY_METHODS:
         raise ValueError(f"unknown map {method!r}; choose one of {', '.join(LIBRARY_METHODS)}")
@@ -184,11 +191,29 @@ def library_cam_map(
     def read(which: int):
         return lambda output: target(middle[which][None], output[None])[0]
 
-    cam = getattr(library, LIBRARY_METHODS[method])
-    quietly = redirect_stderr(StringIO())  # the library draws a bar of its own for every map
-    with quietly, cam(model=_Plain(copied), target_layers=[copied.layer(layer)]) as machine:
-        maps = machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
+    kind = getattr(library, LIBRARY_METHODS[method])
+    machine = kind(model=_Plain(copied), target_layers=[copied.layer(layer)])
+    kept = _kept_before_scaling(machine)
+    try:
+        with redirect_stderr(StringIO()):  # the library draws a bar of its own for every map
+            machine(input_tensor=batch.clone(), targets=[read(k) for k in range(len(batch))])
+    finally:
+        machine.activations_and_grads.release()
+    maps = np.asarray(kept[0], dtype=np.float32)
     return maps if np.ndim(image) == 4 else maps[0]
+
+
+def _kept_before_scaling(machine: Any) -> list[np.ndarray]:
+    """List that will hold the maps (b, h, w) that the library makes before it clips them."""
+    kept: list[np.ndarray] = []
+    make = machine.get_cam_image
+
+    def keep(*args: Any, **options: Any) -> np.ndarray:
+        kept.append(make(*args, **options))
+        return kept[-1]
+
+    machine.get_cam_image = keep
+    return kept
 
 
 class _Plain(nn.Module):

@@ -6,13 +6,14 @@ is known (:func:`ctlab.assess.calibrate_risk`) says how large the error may be, 
 """
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ctlab.assess import RiskLimit, risk_maps
 from ctlab.ct.hu import LUNG, Window
-from ctlab.explain.overlay import overlay_rgb
+from ctlab.explain.overlay import caption_below, overlay_rgb
 
 SMOOTHING_PX = 2.0
 
@@ -50,8 +51,17 @@ class ChangeWithRisk:
         return np.maximum(self.may_be_added_hu, self.may_be_removed_hu) > hu
 
     def picture(self, hu: float, *, window: Window = LUNG) -> np.ndarray:
-        """The slice, the change as signed colours on it, and outlines of :meth:`beyond`; RGB."""
-        return overlay_rgb(self.image_hu, self.removed_hu, window=window, mask=self.beyond(hu))
+        """The slice, the change as signed colours on it, and outlines of :meth:`beyond`; RGB.
+
+        Under it stand the scale, the window and what the bounds promise.
+        """
+        rgb = overlay_rgb(self.image_hu, self.removed_hu, window=window, mask=self.beyond(hu))
+        top = float(np.abs(self.removed_hu).max())
+        words = f"orange was lowered, blue raised by the network; strongest colour {top:.3g} HU; "
+        words += f"outlined: an error of {hu:g} HU is not ruled out ({window}). {self.sentence}"
+        zoom = max(1, 512 // rgb.shape[1])
+        large = rgb.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        return caption_below(large, wrap(words, large.shape[1] // 7))
 
 
 def change_with_risk(

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from torch import nn
@@ -194,13 +195,11 @@ def write_explanation(
             _save_png(picture(explanation, window=window), part)
 
 
-def picture(
-    explanation: Explanation, *, window: Window = LUNG, zoom: int = 2, caption: bool = True
-) -> np.ndarray:
+def picture(explanation: Explanation, *, window: Window = LUNG, zoom: int = 2) -> np.ndarray:
     """Noisy slice, denoised slice with the map, and what was removed, side by side; RGB uint8.
 
     Shown is the part that was looked at. The caption says the method, the scale of the colours,
-    the windows and the verdict.
+    the windows, the verdict and what was not shown.
     """
     top, left, bottom, right = explanation.field_box
     inside = np.s_[top:bottom, left:right]
@@ -215,15 +214,15 @@ def picture(
         )
     ]
     rgb = np.concatenate(panels, axis=1).repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return caption_below(rgb, _lines(explanation, window)) if caption else rgb
+    return caption_below(rgb, _lines(explanation, window, rgb.shape[1] // 7))
 
 
-def _lines(explanation: Explanation, window: Window) -> list[str]:
+def _lines(explanation: Explanation, window: Window, letters: int) -> list[str]:
     top = float(np.abs(explanation.signed).max())
     return [
         f"noisy | denoised with {explanation.method} map ({window}) | removed ({REMOVED})",
         f"orange raises, blue lowers the region's {explanation.target}; strongest colour {top:.3g}",
-        f"verdict: {explanation.verdict}",
+        *wrap(f"verdict: {explanation.in_words()}", max(letters, 60)),
     ]
 
 

@@ -25,10 +25,10 @@ METHODS: dict[str, str] = {
     "critic": "logits of the critic over the output; asks no target",
     "attention": "attention weights minus their mean; asks no target",
     "counterfactual": "output minus output with a flat attention, in HU; asks no target",
-    "gradcam++": "by pytorch-grad-cam, clipped and scaled",
-    "xgradcam": "by pytorch-grad-cam, clipped and scaled",
-    "scorecam": "by pytorch-grad-cam, clipped and scaled; one pass per channel",
-    "ablationcam": "by pytorch-grad-cam, clipped and scaled; one pass per channel",
+    "gradcam++": "by pytorch-grad-cam, signed; weights of squared gradients",
+    "xgradcam": "by pytorch-grad-cam, signed; gradients weighted by activation",
+    "scorecam": "by pytorch-grad-cam, unscaled; one pass per channel",
+    "ablationcam": "by pytorch-grad-cam, signed; one pass per channel",
 }
 
 

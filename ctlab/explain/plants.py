@@ -33,7 +33,7 @@ class Plant:
 
     Attributes
     ----------
-    image_hu : ndarray, float32, shape (y, x)
+    image_hu : ndarray, float32, shape (y, x), or (c, y, x) with neighbouring slices
         What the denoiser sees: with the nodule where it is going to be erased.
     subject : Subject
     mask : ndarray of bool, shape (y, x)
@@ -44,6 +44,11 @@ class Plant:
     image_hu: np.ndarray
     subject: Subject
     mask: np.ndarray
+
+    @property
+    def slice_hu(self) -> np.ndarray:
+        """The slice itself, (y, x)."""
+        return self.image_hu if self.image_hu.ndim == 2 else self.image_hu[len(self.image_hu) // 2]
 
 
 def plant(
@@ -63,15 +68,16 @@ def plant(
     Parameters
     ----------
     image_hu : ndarray, HU, shape (y, x), sides a multiple of the network's step
+        Or (c, y, x) for a model of neighbouring slices: a nodule then lies in all of them.
     centre : (y, x), pixels
     kind : one of :data:`KINDS`
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
-    if any(side % subject.size_multiple for side in image_hu.shape):
+    if any(side % subject.size_multiple for side in image_hu.shape[-2:]):
         raise ValueError(f"cut the slice to multiples of {subject.size_multiple} px first")
     image_hu = np.asarray(image_hu, dtype=np.float32)
-    profile = nodule_profile(image_hu.shape, centre, diameter_px) * np.float32(contrast_hu)
+    profile = nodule_profile(image_hu.shape[-2:], centre, diameter_px) * np.float32(contrast_hu)
     if kind == "erased":
         shown = image_hu + profile
         change = subject.run(image_hu) - subject.run(shown)

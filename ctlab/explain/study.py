@@ -21,7 +21,7 @@ STUDY_METHODS = tuple(METHODS)
 
 
 def study_methods(
-    model: Checkpoint | nn.Module,
+    model: Checkpoint | nn.Module | Subject,
     image_hu: np.ndarray,
     regions: dict[str, Region],
     *,
@@ -37,7 +37,7 @@ def study_methods(
 
     Parameters
     ----------
-    image_hu : ndarray, HU, shape (y, x)
+    image_hu : ndarray, HU, shape (y, x), or (c, y, x) for a model of neighbouring slices
     regions : dict from name to region; see :func:`ctlab.explain.region_mask`
     methods : names of :data:`ctlab.explain.METHODS`
         Those of a part that the model has not, such as an attention, are left out.
@@ -53,7 +53,7 @@ def study_methods(
     """
     for method in methods:
         check_method(method)
-    subject = Subject(model)
+    subject = model if isinstance(model, Subject) else Subject(model)
     plan = replace(plan or AuditPlan(), progress=None)
     shuffled = subject.randomised(np.random.default_rng(plan.seed))
     runs = [(name, subject, name) for name in methods if is_possible(name, subject)]

@@ -32,6 +32,8 @@ class Subject:
         put back into the mode it was in; its weights and their gradients are not touched.
     critic : CriticOfHu, optional
         For maps and targets that ask the critic; a checkpoint brings its own.
+    device : torch.device or str
+        Where a checkpoint's denoiser runs; a module stays where it is.
 
     Examples
     --------
@@ -40,8 +42,14 @@ class Subject:
     (['conv'], (6, 5))
     """
 
-    def __init__(self, model: Checkpoint | nn.Module, *, critic: CriticOfHu | None = None) -> None:
-        self.model = model.denoiser() if isinstance(model, Checkpoint) else model
+    def __init__(
+        self,
+        model: Checkpoint | nn.Module,
+        *,
+        critic: CriticOfHu | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.model = model.denoiser(device) if isinstance(model, Checkpoint) else model
         self._checkpoint = model if isinstance(model, Checkpoint) else None
         self._critic = critic
         if not isinstance(self.model, nn.Module):
@@ -144,7 +152,7 @@ class Subject:
     @property
     def channels(self) -> int:
         """Channels of the image the model takes: 1, or the number of neighbouring slices."""
-        return int(getattr(self.network, "context_slices", 1))
+        return int(getattr(self.network, "slices", 1))
 
     def tensor(self, hu: np.ndarray) -> Tensor:
         """Batch (B, C, H, W) on the model's device from (y, x), (c, y, x) or (b, c, y, x)."""
@@ -219,6 +227,16 @@ class Subject:
         ):
             raise ValueError(f"the model takes {wanted}, got {hu.shape}")
         return hu
+
+    def of_stack(self, volume_hu: np.ndarray, number: int) -> np.ndarray:
+        """Slice of a stack (z, y, x) as the model takes it, with neighbours where it sees them.
+
+        Beyond the ends of the stack the last slice is its own neighbour, as in
+        :func:`ctlab.learn.denoise_slices`.
+        """
+        reach = self.channels // 2
+        around = np.arange(number - reach, number + reach + 1).clip(0, len(volume_hu) - 1)
+        return volume_hu[number] if reach == 0 else np.asarray(volume_hu)[around]
 
     def randomised(self, rng: np.random.Generator, *, names: list[str] | None = None) -> "Subject":
         """Copy whose weights are shuffled within each tensor, in all layers or those named.

@@ -28,7 +28,7 @@ def detectors(layer: str) -> dict[str, Detector]:
     The maps of the CAM family and the gradient explain the mean square of what was removed.
     """
     found: dict[str, Detector] = {
-        "|input - output|": lambda p: np.abs(p.image_hu - p.subject.run(p.image_hu)),
+        "|input - output|": lambda p: np.abs(p.slice_hu - p.subject.run(p.image_hu)),
         "|input - output|, smoothed": _smoothed_difference,
         "gradient": lambda p: np.abs(input_gradient(p.subject, p.image_hu, _removed(p))),
         "edges of the output": lambda p: np.hypot(*np.gradient(p.subject.run(p.image_hu))),
@@ -39,7 +39,7 @@ def detectors(layer: str) -> dict[str, Detector]:
 def _cam_detector(method: str, layer: str) -> Detector:
     def detect(made: Plant) -> np.ndarray:
         native = cam_map(made.subject, made.image_hu, _removed(made), method=method, layer=layer)
-        return np.abs(enlarge(native, made.image_hu.shape))
+        return np.abs(enlarge(native, made.mask.shape))
 
     return detect
 
@@ -58,7 +58,7 @@ def usefulness(
 
     Parameters
     ----------
-    slices : ndarray, HU, shape (n, y, x)
+    slices : ndarray, HU, shape (n, y, x), or (n, c, y, x) for a model of neighbouring slices
         Noisy slices with lung; nodules are planted at random places of it.
     plants : int
         Failures of each kind; the slices take turns.
@@ -113,11 +113,11 @@ def usefulness(
 
 def _smoothed_difference(made: Plant) -> np.ndarray:
     """The difference at the scale of a nodule: noise averages out, structure stays."""
-    return np.abs(gaussian_filter(made.image_hu - made.subject.run(made.image_hu), 2.0))
+    return np.abs(gaussian_filter(made.slice_hu - made.subject.run(made.image_hu), 2.0))
 
 
 def _removed(made: Plant):
-    return make_target("noise", np.ones(made.image_hu.shape, dtype=bool))
+    return make_target("noise", np.ones(made.mask.shape, dtype=bool))
 
 
 def _places(output: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:

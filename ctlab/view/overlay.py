@@ -61,7 +61,7 @@ def compare_with_map(
     left, right : ndarray, HU, (y, x) or (z, y, x)
         Before and after; the change is ``right - left``.
     colours : ndarray, uint8, RGBA, shape (y, x, 4)
-        The map, as :func:`ctlab.explain.signed_colours` makes it; never fully opaque.
+        The map, as :func:`ctlab.explain.overlay.signed_colours` makes it; never fully opaque.
     largest : float
         Value that the strongest colour stands for, in ``unit``.
     note : words of the legend; give the verdict of the audit

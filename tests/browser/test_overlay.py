@@ -2,13 +2,27 @@
 
 import numpy as np
 import pytest
+import torch
 
+from ctlab.explain import AuditPlan, explain_region
 from ctlab.explain.overlay import signed_colours
+from ctlab.explained import write_page
 from ctlab.view import compare_with_map
 
 from .test_viewer import browser, open_viewer  # noqa: F401
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def explained(tmp_path):
+    """A Jacobian row of a filter, and the page that was written of it."""
+    network = torch.nn.Conv2d(1, 1, 5, padding=2, bias=False)
+    image = np.random.default_rng(0).normal(-700, 40, (48, 64)).astype(np.float32)
+    plan = AuditPlan(draws=1, random_networks=1, fractions=(0.02,))
+    found = explain_region(network, image, (20, 30, 4), method="gradient", plan=plan)
+    write_page(found, tmp_path / "map.html", spacing_mm=(0.7, 0.7))
+    return found, tmp_path / "map.html"
 
 
 def made(**more):
@@ -86,3 +100,32 @@ def test_other_keys_stay_those_of_the_viewer(open_viewer):  # noqa: F811
     np.testing.assert_allclose(colour(page, 0, 16, 24), [191] * 3, atol=2)
     page.keyboard.press("?")
     assert "map on or off" in page.locator(".ctv-help").inner_text()
+
+
+def test_a_map_is_a_page_of_its_own(browser, explained):  # noqa: F811
+    """One file, no network: the map by key, the residual, the verdict and every check under it."""
+    found, path = explained
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    faults, asked = [], []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector(".ctv[aria-label]")
+    settle(page)
+    legend = page.locator(".ctv-legend")
+    assert f"gradient, {found.verdict}" in legend.inner_text()
+    assert "HU per HU" in legend.inner_text()
+    page.locator(".ctv-stage").focus()
+    page.keyboard.press("h")
+    settle(page)
+    assert legend.inner_text() == "Map off (H)"
+    page.keyboard.press("x")
+    settle(page)
+    assert page.locator(".ctv-label").nth(1).inner_text().startswith("denoised − noisy")
+    words = page.locator("main").inner_text()
+    assert found.in_words() in words
+    assert all(name in words for name in found.audit["passed"])
+    assert page.locator("tbody tr").count() == len(found.audit["passed"])
+    assert {url.split(":")[0] for url in asked} <= {"file", "data"}
+    assert not faults
+    page.close()

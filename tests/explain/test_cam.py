@@ -1,11 +1,15 @@
 """Maps worked by hand, beside pytorch-grad-cam, and nothing left behind."""
 
+from contextlib import redirect_stderr
+from io import StringIO
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from ctlab.explain import CAM_METHODS, Subject, cam_map, library_cam_map, make_target, region_mask
+from ctlab.explain.cam import LIBRARY_METHODS
 from ctlab.explain.torchvision_ops import import_with_torchvision
 
 
@@ -68,14 +72,28 @@ def test_raw_maps_equal_pytorch_grad_cam(unet, slice_hu, method, name, layer):
     np.testing.assert_allclose(ours, theirs[0], rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
 
 
-@pytest.mark.parametrize("method", ["gradcam++", "scorecam"])
-def test_the_wider_family_comes_from_the_library(unet, slice_hu, method):
+@pytest.mark.parametrize("method", LIBRARY_METHODS)
+def test_the_wider_family_is_the_librarys_before_it_clips_and_scales(unet, slice_hu, method):
+    """Clip ours at 0 and scale to 1, as the library does last: its own picture. Ours has a sign."""
+    library = import_with_torchvision("pytorch_grad_cam")
+    subject = Subject(unet)
     target = make_target("mean", region_mask((30, 34, 5), slice_hu.shape))
-    scaled = library_cam_map(Subject(unet), slice_hu, target, method=method, layer="deep.2")
-    assert scaled.shape == slice_hu.shape
-    assert scaled.min() >= 0
-    assert scaled.max() == pytest.approx(1.0, abs=0.05)
+    signed = library_cam_map(subject, slice_hu, target, method=method, layer="deep.2")
     assert not any(p.requires_grad for p in unet.parameters())
+    assert not any(m._forward_hooks for m in unet.modules())
+    batch = subject.tensor(slice_hu)
+    unet.requires_grad_(True)
+    kind = getattr(library, LIBRARY_METHODS[method])
+    with redirect_stderr(StringIO()):
+        machine = kind(model=unet, target_layers=[subject.layer("deep.2")])
+        theirs = machine(batch, [lambda out: target(batch, out[None])[0]])[0]
+    clipped = np.maximum(signed, 0)
+    scale = library.utils.image.scale_cam_image  # the library enlarges, then scales once more
+    ours = scale(scale(clipped[None], slice_hu.shape[::-1]))[0]
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert signed.shape == (16, 16)
+    assert clipped.max() != pytest.approx(1.0, abs=1e-3)  # not scaled
+    assert method != "xgradcam" or signed.min() < 0
 
 
 def test_hirescam_localises_and_gradcam_does_not(unet, slice_hu):

@@ -22,7 +22,10 @@ def test_bounds_are_the_score_times_the_calibrated_factors():
     assert found.may_be_removed_hu[4, 4] == 5.0
     assert found.beyond(20.0).sum() == 1
     assert found.beyond(19.9).all()
-    assert found.picture(20.0).shape == (8, 9, 3)
+    shown = found.picture(20.0)
+    scale = 512 // 9
+    assert shown.shape[2] == 3
+    assert shown.shape[0] > 8 * scale + 36  # under the enlarged slice: scale, window, promise
     assert "at most 10 % of voxels" in found.sentence
     assert "simulated population" in found.sentence
 

@@ -15,13 +15,12 @@ from ctlab.explain import (
     explain_region,
     load_explanation,
     make_target,
-    overlay_rgb,
     picture,
     region_mask,
-    signed_colours,
     write_explanation,
 )
 from ctlab.explain.audit import BELIEVE, CHANCE, WEAK, audit_map, input_gradient, judge
+from ctlab.explain.overlay import overlay_rgb, signed_colours
 from ctlab.explain.targets import BranchTarget
 
 QUICK = AuditPlan(draws=4, random_networks=2, fractions=(0.005, 0.02, 0.08))
@@ -173,8 +172,9 @@ def test_written_and_read_back(unet, slice_hu, tmp_path):
     assert again.audit == json.loads(json.dumps(found.audit))
     assert again.verdict == found.verdict
     assert (tmp_path / "m.png").read_bytes()[:4] == b"\x89PNG"
-    assert picture(found, caption=False, zoom=1).shape == (64, 192, 3)
-    assert picture(found).shape[0] > 128
+    shown = picture(found, zoom=1)
+    assert shown.shape[0] > 64
+    assert shown.shape[1] >= 192
     assert np.abs(found.scaled).max() == pytest.approx(1.0)
 
 

@@ -9,17 +9,20 @@ from ctlab.ct import HuScale
 from ctlab.explain import (
     METHODS,
     AuditPlan,
+    CriticOfHu,
     Subject,
     cam_map,
     explain_region,
     import_with_torchvision,
+    jacobian_row,
     make_target,
     region_mask,
 )
-from ctlab.explain.cam import LIBRARY_METHODS
+from ctlab.explain.attention import has_attention
 from ctlab.explain.methods import is_possible, native_map
-from ctlab.learn import HuDenoiser
+from ctlab.learn import HuDenoiser, denoise_slices
 from ctlab.learn.config import TrainConfig
+from ctlab.learn.critics import Critic
 from ctlab.learn.players import build_denoiser
 
 VARIANTS = {
@@ -30,6 +33,10 @@ VARIANTS = {
     "switchable": {"generator": "switchable"},
     "switchable, gate": {"generator": "switchable", "attention": "gate"},
     "redcnn": {"generator": "redcnn"},
+    "2.5-D": {"slices": 3},
+    "2.5-D, gate": {"slices": 3, "attention": "gate"},
+    "2.5-D, cbam": {"slices": 3, "attention": "cbam"},
+    "2.5-D, switchable": {"slices": 3, "generator": "switchable"},
 }
 QUICK = AuditPlan(draws=2, random_networks=2, fractions=(0.02,))
 
@@ -47,48 +54,106 @@ def denoiser(variant):
     return HuDenoiser(network, HuScale(-300.0, 50.0)).requires_grad_(False)
 
 
-class Neighbours(nn.Module):
-    """2.5-D: the middle of three slices minus a tenth of what two convolutions make of them."""
-
-    context_slices = 3
-
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Conv2d(3, 4, 3, padding=1)
-        self.second = nn.Conv2d(4, 1, 3, padding=1)
-
-    def forward(self, low):
-        return low[:, 1:2] - 0.1 * self.second(torch.relu(self.first(low)))
-
-
-@pytest.fixture(params=[*VARIANTS, "2.5-D"])
+@pytest.fixture(params=VARIANTS)
 def case(request, slice_hu):
-    """A model and an image it takes."""
-    if request.param != "2.5-D":
-        return denoiser(request.param), slice_hu
+    """A model and an image it takes; the neighbours of a 2.5-D one are not alike."""
+    model = denoiser(request.param)
+    if getattr(model.network, "slices", 1) == 1:
+        return model, slice_hu
+    return model, np.stack([slice_hu - 9, slice_hu, slice_hu[::-1]])
+
+
+@pytest.fixture
+def critic() -> CriticOfHu:
+    """An untrained critic, in HU."""
     with torch.random.fork_rng():
-        torch.manual_seed(3)
-        return Neighbours(), np.stack([slice_hu - 9, slice_hu, slice_hu[::-1]])
+        torch.manual_seed(5)
+        return CriticOfHu(Critic(4).requires_grad_(False), HuScale(-300.0, 50.0))
 
 
-def test_every_method_that_is_possible_gives_a_map_of_its_own(case):
+def test_every_method_that_is_possible_gives_a_map_of_its_own(case, critic):
+    """All fifteen: no variant is left out of a method that it has a part for."""
     model, image = case
-    subject = Subject(model)
+    subject = Subject(model, critic=critic)
     mask = region_mask((30, 34, 4), (64, 64))
     target, layer = make_target("mean", mask), subject.default_layer()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     maps = {
-        m: native_map(subject, image, target, m, layer)
-        for m in METHODS
-        if is_possible(m, subject) and m not in ("scorecam", "ablationcam", "occlusion", "ig")
+        m: native_map(subject, image, target, m, layer) for m in METHODS if is_possible(m, subject)
     }
-    assert all(np.isfinite(found).all() for found in maps.values())
-    # The library clips its maps at 0, which may leave nothing of them.
-    own = {name: found for name, found in maps.items() if name not in LIBRARY_METHODS}
-    assert all(found.any() for found in own.values())
-    assert len({m.tobytes() for m in own.values()}) == len(own)
+    without = {"attention", "counterfactual"} if not has_attention(subject) else set()
+    assert set(maps) == set(METHODS) - without
+    assert all(np.isfinite(found).all() and found.any() for found in maps.values())
+    assert len({m.tobytes() for m in maps.values()}) == len(maps)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert not any(m._forward_hooks for m in model.modules())
+
+
+@pytest.mark.parametrize("variant", ["gate", "2.5-D, cbam"])
+def test_a_batch_is_its_images_one_by_one(variant, slice_hu, critic):
+    """Every method; the two images differ, so that a mixed-up batch would show."""
+    model = denoiser(variant)
+    for parameter in model.parameters():
+        parameter.mul_(2.0)  # strong enough that maps of two images differ well above rounding
+    subject = Subject(model, critic=critic)
+    images = [slice_hu, slice_hu[::-1]]
+    batch = np.stack([np.stack([i - 5 * k for k in range(subject.channels)]) for i in images])
+    target, layer = make_target("mean", region_mask((30, 34, 4), (64, 64))), "deep.2"
+    for method in METHODS:
+        together = native_map(subject, batch, target, method, layer)
+        for found, image in zip(together, batch, strict=True):
+            alone = native_map(
+                subject, image if len(image) > 1 else image[0], target, method, layer
+            )
+            largest = np.abs(alone).max()
+            near = 1e-3 * largest + 2e-4 * (method == "counterfactual")  # rounding at 300 HU
+            np.testing.assert_allclose(found, alone, atol=near, err_msg=method)
+        assert not np.allclose(*together, atol=5e-3 * largest), method
+
+
+def test_neighbours_are_seen_and_not_replaced_by_the_slice(slice_hu):
+    """A 2.5-D network's row of the Jacobian has weights in all three slices, each its own."""
+    subject = Subject(denoiser("2.5-D"))
+    volume = np.stack([slice_hu[::-1], slice_hu, slice_hu - 9])
+    np.testing.assert_array_equal(subject.of_stack(volume, 1), volume)
+    np.testing.assert_array_equal(subject.of_stack(volume, 0), volume[[0, 0, 1]])
+    np.testing.assert_allclose(
+        subject.run(subject.of_stack(volume, 1)),
+        denoise_slices(volume, subject.model)[1],
+        atol=0.01,
+    )
+    row = jacobian_row(subject, volume, (30, 34, 2)).weights
+    assert all(np.abs(part).max() > 1e-4 * np.abs(row).max() for part in row)
+    assert not np.allclose(row[0], row[2])
+    with pytest.raises(ValueError, match="3 neighbouring slices of shape"):
+        explain_region(subject, slice_hu, (30, 34, 2), plan=QUICK)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_exception_leaves_no_hook_no_mode_and_no_weight_behind(method, slice_hu, critic):
+    """The target raises when it is read; for methods without one a layer does."""
+    model = denoiser("gate").train()
+    subject = Subject(model, critic=critic)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+
+    def broken(low, out):
+        raise ZeroDivisionError
+
+    # Methods that ask no target fail inside the pass, where their own hooks are in place.
+    fails = critic.critic.layers[2] if method == "critic" else model.network.last
+    handle = fails.register_forward_hook(lambda m, i, o: 1 / 0)
+    if method not in ("difference", "critic", "attention", "counterfactual"):
+        handle.remove()
+    with pytest.raises(ZeroDivisionError):
+        native_map(subject, slice_hu, broken, method, "deep.2")
+    handle.remove()
+    modules = [*model.modules(), *critic.critic.modules()]
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
+    assert not any(m._backward_hooks for m in modules)
+    assert all(m.training for m in model.modules())
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert all(v.grad is None for v in model.parameters())
+    assert torch.is_grad_enabled()
 
 
 def test_the_gradient_is_the_derivative_of_the_target(case):
