@@ -36,10 +36,12 @@ def model_candidate(checkpoint: Any) -> Candidate:
 
     checkpoint = load_checkpoint() if checkpoint is None else checkpoint
     model = checkpoint.denoiser()
+    # What a check hands over are no neighbours: a 2.5-D network sees each as its own.
+    batch = _BATCH if checkpoint.config.networks.slices == 1 else 1
 
     def denoise(images: np.ndarray) -> np.ndarray:
-        parts = range(0, len(images), _BATCH)
-        return np.concatenate([denoise_slices(images[k : k + _BATCH], model) for k in parts])
+        parts = range(0, len(images), batch)
+        return np.concatenate([denoise_slices(images[k : k + batch], model) for k in parts])
 
     return Candidate(f"model {checkpoint.sha256[:12]}", denoise, checkpoint)
 

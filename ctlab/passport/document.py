@@ -107,12 +107,13 @@ def make_passport(
         )
         _tell(progress, len(scenes), steps)
     checks, tables = measure(scenes, denoise, limits=limits, seed=seed, progress=progress)
-    explained, picture = _explanation(candidate, scenes[0], limits, seed)
+    explained, audit, picture = _explanation(candidate, scenes[0], limits, seed)
     _tell(progress, steps, steps)
     facts = gather_facts(candidate, volumes, scenes[0], dose=dose, slices=slices, seed=seed)
     pictures = page.views(scenes[0]) | page.curves(tables)
     if picture is not None:
         pictures["explanation"] = picture
+        tables["explanation audit"] = audit
     return Passport([*checks, explained], facts, tables, pictures)
 
 
@@ -181,30 +182,33 @@ def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, A
 
 
 def _explanation(candidate: Candidate, scene: Scene, limits, seed: int):
-    """Audit of the default map on a disc of lung, as a check, and its picture or None."""
+    """Audit of the default map on a disc of lung: a check, its numbers, and its picture or None."""
     from ctlab.assess import find_rois
     from ctlab.passport.scene import LUNG_HU
 
     name = "explanation better than chance"
     if candidate.checkpoint is None:
         note = f"{candidate.name} has no layers to explain"
-        return _row(name, None, note, limits[name]), None
+        return _row(name, None, note, limits[name]), [], None
     k = len(scene.low) // 2
     corners = find_rois(scene.full.hu[k], LUNG_HU, size_px=32)
     if len(corners) == 0:
         note = "no lung of 32 px was found in the middle slice"
-        return _row(name, None, note, limits[name]), None
-    from ctlab.explain import AuditPlan, explain_region, picture
+        return _row(name, None, note, limits[name]), [], None
+    from ctlab.explain import AuditPlan, Subject, explain_region, picture
+    from ctlab.explained import check_rows
 
     y, x = corners[len(corners) // 2]
+    subject = Subject(candidate.checkpoint)
     found = explain_region(
-        candidate.checkpoint,
-        scene.low[k],
+        subject,
+        subject.of_stack(scene.low[k : k + 1], 0),  # its own neighbour, where one is wanted
         (int(y) + 16, int(x) + 16, 8),
         plan=AuditPlan(seed=seed),
     )
     value = float(found.verdict != "no better than chance")
-    return _row(name, value, found.in_words(), limits[name]), picture(found)
+    audit = [dict(zip(("check", "numbers", "shown"), r, strict=True)) for r in check_rows(found)]
+    return _row(name, value, found.in_words(), limits[name]), audit, picture(found)
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import passport_shipped, risk_shipped
 from ctlab.ct import LUNG, load_sample, simulate_dose
 from ctlab.learn import (
     TrainConfig,
@@ -19,6 +20,7 @@ from ctlab.learn import (
     resume_shipped,
     shipped_domains,
 )
+from ctlab.passport import DEFAULT_LIMITS
 
 SHIPPED = files("ctlab.learn") / "shipped"
 SAMPLE = range(70, 110)
@@ -136,7 +138,22 @@ def test_results_that_must_name_the_checkpoint_do():
     stems = {
         path.stem for path in RESULTS.glob("*.json") if any(_named(json.loads(path.read_text())))
     }
-    assert {"shipped_model", "rivals", "risk_shipped", "nodules_shipped"} <= stems
+    wanted = {"shipped_model", "rivals", "risk_shipped", "nodules_shipped", "passport_shipped"}
+    assert wanted <= stems
+
+
+def test_the_model_card_shows_the_passport_and_the_risk_of_this_very_checkpoint():
+    """The tables are those of the committed results, whole, and hold every check there is."""
+    card = (SHIPPED / "MODEL_CARD.md").read_text()
+    for module in (passport_shipped, risk_shipped):
+        found = json.loads(module.RESULTS.read_text())
+        assert module.table(found) in card
+    found = json.loads(passport_shipped.RESULTS.read_text())
+    assert {check["name"] for check in found["checks"]} == set(DEFAULT_LIMITS)
+    assert all(check["value"] is not None for check in found["checks"])
+    assert {"equivalent dose", "explanation audit", "risk", "detectability"} <= set(found["tables"])
+    needed = json.loads(risk_shipped.RESULTS.read_text())["patients_needed"]
+    assert needed == {"crc": 9, "rcps": 22}
 
 
 def test_the_model_card_shows_the_results_of_this_very_checkpoint():
