@@ -1,5 +1,9 @@
 """Exercises and quiz of the chapter on GANs and CycleGAN."""
 
+from types import SimpleNamespace
+
+import numpy as np
+
 from ctlab.lessons.checking import Exercise, near, number
 from ctlab.lessons.quizzes import Option, Question
 
@@ -35,7 +39,40 @@ def _judge_term(answer) -> str | None:
     return None
 
 
+def _judge_broken(answer) -> str | None:
+    if not all(hasattr(answer, name) for name in ("kept", "gap", "cycle")):
+        return "Give what train_toy returned: it has kept, gap and cycle."
+    kept, gap, cycle = (np.asarray(getattr(answer, name)) for name in ("kept", "gap", "cycle"))
+    wrong = kept < 0.8
+    if not wrong.any():
+        return (
+            f"At least {100 * kept.min():.0f} % were kept in each run. As long as both piles hold "
+            "the same patients there is nothing to invent. Make the shares differ."
+        )
+    if (gap[wrong] >= 0.5).all():
+        return "Patients were changed, but the gap tells on you: the piles do not match."
+    if not ((gap < 0.5) & (cycle < 0.5) & wrong).any():
+        return "Patients were changed, but the cycle tells on you: the way back does not come back."
+    return None
+
+
+def _run(kept: float, gap: float, cycle: float) -> SimpleNamespace:
+    """What a training ended with, as the judge reads it."""
+    return SimpleNamespace(kept=[kept], gap=[gap], cycle=[cycle])
+
+
 EXERCISES = {
+    "broken": Exercise(
+        _judge_broken,
+        lambda: _run(0.4, 0.3, 0.2),
+        (
+            (_run(1.0, 0.2, 0.2), "Make the shares differ"),
+            (_run(0.5, 3.0, 1.5), "the gap tells"),
+            (_run(0.5, 0.3, 1.5), "the cycle tells"),
+            (0.5, "what train_toy returned"),
+        ),
+        "gap and cycle are content, and patients were changed.",
+    ),
     "best_judge": Exercise(
         _judge_best,
         lambda: 0.6 / (0.6 + 0.2),
