@@ -1,10 +1,21 @@
 """The small models behind chapters: piles of tiny images, the mirrored patient, put-in lesions."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctlab.lessons import lesion_pages, lesion_survival, nodule_slice, quiet_places
+from ctlab.assess import psnr_db, rmse_hu, ssim, vif
+from ctlab.ct import LUNG
+from ctlab.lessons import (
+    dose_ladder,
+    lesion_pages,
+    lesion_survival,
+    nodule_slice,
+    quiet_places,
+    without_nodule,
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +109,11 @@ def test_pages_differ_by_the_lesion_alone(chest):
     assert (noisy[1] - noisy[0]).max() == pytest.approx(100, rel=0.05)
     assert (noisy[1] - noisy[0])[:4].max() < 0.1  # nothing far from the lesion
     np.testing.assert_array_equal(shown, -noisy)
+
+
+def test_each_of_the_four_numbers_prefers_the_erased_tumour(chest):
+    """The sentence that opens the chapter on metrics, at the dose that it shows."""
+    full, erased, noisy = chest.hu[0], without_nodule(chest), dose_ladder(chest, [0.03])[0]
+    assert rmse_hu(full, erased) < rmse_hu(full, noisy)
+    for measure in (partial(psnr_db, window=LUNG), partial(ssim, window=LUNG), vif):
+        assert measure(full, erased) > measure(full, noisy)
