@@ -21,8 +21,15 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
 PAGES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
 AXE = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+    "resultTypes": ["violations"],
     "preload": False,
 }  # it would fetch the style sheets again, which file:// refuses
+# What night and a narrow screen can change, in the text of a page; colours of code are those of the
+# small book, where they are looked at once.
+TEXT = {"include": [["article"]], "exclude": [[".highlight"]]}
+NIGHT = AXE | {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "scrollable-region-focusable"]}
+}
 # The theme's colour-mode button is named after what it shows, not after what it says.
 BOOK_PATH = "nobody/nowhere"  # of the small book's repository
 KNOWN = {"label-content-name-mismatch"}
@@ -123,7 +130,9 @@ def test_dark_mode_changes_the_page(pages, browser):
         """(node) => { const all = []; for (let n = node; n; n = n.parentElement)
         all.push(getComputedStyle(n).backgroundColor); return all; }"""
     )
+    faults = faults_of(page, NIGHT)
     context.close()
+    assert faults == []
     dark, text = (max(int(v) for v in s.strip("rgb()").split(",")[:3]) for s in shades)
     assert dark < 60
     assert text > 120, "captions are light at night"
@@ -131,12 +140,12 @@ def test_dark_mode_changes_the_page(pages, browser):
     assert max(int(v) for v in first.strip("rgb()").split(",")[:3]) < 60, "and stand on dark"
 
 
-def faults_of(page) -> list[str]:
+def faults_of(page, options=AXE, context=None) -> list[str]:
     """What axe finds on a page, but for the known fault of the theme."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
     page.evaluate("new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50)))")
-    found = axe.Axe().run(page, options=AXE).response["violations"]
+    found = axe.Axe().run(page, context, options).response["violations"]
     return [json.dumps(v)[:600] for v in found if v["id"] not in KNOWN]
 
 
@@ -283,3 +292,12 @@ def test_a_real_page_is_whole(name, open_page):
         page.keyboard.press("ArrowRight")  # the next page of the flip-book, by keyboard alone
         assert books.nth(k).locator(".page-1").is_visible()
         assert books.nth(k).locator(".page:visible").count() == 1
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_function(  # the theme gives wide boxes their tab stop a moment after
+        "[...document.querySelectorAll('pre, .cell_output > .output')]"
+        ".every((n) => n.scrollWidth <= n.clientWidth || n.tabIndex === 0)"
+    )
+    assert faults_of(page, NIGHT, TEXT) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "fits a phone"
