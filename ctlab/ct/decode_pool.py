@@ -2,9 +2,9 @@
 
 The decoders hold Python's lock, so threads do not help. Workers are programs of their own
 (``python -m ctlab.ct.decode_pool``), which works in scripts without a main guard and beside
-libraries that must not be forked. Worker ``i`` of ``n`` decodes slices ``i, i + n, ...`` and
-writes each as it is done; its pipe is full after a fraction of a slice, so no more than one
-slice a worker waits in memory.
+libraries that must not be forked. This process decodes too: the first slices alone, while workers
+start, then slices in turn with them. A worker writes each slice as it is done; its pipe is full
+after a fraction of one, so no more than one slice a worker waits in memory.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ import numpy as np
 if TYPE_CHECKING:
     from ctlab.ct.frames import Frame
 
-START_S = 10.0
-"""Decoding time of a series from which workers pay: both need up to 3 s to start."""
+START_S = 1.0
+"""Time that a worker needs to start, in seconds; this process decodes alone meanwhile."""
+
+WORTH_S = 2.0
+"""Decoding time of a series from which workers pay."""
 
 _SLICE_S = {
     "1.2.840.10008.1.2.4.80": 0.007,  # JPEG-LS
@@ -50,7 +53,7 @@ def worth_sharing(frames: list[Frame]) -> bool:
     """Whether decoding takes long enough for workers to pay, and there are cores for them."""
     if not frames or len({f.path for f in frames}) < 2:
         return False
-    return seconds_to_decode(frames) > START_S and cores() > 1
+    return seconds_to_decode(frames) > WORTH_S and cores() > 1
 
 
 def seconds_to_decode(frames: list[Frame]) -> float:
@@ -61,19 +64,27 @@ def seconds_to_decode(frames: list[Frame]) -> float:
 
 
 def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
-    """HU of each frame in order, decoded by as many workers as there are cores.
+    """HU of each frame in order, decoded by this process and one worker for each further core.
 
     Raises
     ------
     ValueError
         As :func:`ctlab.ct.frames.stream_hu`, with the worker's own message.
     """
-    workers = []
+    from ctlab.ct.frames import decode_hu
+
+    alone = int(min(START_S / max(seconds_to_decode(frames), 1e-9), 1) * len(frames))
+    rest = frames[alone:]
+    turns = max(min(cores(), len(rest)), 1)
+    workers: list[subprocess.Popen[bytes]] = []
     try:
-        for i in range(min(cores(), len(frames))):
-            workers.append(_started(frames[i :: cores()]))
-        for k in range(len(frames)):
-            yield _received(workers[k % len(workers)])
+        for i in range(1, turns):
+            workers.append(_started(rest[i::turns]))
+        own = decode_hu(frames[:alone] + rest[::turns])
+        for _ in range(alone):
+            yield next(own)
+        for k in range(len(rest)):
+            yield next(own) if k % turns == 0 else _received(workers[k % turns - 1])
     finally:
         for worker in workers:
             worker.kill()

@@ -14,17 +14,30 @@ def sample_frames(count):
     return [f for path in list_files(SAMPLE_FOLDER)[:count] for f in frames_of(read_header(path))]
 
 
-def test_workers_give_the_same_slices_in_order(monkeypatch):
-    monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+@pytest.mark.parametrize(("cores", "alone_s", "workers"), [(2, 0, 1), (3, 0.01, 2), (2, 9, 0)])
+def test_workers_give_the_same_slices_in_order(monkeypatch, cores, alone_s, workers):
+    monkeypatch.setattr(decode_pool, "cores", lambda: cores)
+    monkeypatch.setattr(decode_pool, "START_S", alone_s)
+    started = watch_starts(monkeypatch)
     frames = sample_frames(5)
     shared = list(decode_pool.shared_hu(frames))
-    assert len(shared) == 5
+    assert len(started) == workers
     for one, other in zip(shared, decode_hu(frames), strict=True):
         assert np.array_equal(one, other)
 
 
+def watch_starts(monkeypatch):
+    started = []
+    start = decode_pool._started
+    monkeypatch.setattr(
+        decode_pool, "_started", lambda frames: started.append(start(frames)) or started[-1]
+    )
+    return started
+
+
 def test_a_worker_passes_on_what_is_wrong(tmp_path, monkeypatch):
     monkeypatch.setattr(decode_pool, "cores", lambda: 2)
+    monkeypatch.setattr(decode_pool, "START_S", 0)
     source = list_files(SAMPLE_FOLDER)[0].read_bytes()
     for k in range(2):
         (tmp_path / f"{k}.dcm").write_bytes(source)
@@ -36,11 +49,8 @@ def test_a_worker_passes_on_what_is_wrong(tmp_path, monkeypatch):
 
 def test_leaving_early_leaves_no_worker_behind(monkeypatch):
     monkeypatch.setattr(decode_pool, "cores", lambda: 2)
-    started = []
-    start = decode_pool._started
-    monkeypatch.setattr(
-        decode_pool, "_started", lambda frames: started.append(start(frames)) or started[-1]
-    )
+    monkeypatch.setattr(decode_pool, "START_S", 0)
+    started = watch_starts(monkeypatch)
     slices = decode_pool.shared_hu(sample_frames(4))
     next(slices)
     slices.close()
