@@ -67,6 +67,15 @@ REASONS = {
     ("OR non-inferiority at the margin", "liberal"): (
         "areas near 0.85 are skewed, so one tail of the t interval is a little too short"
     ),
+    ("OR equivalence at the margin", "conservative"): (
+        "both one-sided tests have to reject, and the interval of five readers is nearly as wide "
+        "as the two margins"
+    ),
+    ("Gwet's AC2, quadratic, interval", "liberal"): (
+        "its error is a limit for many subjects; forty, with ratings missing, are few"
+    ),
+    ("Krippendorff's alpha, interval", "liberal"): "a percentile bootstrap of forty subjects",
+    ("map areas, patient bootstrap", "liberal"): "a percentile bootstrap of thirty patients",
     ("clustered signed rank (DS)", "conservative"): "a normal limit over eight clusters",
     ("Bradley-Terry, CR2 over readers", "liberal"): (
         "six readers; choices on one case are shared by readers, which errors over readers leave "
