@@ -75,6 +75,15 @@ REASONS = {
         "its error is a limit for many subjects; forty, with ratings missing, are few"
     ),
     ("Krippendorff's alpha, interval", "liberal"): "a percentile bootstrap of forty subjects",
+    ("Bang's index, interval", "liberal"): "a normal limit of forty guesses",
+    ("ICC(2,1), interval", "liberal"): "its F limits are approximate with four raters",
+    ("weighted kappa, interval", "liberal"): "a normal limit of sixty subjects",
+    ("Conger's kappa, quadratic, interval", "liberal"): (
+        "its error is a limit for many subjects; forty, with ratings missing, are few"
+    ),
+    ("clustered McNemar (Eliasziw)", "conservative"): (
+        "its correction for correlation within patients never goes below none"
+    ),
     ("map areas, patient bootstrap", "liberal"): "a percentile bootstrap of thirty patients",
     ("clustered signed rank (DS)", "conservative"): "a normal limit over eight clusters",
     ("Bradley-Terry, CR2 over readers", "liberal"): (
