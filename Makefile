@@ -70,9 +70,10 @@ lint: $(READY)
 	$(PY) -m mypy
 
 # The book first: the browser tests open its pages. Style and types are checked beside it.
+# Then two files of tests at a time; JOBS=1 runs one.
 check: $(READY)
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint book
-	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test JOBS=$(or $(JOBS),2)
 
 clean:
 	rm -rf .venv dist book/_build book/_vendor book/your-study/pages

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from benchmarks.harness import compare
 from ctlab.ct.decode_pool import cores, shared_hu
@@ -23,7 +23,7 @@ from ctlab.ct.sample import SAMPLE_FOLDER
 
 SOURCES = 8
 SLICES = 400
-SYNTAXES: dict[str, str] = {
+SYNTAXES: dict[str, UID] = {
     "JPEG-LS": JPEGLSLossless,
     "JPEG 2000": JPEG2000Lossless,
     "RLE": RLELossless,
@@ -60,7 +60,7 @@ def jpeg_lossless(stored: np.ndarray) -> bytes:
     )  # fmt: skip
 
 
-def write_compressed(folder: Path, syntax: str) -> list[Path]:
+def write_compressed(folder: Path, syntax: UID) -> list[Path]:
     """A few slices of the packaged sample, compressed."""
     paths = []
     for file in sorted(SAMPLE_FOLDER.glob("*.dcm"))[::5][:SOURCES]:
