@@ -125,12 +125,10 @@ def check_all_kept(url: str, confirmed: list[int], n_readers: int, n_each: int) 
 
 @pytest.mark.slow
 def test_ten_thousand_answers_of_twenty_readers_at_once_are_kept_and_none_is_doubled(new_url):
-    """In PostgreSQL two thousand, and ten thousand with CTLAB_LONG=1: that takes half a minute."""
     url = new_url("tenthousand")
     store, readers = staffed(url, 20)
     store.close()
-    n_each = 500 if url.startswith("sqlite") or os.environ.get("CTLAB_LONG") else 100
-    check_all_kept(url, read_at_once(url, readers, n_each), 20, n_each)
+    check_all_kept(url, read_at_once(url, readers, 500), 20, 500)
 
 
 def test_postgresql_refuses_changes_too(postgresql):
