@@ -1,5 +1,7 @@
 """Every generator there is, and a model of neighbouring slices."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -109,6 +111,26 @@ def test_a_batch_is_its_images_one_by_one(variant, slice_hu, critic):
             near = 1e-3 * largest + 2e-4 * (method == "counterfactual")  # rounding at 300 HU
             np.testing.assert_allclose(found, alone, atol=near, err_msg=method)
         assert not np.allclose(*together, atol=5e-3 * largest), method
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_maps_of_a_gpu_are_those_of_the_cpu(case, critic):
+    """Every method; convolutions there may round to ten bits, so maps agree to some percent."""
+    model, image = case
+    target = make_target("mean", region_mask((30, 34, 4), (64, 64)))
+    found = {}
+    for device in ("cpu", "cuda"):
+        at = CriticOfHu(copy.deepcopy(critic.critic).to(device), critic.scale)
+        subject = Subject(copy.deepcopy(model).to(device), critic=at)
+        found[device] = {
+            method: native_map(subject, image, target, method, subject.default_layer())
+            for method in METHODS
+            if is_possible(method, subject)
+        }
+    for method, here in found["cpu"].items():
+        near = 0.05 * np.abs(here).max()
+        np.testing.assert_allclose(found["cuda"][method], here, atol=near, err_msg=method)
 
 
 def test_neighbours_are_seen_and_not_replaced_by_the_slice(slice_hu):
