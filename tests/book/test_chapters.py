@@ -17,7 +17,7 @@ TEACHING = ("start", "physics", "noise-and-dose", "dicom", "classic", "metrics",
             "transport", "training", "explaining", "hallucination", "designing-a-study",
             "running-a-study", "ratings", "reporting", "capstone")  # fmt: skip
 # Figures that a reader moves where there is no kernel.
-ALIVE = {"compare", "compare_with_map", "flip"}
+ALIVE = {"compare", "compare_with_map", "flip", "map_viewer"}
 # Timetables and lists of what a checklist asks are chosen, not measured.
 PLANS = {"instructor-guide", "publishing", "migration"}
 # What the lite route covers: everything up to metrics, and everything about readers.

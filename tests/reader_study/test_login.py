@@ -120,6 +120,8 @@ def ask_kernel(visitor: Visitor, kernel: str, requests: list[tuple[str, dict]]) 
                     heard.append(said)
                     break
         socket.close()
+        while await socket.read_message() is not None:  # until the other side has closed as well
+            pass
         return heard
 
     return asyncio.run(talk())
