@@ -42,10 +42,15 @@ def smoother() -> nn.Module:
     return network
 
 
-@pytest.fixture
-def slice_hu() -> np.ndarray:
+def made_slice_hu() -> np.ndarray:
     """64 x 64: a bright disc on soft tissue, noise of 30 HU."""
     rng = np.random.default_rng(8)
     y, x = np.mgrid[:64, :64]
     clean = np.where((y - 30) ** 2 + (x - 34) ** 2 < 25, 120.0, 0.0)
     return (clean + rng.normal(0, 30, clean.shape)).astype(np.float32)
+
+
+@pytest.fixture
+def slice_hu() -> np.ndarray:
+    """The slice of :func:`made_slice_hu`."""
+    return made_slice_hu()

@@ -56,21 +56,31 @@ def denoiser(variant):
     return HuDenoiser(network, HuScale(-300.0, 50.0)).requires_grad_(False)
 
 
+def image_for(model, slice_hu):
+    """What a model takes; the neighbours of a 2.5-D one are not alike."""
+    if getattr(model.network, "slices", 1) == 1:
+        return slice_hu
+    return np.stack([slice_hu - 9, slice_hu, slice_hu[::-1]])
+
+
 @pytest.fixture(params=VARIANTS)
 def case(request, slice_hu):
-    """A model and an image it takes; the neighbours of a 2.5-D one are not alike."""
+    """A model and an image it takes."""
     model = denoiser(request.param)
-    if getattr(model.network, "slices", 1) == 1:
-        return model, slice_hu
-    return model, np.stack([slice_hu - 9, slice_hu, slice_hu[::-1]])
+    return model, image_for(model, slice_hu)
+
+
+def untrained_critic() -> CriticOfHu:
+    """In HU."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return CriticOfHu(Critic(4).requires_grad_(False), HuScale(-300.0, 50.0))
 
 
 @pytest.fixture
 def critic() -> CriticOfHu:
-    """An untrained critic, in HU."""
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        return CriticOfHu(Critic(4).requires_grad_(False), HuScale(-300.0, 50.0))
+    """A critic that is not trained."""
+    return untrained_critic()
 
 
 def test_every_method_that_is_possible_gives_a_map_of_its_own(case, critic):
