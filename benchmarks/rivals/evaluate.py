@@ -10,7 +10,7 @@ well, and needs no reference.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,12 @@ class Case:
     low: Volume
 
     @classmethod
-    def simulate(cls, name: str, full: Volume, dose: float, seed: int = 0) -> "Case":
-        return cls(name, dose, full, simulate_dose(full, dose, rng=np.random.default_rng(seed)))
+    def simulate(
+        cls, name: str, scan: Volume, dose: float, *, picked: Sequence[int], seed: int = 0
+    ) -> "Case":
+        """These slices of a scan: the whole series is calibrated and simulated, as users do it."""
+        low = simulate_dose(scan, dose, rng=np.random.default_rng(seed))
+        return cls(name, dose, _picked(scan, picked), _picked(low, picked))
 
 
 def fidelity(case: Case, image: np.ndarray) -> dict[str, float]:
@@ -204,19 +208,22 @@ def cases_of(series: Path, pycerr: Path | None) -> tuple[list[Case], list[Case]]
     """Validation and test cases at each dose."""
     scan = read_series(series)
     picked = [z for first, last in VALIDATION for z in range(first, last + 1)]
-    slab = replace(scan, hu=scan.hu[picked], sources=())
-    validation = [Case.simulate("validation", slab, dose, seed=7) for dose in DOSES]
-    patients = {"sample": _thinned(load_sample(), 3)}
+    validation = [Case.simulate("validation", scan, dose, picked=picked, seed=7) for dose in DOSES]
+    patients = {"sample": (load_sample(), 3)}
     if pycerr is not None:
-        folders = sorted(pycerr.glob("pat_*"))
-        patients |= {path.name: _thinned(read_series(path), 4) for path in folders}
-    test = [Case.simulate(name, v, dose) for name, v in patients.items() for dose in DOSES]
+        patients |= {path.name: (read_series(path), 4) for path in sorted(pycerr.glob("pat_*"))}
+    test = [
+        Case.simulate(name, whole, dose, picked=range(0, len(whole.hu), every))
+        for name, (whole, every) in patients.items()
+        for dose in DOSES
+    ]
     return validation, test
 
 
-def _thinned(volume: Volume, every: int) -> Volume:
-    """Every n-th slice; they are judged one by one."""
-    return replace(volume, hu=np.ascontiguousarray(volume.hu[::every]), sources=())
+def _picked(volume: Volume, slices: Sequence[int]) -> Volume:
+    """Slices of a volume that are judged one by one: no longer a series."""
+    hu = np.ascontiguousarray(volume.hu[list(slices)])
+    return replace(volume, hu=hu, sources=(), current_ma=())
 
 
 def judge(method_of: Callable[[Case], Method], cases: list[Case]) -> list[dict]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -120,7 +121,8 @@ def denoise_volume(
     checkpoint : Checkpoint, optional
         Default: the shipped one.
     batch : int
-        Slices per forward pass; it changes speed and memory, not the result.
+        Slices taken at a time, and passed at once on a GPU; it changes speed and memory, not the
+        result.
     force : bool
         Denoise even outside the checkpoint's range of use.
     engine : {"torch", "onnx", "openvino"}
@@ -214,7 +216,12 @@ def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:
 
 @torch.inference_mode()
 def denoise_slices(
-    hu: NDArray, model: HuDenoiser, *, precision: Precision = "float32", run: Engine | None = None
+    hu: NDArray,
+    model: HuDenoiser,
+    *,
+    precision: Precision = "float32",
+    run: Engine | None = None,
+    batch: int | None = None,
 ) -> NDArray:
     """Denoised slices (n, y, x) in HU, float32, of neighbouring slices (n, y, x) in HU.
 
@@ -222,24 +229,30 @@ def denoise_slices(
     Voxels below :data:`PADDING_BELOW_HU` are returned as they are; others are raised to -1024 HU
     first, so that noise in air that reaches below that is denoised like the rest.
 
-    ``run``, from :func:`open_engine`, stands in for the model where it is given.
+    ``run``, from :func:`open_engine`, stands in for the model where it is given. ``batch`` is how
+    many slices pass at once: all on a GPU, by default one on a CPU, whose caches hold no more.
     """
     clipped = np.clip(hu, HU_MIN, HU_MAX).astype(np.float32)
     height, width = hu.shape[1:]
     multiple = model.network.size_multiple
     edges = ((0, 0), (0, -height % multiple), (0, -width % multiple))
     padded = np.pad(clipped, edges, mode="edge")[:, None]
+    device = next(model.parameters()).device
     if run is None:
-        device = next(model.parameters()).device
         if getattr(model.network, "slices", 1) == 3:
             around = np.concatenate([padded[:1], padded, padded[-1:]])[:, 0]
             padded = np.stack([around[:-2], around[1:-1], around[2:]], 1)
-        batch = torch.from_numpy(padded).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            result = model(batch).float().cpu().numpy()
-    else:
-        result = run(padded)
+        run = partial(_forward, model, precision=precision)
+    batch = batch or (1 if device.type == "cpu" else len(padded))
+    parts = [run(padded[k : k + batch])[:, 0] for k in range(0, len(padded) or 1, batch)]
     # Adding the change keeps what was clipped away above; below air there is nothing to keep.
-    change = result[:, 0, :height, :width] - clipped
+    change = np.concatenate(parts)[:, :height, :width] - clipped
     denoised = np.maximum(hu, HU_MIN) + change
     return np.where(hu < PADDING_BELOW_HU, hu, denoised).astype(np.float32)
+
+
+def _forward(model: HuDenoiser, images: NDArray, *, precision: Precision) -> NDArray:
+    device = next(model.parameters()).device
+    images_on = torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        return model(images_on).float().cpu().numpy()
