@@ -21,7 +21,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "mirror": ["objective"],
         "toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
         "pace": ["is_fast", "pace"],
-        "rivals": ["rivals_table"],
+        "rivals": ["rivals_table", "share_of_gain"],
         "readers": ["simulated_choices", "simulated_ratings"],
         "quizzes": ["Option", "Question", "Quiz", "quiz"],
     },

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ MEASURES = {
     "PSNR (dB)": "psnr_db",
     "SSIM": "ssim",
     "lung bias (HU)": "bias_lung_hu",
+    "soft bias (HU)": "bias_soft_hu",
+    "bone bias (HU)": "bias_bone_hu",
     "removed": "residual_ratio",
     "texture (HU)": "sliced_w1_hu",
+    "spectrum": "nps_shape",
 }
-FAINT = "ground-glass"
+NODULES = {"faint nodule (%)": "ground-glass", "solid nodule (%)": "solid"}
 
 
 def read_rivals(path: Path = RESULTS) -> dict[str, Any]:
@@ -51,11 +54,13 @@ def rivals_table(
     Returns
     -------
     DataFrame
-        By method: ``taught by``, ``steps`` and ``seconds`` of training (missing where nothing was
-        trained or written down), RMSE inside the body, PSNR and SSIM in the lung window, the bias
-        of lung, the SD of what was ``removed`` over that of the noise (0 for the identity), the
-        distance of texture (sliced Wasserstein distance of small pieces of soft tissue) and the
-        share of a faint nodule's contrast that is left (``faint nodule (%)``, mean over sizes).
+        By method: ``taught by``, ``steps``, ``seconds`` and ``memory (MiB)`` of training (missing
+        where nothing was trained or written down), RMSE inside the body, PSNR and SSIM in the lung
+        window, the biases of lung, soft tissue and bone, the SD of what was ``removed`` over that
+        of the noise (0 for the identity), two distances from the grain of full dose (``texture``:
+        sliced Wasserstein distance of small pieces of soft tissue; ``spectrum``: between the
+        shapes of the noise power, no unit), and the shares of a nodule's contrast that are left
+        (``faint nodule (%)``, +200 HU, and ``solid nodule (%)``, +850 HU; means over sizes).
         ``attrs["patients"]`` is the number of patients.
 
     Raises
@@ -86,14 +91,42 @@ def _known(what: str, asked: Sequence[Any], known: set[Any]) -> None:
 
 def _row(method: dict[str, Any], dose: float, patients: list[str]) -> dict[str, Any]:
     rows = [r for r in method["rows"] if r["dose"] == dose and r["patient"] in patients]
-    faint = [
-        nodule["recovery"] for row in rows for nodule in row.get("nodules", ())
-        if nodule["kind"] == FAINT
-    ]  # fmt: skip
+    training = method.get("training", {})
     return {
         "taught by": method.get("supervision", "–"),
         "steps": method.get("steps", math.nan),
-        "seconds": method.get("training", {}).get("seconds", math.nan),
-        **{name: float(np.mean([r[key] for r in rows])) for name, key in MEASURES.items()},
-        "faint nodule (%)": 100 * float(np.mean(faint)) if faint else math.nan,
+        "seconds": training.get("seconds", math.nan),
+        "memory (MiB)": training.get("memory_mib", math.nan),
+        **{name: _mean(row[key] for row in rows) for name, key in MEASURES.items()},
+        **{name: 100 * _mean(_recoveries(rows, kind)) for name, kind in NODULES.items()},
     }
+
+
+def _recoveries(rows: list[dict[str, Any]], kind: str) -> list[float]:
+    nodules = [nodule for row in rows for nodule in row.get("nodules", ())]
+    return [nodule["recovery"] for nodule in nodules if nodule["kind"] == kind]
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    """Mean of what was measured; NaN where nothing was."""
+    measured = [value for value in values if value is not None]
+    return float(np.mean(measured)) if measured else math.nan
+
+
+def share_of_gain(table: pd.DataFrame, method: str, bound: str = "supervised") -> float:
+    """PSNR that a method gains over the input, as a share of what an upper bound gains.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`rivals_table`.
+    method, bound : str
+        Names of its rows.
+
+    Examples
+    --------
+    >>> share_of_gain(pd.DataFrame({"PSNR (dB)": {"input": 30.0, "a": 33.0, "b": 34.0}}), "a", "b")
+    0.75
+    """
+    gains = table["PSNR (dB)"] - table["PSNR (dB)"]["input"]
+    return float(gains[method] / gains[bound])

@@ -5,11 +5,12 @@ import math
 
 import pytest
 
-from ctlab.lessons import rivals_table
+from ctlab.lessons import rivals_table, share_of_gain
 
 
 def row(patient, dose, rmse, *, nodules=()):
     measures = {"psnr_db": 40.0 - rmse, "ssim": 0.9, "bias_lung_hu": -rmse / 10}
+    measures |= {"bias_soft_hu": 1.0, "bias_bone_hu": -2.0, "nps_shape": None}
     measures |= {"residual_ratio": 0.8, "sliced_w1_hu": 2.0, "rmse_body_hu": rmse}
     return {"patient": patient, "dose": dose, **measures, "nodules": list(nodules)}
 
@@ -27,7 +28,7 @@ def results(tmp_path):
         "mine": {
             "supervision": "unpaired",
             "steps": 800,
-            "training": {"seconds": 12.5},
+            "training": {"seconds": 12.5, "memory_mib": 64},
             "rows": [
                 row("sample", 0.1, 10.0, nodules=found),
                 row("a", 0.1, 12.0),
@@ -54,8 +55,10 @@ def test_each_patient_counts_once_and_the_sample_stays_apart(results):
     assert rivals_table(0.05, path=results).loc["mine", "RMSE (HU)"] == 23
 
 
-def test_faint_nodules_are_averaged_over_their_sizes_and_solid_ones_left_out(results):
-    assert rivals_table(0.1, ["sample"], path=results).loc["mine", "faint nodule (%)"] == 50
+def test_nodules_are_averaged_over_their_sizes_each_kind_by_itself(results):
+    here = rivals_table(0.1, ["sample"], path=results).loc["mine"]
+    assert here["faint nodule (%)"] == 50
+    assert here["solid nodule (%)"] == 100
     assert math.isnan(rivals_table(0.1, path=results).loc["mine", "faint nodule (%)"])
 
 
@@ -63,7 +66,19 @@ def test_what_was_not_trained_has_no_steps_and_no_seconds(results):
     table = rivals_table(path=results)
     assert list(table.index) == ["input", "mine"]
     assert table.loc["mine", ["taught by", "steps", "seconds"]].tolist() == ["unpaired", 800, 12.5]
-    assert table.loc["input", ["steps", "seconds"]].isna().all()
+    assert table.loc["mine", "memory (MiB)"] == 64
+    assert table.loc["input", ["steps", "seconds", "memory (MiB)"]].isna().all()
+    assert table["spectrum"].isna().all()  # too few regions: null in the file
+
+
+def test_the_share_of_the_gain_is_counted_from_the_input(results):
+    table = rivals_table(0.1, ["sample"], path=results)
+    # PSNR 10 of the input, 30 of "mine"
+    assert share_of_gain(table, "mine", "mine") == 1
+    assert share_of_gain(table, "input", "mine") == 0
+    table.loc["half"] = table.loc["mine"]
+    table.loc["half", "PSNR (dB)"] = 20.0
+    assert share_of_gain(table, "half", "mine") == 0.5
 
 
 def test_strange_doses_patients_and_a_missing_file_are_refused_in_words(results, tmp_path):
