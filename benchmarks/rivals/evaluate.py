@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter
 
+from benchmarks.rivals.card import write_card
 from benchmarks.rivals.entrants import DOSES, VALIDATION
 from ctlab.assess import (
     LesionTask,
@@ -274,6 +275,7 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
             _report(found, name)
     with write_whole(RESULTS) as part:
         part.write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
+    write_card(RESULTS)
 
 
 def judge_again(work: Path, names: list[str], validation: list[Case], test: list[Case]) -> None:
@@ -287,6 +289,7 @@ def judge_again(work: Path, names: list[str], validation: list[Case], test: list
         _report(found, name)
         with write_whole(RESULTS) as part:
             part.write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
+    write_card(RESULTS)
 
 
 def _of_network(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import passport_shipped, risk_shipped
+from benchmarks.rivals import card as rivals_card
 from ctlab.ct import LUNG, load_sample, simulate_dose
 from ctlab.learn import (
     TrainConfig,
@@ -166,3 +167,4 @@ def test_the_model_card_shows_the_results_of_this_very_checkpoint():
         assert row in card
         assert methods["model"]["rmse_body_hu"] < methods["input"]["rmse_body_hu"]
     assert "must not be used for diagnosis" in card
+    assert rivals_card.table(RESULTS / "rivals.json") in card
