@@ -50,10 +50,17 @@ def with_aim(result: dict[str, Any]) -> dict[str, Any]:
 
 def not_tried() -> dict[str, str]:
     """Aims that need what this machine has not, with the reason."""
-    if has_fast_bf16():
-        return {}
-    why = "this processor has no AVX512_BF16, so that bfloat16 is emulated and slower than float32"
-    return {"training step, bfloat16": why, "denoise, bfloat16": why}
+    missed = {}
+    if not has_fast_bf16():
+        why = (
+            "this processor has no AVX512_BF16, so that bfloat16 is emulated and slower than "
+            "float32"
+        )
+        missed |= {"training step, bfloat16": why, "denoise, bfloat16": why}
+    if not torch.cuda.is_available():
+        why = "no CUDA device here; python -m benchmarks gpu_step measures it where there is one"
+        missed["training step on a GPU"] = why
+    return missed
 
 
 def main(names: list[str]) -> int:
