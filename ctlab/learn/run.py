@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from ctlab.ct.files import write_whole
 from ctlab.learn.alarms import Alarm, Probe, find_alarms, watch
-from ctlab.learn.checkpoint import load_checkpoint, save_checkpoint
+from ctlab.learn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.domains import Domains, build_domains
 from ctlab.learn.fbp_noise import with_noise_curve
@@ -81,6 +83,7 @@ def train_run(
     domains = build_domains(config)
     asked, config = config, with_noise_curve(config, domains.full, domains.low)
     state = TrainState.start(config, fabric.device)
+    alarms, best = _confound_alarms(domains), None
     if resume and (out / "checkpoint.pt").exists():
         checkpoint = load_checkpoint(out / "checkpoint.pt")
         if checkpoint.split_hash != domains.split_hash:
@@ -89,10 +92,9 @@ def train_run(
                 "resume with the data of the first run, or start a new run folder"
             )
         state.load_state_dict(checkpoint.state)
+        alarms, best = _known_so_far(checkpoint, alarms)
     if fabric.is_global_zero:
         _describe(out, asked, domains)
-    alarms = _confound_alarms(domains)
-    best = _best_so_far(out) if state.step else None
     with _log(out, state.step, fabric) as write:
         probe = Probe.draw(config, domains.full, domains.low)
         rows = train(
@@ -109,7 +111,10 @@ def train_run(
             write(row, samples(state.players, probe, config) if "watch_gsure" in row else None)
             if on_row is not None:
                 on_row(row)
-            if fabric.is_global_zero and (state.step % config.save_every == 0 or is_last):
+            if state.step % config.save_every == 0 or is_last:
+                _stop_if_lost(state)
+                if not fabric.is_global_zero:
+                    continue
                 seen = row if "watch_gsure" in row else watch(state.players, probe, config)
                 best = _save(out, config, state, domains, alarms, seen, best)
     return RunResult(state.step, out / "checkpoint.pt", tuple(alarms))
@@ -157,10 +162,26 @@ def _confound_alarms(domains: Domains) -> list[Alarm]:
     ]
 
 
-def _best_so_far(out: Path) -> Selected | None:
-    """What the card of a run that is continued says was kept."""
-    kept = json.loads((out / "card.json").read_text(encoding="utf-8")).get("selection", {})
-    return Selected(kept["step"], kept["score"]) if kept.get("step") else None
+def _known_so_far(
+    checkpoint: Checkpoint, alarms: list[Alarm]
+) -> tuple[list[Alarm], Selected | None]:
+    """Alarms that rang and the moment that was kept when the checkpoint was written.
+
+    Both from the checkpoint, not from ``card.json``: a kill between the two files leaves a card
+    that names a moment nobody saved.
+    """
+    rang = [Alarm(**alarm) for alarm in checkpoint.card.get("alarms", [])]
+    kept = checkpoint.card.get("selection", {})
+    best = Selected(kept["step"], kept["score"]) if kept.get("step") else None
+    return [a for a in alarms if a.name not in {r.name for r in rang}] + rang, best
+
+
+def _stop_if_lost(state: TrainState) -> None:
+    """A move may ruin the weights after its terms were finite: such weights are never saved."""
+    if not all(bool(torch.isfinite(p).all()) for p in state.players.parameters()):
+        remedy = "the run is lost; halve learning_rate or set precision = '32-true'"
+        lost = Alarm("weights are not finite", state.step, math.nan, math.inf, remedy, True)
+        raise TrainingStoppedError(str(lost))
 
 
 def _save(
@@ -178,6 +199,7 @@ def _save(
     best = Selected(state.step, score) if is_best else best
     selection: dict[str, Any] = {"criterion": CRITERION, "file": "selected.pt"}
     selection |= {"step": best.step, "score": best.score} if best else {}
+    later = {"selection": selection, "alarms": [alarm.to_dict() for alarm in alarms]}
     shape = config.networks
     card = {
         "format_version": 1,
@@ -187,13 +209,12 @@ def _save(
         "seed": config.seed,
         **domains.card,
         **({"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}),
-        "selection": selection,
-        "alarms": [alarm.to_dict() for alarm in alarms],
+        **later,
     }
     # The card goes first: a checkpoint never stands without one that is as new.
     with write_whole(out / "card.json") as part:
         part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    known = domains.card | {"selection": selection}
+    known = domains.card | later
     for name in ["selected.pt"] * is_best + ["checkpoint.pt"]:
         save_checkpoint(out / name, config, state, split_hash=domains.split_hash, card=known)
     return best
@@ -213,10 +234,12 @@ def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row, NDArra
     path = out / "log.csv"
     kept = _rows_until(path, step)
     started = time.monotonic() - (float(kept[-1]["seconds"]) if kept else 0.0)
-    with path.open("w", newline="", encoding="utf-8") as handle:
+    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, COLUMNS, restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(kept)
+    with path.open("a", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, COLUMNS, restval="", extrasaction="ignore")
         with SummaryWriter(str(out / "tensorboard"), purge_step=step + 1) as events:
 
             def write(row: Row, images: NDArray | None) -> None:
@@ -224,8 +247,8 @@ def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row, NDArra
                     events.add_image("samples", images, int(row["step"]), dataformats="HW")
                 row["seconds"] = round(time.monotonic() - started, 3)
                 writer.writerow(row)
+                handle.flush()  # a checkpoint never stands without the rows before it
                 if int(row["step"]) % 10 == 0 or "watch_hidden" in row:
-                    handle.flush()
                     for name in row.keys() - {"step", "seconds"}:
                         events.add_scalar(name.replace("_", "/", 1), row[name], int(row["step"]))
 

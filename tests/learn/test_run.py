@@ -199,6 +199,90 @@ def test_a_lost_run_stops_and_keeps_its_last_checkpoint(
     assert load_checkpoint(tmp_path / "run" / "checkpoint.pt").step == 4
 
 
+def test_weights_ruined_by_the_move_of_a_saved_step_do_not_replace_good_ones(
+    tmp_path, tiny_config, domains, monkeypatch
+):
+    """Its terms were finite: they are taken before the move."""
+    real = run.train
+
+    def ruined(config, full, low, *, state, **others):
+        for row in real(config, full, low, state=state, **others):
+            if row["step"] == 8:
+                with torch.no_grad():
+                    state.players["denoiser"].last.weight[0, 0, 0, 0] = float("nan")
+            yield row
+
+    monkeypatch.setattr(run, "train", ruined)
+    with pytest.raises(run.TrainingStoppedError, match=r"step 8: weights are not finite.*halve"):
+        run.train_run(tiny_config, tmp_path / "run")
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt").step == 4
+
+
+def _killed_by(error: type[BaseException], *, before: str):
+    """A ``save_checkpoint`` that ends the run in the place of writing this file of step 8."""
+    real = run.save_checkpoint
+
+    def save(path, *arguments, **others):
+        if path.name == before and arguments[1].step == 8:
+            raise error
+        real(path, *arguments, **others)
+
+    return save
+
+
+@pytest.mark.parametrize("file", ["selected.pt", "checkpoint.pt"])
+def test_a_kill_between_the_files_of_a_moment_loses_neither_the_kept_one_nor_alarms(
+    tmp_path, tiny_config, domains, monkeypatch, file
+):
+    """The better moment is step 8; its card is written, then comes the kill."""
+    real_watch, real_save = run.watch, run.save_checkpoint
+
+    def scored(players, probe, config):
+        scored.step += 4
+        score = {4: 3.0, 8: 1.0, 12: 2.0}[scored.step]
+        return real_watch(players, probe, config) | {
+            "watch_gsure": score,
+            "watch_nps_distance": 0.0,
+        }
+
+    early = run.Alarm("an early one", 3, 2.0, 1.0, "do this")
+    monkeypatch.setattr(run, "find_alarms", lambda row: [early] if row["step"] == 3 else [])
+    monkeypatch.setattr(run, "watch", scored)
+    monkeypatch.setattr(run, "save_checkpoint", _killed_by(KeyboardInterrupt, before=file))
+    scored.step = 0
+    with pytest.raises(KeyboardInterrupt):
+        run.train_run(tiny_config, tmp_path / "run")
+    monkeypatch.setattr(run, "save_checkpoint", real_save)
+    scored.step = 4
+    result = run.train_run(tiny_config, tmp_path / "run", resume=True)
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["selection"]["step"] == 8
+    assert load_checkpoint(tmp_path / "run" / "selected.pt").step == 8
+    assert [alarm["name"] for alarm in card["alarms"]] == ["an early one"]
+    assert result.alarms == (early,)
+
+
+@pytest.mark.parametrize("again", [5, 7])
+def test_the_log_keeps_every_row_before_a_checkpoint_however_soon_the_kill(
+    tmp_path, tiny_config, domains, again
+):
+    """Rows are on disk when the step is handed out, also in the first steps after a resume."""
+    config = tiny_config.model_copy(update={"monitor_every": 100, "save_every": 3})
+    seen = []
+
+    def look(row):
+        seen.append([int(r["step"]) for r in rows_of(tmp_path / "run")])
+        if row["step"] == again and len(seen) <= again:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train_run(config, tmp_path / "run", on_row=look)
+    run.train_run(config, tmp_path / "run", resume=True, on_row=look)
+    assert all(steps == list(range(1, len(steps) + 1)) for steps in seen)
+    assert len(seen[again]) == again - again % 3 + 1
+    assert [int(r["step"]) for r in rows_of(tmp_path / "run")] == list(range(1, 13))
+
+
 KILLED = """
 import os, pickle, signal, sys
 import torch
