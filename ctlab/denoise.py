@@ -115,13 +115,17 @@ def denoise_series(
     Raises
     ------
     ValueError
-        Unknown method, a checkpoint given to a filter, a series that cannot be read or lies
-        outside the model's range of use, or an output folder that is not empty.
+        Unknown method, a checkpoint or an engine given to a filter, a series that cannot be read or
+        lies outside the model's range of use, or an output folder that is not empty.
     """
     if method != "model" and method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one of model, {', '.join(METHODS)}")
     if method != "model" and checkpoint is not None:
         raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
+    if method != "model" and engine != "torch":
+        raise ValueError(
+            f"--engine {engine} runs the model, not the filter {method!r}; leave --engine out"
+        )
     # Refused before minutes of work rather than after.
     _check_strength(strength, method)
     refuse_own_source(path, out)

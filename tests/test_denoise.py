@@ -73,6 +73,13 @@ def test_a_strength_that_means_nothing_is_refused_first(method, strength, scan, 
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("engine", ["onnx", "openvino", "nonsense"])
+def test_an_engine_given_to_a_filter_is_refused_not_ignored(scan, tmp_path, engine):
+    with pytest.raises(ValueError, match=f"--engine {engine} runs the model, not the filter 'tv'"):
+        denoise_series(scan, tmp_path / "out", method="tv", engine=engine)
+    assert not (tmp_path / "out").exists()
+
+
 def test_strength_turns_a_switchable_model_and_only_that(scan, checkpoint, tmp_path):
     before = np.maximum(read_series(scan).hu, -1024)  # below air there is nothing to keep
     taken = []

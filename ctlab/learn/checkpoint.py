@@ -149,6 +149,8 @@ def load_checkpoint(path: str | Path | None = None, *, scale: HuScale | None = N
     if path is None:
         with as_file(files("ctlab.learn") / "shipped" / "checkpoint.pt") as shipped:
             return load_checkpoint(shipped, scale=scale)
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder; name a checkpoint file, as {path}/checkpoint.pt")
     raw = Path(path).read_bytes()
     content = _read(raw, path)
     written = content["format_version"]

@@ -24,6 +24,8 @@ SHOWN = {
 }
 """Columns of the log that are shown, in words."""
 
+BEFORE_THE_FIRST_STEP = "reading series and simulating low dose; this may take minutes"
+
 OnRow = Callable[[dict[str, float]], None]
 
 
@@ -38,7 +40,8 @@ def training_display(steps: int, *, console: Console | None = None) -> Iterator[
     bars = Progress(*columns, TextColumn("time left"), TimeRemainingColumn(), console=console)
     task = bars.add_task("", total=steps)
     latest: dict[str, float] = {}
-    with Live(bars, console=console, refresh_per_second=4, transient=True) as live:
+    begun = Group(bars, BEFORE_THE_FIRST_STEP)
+    with Live(begun, console=console, refresh_per_second=4, transient=True) as live:
 
         def show(row: dict[str, float]) -> None:
             latest.update({k: v for k, v in row.items() if k in SHOWN and v == v})

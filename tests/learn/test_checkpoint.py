@@ -116,3 +116,10 @@ def test_a_newer_format_and_missing_parts_are_refused(saved):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.pt"):
         load_checkpoint(tmp_path / "nowhere.pt")
+
+
+def test_a_run_folder_in_the_place_of_its_checkpoint_is_refused_with_the_way_on(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"is a folder; name a checkpoint file, as .*checkpoint.pt"
+    ):
+        load_checkpoint(tmp_path)

@@ -29,6 +29,10 @@ def test_steps_time_left_measures_and_alarms_are_on_the_screen():
     assert "hidden information" not in text
 
 
+def test_the_minutes_before_the_first_step_are_explained():
+    assert "simulating low dose; this may take minutes" in shown([])
+
+
 def test_a_file_gets_nothing():
     assert shown([{"step": 4, "watch_residual_ratio": 0.81}], is_terminal=False) == ""
 

@@ -26,6 +26,19 @@ def test_penalty_of_a_linear_critic_is_analytic(norm):
     assert penalty.item() == pytest.approx((norm - 1) ** 2, abs=1e-5)
 
 
+def test_the_penalty_is_the_same_digits_within_bfloat16_autocast():
+    """The critic's convolutions would otherwise round to 8 bits, and the slope with them."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        critic = Critic(width=4)
+    real, made, mix = uniform(2, 1, 32, 32), uniform(2, 1, 32, 32, seed=1), uniform(2, 1, 1, 1)
+    alone = losses.gradient_penalty(critic, real, made, mix)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = losses.gradient_penalty(critic, real, made, mix)
+    assert within.dtype == torch.float32
+    assert torch.equal(within, alone)
+
+
 def test_penalty_takes_the_norm_of_each_image_by_itself():
     """Slopes 1 and 3 in one batch give mean(0, 4) = 2; a norm over the batch would not."""
     image = torch.zeros(2, 1, 4, 4)
