@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from ctlab.figures.picture import Picture, check_alt, finish, styled
+from ctlab.figures.picture import NARROW_IN, Picture, check_alt, finish, styled
 from ctlab.figures.plots import _COLOURS, _MARKERS
 
 _WIDTH_IN = 9.0
@@ -28,22 +28,31 @@ def moves(
     """
     alt = check_alt(alt)
     with styled():
-        figure = Figure(figsize=(_WIDTH_IN, 3.6), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(1, len(panels), sharex=True, sharey=True))
-        for ax, (title, groups) in zip(axes, panels.items(), strict=True):
-            for i, (name, (start, end)) in enumerate(groups.items()):
-                colour, (dx, dy) = _COLOURS[i % 6], (end - start).T
-                ax.quiver(
-                    *start.T, dx, dy, color=colour, angles="xy", scale_units="xy", scale=1,
-                    width=0.006, alpha=0.55,
-                )  # fmt: skip
-                ax.plot(*start.T, _MARKERS[i % 6], color=colour, markersize=5, label=name)
-            ends = np.concatenate([np.concatenate(pair) for pair in groups.values()])
-            ax.update_datalim(ends)
-            ax.autoscale_view()
-            ax.set_title(title, pad=4)
-            ax.set_xlabel(x)
-        axes[0].set_ylabel(y)
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        return finish(figure, alt=alt, caption=note, kind="svg")
+        wide = Figure(figsize=(_WIDTH_IN, 3.6), layout="constrained")
+        high = Figure(figsize=(NARROW_IN, 2.9 * len(panels)), layout="constrained")
+        _draw(wide, panels, x, y, shape=(1, len(panels)))
+        _draw(high, panels, x, y, shape=(len(panels), 1))
+        return finish(wide, alt=alt, caption=note, kind="svg", narrow=high)
+
+
+def _draw(figure: Figure, panels: Mapping, x: str, y: str, *, shape: tuple[int, int]) -> None:
+    """One panel beside or below another; labels at the outer ones."""
+    axes = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+    for ax, (title, groups) in zip(axes.flat, panels.items(), strict=True):
+        for i, (name, (start, end)) in enumerate(groups.items()):
+            colour, (dx, dy) = _COLOURS[i % 6], (end - start).T
+            ax.quiver(
+                *start.T, dx, dy, color=colour, angles="xy", scale_units="xy", scale=1,
+                width=0.006, alpha=0.55,
+            )  # fmt: skip
+            ax.plot(*start.T, _MARKERS[i % 6], color=colour, markersize=5, label=name)
+        ends = np.concatenate([np.concatenate(pair) for pair in groups.values()])
+        ax.update_datalim(ends)
+        ax.autoscale_view()
+        ax.set_title(title, pad=4)
+    for ax in axes[-1]:
+        ax.set_xlabel(x)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(y)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

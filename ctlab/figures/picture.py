@@ -32,6 +32,7 @@ STYLE: Any = {
     "svg.hashsalt": "ctlab",
 }
 _SHORTEST_ALT = 25
+_PHONE, NARROW_IN = "screen and (max-width: 560px)", 4.8  # words of 10.5 pt stay above 10 px
 
 
 @dataclass(frozen=True)
@@ -44,25 +45,31 @@ class Picture:
     kind : ``png`` for CT images, ``svg`` for plots
     alt : what is seen, for readers who do not see it
     caption : window, scale and source
+    narrow : the same for the screen of a phone, where the words of ``data`` would be too small
     """
 
     data: bytes
     kind: str
     alt: str
     caption: str
+    narrow: bytes = b""
 
     @property
     def source(self) -> str:
         """The image as a ``data:`` address."""
+        return self._address(self.data)
+
+    def _address(self, data: bytes) -> str:
         mime = "image/svg+xml" if self.kind == "svg" else f"image/{self.kind}"
-        return f"data:{mime};base64,{base64.b64encode(self.data).decode()}"
+        return f"data:{mime};base64,{base64.b64encode(data).decode()}"
 
     def _repr_html_(self) -> str:
         alt, caption = html.escape(self.alt), html.escape(self.caption, quote=False)
-        return (
-            f'<figure class="ctlab-figure"><img class="dark-light" src="{self.source}" '
-            f'alt="{alt}"><figcaption>{caption}</figcaption></figure>'
-        )
+        image = f'<img class="dark-light" src="{self.source}" alt="{alt}">'
+        if self.narrow:
+            source = f'<source media="{_PHONE}" srcset="{self._address(self.narrow)}">'
+            image = f"<picture>{source}{image}</picture>"
+        return f'<figure class="ctlab-figure">{image}<figcaption>{caption}</figcaption></figure>'
 
 
 def check_alt(alt: str) -> str:
@@ -88,10 +95,26 @@ def styled() -> Any:
     return mpl.rc_context(STYLE)
 
 
-def finish(figure: Figure, *, alt: str, caption: str, kind: str) -> Picture:
-    """Render a figure to a :class:`Picture`."""
+def finish(
+    figure: Figure, *, alt: str, caption: str, kind: str, narrow: Figure | None = None
+) -> Picture:
+    """Render a figure to a :class:`Picture`; plots also as a narrow one, for phones.
+
+    ``narrow`` is the figure for phones, where another arrangement is needed; default: the same
+    figure, laid out again at a smaller width.
+    """
+    data, small = _rendered(figure, kind), b""
+    if kind == "svg":
+        if narrow is None:
+            narrow = figure
+            figure.set_size_inches(NARROW_IN, figure.get_figheight())
+        small = _rendered(narrow, kind)
+    return Picture(data, kind, check_alt(alt), caption, small)
+
+
+def _rendered(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     # Without a date the same figure gives the same bytes, and cached pages stay as they are.
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=110, facecolor=PAPER, metadata=metadata)
-    return Picture(buffer.getvalue(), kind, check_alt(alt), caption)
+    return buffer.getvalue()

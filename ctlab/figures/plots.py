@@ -127,7 +127,8 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, y: str, alt: str, note: s
                 at, [heights[c] for c in categories], width * 0.92, label=name,
                 color=_COLOURS[i % 6], hatch=_HATCHES[i % 6], edgecolor="white", linewidth=0.5,
             )  # fmt: skip
-        ax.set_xticks(np.arange(len(categories)), categories)
+        # Names of several words are broken: beside each other they would not fit on a phone.
+        ax.set_xticks(np.arange(len(categories)), [name.replace(" ", "\n") for name in categories])
         ax.grid(axis="x", visible=False)
         ax.axhline(0, color=INK, linewidth=0.8)
         if len(groups) > 1:

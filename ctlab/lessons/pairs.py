@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-CENTRE_HU, UNIT_HU, PATCH_PX, BATCH, WIDTH = -600.0, 50.0, 40, 8, 16
+CENTRE_HU, UNIT_HU, PATCH_PX, BATCH, WIDTH = -600.0, 50.0, 32, 8, 16
 
 LOSSES: dict[str, Callable] = {"l2": nn.functional.mse_loss, "l1": nn.functional.l1_loss}
 

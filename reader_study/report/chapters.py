@@ -65,7 +65,9 @@ def write_chapters(study: str | Path, out: str | Path) -> list[str]:
         for name, (title, wanted) in CHAPTERS.items():
             body = [f"# {title}"]
             for heading in wanted:
-                body += [f"## {heading}", sections[heading], *figures.get(heading.lower(), [])]
+                # A section that is named as its page stands below the page's own heading.
+                body += [] if heading == title else [f"## {heading}"]
+                body += [sections[heading], *figures.get(heading.lower(), [])]
             body += data if name == "methods" else []
             (part / f"{name}.md").write_text("\n\n".join(body).strip() + "\n", "utf-8")
         for name, title in OWN.items():

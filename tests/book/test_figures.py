@@ -51,7 +51,7 @@ def test_html_carries_alternative_text_escaped():
     alt = 'Values rise from "low" to <high> as dose grows'
     page = figures.lines({"a": ([1, 2], [3, 4])}, x="x", y="y", alt=alt)._repr_html_()
     assert 'alt="Values rise from &quot;low&quot; to &lt;high&gt; as dose grows"' in page
-    assert page.startswith('<figure class="ctlab-figure"><img')
+    assert page.startswith('<figure class="ctlab-figure"><picture><source')
 
 
 def test_the_same_figure_gives_the_same_bytes(image):
@@ -141,3 +141,26 @@ def test_a_flip_book_without_its_pages_is_refused(pages, first, said):
     made = dict.fromkeys(map(str, range(pages)), _page(1))
     with pytest.raises(ValueError, match=said):
         figures.flip(made, name="k", alt=STEEPER, first=first)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        figures.lines({"a": ([0, 1], [0, 1])}, x="x", y="y", alt=ALT),
+        figures.moves(
+            {t: {"a": (np.zeros((2, 2)), np.ones((2, 2)))} for t in "pqr"}, x="x", y="y", alt=ALT
+        ),
+    ],
+    ids=["lines", "moves"],
+)
+def test_words_of_a_plot_stay_legible_on_a_phone(picture):
+    widths_px = [
+        float(re.search(rb'width="([\d.]+)pt"', data)[1]) * 96 / 72
+        for data in (picture.data, picture.narrow)
+    ]
+    shown_px = 390 - 32  # a phone's width without the page's margins
+    words_px = [10.5 * 96 / 72 * min(1, shown_px / width) for width in widths_px]
+    assert words_px[1] >= 10 > words_px[0]
+    html = picture._repr_html_()
+    assert '<picture><source media="screen and (max-width: 560px)"' in html
+    assert html.count("<img") == html.count("alt=") == 1
