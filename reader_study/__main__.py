@@ -332,14 +332,18 @@ def demo(
     robots: Annotated[
         bool, typer.Option("--robots", help="nobody reads: simulated readers, up to the report")
     ] = False,
+    twenty: Annotated[
+        bool, typer.Option("--twenty", help="one reader, twenty pairs: the lesson of the book")
+    ] = False,
 ) -> None:
     """Build a small study from the packaged CT and open its room."""
-    from .demo import open_demo, robot_demo
+    from .demo import DEMONSTRATION, TWENTY_PAIRS, open_demo, robot_demo
 
+    plan = TWENTY_PAIRS if twenty else DEMONSTRATION
     if robots:
-        robot_demo(folder, say=typer.echo)
+        robot_demo(folder, say=typer.echo, plan=plan)
     else:
-        open_demo(folder, port=port, browser=browser, say=typer.echo)
+        open_demo(folder, port=port, browser=browser, say=typer.echo, plan=plan)
 
 
 def _recognised(row: dict) -> str:

@@ -2,7 +2,9 @@
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,15 +13,47 @@ from ctlab.ct.volume import Volume
 
 from .paths import bundle_folder, refuse_used_folder
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DOSE = 0.1
 ARMS = {"total-variation": "tv", "bilateral": "bilateral"}
-_SLAB = 3  # slices per case
-_SLABS = 7  # the first is for practice
-_FIRST = 10  # slice of the sample where the slabs begin; the nodule is in the middle
+
+
+NOTE = "demo-code.txt"
+"""Where a demonstration keeps its reader code and its passphrase."""
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What a demonstration shows: slabs of the sample around the nodule, the first for practice."""
+
+    title: str = "Demonstration: two filters of a simulated ultra-low-dose chest CT"
+    readers: int = 2
+    slabs: int = 7
+    slices: int = 3
+    catch_trials: int = 1
+    repeats: float = 0.2
+
+    @property
+    def first(self) -> int:
+        """Slice of the sample where the slabs begin."""
+        return 20 - self.slabs * self.slices // 2
+
+
+DEMONSTRATION = DemoPlan()
+TWENTY_PAIRS = DemoPlan(
+    title="Twenty pairs: two filters of a simulated ultra-low-dose chest CT",
+    readers=1,
+    slabs=16,
+    slices=2,
+    catch_trials=2,
+)
+"""For a lesson: fifteen slabs, three of them again, and two catch trials."""
 
 _PROTOCOL = """\
 format_version = 1
-title = "Demonstration: two filters of a simulated ultra-low-dose chest CT"
+title = "{title}"
 
 [ethics]
 consent = '''
@@ -30,9 +64,9 @@ Answers stay on this computer.'''
 description = "Slabs of one public patient; not a population, and no result is a finding"
 
 [design]
-readers = 2
-repeats = 0.2
-catch_trials = 1
+readers = {readers}
+repeats = {repeats}
+catch_trials = {catch_trials}
 patient_gap_trials = 0          # all slabs are of one patient
 display_check = {display_check}
 undo = "last"
@@ -53,13 +87,18 @@ plan = "Exact preference share per reader; pooled share with a reader-and-case i
 
 
 def build_demo(
-    folder: str | Path, *, display_check: bool = True, passphrase: str | None = None
+    folder: str | Path,
+    *,
+    plan: DemoPlan = DEMONSTRATION,
+    display_check: bool = True,
+    passphrase: str | None = None,
 ) -> dict[str, str]:
     """Make, lock and staff the demonstration study; passphrase and code of its first reader.
 
     Parameters
     ----------
     folder : a folder that does not exist or is empty
+    plan : how many readers and pairs; :data:`TWENTY_PAIRS` for a lesson
     display_check : ask readers to check their screen first
     passphrase : for the sealed key; a random one if not given
 
@@ -74,43 +113,47 @@ def build_demo(
     refuse_used_folder(folder)
     passphrase = passphrase or "-".join(secrets.token_hex(3) for _ in range(5))
     with fresh_folder(folder) as part:
-        (part / "protocol.toml").write_text(_protocol(display_check), "utf-8")
-        write_example_arms(part / "arms", list(ARMS), _SLAB * _SLABS)
+        (part / "protocol.toml").write_text(_protocol(plan, display_check), "utf-8")
+        write_example_arms(part / "arms", list(ARMS), plan.slabs * plan.slices, first=plan.first)
     lock_study(folder, passphrase=passphrase)
     _, code = add_reader(folder, "demonstration reader")
     return {"passphrase": passphrase, "code": code}
 
 
-def _protocol(display_check: bool) -> str:
+def _protocol(plan: DemoPlan, display_check: bool) -> str:
     """The protocol with one table per arm and slab."""
     tables = [f'[[arms]]\nname = "{arm}"\n' for arm in ARMS]
-    for slab in range(_SLABS):
+    for slab in range(plan.slabs):
         lines = [
             "[[cases]]",
             f'name = "slab-{slab}"',
             'patient = "LIDC-IDRI-0001"',
             'series = "chest"',
-            f"slices = [{slab * _SLAB}, {(slab + 1) * _SLAB}]",
+            f"slices = [{slab * plan.slices}, {(slab + 1) * plan.slices}]",
         ]
         if slab == 0:
             lines += ["practice = true", 'feedback = "Scroll, and change the window with L, M, B."']
         tables.append("\n".join(lines) + "\n")
-    head = _PROTOCOL.replace("{display_check}", str(display_check).lower())
+    facts = asdict(plan) | {"display_check": str(display_check).lower()}
+    head = _PROTOCOL.format(**facts)
     return head + "\n" + "\n".join(tables)
 
 
-def write_example_arms(arms: Path, names: Sequence[str], slices: int) -> None:
+def write_example_arms(
+    arms: Path, names: Sequence[str], slices: int, *, first: int = DEMONSTRATION.first
+) -> None:
     """DICOM series ``arms/<name>/chest``: the packaged CT at a tenth of its dose, one filter each.
 
     Parameters
     ----------
     names : of two arms
-    slices : how many, from slice 10 of the sample; the nodule is in the middle of 21
+    slices : how many
+    first : slice of the sample where they begin; the nodule is in the middle of 21 from slice 10
     """
     from ctlab.classic import denoise_classic
     from ctlab.ct import load_sample, measure_noise_hu, simulate_dose, write_series
 
-    sample = load_sample().slices(_FIRST, _FIRST + slices)
+    sample = load_sample().slices(first, first + slices)
     low: Volume = simulate_dose(sample, DOSE, rng=np.random.default_rng(1))
     noise_hu = measure_noise_hu(low)
     for name, method in zip(names, ARMS.values(), strict=True):
@@ -170,15 +213,67 @@ def _grain(pixels: bytes) -> float:
     return float(np.abs(np.diff(np.frombuffer(pixels, "<i2").astype(np.float32))).mean())
 
 
-def open_demo(folder: str | Path, *, port: int, browser: bool, say: Callable[[str], None]) -> None:
+def own_reading(folder: str | Path) -> "pd.DataFrame":
+    """What the one reader of a demonstration answered; closes and unblinds it with its own key.
+
+    Parameters
+    ----------
+    folder : of ``reader-study demo FOLDER --twenty``, read to its end
+
+    Returns
+    -------
+    DataFrame
+        ``reader, case, kind, left, right, choice``, a row an answer: the arms that stood on either
+        side, and ``left``, ``right`` or ``tie``. ``kind`` is ``main``, ``repeat`` or ``catch``.
+
+    Raises
+    ------
+    ValueError
+        The folder is no demonstration, or pairs are still to be read.
+    """
+    from .coordinator import close, status
+    from .export import final_ratings, ratings_table, read_key
+    from .unblinding import unblind
+
+    note = Path(folder) / NOTE
+    if not note.is_file():
+        raise ValueError(f"{folder} is no demonstration study ({NOTE} is not in it)")
+    progress = status(folder)
+    done, pairs = (sum(row[key] for row in progress["readers"]) for key in ("done", "of"))
+    if done < pairs:
+        raise ValueError(
+            f"{done} of {pairs} pairs are answered; start the reading room again with the same "
+            "command and go on where you stopped"
+        )
+    if not progress["closed"]:
+        close(folder)
+    if not progress["unblinded"]:
+        passphrase = note.read_text("utf-8").splitlines()[1]
+        unblind(
+            folder, passphrase=passphrase, who="demonstration", reason="the reader's own lesson"
+        )
+    answers = final_ratings(ratings_table(folder, read_key(folder)))
+    answers = answers[(answers["item"] == "preference") & (answers["kind"] != "practice")]
+    names = {"arm_left": "left", "arm_right": "right", "value": "choice"}
+    return answers.rename(columns=names)[["reader", "case", "kind", "left", "right", "choice"]]
+
+
+def open_demo(
+    folder: str | Path,
+    *,
+    port: int,
+    browser: bool,
+    say: Callable[[str], None],
+    plan: DemoPlan = DEMONSTRATION,
+) -> None:
     """Build the demonstration where it is not there yet, and open its reading room."""
     from .serve import serve
 
     folder = Path(folder)
-    note = folder / "demo-code.txt"
+    note = folder / NOTE
     if not bundle_folder(folder).exists():
         say(f"Building a demonstration study in {folder} (about half a minute) ...")
-        secret = build_demo(folder)
+        secret = build_demo(folder, plan=plan)
         # Only the demonstration writes these down: losing them should not spoil it.
         note.write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
     code = note.read_text("utf-8").splitlines()[0] if note.exists() else "(as you noted it)"
@@ -191,7 +286,9 @@ def open_demo(folder: str | Path, *, port: int, browser: bool, say: Callable[[st
     serve(folder, port=port, open_browser=browser, ready=ready)
 
 
-def robot_demo(folder: str | Path, *, say: Callable[[str], None]) -> None:
+def robot_demo(
+    folder: str | Path, *, say: Callable[[str], None], plan: DemoPlan = DEMONSTRATION
+) -> None:
     """A whole study without a person: built, locked, read by robots, unblinded and reported.
 
     Raises
@@ -200,7 +297,7 @@ def robot_demo(folder: str | Path, *, say: Callable[[str], None]) -> None:
         The folder is not empty.
     """
     say(f"Building a demonstration study in {folder} (about half a minute) ...")
-    secret = build_demo(folder)
+    secret = build_demo(folder, plan=plan)
     say("Simulated readers read it, then it is closed, unblinded and analysed ...")
     files = read_by_robots(folder, passphrase=secret["passphrase"], rng=np.random.default_rng(1))
     say(f"Report: {files[0]}")

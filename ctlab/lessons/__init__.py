@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
         "pace": ["is_fast", "pace"],
         "rivals": ["rivals_table", "share_of_gain"],
-        "readers": ["simulated_choices", "simulated_ratings"],
+        "readers": ["beside_colleagues", "simulated_choices", "simulated_ratings"],
         "quizzes": ["Option", "Question", "Quiz", "quiz"],
     },
 )

@@ -43,6 +43,45 @@ def simulated_choices(
     return pd.DataFrame(rows, columns=["reader", "case", "left", "right", "choice"])
 
 
+def beside_colleagues(
+    own: pd.DataFrame | None = None, *, colleagues: int = 5, advantage: float = 0.5, seed: int = 0
+) -> pd.DataFrame:
+    """A reader's own pairs beside simulated colleagues who read the same cases.
+
+    Parameters
+    ----------
+    own : DataFrame, optional
+        Of :func:`reader_study.demo.own_reading`; without it one more simulated reader stands in.
+    advantage : float
+        How much the colleagues lean to "total-variation", in logits; see
+        :func:`simulated_choices`.
+
+    Returns
+    -------
+    DataFrame
+        ``reader, case, left, right, choice`` of the main pairs. The reader comes first, as "you"
+        or "you (simulated)"; colleagues are "C1" and so on.
+
+    Examples
+    --------
+    >>> table = beside_colleagues(colleagues=2)
+    >>> table["reader"].unique().tolist(), len(table)
+    (['you (simulated)', 'C1', 'C2'], 45)
+    """
+    if own is None:
+        cases = [f"slab-{k}" for k in range(1, 16)]
+        readers = ["you (simulated)", *(f"C{k + 1}" for k in range(colleagues))]
+    else:
+        own = own[own["kind"] == "main"].drop(columns="kind").assign(reader="you")
+        cases = own["case"].tolist()
+        readers = [f"C{k + 1}" for k in range(colleagues)]
+    made = simulated_choices(readers=len(readers), cases=len(cases), advantage=advantage, seed=seed)
+    made["reader"] = made["reader"].map({f"R{k + 1}": name for k, name in enumerate(readers)})
+    made["case"] = made["case"].map(dict(enumerate(cases, start=1)))
+    made = made.replace({"new": "total-variation", "old": "bilateral"})
+    return made if own is None else pd.concat([own, made], ignore_index=True)
+
+
 def simulated_ratings(
     *,
     readers: int = 4,

@@ -168,7 +168,7 @@ def test_flicker_wipe_and_difference(open_viewer):
     page = open_viewer(compare(stack(-1350.0), stack(150.0), spacing_mm=(1, 1)))
     page.click(".ctv canvas")
     page.keyboard.press("f")
-    assert "showing left" in page.inner_text(".ctv-state")
+    page.locator(".ctv-state", has_text="showing left").wait_for()
     assert grey(page, 0, 0.5, 0.5) == 0
     page.keyboard.press("f")
     assert grey(page, 0, 0.5, 0.5) == 255

@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 
 from ctlab.ct.volume import Volume
+from ctlab.lessons import beside_colleagues
 from reader_study.bundle import open_bundle
 from reader_study.coordinator import opened
-from reader_study.demo import ARMS, build_demo, read_by_robots
+from reader_study.demo import (
+    ARMS,
+    NOTE,
+    TWENTY_PAIRS,
+    _read,
+    build_demo,
+    own_reading,
+    read_by_robots,
+)
 from reader_study.export import final_ratings, ratings_table, read_key
 from reader_study.lock import lock_study
+from reader_study.stats import share_per_reader
 from reader_study.unblinding import verify
 
 
@@ -60,3 +70,32 @@ def test_robots_read_a_whole_study_up_to_its_report(unlocked, fake_reader, passp
     assert len(main) == 2 * 6
     preferred = main["arm_left"].where(main["value"] == "left", main["arm_right"])
     assert (preferred == "alpha").mean() > 0.5
+
+
+@pytest.mark.slow
+def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path, cheap_seal):
+    """Fifteen cases, three again, two catch trials; blinded until the last answer."""
+    folder = tmp_path / "twenty"
+    with pytest.raises(ValueError, match="no demonstration study"):
+        own_reading(folder)
+    secret = build_demo(folder, plan=TWENTY_PAIRS, display_check=False)
+    (folder / NOTE).write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
+    with pytest.raises(ValueError, match="0 of 20 pairs are answered"):
+        own_reading(folder)
+    assert not (folder / "unblinded").exists()
+    _read(folder, "R1", np.random.default_rng(1))
+    mine = own_reading(folder)
+    assert mine["kind"].value_counts().to_dict() == {"main": 15, "repeat": 3, "catch": 2}
+    assert mine["case"].nunique() == 15
+    unlike = mine["left"] != mine["right"]
+    assert (unlike == (mine["kind"] != "catch")).all()
+    assert set(mine.loc[unlike, "left"]) == set(ARMS)
+    assert own_reading(folder).equals(mine)  # a second look changes nothing
+
+    table = beside_colleagues(mine, colleagues=3, seed=1)
+    assert table["reader"].unique().tolist() == ["you", "C1", "C2", "C3"]
+    assert table.groupby("reader")["case"].apply(set).map(len).eq(15).all()
+    own = share_per_reader(table, arm="total-variation", over="bilateral").set_index("reader")
+    main = mine[mine["kind"] == "main"]
+    won = main["left"].where(main["choice"] == "left", main["right"]) == "total-variation"
+    assert own.loc["you", "wins"] == won.sum()
