@@ -77,7 +77,11 @@ def claim(facts: dict[str, Any]) -> list[Row]:
 def _claim_answers(facts: dict[str, Any]) -> dict[int, str]:
     design, course, proof = facts["design"], facts["flow"], facts["integrity"]
     population = design["population"]
-    registered = f"Protocol SHA-256 {proof['protocol_sha256']}, locked {proof['locked_at'][:10]}."
+    # The whole fingerprint, one word of 64 letters, would push the table off the page.
+    registered = (
+        f"Protocol SHA-256 {proof['protocol_sha256'][:16]}… (whole under Methods), "
+        f"locked {proof['locked_at'][:10]}."
+    )
     return {
         4: f"Aim: {facts['aim']}; {facts['estimand']['endpoint']}.",
         5: "Prospective reading under a protocol locked before the first image was read.",
