@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,9 @@ def styled() -> Any:
     return mpl.rc_context(STYLE)
 
 
+_LABEL_LETTERS = 30
+
+
 def finish(
     figure: Figure, *, alt: str, caption: str, kind: str, narrow: Figure | None = None
 ) -> Picture:
@@ -108,6 +112,8 @@ def finish(
         if narrow is None:
             narrow = figure
             figure.set_size_inches(NARROW_IN, figure.get_figheight())
+            for axes in figure.axes:  # beside long names there is little room under an axis
+                axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _LABEL_LETTERS))
         small = _rendered(narrow, kind)
     return Picture(data, kind, check_alt(alt), caption, small)
 
