@@ -11,7 +11,13 @@ import numpy as np
 import torch
 
 from benchmarks.harness import compare
-from ctlab.explain import Subject, cam_map, import_with_torchvision, make_target, region_mask
+from ctlab.explain import (
+    Subject,
+    cam_map,
+    import_with_torchvision,
+    make_target,
+    region_mask,
+)
 from ctlab.learn import load_checkpoint
 
 CASES = {

@@ -15,11 +15,12 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from benchmarks.harness import compare
-from ctlab.ct.decode_pool import cores, shared_hu
-from ctlab.ct.discover import list_files
-from ctlab.ct.frames import Frame, decode_hu, frames_of
-from ctlab.ct.header import read_header
-from ctlab.ct.sample import SAMPLE_FOLDER
+from ctlab.ct.datasets.sample import SAMPLE_FOLDER
+from ctlab.ct.dicom.discover import list_files
+from ctlab.ct.dicom.frames import Frame, frames_of
+from ctlab.ct.dicom.header import read_header
+from ctlab.ct.dicom.parallel_decode import cores, shared_hu
+from ctlab.ct.dicom.pixels import decode_hu
 
 SOURCES = 8
 SLICES = 400

@@ -15,7 +15,7 @@ import pydicom
 
 from benchmarks.harness import compare
 from ctlab.ct import read_series
-from ctlab.ct.sample import SAMPLE_FOLDER
+from ctlab.ct.datasets.sample import SAMPLE_FOLDER
 
 SLICES = 400
 

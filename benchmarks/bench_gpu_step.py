@@ -17,8 +17,8 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks.harness import compare
 from benchmarks.plain_step import plain_step
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.players import TrainState
-from ctlab.learn.training import make_fabric, train
+from ctlab.learn.train.loop import make_fabric, train
+from ctlab.learn.train.state import TrainState
 
 STEPS = 20  # per timing
 KINDS = {  # ours: precision, captured as a graph, tolerance of the cycle loss after some steps

@@ -13,8 +13,8 @@ import numpy as np
 from skimage.transform import iradon, radon
 
 from benchmarks.harness import compare
-from ctlab.ct.phantom import Ellipse, draw, line_integral_of_ellipse
-from ctlab.ct.projector import ParallelBeam, fbp, project
+from ctlab.ct.simulation.parallel_beam import ParallelBeam, fbp, project
+from ctlab.ct.simulation.test_objects import Ellipse, draw, line_integral_of_ellipse
 
 SIZE, VIEWS, ROUNDS = 512, 720, 7
 ELLIPSE = Ellipse((20.0, -35.0), (110.0, 160.0), 1.0, turn_rad=0.3)

@@ -13,9 +13,9 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.harness import compare
-from reader_study.stats.auc_covariance import auc_covariance
-from reader_study.stats.grading import BLOCK, bootstrap_areas, read_grades
-from reader_study.stats.ordinal import clmm
+from reader_study.stats.ordinal.clm import clmm
+from reader_study.stats.ordinal.vgc import BLOCK, bootstrap_areas, read_grades
+from reader_study.stats.roc.auc_covariance import auc_covariance
 
 DRAWS = 10_000
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ctlab import assess
 from ctlab.ct import LUNG, Volume
-from ctlab.ct.files import write_whole
+from ctlab.files import write_whole
 
 RESULTS = Path(__file__).parent / "results" / "memory.json"
 LIMIT_GIB = 4.0

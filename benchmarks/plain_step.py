@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from ctlab.learn import losses
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.players import Players, TrainState
-from ctlab.learn.training import Batch, draw_batch
+from ctlab.learn.train import losses
+from ctlab.learn.train.loop import draw_batch
+from ctlab.learn.train.state import Players, TrainState
+from ctlab.learn.train.step import Batch
 
 
 def plain_step(

@@ -68,8 +68,8 @@ def lock_forty(folder: Path) -> tuple[Path, str]:
     from scipy.ndimage import gaussian_filter
 
     from ctlab.ct import load_sample
-    from reader_study.coordinator import add_reader
-    from reader_study.lock import lock_study
+    from reader_study.blinding.lock import lock_study
+    from reader_study.record.coordinator import add_reader
 
     study, sample = folder / "study", load_sample()
     cases = [

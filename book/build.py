@@ -25,7 +25,13 @@ from pages import page_names, read_toc, source_of
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = HERE / "_build"
-LIBRARY = ("ctlab", "reader_study", "constraints.txt", "benchmarks/results/rivals.json")
+LIBRARY = (
+    "ctlab",
+    "reader_study",
+    "constraints.txt",
+    "experiments/method_comparison/results.json",
+    "experiments/error_rates/results.json",
+)
 
 
 def library_digest(root: Path = ROOT) -> str:

@@ -12,7 +12,16 @@ from typing import Annotated, Any
 
 import typer
 
-from ctlab.command import emit, in_text, item, reads_series, run, say, table, working
+from ctlab.console import (
+    emit,
+    in_text,
+    item,
+    reads_series,
+    run,
+    say,
+    table,
+    working,
+)
 
 app = typer.Typer(
     name="ctlab",
@@ -116,7 +125,7 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a public collection, or list what would be downloaded."""
-    from ctlab.ct.fetch import fetch as fetch_collection
+    from ctlab.ct.datasets.download import fetch as fetch_collection
 
     report = fetch_collection(collection, out, dry_run=dry_run, patients=patients)
     if not emit(report.as_dict(), as_json):
@@ -157,7 +166,7 @@ def train(
 ) -> None:
     """Train an OT-CycleGAN into a run folder."""
     from ctlab.learn import TrainConfig, train_run
-    from ctlab.learn.display import training_display
+    from ctlab.learn.train.progress_display import training_display
 
     settings = TrainConfig.from_toml(config)
     with training_display(settings.steps) as show:
@@ -193,7 +202,7 @@ def denoise(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the series denoised, as a derived DICOM series; torchrun shares its slices."""
-    from ctlab.denoise import denoise_series
+    from ctlab.workflows.denoise import denoise_series
 
     with working("denoising slices") as progress:
         report = denoise_series(
@@ -224,7 +233,7 @@ def benchmark(
     as_json: Json = False,
 ) -> None:
     """Train by a frozen recipe on a published split, and measure as published."""
-    from ctlab.benchmark import METRICS, mayo_chest
+    from ctlab.workflows.ldct_benchmark import METRICS, mayo_chest
 
     if name != "mayo-chest":
         raise ValueError(f"unknown benchmark {name!r}; there is mayo-chest")
@@ -251,7 +260,7 @@ def evaluate(
 ) -> None:
     """Print image quality beside a reference: PSNR, SSIM, RMSE, VIF, bias."""
     from ctlab.assess import write_table
-    from ctlab.evaluate import evaluate_folders, named_window, report_of
+    from ctlab.workflows.evaluate import evaluate_folders, named_window, report_of
 
     shown = named_window(window)
     with working("measuring series") as progress:
@@ -311,7 +320,8 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Map what a region's value was made from, with the audit of the map."""
-    from ctlab import explained, explaining
+    from ctlab.explain import explanation_page as explained
+    from ctlab.workflows import explain as explaining
 
     if study:
         if any((folder, number is not None, roi, box, mask, nodule, dicom, *reading.values())):

@@ -16,7 +16,7 @@ HEAVY = TORCH_WORLD | {"statsmodels", "pandas", "pydicom", "numba"}
 # room -> (rooms it may import, third party it may import). Longest matching prefix wins.
 ARROWS: dict[str, tuple[set[str], set[str]]] = {
     "ctlab": (set(), set()),
-    "ctlab.command": (set(), {"typer", "rich"}),
+    "ctlab.console": (set(), {"typer", "rich"}),
     "ctlab.ct": (
         {"ctlab.ct"},
         SCIENCE
@@ -38,12 +38,12 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "ctlab.classic": ({"ctlab.ct"}, SCIENCE | {"skimage", "lazy_loader"}),
     "ctlab.doctor": (set(), {"torch", "pydicom"}),
-    "ctlab.denoise": ({"ctlab"}, {"numpy"}),
-    "ctlab.unfinished": ({"ctlab.ct"}, set()),
-    "ctlab.benchmark": ({"ctlab"}, {"numpy", "pandas", "skimage"}),
-    "ctlab.evaluate": ({"ctlab"}, {"pandas"}),
-    "ctlab.explaining": ({"ctlab"}, {"numpy"}),
-    "ctlab.explained": ({"ctlab"}, {"numpy", "PIL"}),
+    "ctlab.workflows.denoise": ({"ctlab"}, {"numpy"}),
+    "ctlab.files": ({"ctlab.ct"}, set()),
+    "ctlab.workflows.ldct_benchmark": ({"ctlab"}, {"numpy", "pandas", "skimage"}),
+    "ctlab.workflows.evaluate": ({"ctlab"}, {"pandas"}),
+    "ctlab.workflows.explain": ({"ctlab"}, {"numpy"}),
+    "ctlab.explain.explanation_page": ({"ctlab"}, {"numpy", "PIL"}),
     "ctlab.learn": (
         {"ctlab.ct", "ctlab.learn"},
         SCIENCE
@@ -64,7 +64,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
         SCIENCE
         | {"torch", "torchvision", "captum", "lazy_loader", "skimage", "PIL", "pydicom", "pandas"},
     ),
-    "ctlab.explain.cam": (
+    "ctlab.explain.maps.cam": (
         {"ctlab.ct", "ctlab.learn", "ctlab.assess", "ctlab.explain"},
         SCIENCE | {"torch", "captum", "pytorch_grad_cam"},
     ),
@@ -91,7 +91,7 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
         {"typer", "rich", "numpy", "torch", "pandas", "matplotlib", "pydicom"},
     ),
     "reader_study": (
-        {"ctlab.ct", "ctlab.view", "ctlab.classic", "ctlab.command", "reader_study"},
+        {"ctlab.ct", "ctlab.view", "ctlab.classic", "ctlab.console", "reader_study"},
         {
             "numpy",
             "scipy",
@@ -132,12 +132,12 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
             "patsy",
         },
     ),
-    "reader_study.stats.cli": (
-        {"reader_study.stats", "ctlab.command", "reader_study.report"},
+    "reader_study.cli.stats": (
+        {"reader_study.stats", "ctlab.console", "reader_study.report"},
         {"numpy", "scipy", "pandas", "matplotlib", "typer", "rich"},
     ),
     "reader_study.report": (
-        {"reader_study.stats", "reader_study.report", "ctlab.ct.files"},
+        {"reader_study.stats", "reader_study.report", "ctlab.files"},
         {
             "numpy",
             "scipy",
@@ -152,11 +152,11 @@ ARROWS: dict[str, tuple[set[str], set[str]]] = {
     ),
 }
 SERVING = [
-    "reader_study.app",
-    "reader_study.session",
-    "reader_study.store",
-    "reader_study.login",
-    "reader_study.serve",
+    "reader_study.room.widget",
+    "reader_study.room.session",
+    "reader_study.record.store",
+    "reader_study.room.login",
+    "reader_study.room.server",
     "ctlab.view.compare",
 ]
 
@@ -214,9 +214,11 @@ def test_a_room_imports_only_what_its_arrows_allow(path):
 
 
 def test_a_forbidden_arrow_is_noticed():
-    assert breaches("ctlab.ct.dose", {"torch.nn", "numpy"}) == ["ctlab.ct.dose imports torch.nn"]
-    assert breaches("ctlab.assess.noise", {"ctlab.learn.train"}) != []
-    assert breaches("reader_study.session", {"statsmodels.api"}) != []
+    assert breaches("ctlab.ct.simulation.low_dose", {"torch.nn", "numpy"}) == [
+        "ctlab.ct.simulation.low_dose imports torch.nn"
+    ]
+    assert breaches("ctlab.assess.noise.nps", {"ctlab.learn.train"}) != []
+    assert breaches("reader_study.room.session", {"statsmodels.api"}) != []
     assert breaches("ctlab.learn.train", {"matplotlib.pyplot"}) != []
 
 

@@ -10,7 +10,7 @@ import ctlab.passport.compare
 from ctlab.__main__ import app
 from ctlab.ct import load_sample, read_series, write_series
 from ctlab.learn.config import Data, TrainConfig
-from ctlab.learn.domains import load_source
+from ctlab.learn.data.domains import load_source
 
 COMMANDS = {
     "simulate": ["simulate", "{scan}", "{out}", "--dose", "0.5"],

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ctlab.ct import LUNG, SAMPLE_CREDIT, SAMPLE_NODULE, load_sample, simulate_dose
-from ctlab.ct.files import write_whole
+from ctlab.ct import (
+    LUNG,
+    SAMPLE_CREDIT,
+    SAMPLE_NODULE,
+    load_sample,
+    simulate_dose,
+)
 from ctlab.figures import slices
+from ctlab.files import write_whole
 from ctlab.learn import denoise_volume
 
 volume = load_sample()

@@ -8,12 +8,12 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "applicability": [
+        "safety.applicability": [
             "Applicability",
             "check_applicability",
         ],
-        "channels": ["difference_of_gaussians", "eye_filter", "gabor", "laguerre_gauss"],
-        "detectability": [
+        "detection.channels": ["difference_of_gaussians", "eye_filter", "gabor", "laguerre_gauss"],
+        "detection.detectability": [
             "NODULE_TASKS",
             "LesionTask",
             "contrast_recovery",
@@ -21,8 +21,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "false_lesion_rate",
             "lesion_amplitude_hu",
         ],
-        "dose_equivalence": ["equivalent_dose"],
-        "fooled": [
+        "detection.dose_equivalence": ["equivalent_dose"],
+        "safety.failure_gallery": [
             "GALLERY",
             "Exhibit",
             "invented_nodule",
@@ -30,10 +30,9 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "vanished_nodule",
             "wrong_texture",
         ],
-        "hidden": ["HiddenExhibit", "hidden_exhibit", "hidden_information"],
-        "ideal": ["Ceiling", "ideal_d_prime", "information_ceiling"],
-        "local_noise": ["local_noise_hu"],
-        "metrics": [
+        "safety.hidden_information": ["HiddenExhibit", "hidden_exhibit", "hidden_information"],
+        "detection.ideal_observer": ["Ceiling", "ideal_d_prime", "information_ceiling"],
+        "fidelity.metrics": [
             "CHEST",
             "PROTOCOL_CLIP_HU",
             "PROTOCOL_WINDOWS",
@@ -46,13 +45,20 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "ssim",
             "vif",
         ],
-        "noise": ["Nps", "noise_map", "nps", "nps_distance", "nps_of_difference"],
-        "notice": ["what_notices"],
-        "observer": ["Observation", "auc_difference", "cho", "npw_e"],
-        "residual": ["coherence", "residual_test"],
-        "resolution": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
-        "ring": ["RingAgreement", "frc", "scan_frc"],
-        "risk": [
+        "noise.nps": [
+            "Nps",
+            "local_noise_hu",
+            "noise_map",
+            "nps",
+            "nps_distance",
+            "nps_of_difference",
+        ],
+        "safety.which_check_notices": ["what_notices"],
+        "detection.model_observer": ["Observation", "auc_difference", "cho", "npw_e"],
+        "resolution.residual": ["coherence", "residual_test"],
+        "resolution.mtf_ttf": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
+        "resolution.fourier_ring": ["RingAgreement", "frc", "scan_frc"],
+        "safety.conformal_risk": [
             "RiskLimit",
             "calibrate_risk",
             "check_coverage",
@@ -60,20 +66,20 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "patients_needed",
             "risk_maps",
         ],
-        "risk_scores": ["compare_scores", "score_auc", "spread_hu"],
-        "roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc"],
-        "series_noise": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
-        "tables": [
+        "safety.uncertainty_scores": ["compare_scores", "score_auc", "spread_hu"],
+        "detection.roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc"],
+        "noise.nps_series": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
+        "fidelity.tables": [
             "MIN_PATIENTS",
             "check_same_grid",
             "compare_arms",
             "evaluate_volume",
             "holm",
             "summarise",
+            "tissue_masks",
             "write_table",
         ],
-        "tissue": ["TISSUES_HU", "tissue_masks"],
-        "visibility": [
+        "detection.visibility": [
             "amplitude_noise_hu",
             "confirm_visibility",
             "finite_jvp",

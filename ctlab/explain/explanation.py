@@ -8,16 +8,21 @@ from textwrap import wrap
 import numpy as np
 from torch import nn
 
-from ctlab.ct.files import write_whole
 from ctlab.ct.hu import LUNG, Window
-from ctlab.explain.audit import AuditPlan, audit_map
-from ctlab.explain.detectability import detectability_template
-from ctlab.explain.enlarge import enlarge
-from ctlab.explain.methods import STARTS, check_method, explainer, has_layer, native_map
+from ctlab.explain.audit.audit_map import AuditPlan, audit_map
+from ctlab.explain.denoiser_probe import Subject, enlarge
+from ctlab.explain.maps.detectability import detectability_template
+from ctlab.explain.maps.methods import (
+    STARTS,
+    check_method,
+    explainer,
+    has_layer,
+    native_map,
+)
+from ctlab.explain.maps.regions import Region, region_mask
+from ctlab.explain.maps.targets import RegionTarget, Target, make_target
 from ctlab.explain.overlay import caption_below, overlay_rgb
-from ctlab.explain.regions import Region, region_mask
-from ctlab.explain.subject import Subject
-from ctlab.explain.targets import RegionTarget, Target, make_target
+from ctlab.files import write_whole
 from ctlab.learn import Checkpoint
 
 FORMAT_VERSION = 1
@@ -92,7 +97,7 @@ def explain_region(
         The noisy slice.
     roi : (y, x, radius), (top, left, bottom, right) or a mask; see :func:`region_mask`
     method : one of :data:`ctlab.explain.METHODS`
-    target : one of :data:`ctlab.explain.targets.TARGETS`, or a function of input and output
+    target : one of :data:`ctlab.explain.maps.targets.TARGETS`, or a function of input and output
         ``template`` draws the template of a lesion as large as the region, see
         :func:`detectability_template`; pass ``make_target("template", ...)`` for one of your own.
         ``realism`` needs a checkpoint, which brings its critic.

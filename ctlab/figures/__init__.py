@@ -4,7 +4,13 @@ from ctlab.figures.flip import FlipBook, flip
 from ctlab.figures.images import maps, sinogram, slices
 from ctlab.figures.moves import moves
 from ctlab.figures.picture import Picture
-from ctlab.figures.plots import bars, histogram, intervals, lines, scatter
+from ctlab.figures.plots import (
+    bars,
+    histogram,
+    intervals,
+    lines,
+    scatter,
+)
 
 __all__ = [
     "FlipBook",

@@ -9,7 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ctlab.ct.hu import Window
-from ctlab.figures.picture import Picture, check_alt, finish, styled
+from ctlab.figures.picture import (
+    Picture,
+    check_alt,
+    finish,
+    styled,
+)
 
 _WIDTH_IN = 9.0
 _TIGHT = {"w_pad": 0.02, "h_pad": 0.02, "wspace": 0.01, "hspace": 0.01}

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from ctlab.figures.picture import NARROW_IN, Picture, check_alt, finish, styled
+from ctlab.figures.picture import (
+    NARROW_IN,
+    Picture,
+    check_alt,
+    finish,
+    styled,
+)
 from ctlab.figures.plots import _COLOURS, _MARKERS
 
 _WIDTH_IN = 9.0

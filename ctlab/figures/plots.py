@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ctlab.figures.picture import INK, Picture, check_alt, finish, styled
+from ctlab.figures.picture import (
+    INK,
+    Picture,
+    check_alt,
+    finish,
+    styled,
+)
 
 # Okabe and Ito's colours, dark ones first; dashes and markers say the same without colour.
 _COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#8c4c86", "#6b5900", INK)

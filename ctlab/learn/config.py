@@ -44,7 +44,8 @@ class Data(_Section):
     phantom_slices: int = Field(default=6, ge=1)
     nodule_share: float = Field(default=0.0, ge=0, le=1)
     """Probability that a patch with lung gets computed nodules, solid and ground-glass, drawn for
-    either domain by itself (:mod:`ctlab.learn.nodules`). Without any, a denoiser trained on lungs
+    either domain by itself (:mod:`ctlab.learn.data.nodule_augmentation`). Without any, a denoiser
+    trained on lungs
     that hold no ground glass erases it."""
     paired: Literal["none", "full", "all"] = "none"
     """Which slabs are also simulated at low dose *in place*, giving pairs. ``full`` is the known
@@ -69,7 +70,7 @@ class Networks(_Section):
     attention: Literal["none", "gate", "cbam"] = "none"
     degrader: Literal["noise", "reconstruction", "unet", "simulator", "none"] = "noise"
     """``noise`` adds learned, signal-dependent, correlated noise; ``reconstruction`` the same
-    within what filtered back-projection allows (:mod:`ctlab.learn.fbp_noise`); ``unet`` is
+    within what filtered back-projection allows (:mod:`ctlab.learn.models.fbp_noise`); ``unet`` is
     deterministic; ``simulator`` is the dose simulation itself (needs ``data.paired``); ``none``
     goes one way."""
     noise_kernels: int = Field(default=16, ge=1)
@@ -79,8 +80,9 @@ class Networks(_Section):
     False, as in checkpoints from before this key; the recipes set it."""
     noise_curve: Literal["measured"] | tuple[tuple[float, float], ...] = "measured"
     """With ``reconstruction``: how the level of the noise follows the surroundings. ``measured``:
-    by :func:`ctlab.learn.fbp_noise.measure_noise_curve` in the two domains of the run, before its
-    first step; the checkpoint holds what was found. Points (mean HU around, noise SD over that in
+    by :func:`ctlab.learn.models.fbp_noise.measure_noise_curve` in the two domains of the run,
+    before its first step; the checkpoint holds what was found. Points (mean HU around, noise SD
+    over that in
     soft tissue) are taken as they are; an empty list leaves the level free."""
     critic_width: int = Field(default=32, ge=4)
     critic_highpass_px: float = Field(default=6.0, gt=0)

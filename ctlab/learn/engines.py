@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ctlab.learn.checkpoint import HuDenoiser
-from ctlab.learn.networks import INPUT_GAIN, ResidualUNet
-from ctlab.learn.switchable import SwitchableUNet
+from ctlab.learn.models.switchable import SwitchableUNet
+from ctlab.learn.models.unet import INPUT_GAIN, ResidualUNet
+from ctlab.learn.train.checkpoint import HuDenoiser
 
 OPSET = 18
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from ctlab.ct import Volume, describe_series
-from ctlab.ct.facts import WORDS
 from ctlab.ct.hu import HU_MAX, HU_MIN
-from ctlab.learn.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
+from ctlab.ct.series_facts import WORDS
 from ctlab.learn.engines import Engine, open_engine
-from ctlab.learn.switchable import SwitchableUNet
+from ctlab.learn.models.switchable import SwitchableUNet
+from ctlab.learn.train.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -5,9 +5,9 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "checking": ["Exercise", "Feedback", "check"],
-        "inventory": ["inventory", "inventory_gain", "read_inventories"],
-        "materials": [
+        "exercises.checking": ["Exercise", "Feedback", "check"],
+        "exercises.inventory": ["inventory", "inventory_gain", "read_inventories"],
+        "material.images": [
             "AROUND_NODULE",
             "CREDIT",
             "CREDIT_LOW",
@@ -16,13 +16,18 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "nodule_slice",
             "without_nodule",
         ],
-        "filters": ["errors_by_place", "filter_ladder", "rmse_ladder"],
-        "lesions": ["lesion_pages", "lesion_survival", "quiet_places"],
-        "mirror": ["objective"],
-        "toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
-        "pace": ["is_fast", "pace"],
-        "rivals": ["rivals_table", "share_of_gain"],
-        "readers": ["beside_colleagues", "simulated_choices", "simulated_ratings"],
-        "quizzes": ["Option", "Question", "Quiz", "quiz"],
+        "material.filter_ladders": ["errors_by_place", "filter_ladder", "rmse_ladder"],
+        "material.lesion_survival": ["lesion_pages", "lesion_survival", "quiet_places"],
+        "material.results": ["experiment_results"],
+        "material.torch_mirror": ["objective"],
+        "material.toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
+        "material.pace": ["is_fast", "pace"],
+        "material.method_table": ["rivals_table", "share_of_gain"],
+        "material.simulated_readers": [
+            "beside_colleagues",
+            "simulated_choices",
+            "simulated_ratings",
+        ],
+        "exercises.quizzes": ["Option", "Question", "Quiz", "quiz"],
     },
 )

@@ -7,7 +7,7 @@ import numpy as np
 
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.ct import Volume, measure_noise_hu, simulate_dose
-from ctlab.passport.scene import Denoiser
+from ctlab.passport.test_scans import Denoiser
 
 _BATCH = 4  # slices held by the network at once
 

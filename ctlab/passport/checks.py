@@ -29,10 +29,10 @@ from ctlab.assess import (
     z_banding_hu,
     z_correlation,
 )
-from ctlab.assess.detectability import MakeImages
-from ctlab.assess.risk import SIDES
+from ctlab.assess.detection.detectability import MakeImages
+from ctlab.assess.safety.conformal_risk import SIDES
 from ctlab.passport.phantoms import COUNT, POPULATION, phantom_patient
-from ctlab.passport.scene import (
+from ctlab.passport.test_scans import (
     PATCH_PX,
     Denoiser,
     Scene,

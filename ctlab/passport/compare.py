@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from ctlab.assess import write_table
-from ctlab.ct import fresh_folder, read_series
-from ctlab.ct.dicom import refuse_unused
-from ctlab.ct.files import refuse_full_folder
+from ctlab.ct import read_series
+from ctlab.ct.dicom.read import refuse_unused
+from ctlab.files import fresh_folder, refuse_full_folder
 from ctlab.passport import page
 from ctlab.passport.document import (
     FORMAT_VERSION,

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.ct import Volume, fresh_folder
+from ctlab.ct import Volume
+from ctlab.files import fresh_folder
 from ctlab.passport import page
 from ctlab.passport.candidate import Candidate, filter_candidate, model_candidate
 from ctlab.passport.checks import CHECKS, NAMES, Finding
 from ctlab.passport.facts import gather_facts
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit
-from ctlab.passport.scene import Denoiser, Scene, make_scene
+from ctlab.passport.test_scans import Denoiser, Scene, make_scene
 
 FORMAT_VERSION = 1
 NEIGHBOURS = 12  # slices looked at for bands along z
@@ -184,7 +185,7 @@ def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, A
 def _explanation(candidate: Candidate, scene: Scene, limits, seed: int):
     """Audit of the default map on a disc of lung: a check, its numbers, and its picture or None."""
     from ctlab.assess import find_rois
-    from ctlab.passport.scene import LUNG_HU
+    from ctlab.passport.test_scans import LUNG_HU
 
     name = "explanation better than chance"
     if candidate.checkpoint is None:
@@ -195,8 +196,13 @@ def _explanation(candidate: Candidate, scene: Scene, limits, seed: int):
     if len(corners) == 0:
         note = "no lung of 32 px was found in the middle slice"
         return _row(name, None, note, limits[name]), [], None
-    from ctlab.explain import AuditPlan, Subject, explain_region, picture
-    from ctlab.explained import check_rows
+    from ctlab.explain import (
+        AuditPlan,
+        Subject,
+        explain_region,
+        picture,
+    )
+    from ctlab.explain.explanation_page import check_rows
 
     y, x = corners[len(corners) // 2]
     subject = Subject(candidate.checkpoint)

@@ -12,7 +12,7 @@ from ctlab.assess import check_applicability
 from ctlab.ct import Volume
 from ctlab.passport.candidate import Candidate
 from ctlab.passport.page import claim_items
-from ctlab.passport.scene import Scene
+from ctlab.passport.test_scans import Scene
 
 
 def gather_facts(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.ct import LUNG, Window
-from ctlab.passport.scene import Scene
+from ctlab.passport.test_scans import Scene
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}

@@ -9,7 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from ctlab.ct import Scanner, Volume, chest_phantom, simulate_dose
+from ctlab.ct import (
+    Scanner,
+    Volume,
+    chest_phantom,
+    simulate_dose,
+)
 
 SIZE_PX = 512
 COUNT = 24

@@ -5,8 +5,8 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "alone": ["standalone"],
+        "standalone_page": ["standalone"],
         "compare": ["CompareViewer", "compare"],
-        "overlay": ["MapViewer", "compare_with_map"],
+        "map_viewer": ["MapViewer", "compare_with_map"],
     },
 )

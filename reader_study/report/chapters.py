@@ -11,10 +11,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ctlab.ct.files import fresh_folder
-
-from . import words
-from .page import markdown_page, pictures, read_analysis
+from ctlab.files import fresh_folder
+from reader_study.report import words
+from reader_study.report.page import markdown_page, pictures, read_analysis
 
 CHAPTERS = {
     "results": ("Results", ("Result", "Sensitivity")),

@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from ctlab.ct.files import fresh_folder, write_whole
+from ctlab.files import fresh_folder, write_whole
 from reader_study.report import checklists, figures, words
 from reader_study.report.rscript import r_script
 

@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from ctlab.ct.files import write_whole
+from ctlab.files import write_whole
 from reader_study.report.figures import as_svg, styled
 from reader_study.report.page import environment
 

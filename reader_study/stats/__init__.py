@@ -1,7 +1,7 @@
 """Reader-study statistics as pure functions on tables; every number has an oracle in the tests.
 
 Functions named like their module are imported from it, as in
-``from reader_study.stats.mrmc import mrmc``.
+``from reader_study.stats.roc.mrmc import mrmc``.
 """
 
 import lazy_loader as _lazy
@@ -9,19 +9,24 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "agreement": ["agreement_coefficient", "krippendorff_alpha", "saturation"],
-        "blinding": ["bang_index"],
-        "bradley_terry": ["davidson", "lapse_rate", "randomisation_test", "transitivity"],
-        "clustered": ["clustered_mcnemar", "clustered_signed_rank"],
-        "grading": ["vgc", "vgc_curve", "visual_grading_regression"],
-        "icc": ["kendall_w", "kendall_w_interval"],
-        "kappa": ["bland_altman", "cohen_kappa", "fleiss_by_category", "repeat_agreement"],
-        "anova": ["Mrmc", "obuchowski_rockette"],
-        "binormal": ["fit_binormal"],
-        "crossed": ["CrossedMean", "crossed_mean"],
-        "froc": ["froc_curve", "froc_figures", "radius_sensitivity"],
-        "marks": ["match_marks"],
-        "mrmc": [
+        "agreement.coefficients": ["agreement_coefficient", "krippendorff_alpha", "saturation"],
+        "conduct.bang_index": ["bang_index"],
+        "paired.bradley_terry": ["davidson", "lapse_rate", "randomisation_test", "transitivity"],
+        "paired.clustered": ["clustered_mcnemar", "clustered_signed_rank"],
+        "ordinal.vgc": ["vgc", "vgc_curve", "visual_grading_regression"],
+        "agreement.icc": ["kendall_w", "kendall_w_interval"],
+        "agreement.kappa": [
+            "bland_altman",
+            "cohen_kappa",
+            "fleiss_by_category",
+            "repeat_agreement",
+        ],
+        "roc.obuchowski_rockette": ["Mrmc", "obuchowski_rockette"],
+        "roc.binormal": ["fit_binormal"],
+        "paired.crossed_mean": ["CrossedMean", "crossed_mean"],
+        "free_response.froc": ["froc_curve", "froc_figures", "radius_sensitivity"],
+        "free_response.match_marks": ["match_marks"],
+        "roc.mrmc": [
             "binormal_area",
             "equivalence",
             "noninferiority",
@@ -29,10 +34,10 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "sensitivity_at",
             "specificity_at",
         ],
-        "ordinal": ["OrdinalFit", "clm", "clmm"],
-        "ordinal_inference": ["contrast", "likelihood_ratio", "predict", "proportional_odds_check"],
-        "paired": ["SignedRank", "friedman", "hodges_lehmann", "signed_rank"],
-        "preference": [
+        "ordinal.clm": ["OrdinalFit", "clm", "clmm"],
+        "ordinal.inference": ["contrast", "likelihood_ratio", "predict", "proportional_odds_check"],
+        "paired.signed_rank": ["SignedRank", "friedman", "hodges_lehmann", "signed_rank"],
+        "paired.preference_share": [
             "PooledShare",
             "clopper_pearson",
             "pooled_share",
@@ -40,17 +45,17 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "share_per_reader",
             "trials_from_ratings",
         ],
-        "effects": [
+        "conduct.order_effects": [
             "first_seen_effect",
             "missing_counts",
             "position_trend",
             "session_effect",
             "speeding",
         ],
-        "map_places": ["adjudicated_marks", "froc_score", "map_froc"],
-        "maps": ["map_at_marks", "map_peaks", "rank_agreement", "score_maps"],
-        "multiplicity": ["fixed_sequence", "gatekeeping", "holm"],
-        "power": [
+        "free_response.map_froc": ["adjudicated_marks", "froc_score", "map_froc"],
+        "free_response.maps": ["map_at_marks", "map_peaks", "rank_agreement", "score_maps"],
+        "conduct.multiplicity": ["fixed_sequence", "gatekeeping", "holm"],
+        "power.closed_form": [
             "OrComponents",
             "components_of",
             "or_power",
@@ -58,11 +63,11 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "smallest_cases",
             "smallest_design",
         ],
-        "profile": ["profile_interval"],
-        "reading_time": ["geometric_means", "time_ratio", "time_ratios"],
-        "roc": ["delong_test", "empirical_auc", "partial_auc", "roc_curve", "youden_point"],
-        "roe_metz": ["RoeMetz", "simulate_roc"],
-        "simulation": ["simulated_power"],
+        "ordinal.profile_likelihood": ["profile_interval"],
+        "conduct.reading_time": ["geometric_means", "time_ratio", "time_ratios"],
+        "roc.curve": ["delong_test", "empirical_auc", "partial_auc", "roc_curve", "youden_point"],
+        "roc.roe_metz": ["RoeMetz", "simulate_roc"],
+        "power.simulated": ["simulated_power"],
         "tables": ["check_table"],
     },
 )

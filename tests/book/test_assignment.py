@@ -5,7 +5,7 @@ import csv
 import nbformat
 import pytest
 
-import ctlab.lessons.checking as checking
+import ctlab.lessons.exercises.checking as checking
 
 
 @pytest.fixture(scope="module")

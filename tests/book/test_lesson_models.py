@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ctlab.assess import psnr_db, rmse_hu, ssim, vif
+from ctlab.assess import (
+    psnr_db,
+    rmse_hu,
+    ssim,
+    vif,
+)
 from ctlab.ct import LUNG
 from ctlab.lessons import (
     dose_ladder,
@@ -20,7 +25,7 @@ from ctlab.lessons import (
 
 @pytest.fixture(scope="module")
 def toy():
-    return pytest.importorskip("ctlab.lessons.toy_cyclegan")
+    return pytest.importorskip("ctlab.lessons.material.toy_cyclegan")
 
 
 @pytest.fixture(scope="module")

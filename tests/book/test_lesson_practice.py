@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctlab.ct import inspect_folder, read_series
-from ctlab.lessons.faulty import PATIENT, SHIFTED, write_faulty
+from ctlab.lessons.material.faulty_series import PATIENT, SHIFTED, write_faulty
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def faulty(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pairs():
-    return pytest.importorskip("ctlab.lessons.pairs")
+    return pytest.importorskip("ctlab.lessons.material.tiny_supervised")
 
 
 def test_the_report_names_each_planted_fault(faulty):

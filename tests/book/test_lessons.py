@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from ctlab.lessons import check, quiz
-from ctlab.lessons.checking import find
+from ctlab.lessons.exercises.checking import find
 
 CHAPTERS = (
     "start",

@@ -129,7 +129,7 @@ def lock_slabs(folder: Path, protocol: str) -> Path:
     from scipy.ndimage import gaussian_filter
 
     from ctlab.ct import load_sample
-    from reader_study.lock import lock_study
+    from reader_study.blinding.lock import lock_study
 
     study = folder / "study"
     cases = [
@@ -169,7 +169,9 @@ def locked_study(tmp_path_factory):
 def latin(tmp_path_factory):
     """A language in which every word of the reading room begins with @; what lacks one is ours."""
     folder = tmp_path_factory.mktemp("texts")
-    english = (Path(__file__).parents[2] / "reader_study" / "texts" / "en.toml").read_text("utf-8")
+    english = (
+        Path(__file__).parents[2] / "reader_study" / "design" / "languages" / "en.toml"
+    ).read_text("utf-8")
     folder.joinpath("la.toml").write_text(re.sub(r'(?m) = "', ' = "@', english), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTLAB_TEXTS", str(folder))
@@ -187,7 +189,7 @@ def task_study(tmp_path_factory, latin):
 @pytest.fixture
 def staffed(tmp_path):
     """Function that copies a locked study and adds readers; the copy and their codes."""
-    from reader_study.coordinator import add_reader
+    from reader_study.record.coordinator import add_reader
 
     def copy(locked: Path, *names: str) -> tuple[Path, list[str]]:
         study = tmp_path / "study"

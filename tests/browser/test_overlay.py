@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from ctlab.explain import AuditPlan, explain_region
+from ctlab.explain.explanation_page import write_page
 from ctlab.explain.overlay import signed_colours
-from ctlab.explained import write_page
 from ctlab.view import compare_with_map
 
 from .test_viewer import browser, open_viewer  # noqa: F401

@@ -132,7 +132,7 @@ def test_the_next_pair_is_shown_before_the_answer_is_stored_and_taken_back_if_it
     page.wait_for_selector("#rs-where:has-text('Pair 5 of 8')")
     assert [json.loads(v) for *_, v in answers_in(folder)] == ["left", "right", "left", "tie"]
     page.wait_for_function(READY)
-    from reader_study.coordinator import opened
+    from reader_study.record.coordinator import opened
 
     with opened(folder) as (_, store):
         store.open_session("R1", 0)  # another window takes over

@@ -41,7 +41,7 @@ VALUES = {"1": "left", "2": "right", "3": "tie", "n": "cannot-judge"}
 def small_study(tmp_path_factory):
     """Images of 64 x 64, so that the test is about readers and not about pixels."""
     pytest.importorskip("voila", reason="the reading room needs the study extra")
-    from reader_study.lock import lock_study
+    from reader_study.blinding.lock import lock_study
 
     study = tmp_path_factory.mktemp("three") / "study"
     cases = [f'[[cases]]\nname = "case-{i}"\npatient = "one"\n' for i in range(PAIRS - 2)]
@@ -110,8 +110,8 @@ def begin(page) -> None:
 def test_three_at_once_lose_and_double_nothing_though_one_browser_dies(
     small_study, staffed, serve, open_page, victim
 ):
-    from reader_study.anchors import read_anchors
-    from reader_study.unblinding import verify
+    from reader_study.blinding.unblind import verify
+    from reader_study.record.anchors import read_anchors
 
     study, codes = staffed(small_study, "One", "Two", "Three")
     server = serve(study)

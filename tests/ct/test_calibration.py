@@ -6,12 +6,18 @@ import numpy as np
 import pydicom
 import pytest
 
-from ctlab.ct import calibrate, load_sample, read_series, simulate_series, write_series
-from ctlab.ct.chest import chest_phantom
-from ctlab.ct.dose import relative_currents, simulate_dose, trial_indices
+from ctlab.ct import (
+    calibrate,
+    load_sample,
+    read_series,
+    simulate_series,
+    write_series,
+)
 from ctlab.ct.noise_level import measure_noise_hu
-from ctlab.ct.phantom import water_cylinder
-from ctlab.ct.scanner import Scanner
+from ctlab.ct.simulation.chest_phantom import chest_phantom
+from ctlab.ct.simulation.low_dose import relative_currents, simulate_dose, trial_indices
+from ctlab.ct.simulation.scanner import Scanner
+from ctlab.ct.simulation.test_objects import water_cylinder
 
 VIEWS = 240
 

@@ -17,8 +17,14 @@ from dicom_validator.validator.iod_validator import IODValidator
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.uid import CTImageStorage
 
-from ctlab.ct import Derivation, Volume, deidentify_series, load_sample, write_series
-from ctlab.ct.export import NOISE_ADDED
+from ctlab.ct import (
+    Derivation,
+    Volume,
+    deidentify_series,
+    load_sample,
+    write_series,
+)
+from ctlab.ct.dicom.write import NOISE_ADDED
 
 TABLE = Path(__file__).parents[1] / "data" / "ct_image_iod.json"
 

@@ -22,11 +22,13 @@ from hypothesis import strategies as st
 
 from ctlab.__main__ import main
 from ctlab.ct import read_series, write_series
-from ctlab.ct.frames import PLUGINS, frames_of, stream_hu
-from ctlab.ct.header import read_header
-from ctlab.ct.jpeg import JPEG
-from ctlab.ct.phantom import water_cylinder
-from ctlab.ct.series import find_series, reason_aside
+from ctlab.ct.dicom.frames import frames_of
+from ctlab.ct.dicom.header import read_header
+from ctlab.ct.dicom.jpeg import JPEG
+from ctlab.ct.dicom.parallel_decode import stream_hu
+from ctlab.ct.dicom.pixels import PLUGINS
+from ctlab.ct.dicom.series import find_series, reason_aside
+from ctlab.ct.simulation.test_objects import water_cylinder
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
 CODECS = Path(__file__).parents[1] / "data" / "codecs"

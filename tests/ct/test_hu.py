@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from ctlab.ct import BONE, LUNG, MEDIASTINUM, WINDOWS, HuScale, Window
+from ctlab.ct import (
+    BONE,
+    LUNG,
+    MEDIASTINUM,
+    WINDOWS,
+    HuScale,
+    Window,
+)
 
 
 def test_named_windows_are_the_usual_ones():

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from ctlab.assess import evaluate_volume
-from ctlab.ct import load_sample, read_series, simulate_dose, simulate_series, write_series
-from ctlab.ct.chest import chest_phantom
+from ctlab.ct import (
+    load_sample,
+    read_series,
+    simulate_dose,
+    simulate_series,
+    write_series,
+)
 from ctlab.ct.noise_level import Windows, measure_noise_hu, window_px
-from ctlab.ct.phantom import low_contrast, water_cylinder
-from ctlab.ct.scanner import Scanner
+from ctlab.ct.simulation.chest_phantom import chest_phantom
+from ctlab.ct.simulation.scanner import Scanner
+from ctlab.ct.simulation.test_objects import low_contrast, water_cylinder
 
 
 @pytest.mark.parametrize("sd", [2.0, 5.0, 30.0, 90.0])

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from ctlab.ct import SAMPLE_CREDIT, SAMPLE_NODULE, load_sample, read_series, write_sample
-from ctlab.ct.sample import SAMPLE_FOLDER
+from ctlab.ct import (
+    SAMPLE_CREDIT,
+    SAMPLE_NODULE,
+    load_sample,
+    read_series,
+    write_sample,
+)
+from ctlab.ct.datasets.sample import SAMPLE_FOLDER
 
 
 @pytest.fixture(scope="module")

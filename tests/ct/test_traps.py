@@ -15,8 +15,13 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless, RLELossless
 
-from ctlab.ct import deidentify_series, inspect_folder, load_sample, read_series
-from ctlab.ct.sample import SAMPLE_FOLDER
+from ctlab.ct import (
+    deidentify_series,
+    inspect_folder,
+    load_sample,
+    read_series,
+)
+from ctlab.ct.datasets.sample import SAMPLE_FOLDER
 
 CODECS = Path(__file__).parents[1] / "data" / "codecs"
 
@@ -51,22 +56,22 @@ ELSEWHERE = {
         "test_transfer_syntaxes.py",
         "test_signedness_of_the_codestream_wins_over_the_header",
     ),
-    "a slope other than one": ("test_dicom.py", "test_each_slice_has_its_own_rescale"),
+    "a slope other than one": ("dicom/test_read.py", "test_each_slice_has_its_own_rescale"),
     "padding declared unsigned for signed pixels": (
-        "test_dicom.py",
+        "dicom/test_read.py",
         "test_unsigned_padding_declared_for_signed_pixels",
     ),
-    "a full tilted series": ("test_dicom.py", "test_gantry_tilt_is_reported"),
+    "a full tilted series": ("dicom/test_read.py", "test_gantry_tilt_is_reported"),
     "copies and second phases": (
-        "test_dicom.py",
+        "dicom/test_read.py",
         "test_a_copy_is_left_out_and_a_second_phase_refused",
     ),
     "mixed kernels, orientations and spacings": (
-        "test_dicom.py",
+        "dicom/test_read.py",
         "test_mixtures_are_refused_with_a_list",
     ),
-    "zip": ("test_dicom.py", "test_zip_and_single_file"),
-    "no preamble": ("test_dicom.py", "test_headerless_and_implicit_files_read_the_same"),
+    "zip": ("dicom/test_read.py", "test_zip_and_single_file"),
+    "no preamble": ("dicom/test_read.py", "test_headerless_and_implicit_files_read_the_same"),
     "HTJ2K, big endian and all other encodings": (
         "test_codecs.py",
         "test_lossless_files_hold_the_hu_that_were_written",

@@ -7,7 +7,7 @@ from torch import nn
 
 from ctlab.ct import HuScale
 from ctlab.learn import HuDenoiser
-from ctlab.learn.networks import ResidualUNet
+from ctlab.learn.models.unet import ResidualUNet
 
 
 @pytest.fixture(autouse=True)

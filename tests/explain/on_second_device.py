@@ -12,8 +12,15 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from ctlab.explain import METHODS, CriticOfHu, Subject, explain_region, make_target, region_mask
-from ctlab.explain.methods import is_possible, native_map
+from ctlab.explain import (
+    METHODS,
+    CriticOfHu,
+    Subject,
+    explain_region,
+    make_target,
+    region_mask,
+)
+from ctlab.explain.maps.methods import is_possible, native_map
 from ctlab.learn import denoise_slices
 from tests.explain.test_variants import QUICK, denoiser, image_for, untrained_critic
 from tests.second_device import NAME, install

@@ -17,8 +17,8 @@ from ctlab.explain import (
     nodule_profile,
     region_mask,
 )
-from ctlab.explain.cam import activation_and_gradient
-from ctlab.explain.methods import native_map
+from ctlab.explain.maps.cam import activation_and_gradient
+from ctlab.explain.maps.methods import native_map
 from ctlab.learn import load_checkpoint
 
 

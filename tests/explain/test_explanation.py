@@ -19,9 +19,16 @@ from ctlab.explain import (
     region_mask,
     write_explanation,
 )
-from ctlab.explain.audit import BELIEVE, CHANCE, WEAK, audit_map, input_gradient, judge
+from ctlab.explain.audit.audit_map import (
+    BELIEVE,
+    CHANCE,
+    WEAK,
+    audit_map,
+    input_gradient,
+    judge,
+)
+from ctlab.explain.maps.targets import BranchTarget
 from ctlab.explain.overlay import overlay_rgb, signed_colours
-from ctlab.explain.targets import BranchTarget
 
 QUICK = AuditPlan(draws=4, random_networks=2, fractions=(0.005, 0.02, 0.08))
 
@@ -213,7 +220,7 @@ def test_bad_requests_are_one_sentence(unet, slice_hu):
 def test_a_checkpoint_without_an_attention_or_with_one_works(slice_hu):
     from ctlab.ct import HuScale
     from ctlab.learn import HuDenoiser
-    from ctlab.learn.networks import ResidualUNet
+    from ctlab.learn.models.unet import ResidualUNet
 
     for attention in ("gate", "cbam"):
         with torch.random.fork_rng():

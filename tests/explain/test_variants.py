@@ -20,12 +20,12 @@ from ctlab.explain import (
     make_target,
     region_mask,
 )
-from ctlab.explain.attention import has_attention
-from ctlab.explain.methods import is_possible, native_map
+from ctlab.explain.maps.attention import has_attention
+from ctlab.explain.maps.methods import is_possible, native_map
 from ctlab.learn import HuDenoiser, denoise_slices
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.critics import Critic
-from ctlab.learn.players import build_denoiser
+from ctlab.learn.models.critic import Critic
+from ctlab.learn.train.state import build_denoiser
 
 VARIANTS = {
     "unet": {},

@@ -6,7 +6,7 @@ import torch
 
 from ctlab.ct import Acquisition, Volume
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.patches import PatchDomain
+from ctlab.learn.data.patches import PatchDomain
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from ctlab.learn import denoise_volume, load_checkpoint, save_checkpoint, training
+from ctlab.learn import denoise_volume, load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.networks import ResidualUNet, centre
-from ctlab.learn.patches import PatchDomain
-from ctlab.learn.players import TrainState
+from ctlab.learn.data.patches import PatchDomain
+from ctlab.learn.models.unet import ResidualUNet, centre
+from ctlab.learn.train import loop as training
+from ctlab.learn.train.state import TrainState
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from ctlab.learn import denoise_slices, load_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.engines import open_engine, to_onnx
-from ctlab.learn.players import TrainState
+from ctlab.learn.train.state import TrainState
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_channel_attention_has_no_graph(tiny_config):
     pytest.importorskip("onnx")
     networks = tiny_config.networks.model_dump() | {"attention": "cbam"}
     config = TrainConfig.from_dict(tiny_config.model_dump() | {"networks": networks})
-    from ctlab.learn.checkpoint import HuDenoiser
+    from ctlab.learn.train.checkpoint import HuDenoiser
 
     model = HuDenoiser(TrainState.start(config).players["denoiser"], config.scale)
     with pytest.raises(ValueError, match="torch engine"):

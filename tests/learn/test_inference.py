@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from ctlab.learn import applicability, denoise_volume, load_checkpoint, save_checkpoint
-from ctlab.learn.players import TrainState
+from ctlab.learn import (
+    applicability,
+    denoise_volume,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ctlab.learn.train.state import TrainState
 
 RANGE = {
     "noise_hu": [10.0, 90.0],

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from ctlab.learn import training
-from ctlab.learn.alarms import Probe, find_alarms, watch
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.patches import PatchDomain
-from ctlab.learn.players import TrainState
+from ctlab.learn.data.patches import PatchDomain
+from ctlab.learn.train import loop as training
+from ctlab.learn.train.monitor import Probe, find_alarms, watch
+from ctlab.learn.train.state import TrainState
 
 TERMS = {
     "ot2": {"full", "low", "cycle_full", "mean_shift"},

@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import passport_shipped, risk_shipped
-from benchmarks.rivals import card as rivals_card
 from ctlab.ct import LUNG, load_sample, simulate_dose
 from ctlab.learn import (
     TrainConfig,
@@ -22,10 +20,15 @@ from ctlab.learn import (
     shipped_domains,
 )
 from ctlab.passport import DEFAULT_LIMITS
+from experiments.method_comparison import card as rivals_card
+from experiments.shipped_model import passport as passport_shipped
+from experiments.shipped_model import risk as risk_shipped
 
 SHIPPED = files("ctlab.learn") / "shipped"
 SAMPLE = range(70, 110)
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = ROOT / "experiments"
+RESULTS = sorted([*EXPERIMENTS.glob("*/*.json"), *ROOT.glob("benchmarks/results/*.json")])
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +130,7 @@ def _named(found):
     yield found.get("methods", {}).get("shipped", {}).get("checkpoint_sha256")
 
 
-@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
 def test_results_that_describe_the_shipped_model_are_of_this_checkpoint(path):
     """A number of an older checkpoint is not a number of this one: run its command again."""
     found = json.loads(path.read_text())
@@ -137,10 +140,12 @@ def test_results_that_describe_the_shipped_model_are_of_this_checkpoint(path):
 
 def test_results_that_must_name_the_checkpoint_do():
     stems = {
-        path.stem for path in RESULTS.glob("*.json") if any(_named(json.loads(path.read_text())))
+        f"{path.parent.name}/{path.stem}"
+        for path in RESULTS
+        if any(_named(json.loads(path.read_text())))
     }
-    wanted = {"shipped_model", "rivals", "risk_shipped", "nodules_shipped", "passport_shipped"}
-    assert wanted <= stems
+    wanted = {f"shipped_model/{name}" for name in ("image_quality", "risk", "nodules", "passport")}
+    assert wanted | {"method_comparison/results"} <= stems
 
 
 def test_the_model_card_shows_the_passport_and_the_risk_of_this_very_checkpoint():
@@ -159,7 +164,7 @@ def test_the_model_card_shows_the_passport_and_the_risk_of_this_very_checkpoint(
 
 def test_the_model_card_shows_the_results_of_this_very_checkpoint():
     """Results, card and checkpoint cannot drift apart."""
-    found = json.loads((RESULTS / "shipped_model.json").read_text())
+    found = json.loads((EXPERIMENTS / "shipped_model" / "image_quality.json").read_text())
     assert found["checkpoint_sha256"] == load_checkpoint().sha256
     card = (SHIPPED / "MODEL_CARD.md").read_text()
     for dose, methods in found["doses"].items():
@@ -167,4 +172,4 @@ def test_the_model_card_shows_the_results_of_this_very_checkpoint():
         assert row in card
         assert methods["model"]["rmse_body_hu"] < methods["input"]["rmse_body_hu"]
     assert "must not be used for diagnosis" in card
-    assert rivals_card.table(RESULTS / "rivals.json") in card
+    assert rivals_card.table(EXPERIMENTS / "method_comparison" / "results.json") in card

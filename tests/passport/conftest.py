@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctlab.assess.fooled import ct_noise
+from ctlab.assess.safety.failure_gallery import ct_noise
 from ctlab.passport.phantoms import PhantomPatient
 
 

@@ -129,7 +129,7 @@ def test_the_command_compares_and_its_exit_code_tells_of_a_failed_limit(tmp_path
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, command, words, said):
-    from ctlab.command import sentence
+    from ctlab.console import sentence
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()

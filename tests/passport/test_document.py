@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ctlab.assess.fooled import ct_noise
+from ctlab.assess.safety.failure_gallery import ct_noise
 from ctlab.ct import Volume
-from ctlab.passport import DEFAULT_LIMITS, Passport, read_limits, read_passport, write_passport
+from ctlab.passport import (
+    DEFAULT_LIMITS,
+    Passport,
+    read_limits,
+    read_passport,
+    write_passport,
+)
 from ctlab.passport.checks import NAMES, banding, risk
 from ctlab.passport.document import measure
 from ctlab.passport.phantoms import POPULATION
-from ctlab.passport.scene import Scene, make_scene
+from ctlab.passport.test_scans import Scene, make_scene
 
 
 def scene_for(denoise, seed=0, slices=4, side=256) -> Scene:

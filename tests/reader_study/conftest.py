@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from ctlab.ct.volume import Volume
-from reader_study.coordinator import add_reader, close, opened
-from reader_study.lock import lock_study
-from reader_study.paths import sealed_key
-from reader_study.protocol import Protocol
-from reader_study.seal import unseal
-from reader_study.session import GUESS
-from reader_study.unblinding import unblind
+from reader_study.blinding.lock import lock_study
+from reader_study.blinding.sealed_key import unseal
+from reader_study.blinding.unblind import unblind
+from reader_study.design.protocol import Protocol
+from reader_study.record.coordinator import add_reader, close, opened
+from reader_study.record.paths import sealed_key
+from reader_study.room.session import GUESS
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -92,7 +92,7 @@ def unlocked(tmp_path, write_protocol):
 @pytest.fixture
 def cheap_seal(monkeypatch):
     """Scrypt at its lowest cost: its strength is tested once, not in every test."""
-    from reader_study import seal
+    from reader_study.blinding import sealed_key as seal
 
     monkeypatch.setattr(seal, "_COST", {"n": 2, "r": 8, "p": 1})
 
@@ -117,8 +117,8 @@ def passphrase():
 @pytest.fixture
 def read_all():
     """Robot that answers every question of a reader; ``choose`` gives the answer to a screen."""
-    from reader_study.coordinator import opened
-    from reader_study.session import ReadingSession
+    from reader_study.record.coordinator import opened
+    from reader_study.room.session import ReadingSession
 
     def default(item):
         return {"preference": "left", "scale": 1, "slider": 50, "guess": "unsure"}.get(
@@ -182,7 +182,7 @@ def read_study(locked, passphrase, monkeypatch):
     fixed = SimpleNamespace(
         randbits=draws.getrandbits, token_hex=lambda size: draws.randbytes(size).hex()
     )
-    monkeypatch.setattr("reader_study.lock.secrets", fixed)
+    monkeypatch.setattr("reader_study.blinding.lock.secrets", fixed)
 
     def make(
         *,

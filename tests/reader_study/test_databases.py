@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reader_study.chain import verify_store
-from reader_study.coordinator import add_reader, close, opened
-from reader_study.copies import copy_study
-from reader_study.store import Store
-from reader_study.summary import preference_results
-from reader_study.unblinding import unblind, verify
+from reader_study.analysis.preference_summary import preference_results
+from reader_study.blinding.unblind import unblind, verify
+from reader_study.record.coordinator import add_reader, close, opened
+from reader_study.record.hash_chain import verify_store
+from reader_study.record.offline_copy import copy_study
+from reader_study.record.store import Store
 
 FACTS = {"study_id": "s1", "bundle_sha256": "b", "commitment": "c"}
 
@@ -154,7 +154,7 @@ def test_postgresql_refuses_changes_too(postgresql):
 DYING = """
 import os, signal, sys
 import sqlalchemy as sa
-from reader_study.store import Store
+from reader_study.record.store import Store
 store = Store(sys.argv[1])
 visit = store.open_session("R1", 0)
 where = {"visit": visit, "session": 0, "item": "p"}

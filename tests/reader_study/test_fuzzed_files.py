@@ -6,11 +6,11 @@ import sqlite3
 
 import pytest
 
-from reader_study.bundle import open_bundle
-from reader_study.coordinator import add_reader, opened
-from reader_study.merge import merge_study
-from reader_study.seal import unseal
-from reader_study.unblinding import verify
+from reader_study.blinding.sealed_key import unseal
+from reader_study.blinding.unblind import verify
+from reader_study.record.bundle import open_bundle
+from reader_study.record.coordinator import add_reader, opened
+from reader_study.record.merge import merge_study
 
 
 def spoilt(raw: bytes, draw: random.Random) -> bytes:

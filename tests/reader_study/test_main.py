@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ctlab.ct import Volume, write_series
-from reader_study.__main__ import main
-from reader_study.protocol_file import read_protocol
+from reader_study.cli.study import main
+from reader_study.design.protocol_file import read_protocol
 
 
 @dataclass
@@ -94,7 +94,7 @@ def test_bad_input_is_one_sentence(arguments, words, tmp_path, run, monkeypatch)
 
 @pytest.mark.usefixtures("cheap_seal")
 def test_from_dicom_folders_to_results_by_commands_alone(filled, tmp_path, read_all, run):
-    from reader_study.store import Reader
+    from reader_study.record.store import Reader
 
     locked = json.loads(
         run("lock", filled, "--passphrase-file", tmp_path / "pass", "--json", check=0).stdout

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reader_study.bundle import open_bundle
-from reader_study.coordinator import add_reader, status
-from reader_study.migrations import FORMAT_VERSION
-from reader_study.summary import preference_results
-from reader_study.unblinding import unblind, verify
+from reader_study.analysis.preference_summary import preference_results
+from reader_study.blinding.unblind import unblind, verify
+from reader_study.record.bundle import open_bundle
+from reader_study.record.coordinator import add_reader, status
+from reader_study.record.migrations import FORMAT_VERSION
 
 STUDIES = Path(__file__).parents[1] / "data" / "studies"
 

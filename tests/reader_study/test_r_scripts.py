@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from reader_study.analysis import analyse
+from reader_study.analysis.analyse import analyse
 from reader_study.report.rscript import r_script
-from reader_study.session import MARKS
+from reader_study.room.session import MARKS
 
 RSCRIPT = shutil.which("Rscript")
 pytestmark = pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
@@ -146,7 +146,7 @@ def test_r_computes_the_published_result_of_every_kind_of_study(
     kind, read_study, robots, monkeypatch
 ):
     # Not what is repeated here, and most of the time of an analysis.
-    monkeypatch.setattr("reader_study.analysis.sensitivity_rows", lambda *_, **__: [])
+    monkeypatch.setattr("reader_study.analysis.analyse.sensitivity_rows", lambda *_, **__: [])
     options = dict(STUDIES[kind])
     if kind.startswith("odds") and not has_ordinal():
         pytest.skip("the R package ordinal is not installed")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reader_study.__main__ import app
+from reader_study.cli.study import app
 from reader_study.report import read_analysis
-from reader_study.session import MARKS
+from reader_study.room.session import MARKS
 
 RSCRIPT = shutil.which("Rscript")
 SCALE = """

@@ -15,20 +15,20 @@ from reader_study.report.checklists import claim, grras
 from reader_study.report.page import html_page, markdown_page
 from reader_study.report.rscript import r_script
 from reader_study.report.words import methods
-from reader_study.stats.roe_metz import simulate_roc
-from reader_study.stats.simulation import (
+from reader_study.stats.power.simulated import (
     LikertTruth,
     PreferenceTruth,
     simulate_likert,
     simulate_preference,
 )
+from reader_study.stats.roc.roe_metz import simulate_roc
 
 RSCRIPT = shutil.which("Rscript")
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
 def planned(endpoint, role="primary"):
-    from reader_study.plan import Planned
+    from reader_study.design.analysis_plan import Planned
 
     return Planned(role, "quality", endpoint, "new", "reference", 5, False, False)
 
@@ -46,8 +46,8 @@ def study_rows(endpoint, rng):
 
 def analysed(endpoint, rng):
     """An analysis as ``analysis.json`` holds it, and its rows, without a locked study."""
-    from reader_study.analysis import _plain
-    from reader_study.endpoints import estimate, judged
+    from reader_study.analysis.analyse import _plain
+    from reader_study.analysis.endpoints import estimate, judged
 
     rows = study_rows(endpoint, rng)
     truth = rows[["case", "truth"]].drop_duplicates() if endpoint == "auc" else None
@@ -281,8 +281,8 @@ def test_r_repeats_the_primary_result(endpoint, rng, tmp_path):
 @pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
 @pytest.mark.parametrize("change", ["value", "rows", "one reader", "two readers", "unanimous"])
 def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path):
-    from reader_study.analysis import _plain
-    from reader_study.endpoints import estimate, judged
+    from reader_study.analysis.analyse import _plain
+    from reader_study.analysis.endpoints import estimate, judged
 
     facts, rows = analysed("share", rng)
     if change == "value":

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from reader_study.stats.cli import app
+from reader_study.cli.stats import app
 
 FOLDER = Path(__file__).parent.parent / "data" / "oracles"
 

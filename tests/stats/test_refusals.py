@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctlab.command import run
-from reader_study.__main__ import app
+from ctlab.console import run
+from reader_study.cli.study import app
 
 MODEL = ("--formula", "rating ~ arm + (1|reader) + (1|case)")
 COMMANDS = {"mrmc": (), "vgc": ("--draws", "99"), "signed-rank": (), "clmm": MODEL}

@@ -1,0 +1,1 @@
+"""Noise: power spectra, local level, texture by tissue and along z."""

@@ -1,0 +1,1 @@
+"""Resolution: edge MTF, task transfer, Fourier ring correlation, structure in the residual."""

@@ -1,0 +1,1 @@
+"""Public collections and the packaged sample: folders, download, confounders."""

@@ -1,0 +1,1 @@
+"""DICOM in and out: find, read, decode, write, de-identify."""

@@ -1,0 +1,348 @@
+"""De-identify DICOM files after the basic profile of PS3.15, annex E.
+
+Two layers. dicognito replaces UIDs, names, identifiers and shifts all dates of a run by one
+secret offset, consistently over files. Then only elements on a list of technical attributes
+remain: whatever is not known to be harmless is removed, private elements, overlays, free text
+and file preamble included. A kept value that is no number where one belongs, or has more parts
+than the standard allows, is removed, too. Pixels stay as they are; what their encoding carries
+beside the image is blanked (:mod:`ctlab.ct.dicom.scrub_pixels`). At last, what is left is searched
+for the patient's own identifiers.
+"""
+
+import re
+import secrets
+import warnings
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ctlab.ct.dicom.discover import list_files
+from ctlab.ct.dicom.header import NotDicom, read_dataset, read_header
+from ctlab.ct.dicom.scrub_pixels import bleach_pixels
+from ctlab.ct.dicom.series import reason_aside
+from ctlab.files import fresh_folder, refuse_own_source
+
+_KEPT_TEXT = """
+AcquisitionDate AcquisitionDateTime AcquisitionNumber AcquisitionTime
+BeamLimitingDevicePositionSequence BitsAllocated BitsStored BodyPartExamined BurnedInAnnotation
+CTDIvol Columns ContentDate ContentTime ConvolutionKernel DataCollectionDiameter
+DimensionIndexPointer DistanceSourceToDetector DistanceSourceToPatient EstimatedDoseSaving
+ExposedArea Exposure ExposureInuAs ExposureModulationType ExposureTime FilterType FocalSpots
+FrameAcquisitionNumber FrameContentSequence FrameOfReferenceUID FrameType GantryDetectorTilt
+GeneratorPower HighBit ImageOrientationPatient ImagePositionPatient ImageType InstanceNumber
+LossyImageCompression LossyImageCompressionMethod LossyImageCompressionRatio Manufacturer
+ManufacturerModelName Modality NumberOfFrames PatientBirthDate PatientID PatientName
+PatientPosition PatientSex PerFrameFunctionalGroupsSequence PhotometricInterpretation
+PixelAspectRatio PixelData PixelMeasuresSequence PixelPaddingRangeLimit PixelPaddingValue
+PixelRepresentation PixelSpacing PixelValueTransformationSequence PlanarConfiguration
+PlaneOrientationSequence PlanePositionSequence PositionReferenceIndicator PresentationLUTShape
+ReconstructionAlgorithm ReconstructionDiameter ReconstructionFieldOfView ReferringPhysicianName
+RescaleIntercept RescaleSlope RescaleType RevolutionTime RotationDirection Rows SOPClassUID
+SOPInstanceUID SamplesPerPixel ScanOptions SeriesDate SeriesInstanceUID SeriesNumber SeriesTime
+SharedFunctionalGroupsSequence SingleCollimationWidth SliceLocation SliceThickness
+SpacingBetweenSlices SpecificCharacterSet SpiralPitchFactor StudyDate StudyID StudyInstanceUID
+StudyTime TableFeedPerRotation TableHeight TableSpeed TotalCollimationWidth WindowCenter
+WindowWidth XRayTubeCurrent XRayTubeCurrentInmA AccessionNumber KVP
+"""
+KEPT = frozenset(_KEPT_TEXT.split())
+"""Keywords that stay (replaced, shifted or emptied where they identify)."""
+
+FREE_TEXT = (
+    *("ConvolutionKernel", "FilterType", "Manufacturer", "ManufacturerModelName"),
+    *("PositionReferenceIndicator", "RescaleType"),
+)
+"""The attributes of free text that stay as they are: table E.1-1 has no action for any of them."""
+
+_EMPTIED = (
+    "PatientBirthDate",
+    "PatientSex",
+    "ReferringPhysicianName",
+    "AccessionNumber",
+    "StudyID",
+)
+_TOP_ONLY = {*_EMPTIED, "PatientName", "PatientID"}
+_VOCABULARY = {
+    *("Modality", "ImageType", "FrameType", "PatientPosition", "PhotometricInterpretation"),
+}
+"""Attributes whose words the standard gives: a short name is there by chance."""
+_IDENTIFYING_TEXT = """
+PatientName PatientID OtherPatientIDs PatientBirthName PatientMotherBirthName PatientBirthDate
+AccessionNumber ReferringPhysicianName PerformingPhysicianName OperatorsName InstitutionName
+InstitutionAddress StationName PatientAddress PatientTelephoneNumbers
+NameOfPhysiciansReadingStudy RequestingPhysician StudyID DeviceSerialNumber MedicalRecordLocator
+IssuerOfPatientID
+"""
+_IDENTIFYING = _IDENTIFYING_TEXT.split()
+_NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FD", "FL"}
+_LARGEST = 1e7
+"""No technical value is as large: it may be a date or a number of a record."""
+
+_BYTES = {"OB", "OD", "OF", "OL", "OV", "OW", "UN"}
+_PROFILE = (
+    ("113100", "Basic Application Confidentiality Profile"),
+    ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
+)
+
+
+@dataclass
+class DeidentificationReport:
+    """What was done to a folder.
+
+    Attributes
+    ----------
+    files : files written
+    removed : keyword or tag of each removed element, and in how many files it stood
+    kept_text : keyword of each free text that stayed, and its values: look at them
+    replaced : keyword of each element whose value was replaced, shifted or emptied, likewise
+    left_out : files not written, with the reason; they may show names in their pixels
+    warnings : what a person should look at
+    """
+
+    files: int = 0
+    removed: Counter[str] = field(default_factory=Counter)
+    replaced: Counter[str] = field(default_factory=Counter)
+    left_out: dict[str, str] = field(default_factory=dict)
+    kept_text: dict[str, list[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, done: "DeidentificationReport") -> None:
+        """Count what was done to one more file; a warning is given once."""
+        self.files += done.files
+        self.removed += done.removed
+        self.replaced += done.replaced
+        for keyword, values in done.kept_text.items():
+            known = self.kept_text.setdefault(keyword, [])
+            known += [v for v in values if v not in known]
+        self.warnings += [w for w in done.warnings if w not in self.warnings]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain types, ready for JSON."""
+        return asdict(self) | {"removed": dict(self.removed), "replaced": dict(self.replaced)}
+
+
+def deidentify_series(
+    path: str | Path, out: str | Path, *, overwrite: bool = False, secret: str | None = None
+) -> DeidentificationReport:
+    """Write de-identified copies of the CT images at ``path`` to ``out`` as ``IM00001.dcm``...
+
+    Parameters
+    ----------
+    secret : decides new UIDs and the shift of dates; the same secret gives the same answer, so
+        that follow-up scans stay together. Default: a random one that is kept nowhere.
+
+    Raises
+    ------
+    ValueError
+        Nothing there is a CT image, or ``out`` is not empty, or holds what is read. Where it lies
+        below ``path``, what an earlier run wrote there is not read.
+
+    Notes
+    -----
+    Descriptions, comments and names of protocols are removed, as the basic profile wants it where
+    its Clean Descriptors option is not used. Six attributes of free text stay, for which the
+    profile has no action: see ``kept_text`` of the report. Where one holds a word that identifies
+    the patient, staff or site elsewhere in the header it is emptied; a name that stands nowhere
+    else no program can tell from the name of a kernel, so look at what was kept.
+
+    Dates move by 62 days to two years. Images marked as having text burned in, colour images
+    and everything that is no CT slice are left out. Compressed pixels are copied as they are but
+    for comments of the codec; only RLE is encoded again. What no program can see stays with the
+    user: a name written with the tip of a pen into the image, or hidden in the values themselves.
+    """
+    from dicognito.anonymizer import Anonymizer
+
+    refuse_own_source(path, out)
+    report = DeidentificationReport()
+    anonymizer = Anonymizer(seed=secret or secrets.token_hex(16))
+    with warnings.catch_warnings(), fresh_folder(out, overwrite=overwrite) as part:
+        warnings.simplefilter("ignore")  # about odd values, which are removed or kept as found
+        for file in _read_files(path, out):
+            dataset = _accepted(file, report)
+            if dataset is None:
+                continue
+            target = part / f"IM{report.files + 1:05d}.dcm"
+            try:
+                done = _scrub(dataset, anonymizer)
+                dataset.save_as(target, enforce_file_format=True)
+            except Exception as error:  # elements are parsed on first use, and may be damaged
+                target.unlink(missing_ok=True)
+                report.left_out[file.name] = f"damaged: {' '.join(str(error).split())[:200]}"
+                continue
+            report.add(done)
+        if not report.files:
+            reasons = "; ".join(sorted(set(report.left_out.values()))) or "no DICOM files"
+            raise ValueError(f"{path} holds no CT image that can be de-identified ({reasons})")
+    return report
+
+
+def _read_files(path: str | Path, out: str | Path) -> list[Path]:
+    """What is read: not what an earlier run wrote to ``out``, where that lies below ``path``."""
+    written = Path(out).resolve()
+    return [file for file in list_files(path) if written not in file.resolve().parents]
+
+
+def _accepted(file: Path, report: DeidentificationReport) -> Any | None:
+    """The data set, or ``None`` with the reason noted."""
+    try:
+        header = read_header(file)
+        reason = reason_aside(header)
+        if header.text("burned_in").upper() == "YES":
+            reason = "text is burned into the pixels"
+        dataset = None if reason else read_dataset(file)
+    except NotDicom:
+        reason, dataset = "not DICOM", None
+    except ValueError as error:
+        reason, dataset = str(error), None
+    if reason:
+        report.left_out[file.name] = reason
+    return dataset
+
+
+def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
+    """De-identify one data set in place; what was done to it."""
+    done = DeidentificationReport(files=1)
+    names = identifiers(dataset)
+    done.removed.update(dict.fromkeys(_remove_unknown(dataset), 1))
+    before = {element.keyword: str(element.value) for element in _short(dataset)}
+    bleach_pixels(dataset)
+    anonymizer.anonymize(dataset)
+    for keyword in _EMPTIED:
+        if keyword in dataset:
+            setattr(dataset, keyword, None)
+    for keyword in _blank_leaks(dataset, names):
+        done.warnings.append(f"{keyword} held one of the patient's identifiers and was emptied")
+    for element in _short(dataset):
+        if before.get(element.keyword, str(element.value)) != str(element.value):
+            done.replaced[element.keyword] += 1
+    kept = {keyword: str(dataset.get(keyword) or "") for keyword in FREE_TEXT}
+    done.kept_text = {keyword: [value] for keyword, value in kept.items() if value}
+    _warn(dataset, done)
+    _declare(dataset)
+    return done
+
+
+def _short(dataset: Any) -> list[Any]:
+    return [e for e in dataset if e.VR not in ("SQ", *_BYTES)]
+
+
+def identifiers(dataset: Any) -> set[str]:
+    """Lower-case words that identify the patient, staff or site, at any depth of the header.
+
+    Three letters or more of person names, four or more of others: shorter words would also
+    occur in technical values.
+    """
+    found: set[str] = set()
+    for element in dataset.iterall():
+        if element.VR == "PN":
+            found |= set(re.findall(r"\w{3,}", str(element.value).lower()))
+        elif element.keyword in _IDENTIFYING and element.value:
+            found |= set(re.findall(r"\w{4,}", str(element.value).lower()))
+    return found
+
+
+def _remove_unknown(dataset: Any, *, top: bool = True) -> list[str]:
+    """Delete what is not on the list, at every depth; the keywords or tags deleted."""
+    removed = []
+    for element in list(dataset):
+        keep = element.keyword in KEPT and not element.tag.is_private
+        if keep and (top or element.keyword not in _TOP_ONLY) and _fits(element, dataset):
+            if element.VR == "SQ":
+                for item in element.value:
+                    removed += _remove_unknown(item, top=False)
+        else:
+            removed.append(element.keyword or str(element.tag))
+            del dataset[element.tag]
+    return removed
+
+
+def _fits(element: Any, dataset: Any) -> bool:
+    """Whether a value is of the kind and number that the standard asks for."""
+    from pydicom.charset import python_encoding
+    from pydicom.datadict import dictionary_VM, dictionary_VR
+
+    if element.VR not in dictionary_VR(element.tag):  # "US or SS" names both
+        return False
+    if element.is_empty or element.VR in ("SQ", *_BYTES):
+        return True
+    values = element.value if element.VM > 1 else [element.value]
+    most = dictionary_VM(element.tag).split("-")[-1]
+    if not most.endswith("n") and len(values) > int(most):
+        return False
+    if element.keyword == "SpecificCharacterSet":
+        return all(v in python_encoding for v in values)
+    if element.VR in _NUMBERS:
+        return all(isinstance(v, int | float | Decimal) and _is_technical(float(v)) for v in values)
+    if element.VR == "TM":  # shifted together with its date only
+        return element.keyword.replace("Time", "Date") in dataset and _all(_TIME, values)
+    return {"DA": _DATE, "DT": _DATE_TIME}.get(element.VR) is None or _all(
+        {"DA": _DATE, "DT": _DATE_TIME}[element.VR], values
+    )
+
+
+def _is_technical(value: float) -> bool:
+    return value == 0 or 1 / _LARGEST < abs(value) < _LARGEST
+
+
+_DATE = re.compile(r"\d{4}\.?(0[1-9]|1[0-2])\.?(0[1-9]|[12]\d|3[01])")
+_TIME = re.compile(r"([01]\d|2[0-3])(:?[0-5]\d(:?[0-5]\d(\.\d{1,6})?)?)?")
+_DATE_TIME = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{0,6}(\.\d{1,6})?([+-]\d{4})?")
+
+
+def _all(pattern: re.Pattern[str], values: Any) -> bool:
+    return all(pattern.fullmatch(str(v).strip()) for v in values)
+
+
+def _blank_leaks(dataset: Any, names: set[str]) -> list[str]:
+    """Empty remaining text that holds an identifier; the keywords emptied."""
+    leaks = []
+    for element in dataset.iterall():
+        if element.VR in ("SQ", "UI", *_BYTES) or element.keyword in ("PatientName", "PatientID"):
+            continue
+        shortest = 4 if element.keyword in _VOCABULARY else 3
+        words = set(re.findall(rf"\w{{{shortest},}}", str(element.value).lower()))
+        if words & names:
+            element.value = None
+            leaks.append(element.keyword)
+    return leaks
+
+
+def _warn(dataset: Any, report: DeidentificationReport) -> None:
+    part = str(dataset.get("BodyPartExamined") or "").upper()
+    if any(word in part for word in ("HEAD", "BRAIN", "SKULL", "FACE", "NECK")):
+        report.warnings.append(f"body part {part}: a face can be reconstructed from the slices")
+    kind = str(dataset.get("ImageType") or "").upper()
+    if "SECONDARY" in kind and not dataset.get("BurnedInAnnotation"):
+        report.warnings.append(
+            "derived images that do not say whether text is burned in: look at them"
+        )
+
+
+def _declare(dataset: Any) -> None:
+    """Say in the header what was done, and clear what lies outside the data set proper."""
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    codes = []
+    for value, meaning in _PROFILE:
+        code = Dataset()
+        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+        codes.append(code)
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "CT Lab: dicognito, then a list of kept attributes"
+    dataset.DeidentificationMethodCodeSequence = codes
+    dataset.LongitudinalTemporalInformationModified = "MODIFIED"
+    meta = FileMetaDataset()
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    meta.TransferSyntaxUID = syntax or _syntax(dataset)  # type: ignore[assignment]
+    dataset.file_meta = meta
+    dataset.preamble = b"\0" * 128
+
+
+def _syntax(dataset: Any) -> str:
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian

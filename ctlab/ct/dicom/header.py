@@ -1,0 +1,307 @@
+"""Headers of DICOM files, read lean: only the elements that geometry and HU rest on.
+
+Parsing every element with a general library costs more than reading the pixels of a CT slice.
+:func:`read_header` walks the top level of a little-endian file itself (DICOM PS3.5, section 7)
+and takes the few elements it needs; everything unusual goes to pydicom.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctlab.ct.dicom.discover import open_source
+
+TAGS = {
+    "image_type": 0x00080008,
+    "sop_class": 0x00080016,
+    "sop_uid": 0x00080018,
+    "modality": 0x00080060,
+    "manufacturer": 0x00080070,
+    "description": 0x0008103E,
+    "model": 0x00081090,
+    "patient_id": 0x00100020,
+    "thickness_mm": 0x00180050,
+    "kvp": 0x00180060,
+    "tilt_deg": 0x00181120,
+    "exposure_time_ms": 0x00181150,
+    "tube_current_ma": 0x00181151,
+    "exposure_mas": 0x00181152,
+    "kernel": 0x00181210,
+    "ctdivol_mgy": 0x00189345,
+    "study_uid": 0x0020000D,
+    "series_uid": 0x0020000E,
+    "acquisition_number": 0x00200012,
+    "instance_number": 0x00200013,
+    "position_mm": 0x00200032,
+    "orientation": 0x00200037,
+    "frame_of_reference_uid": 0x00200052,
+    "slice_location_mm": 0x00201041,
+    "samples": 0x00280002,
+    "photometric": 0x00280004,
+    "frames": 0x00280008,
+    "rows": 0x00280010,
+    "columns": 0x00280011,
+    "spacing_mm": 0x00280030,
+    "bits_allocated": 0x00280100,
+    "bits_stored": 0x00280101,
+    "high_bit": 0x00280102,
+    "signed": 0x00280103,
+    "padding": 0x00280120,
+    "padding_limit": 0x00280121,
+    "burned_in": 0x00280301,
+    "intercept": 0x00281052,
+    "slope": 0x00281053,
+    "rescale_type": 0x00281054,
+    "lossy": 0x00282110,
+}
+_NAMES = {tag: name for name, tag in TAGS.items()}
+_SHORTS = {"samples", "rows", "columns", "bits_allocated", "bits_stored", "high_bit", "signed"}
+_SHORTS |= {"padding", "padding_limit"}
+_DOUBLES = {"ctdivol_mgy"}
+PIXEL_TAGS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
+
+IMPLICIT = "1.2.840.10008.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+NATIVE = {IMPLICIT, EXPLICIT, DEFLATED, BIG_ENDIAN}
+
+_LONG_VR = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT"}
+_LONG_VR |= {b"UV"}
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+
+
+class NotDicom(ValueError):  # noqa: N818  (a finding, not a fault)
+    """The file is something else: text, a picture, an empty file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The elements of one file that matter here, as raw little-endian bytes by name."""
+
+    path: Path
+    transfer_syntax: str
+    elements: dict[str, bytes]
+    pixel_offset: int | None = None  # of native pixel data in the file; None if encoded
+    pixel_bytes: int | None = None
+
+    def text(self, name: str) -> str:
+        """Value as text without padding; empty where the element is absent or empty."""
+        raw = self.elements.get(name, b"").strip(b" \0")
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        """All values as finite numbers; empty where absent, empty or not numbers."""
+        raw = self.elements.get(name, b"")
+        if name in _SHORTS:
+            return tuple(map(float, struct.unpack(f"<{len(raw) // 2}H", raw[: len(raw) // 2 * 2])))
+        if name in _DOUBLES and len(raw) >= 8:
+            values = struct.unpack(f"<{len(raw) // 8}d", raw[: len(raw) // 8 * 8])
+        else:
+            try:
+                values = tuple(map(float, raw.replace(b"\0", b" ").split(b"\\")))
+            except ValueError:
+                return ()
+        return values if all(abs(v) < 1e30 for v in values) else ()
+
+    def number(self, name: str) -> float | None:
+        """First value as a number, ``None`` where there is none."""
+        values = self.numbers(name)
+        return values[0] if values else None
+
+    def integer(self, name: str, default: int = 0) -> int:
+        value = self.number(name)
+        return default if value is None else int(value)
+
+
+def read_header(path: Path) -> Header:
+    """Header of one file.
+
+    Raises
+    ------
+    NotDicom
+        The file is not DICOM at all.
+    ValueError
+        It is DICOM but its header cannot be read, for instance because it is cut short.
+    """
+    with open_source(path) as stream:
+        for size in (1 << 14, 1 << 20, -1):
+            stream.seek(0)
+            data = stream.read(size)
+            try:
+                return _walk(path, data)
+            except _Short:
+                continue
+            except _Unusual:
+                break
+    return _parsed(path)
+
+
+class _Short(Exception):  # noqa: N818
+    """The bytes end before the pixel data begin."""
+
+
+class _Unusual(Exception):  # noqa: N818
+    """Something that is left to pydicom."""
+
+
+def _walk(path: Path, data: bytes) -> Header:
+    if data[128:132] != b"DICM":
+        raise _Unusual
+    try:
+        meta, start = _meta(data)
+    except (struct.error, IndexError):
+        raise _Short from None
+    syntax = meta.get(0x00020010, b"").rstrip(b"\0 ").decode("latin-1")
+    if syntax in (DEFLATED, BIG_ENDIAN, ""):
+        raise _Unusual
+    elements: dict[str, bytes] = {}
+    position = start
+    explicit = syntax != IMPLICIT
+    while True:
+        if position + 8 > len(data):
+            raise _Short
+        tag, length, value = _element(data, position, explicit)
+        if tag in PIXEL_TAGS:
+            offset = value if length != _UNDEFINED else None
+            return Header(path, syntax, elements, offset, length if offset else None)
+        if tag > 0x7FE00010 or tag < 0x00080000:
+            raise _Unusual
+        if length == _UNDEFINED:
+            position = _skip_sequence(data, value, explicit)
+            continue
+        position = value + length
+        if position > len(data):
+            raise _Short
+        if tag in _NAMES:
+            elements[_NAMES[tag]] = data[value:position]
+
+
+def _meta(data: bytes) -> tuple[dict[int, bytes], int]:
+    """Elements of group 0002 and the offset behind them."""
+    found: dict[int, bytes] = {}
+    position = 132
+    while True:
+        tag = _tag(data, position)
+        if tag >> 16 != 2:
+            return found, position
+        _, length, value = _element(data, position, True)
+        found[tag] = data[value : value + length]
+        position = value + length
+
+
+def _tag(data: bytes, position: int) -> int:
+    group, element = struct.unpack_from("<HH", data, position)
+    return group << 16 | element
+
+
+def _element(data: bytes, position: int, explicit: bool) -> tuple[int, int, int]:
+    """Tag, length of the value, and where the value begins."""
+    tag = _tag(data, position)
+    try:
+        if not explicit or tag >> 16 == 0xFFFE:
+            return tag, struct.unpack_from("<I", data, position + 4)[0], position + 8
+        vr = data[position + 4 : position + 6]
+        if vr in _LONG_VR:
+            return tag, struct.unpack_from("<I", data, position + 8)[0], position + 12
+        if not (vr.isalpha() and vr.isupper()):
+            raise _Unusual
+        return tag, struct.unpack_from("<H", data, position + 6)[0], position + 8
+    except struct.error:
+        raise _Short from None
+
+
+def _skip_sequence(data: bytes, position: int, explicit: bool, depth: int = 0) -> int:
+    """Offset behind a sequence of undefined length that begins at ``position``."""
+    if depth > 16:
+        raise _Unusual
+    while True:
+        if position + 8 > len(data):
+            raise _Short
+        tag, length, value = _element(data, position, explicit)
+        if tag == _SEQUENCE_END:
+            return value
+        if tag != _ITEM:
+            raise _Unusual
+        position = value + length
+        if length == _UNDEFINED:
+            position = _skip_item(data, value, explicit, depth)
+
+
+def _skip_item(data: bytes, position: int, explicit: bool, depth: int) -> int:
+    while True:
+        if position + 8 > len(data):
+            raise _Short
+        tag, length, value = _element(data, position, explicit)
+        if tag == _ITEM_END:
+            return value
+        position = value + length
+        if length == _UNDEFINED:
+            position = _skip_sequence(data, value, explicit, depth + 1)
+
+
+def _parsed(path: Path) -> Header:
+    """The same through pydicom: headerless files, big endian, deflated, and oddities."""
+    dataset = read_dataset(path, pixels=False)
+    elements = {}
+    for name, tag in TAGS.items():
+        if tag in dataset:
+            elements[name] = _encoded(name, dataset[tag].value)
+    syntax = str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "") or "")
+    if not syntax:
+        implicit = dataset.original_encoding[0]
+        syntax = IMPLICIT if implicit else EXPLICIT
+    return Header(path, syntax, elements)
+
+
+def read_dataset(path: Path, *, pixels: bool = True) -> Any:
+    """The whole file through pydicom, with every way of failing turned into one.
+
+    Raises
+    ------
+    NotDicom, ValueError
+        As :func:`read_header`.
+    """
+    import pydicom
+
+    with open_source(path) as stream:
+        head = stream.read(132)
+        stream.seek(0)
+        is_marked = head[128:132] == b"DICM"
+        # Old files begin with group 0008 at once; anything else is not DICOM.
+        if not is_marked and head[:2] not in (b"\x08\x00", b"\x02\x00", b"\x00\x08"):
+            raise NotDicom(f"{path} is not a DICOM file")
+        try:
+            dataset = pydicom.dcmread(stream, force=not is_marked, stop_before_pixels=not pixels)
+            for tag in TAGS.values():  # values are converted on first use, and may fail then
+                dataset.get(tag)
+        except Exception as error:
+            raise ValueError(
+                f"{path.name} is damaged: its header cannot be read ({error})"
+            ) from error
+    if not dataset or ("SOPClassUID" not in dataset and "Modality" not in dataset):
+        kind = ValueError if is_marked else NotDicom
+        raise kind(f"{path.name} holds no DICOM object, or is cut short")
+    if not is_marked and "TransferSyntaxUID" not in dataset.file_meta:
+        implicit = dataset.original_encoding[0]
+        meta: Any = dataset.file_meta
+        meta.TransferSyntaxUID = IMPLICIT if implicit else EXPLICIT
+    return dataset
+
+
+def _encoded(name: str, value: Any) -> bytes:
+    if value is None:
+        return b""
+    values = [value] if isinstance(value, str | bytes | int | float) else list(value)
+    if name in _SHORTS:
+        return b"".join(
+            struct.pack("<H", int(v) & 0xFFFF) for v in values if not isinstance(v, bytes | str)
+        )
+    if name in _DOUBLES:
+        return b"".join(struct.pack("<d", float(v)) for v in values)
+    return b"\\".join(v if isinstance(v, bytes) else str(v).encode() for v in values)

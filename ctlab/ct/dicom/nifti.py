@@ -1,0 +1,107 @@
+"""NIfTI in and out, with the patient the right way round."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab.ct.volume import Volume
+from ctlab.files import write_whole
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""DICOM counts to the patient's left and back, NIfTI to the right and front."""
+
+
+def affine_of(volume: Volume) -> np.ndarray:
+    """Voxel (x, y, z) to DICOM patient coordinates in mm (4 x 4).
+
+    Examples
+    --------
+    >>> affine_of(Volume(np.zeros((2, 2, 2)), (3.0, 2.0, 1.0), (5.0, 6.0, 7.0)))
+    array([[1., 0., 0., 5.],
+           [0., 2., 0., 6.],
+           [0., 0., 3., 7.],
+           [0., 0., 0., 1.]])
+    """
+    z_mm, y_mm, x_mm = volume.spacing_mm
+    row, column = (np.asarray(volume.orientation[i : i + 3], float) for i in (0, 3))
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = row * x_mm, column * y_mm
+    affine[:3, 2] = np.cross(row, column) * z_mm
+    affine[:3, 3] = volume.origin_mm
+    return affine
+
+
+def write_nifti(volume: Volume, path: str | Path) -> Path:
+    """Write HU as float32 to ``.nii`` or ``.nii.gz``; header facts of DICOM are not kept.
+
+    Raises
+    ------
+    ValueError
+        The name ends in something else, or the stack is sheared by a tilted gantry.
+    """
+    import nibabel
+
+    path = Path(path)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise ValueError(f"a NIfTI file ends in .nii or .nii.gz, got {path.name!r}")
+    if any(volume.shear_mm):
+        raise ValueError(
+            "the stack is sheared by a tilted gantry, which most readers of NIfTI overlook; read "
+            "the series with straighten=True"
+        )
+    image = nibabel.Nifti1Image(
+        np.ascontiguousarray(volume.hu.transpose(2, 1, 0)), _LPS_TO_RAS @ affine_of(volume)
+    )
+    image.header.set_xyzt_units("mm")
+    image.set_qform(image.affine, code=1)
+    image.set_sform(image.affine, code=1)
+    # The double suffix must survive in the temporary name: nibabel compresses by it.
+    with write_whole(path.with_name(path.name)) as part:
+        named = part.with_name(part.name.removesuffix(part.suffix) + "".join(path.suffixes[-2:]))
+        if not path.name.endswith(".nii.gz"):
+            named = part
+        nibabel.save(image, named)
+        if named != part:
+            named.replace(part)
+    return path
+
+
+def read_nifti(path: str | Path) -> Volume:
+    """A NIfTI image in HU as a volume; slices along its third axis.
+
+    Raises
+    ------
+    ValueError
+        The file is no NIfTI image, has not three axes, or its axes are sheared.
+    """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        image: Any = nibabel.load(path)
+        hu = np.asarray(image.dataobj, dtype=np.float32)
+        affine = _LPS_TO_RAS @ np.asarray(image.affine, dtype=np.float64)
+    except FileNotFoundError:
+        raise
+    except (ImageFileError, OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path} is not a readable NIfTI image ({error})") from error
+    if hu.ndim != 3:
+        raise ValueError(f"{path} has shape {hu.shape}; a volume has three axes")
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (np.isfinite(affine).all() and (spacing > 0).all()):
+        raise ValueError(f"{path} has no usable voxel size: {spacing.tolist()} mm")
+    axes = affine[:3, :3] / spacing
+    if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
+        raise ValueError(f"{path} is sheared; resample it to a rectangular grid first")
+    origin = affine[:3, 3].copy()
+    if np.dot(np.cross(axes[:, 0], axes[:, 1]), axes[:, 2]) < 0:
+        # Slices run against the normal of their plane: turn the stack, not the slices.
+        origin += affine[:3, 2] * (hu.shape[2] - 1)
+        hu = hu[:, :, ::-1]
+    return Volume(
+        hu=np.ascontiguousarray(hu.transpose(2, 1, 0)),
+        spacing_mm=(float(spacing[2]), float(spacing[1]), float(spacing[0])),
+        origin_mm=(float(origin[0]), float(origin[1]), float(origin[2])),
+        orientation=tuple(float(v) for v in (*axes[:, 0], *axes[:, 1])),
+    )

@@ -1,0 +1,345 @@
+"""Write a volume as a derived DICOM series that an archive accepts beside the original."""
+
+import copy
+import datetime
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab import __version__
+from ctlab.ct.dicom.frames import CT_CLASSIC
+from ctlab.ct.dicom.header import read_dataset
+from ctlab.ct.volume import Volume
+from ctlab.files import fresh_folder
+
+INTERCEPT_HU = -1024
+"""Rescale intercept of written files; 16 signed bits then span -33792 to 31743 HU."""
+
+COMPRESSIONS = {
+    "none": "1.2.840.10008.1.2.1",
+    "rle": "1.2.840.10008.1.2.5",
+    "jpeg-ls": "1.2.840.10008.1.2.4.80",
+    "jpeg-2000": "1.2.840.10008.1.2.4.90",
+}
+"""Lossless encodings, and their transfer syntaxes."""
+
+# Values that describe the source's own pixels or file and would be untrue of the new ones, and
+# elements that archives and anonymisers leave at the top level, where CT images may not have them.
+_STALE_TEXT = """
+PixelData FloatPixelData DoubleFloatPixelData SmallestImagePixelValue LargestImagePixelValue
+SmallestPixelValueInSeries LargestPixelValueInSeries PixelPaddingValue PixelPaddingRangeLimit
+IconImageSequence PerFrameFunctionalGroupsSequence SharedFunctionalGroupsSequence NumberOfFrames
+DimensionIndexSequence DimensionOrganizationSequence DimensionOrganizationType ConcatenationUID
+ReferencedImageSequence SourceImageSequence DerivationCodeSequence DerivationDescription
+ModalityLUTSequence VOILUTSequence RescaleType DigitalSignaturesSequence MACParametersSequence
+OriginalAttributesSequence SeriesDescriptionCodeSequence InstanceCreatorUID
+PerformedProtocolCodeSequence SOPInstanceStatus OverlayDate OverlayTime CurveDate CurveTime
+ReferencedSOPClassUID ReferencedSOPInstanceUID LastMenstrualDate AdmittingDate AdmittingTime
+ScheduledProcedureStepStartDate ScheduledProcedureStepStartTime ScheduledProcedureStepEndDate
+ScheduledProcedureStepEndTime ContentCreatorName PlacerOrderNumberImagingServiceRequest
+FillerOrderNumberImagingServiceRequest VerifyingObserverName PersonName UID
+StorageMediaFileSetUID
+"""
+_STALE = _STALE_TEXT.split()
+
+# Present in every CT image, empty where unknown (PS3.3, A.3: type 2 attributes).
+_TYPE_2_TEXT = """
+PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber
+ReferringPhysicianName StudyID Manufacturer PositionReferenceIndicator KVP AcquisitionNumber
+PatientPosition SeriesNumber SliceThickness
+"""
+_TYPE_2 = _TYPE_2_TEXT.split()
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How the pixels came about: description, algorithm and its version, code of the operation.
+
+    ``code`` is a value of DICOM context group 7203: 113087 smoothing, 113042 pixel by pixel
+    addition, and so on; ``None`` where nothing fits.
+    """
+
+    description: str
+    algorithm: str = "CT Lab"
+    version: str = __version__
+    code: tuple[str, str] | None = None
+
+
+DENOISED = ("113087", "Smoothing")
+NOISE_ADDED = ("113042", "Pixel by pixel addition")
+
+
+def write_series(
+    volume: Volume,
+    folder: str | Path,
+    *,
+    description: str,
+    derivation: Derivation | str = "",
+    compression: str = "none",
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write the volume as a new series of classic CT images; paths in slice order.
+
+    Patient, study and frame of reference are those of the volume's sources. Series and instance
+    UIDs are new, ImageType is ``DERIVED\\SECONDARY\\AXIAL``, each image refers to its source,
+    and HU are kept within half a unit.
+
+    Parameters
+    ----------
+    volume : Volume
+        Its ``sources``, where it has any, lend their headers, one a slice.
+    folder : new or empty folder
+    description : Series Description
+    derivation : what was done, in words or with algorithm and code; default: the description
+    compression : one of :data:`COMPRESSIONS`, all lossless
+
+    Raises
+    ------
+    ValueError
+        HU that 16 bits cannot hold, sources that do not match, an unknown compression, or a
+        folder that is not empty.
+    """
+    writer = SeriesWriter.of(volume, description, derivation, compression)
+    with fresh_folder(folder, overwrite=overwrite) as part:
+        names = [writer.write(part, k, image).name for k, image in enumerate(volume.hu)]
+    return [Path(folder) / name for name in names]
+
+
+@dataclass(frozen=True)
+class SeriesWriter:
+    """Writes the slices of one derived series, one at a time, so that series can be streamed."""
+
+    geometry: Volume  # only geometry, header facts and sources are used, not its HU
+    description: str
+    derivation: Derivation
+    transfer_syntax: str
+    series_uid: str
+    study_uid: str
+    frame_uid: str
+    created: datetime.datetime
+
+    @classmethod
+    def of(
+        cls, volume: Volume, description: str, derivation: Derivation | str, compression: str
+    ) -> "SeriesWriter":
+        from pydicom.uid import generate_uid
+
+        if compression not in COMPRESSIONS:
+            known = ", ".join(COMPRESSIONS)
+            raise ValueError(f"compression must be one of {known}, got {compression!r}")
+        if volume.sources and len(volume.sources) != len(volume.hu):
+            raise ValueError(
+                f"the volume has {len(volume.hu)} slices and {len(volume.sources)} sources; "
+                "cut it with Volume.slices so that both stay together"
+            )
+        if isinstance(derivation, str):
+            derivation = Derivation(derivation or description)
+        facts = volume.acquisition
+        return cls(
+            volume,
+            description,
+            derivation,
+            COMPRESSIONS[compression],
+            generate_uid(prefix=None),
+            facts.study_uid or generate_uid(prefix=None),
+            facts.frame_of_reference_uid or generate_uid(prefix=None),
+            datetime.datetime.now(datetime.UTC),
+        )
+
+    def write(self, folder: Path, k: int, hu: np.ndarray) -> Path:
+        """Write slice ``k`` (HU, y, x) as ``IM0001.dcm`` and so on; the path written."""
+        return self.write_to(folder / self.name(k), k, hu)
+
+    def name(self, k: int) -> str:
+        """File name of slice ``k``."""
+        return f"IM{k + 1:04d}.dcm"
+
+    def write_to(self, path: Path, k: int, hu: np.ndarray) -> Path:
+        """Write slice ``k`` to a path of the caller's."""
+        with warnings.catch_warnings():
+            # About values inherited from the source, which are kept as they are.
+            warnings.simplefilter("ignore")
+            dataset = self.dataset(k, stored_values(hu))
+            dataset.save_as(path, enforce_file_format=True)
+        return path
+
+    def dataset(self, k: int, stored: np.ndarray) -> Any:
+        """The complete data set of slice ``k`` with stored values (int16, y, x)."""
+        from pydicom.uid import generate_uid
+
+        source = self._source(k)
+        try:
+            dataset = _inherited(source)
+        except Exception as error:  # elements are parsed on first use, and may be damaged
+            name = self.geometry.sources[k].name
+            raise ValueError(f"the header of {name} cannot be copied ({error})") from error
+        dataset.SOPClassUID = CT_CLASSIC
+        dataset.SOPInstanceUID = generate_uid(prefix=None)
+        self._identify(dataset, k)
+        self._derive(dataset, source, k)
+        self._place(dataset, k)
+        _set_pixels(dataset, stored, self.transfer_syntax)
+        return dataset
+
+    def _source(self, k: int) -> Any | None:
+        if not self.geometry.sources:
+            return None
+        return read_dataset(self.geometry.sources[k], pixels=False)
+
+    def _identify(self, dataset: Any, k: int) -> None:
+        facts = self.geometry.acquisition
+        for keyword in _TYPE_2:
+            if keyword not in dataset:
+                setattr(dataset, keyword, None)
+        dataset.Modality = "CT"
+        dataset.StudyInstanceUID = self.study_uid
+        dataset.SeriesInstanceUID = self.series_uid
+        dataset.FrameOfReferenceUID = self.frame_uid
+        dataset.PatientID = dataset.PatientID or facts.patient_id
+        dataset.KVP = dataset.KVP or facts.kvp
+        dataset.SeriesDescription = self.description[:64]
+        dataset.SeriesNumber = _derived_number(dataset.SeriesNumber)
+        dataset.InstanceNumber = k + 1
+        dataset.InstanceCreationDate = self.created.strftime("%Y%m%d")
+        dataset.InstanceCreationTime = self.created.strftime("%H%M%S")
+
+    def _derive(self, dataset: Any, source: Any | None, k: int) -> None:
+        made = self.derivation
+        dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+        dataset.DerivationDescription = f"{made.description} ({made.algorithm} {made.version})"[
+            :1024
+        ]
+        if made.code:
+            dataset.DerivationCodeSequence = [_code(made.code[0], "DCM", made.code[1])]
+        if source is not None:
+            dataset.SourceImageSequence = [_reference(source, self._frame_number(source, k))]
+        dataset.ContributingEquipmentSequence = [
+            *dataset.get("ContributingEquipmentSequence", []),
+            _equipment(made, self.created),
+        ]
+
+    def _frame_number(self, source: Any, k: int) -> int | None:
+        """1-based frame of a multi-frame source, counted by the positions of its frames."""
+        if "PerFrameFunctionalGroupsSequence" not in source:
+            return None
+        wanted = self.geometry.slice_origin_mm(k)
+        for number, group in enumerate(source.PerFrameFunctionalGroupsSequence, 1):
+            place = group.get("PlanePositionSequence")
+            if place and np.allclose(place[0].ImagePositionPatient, wanted, atol=0.01):
+                return number
+        return None
+
+    def _place(self, dataset: Any, k: int) -> None:
+        z_mm, y_mm, x_mm = self.geometry.spacing_mm
+        if len(dataset.get("ImagePositionPatient") or ()) != 3:
+            dataset.ImagePositionPatient = [_ds(v) for v in self.geometry.slice_origin_mm(k)]
+            dataset.ImageOrientationPatient = [_ds(v) for v in self.geometry.orientation]
+            dataset.SliceThickness = dataset.SliceThickness or _ds(z_mm)
+        dataset.PixelSpacing = [_ds(y_mm), _ds(x_mm)]
+
+
+def stored_values(hu: np.ndarray) -> np.ndarray:
+    """Stored values (int16) of HU, rounded to nearest.
+
+    Raises
+    ------
+    ValueError
+        Values are not finite or beyond what 16 bits hold.
+
+    Examples
+    --------
+    >>> stored_values(np.array([-1024.0, 0.4, 0.6]))
+    array([   0, 1024, 1025], dtype=int16)
+    """
+    if not np.isfinite(hu).all():
+        raise ValueError("the image holds values that are not finite; nothing was written")
+    stored = np.rint(np.asarray(hu, np.float64) - INTERCEPT_HU)
+    limits = np.iinfo(np.int16)
+    if stored.min() < limits.min or stored.max() > limits.max:
+        raise ValueError(
+            f"HU from {hu.min():.0f} to {hu.max():.0f} do not fit 16 bits "
+            f"({limits.min + INTERCEPT_HU} to {limits.max + INTERCEPT_HU} HU); clip them first"
+        )
+    return stored.astype(np.int16)
+
+
+def _inherited(source: Any | None) -> Any:
+    """Header of the source without what describes its own pixels, and without private tags."""
+    from pydicom.dataset import Dataset
+
+    dataset = Dataset()
+    stale = {*_STALE}
+    for element in source or ():
+        overlay = element.tag.group & 0xFF00 in (0x5000, 0x6000)
+        if not (element.tag.is_private or overlay or element.keyword in stale):
+            dataset.add(copy.deepcopy(element))  # a shared element would change the source
+    return dataset
+
+
+def _derived_number(number: Any) -> int:
+    """A series number away from the scanner's own, within the 32 bits of an IS."""
+    value = int(number or 0) + 9000
+    return value if value < 2**31 else 9000
+
+
+def _reference(source: Any, frame: int | None) -> Any:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.ReferencedSOPClassUID = source.SOPClassUID
+    item.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    if frame is not None:
+        item.ReferencedFrameNumber = frame
+    item.PurposeOfReferenceCodeSequence = [
+        _code("121322", "DCM", "Source image for image processing operation")
+    ]
+    return item
+
+
+def _equipment(made: Derivation, when: datetime.datetime) -> Any:
+    """Who changed the pixels: the algorithm and its version (PS3.3, C.12.1.1.5)."""
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [_code("109103", "DCM", "Modifying Equipment")]
+    item.Manufacturer = "CT Lab contributors"
+    item.ManufacturerModelName = made.algorithm[:64]
+    item.SoftwareVersions = made.version[:64]
+    item.ContributionDateTime = when.strftime("%Y%m%d%H%M%S")
+    item.ContributionDescription = made.description[:1024]
+    return item
+
+
+def _code(value: str, scheme: str, meaning: str) -> Any:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+def _set_pixels(dataset: Any, stored: np.ndarray, transfer_syntax: str) -> None:
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID, ExplicitVRLittleEndian
+
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+    dataset.PixelRepresentation = 1
+    dataset.RescaleSlope, dataset.RescaleIntercept = 1, INTERCEPT_HU
+    dataset.RescaleType = "HU"
+    dataset.PixelData = stored.astype("<i2").tobytes()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if transfer_syntax != ExplicitVRLittleEndian:
+        dataset.compress(UID(transfer_syntax), generate_instance_uid=False)
+
+
+def _ds(value: float) -> str:
+    """A number as Decimal String, at most 16 characters."""
+    return f"{float(value):.10g}"

@@ -1,0 +1,1 @@
+"""Simulated dose and test objects: scanner, projector, noise, phantoms, lesions."""

@@ -1,0 +1,169 @@
+"""A whole DICOM series at a lower dose, streamed slice by slice so that memory stays small."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab.ct.dicom.read import (
+    choose_series,
+    slice_currents_ma,
+    stream_plan,
+    volume_of,
+)
+from ctlab.ct.dicom.series import Plan, find_series
+from ctlab.ct.dicom.write import NOISE_ADDED, Derivation, SeriesWriter
+from ctlab.ct.noise_level import measure_noise_hu, probe_indices
+from ctlab.ct.simulation.low_dose import (
+    calibrate,
+    check_fraction,
+    relative_currents,
+    simulate_slices,
+    slice_seeds,
+    trial_indices,
+)
+from ctlab.ct.simulation.scanner import Scanner
+from ctlab.ct.volume import Volume
+from ctlab.files import fresh_folder, refuse_own_source
+
+Progress = Callable[[int, int], None]
+"""Called with (slices done, slices in all)."""
+
+
+@dataclass(frozen=True)
+class SimulationReport:
+    """What was simulated: dose fraction of the scan's own dose, noise before and after in HU.
+
+    ``calibrated_slices`` is how many slices the photons come from, 0 where a scanner was given;
+    ``tube_current_ma`` the range that photons followed from slice to slice, ``None`` where it is
+    alike in all slices or not known.
+    """
+
+    dose: float
+    noise_sd_hu: float
+    reference_noise_hu: float
+    slices: int
+    photons: float
+    seed: int
+    calibrated_slices: int = 0
+    tube_current_ma: tuple[float, float] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def calibration_in_words(self) -> str:
+        """Where the photons come from, in one line of at most 80 characters."""
+        slices = self.calibrated_slices
+        which = f"noise of {slices} slices" if slices else "scanner given"
+        if self.tube_current_ma is None:
+            return f"photons by the {which}, alike in all slices"
+        low, high = self.tube_current_ma
+        return f"photons by the {which}, following {low:.4g} to {high:.4g} mA over slices"
+
+
+def simulate_series(
+    path: str | Path,
+    out: str | Path,
+    *,
+    fraction: float,
+    seed: int = 0,
+    scanner: Scanner | None = None,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SimulationReport:
+    """Write the series at ``path`` to ``out`` as if scanned at ``fraction`` of its own dose.
+
+    The slices are those of ``simulate_dose(read_series(path), ..., rng=default_rng(seed))`` with
+    the same scanner, but only a few are in memory at a time. ``series_uid`` and ``allow_gaps``
+    are those of ``read_series``; a tilted gantry is no matter, since each slice is right.
+
+    Raises
+    ------
+    ValueError
+        The dose is out of range, the series cannot be read, has too little soft tissue for its
+        noise to be measured, or ``out`` is not empty.
+    """
+    check_fraction(fraction)
+    refuse_own_source(path, out)
+    plan = choose_series(
+        find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
+    )
+    reference = measure_noise_hu(probe_volume(plan))
+    given, scanner = scanner, scanner or _calibrated(plan)
+    seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
+    made = Derivation(
+        f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
+        "noise in the projections; exposure values in this header are those of the original scan",
+        algorithm="CT Lab dose simulation",
+        code=NOISE_ADDED,
+    )
+    description = f"Simulated {100 * fraction:g} % dose"
+    writer = SeriesWriter.of(geometry_of(plan), description, made, "none")
+    after: list[np.ndarray] = []
+    chosen = set(probe_indices(len(plan.frames)))
+    with fresh_folder(out, overwrite=overwrite) as part:
+        for k, hu in enumerate(_lowered(plan, fraction, seeds, scanner)):
+            writer.write(part, k, hu)
+            if k in chosen:
+                after.append(hu)
+            if progress:
+                progress(k + 1, len(plan.frames))
+    noise = measure_noise_hu(np.stack(after), spacing_mm=plan.spacing_mm[1])
+    return SimulationReport(
+        fraction,
+        noise,
+        reference,
+        len(plan.frames),
+        scanner.photons,
+        seed,
+        0 if given else len(trial_indices(len(plan.frames))),
+        _current_range_ma(plan),
+    )
+
+
+def _lowered(
+    plan: Plan, fraction: float, seeds: np.ndarray, scanner: Scanner
+) -> Iterator[np.ndarray]:
+    slices = stream_plan(plan)
+    if fraction == 1:
+        return slices
+    return simulate_slices(
+        zip(slices, seeds, strict=True),
+        fraction,
+        pixel_mm=plan.spacing_mm[1],
+        scanner=scanner,
+        currents=relative_currents(_currents_ma(plan), len(plan.frames)),
+    )
+
+
+def _currents_ma(plan: Plan) -> tuple[float, ...]:
+    return slice_currents_ma([f.header for f in plan.frames])
+
+
+def _current_range_ma(plan: Plan) -> tuple[float, float] | None:
+    current = _currents_ma(plan)
+    return (min(current), max(current)) if len(set(current)) > 1 else None
+
+
+def _calibrated(plan: Plan) -> Scanner:
+    """What ``calibrate`` finds for the whole series, with its trial slices alone in memory."""
+    return calibrate(_only(plan, trial_indices(len(plan.frames))))
+
+
+def probe_volume(plan: Plan) -> Volume:
+    """A few slices of a planned series, for measuring noise."""
+    return _only(plan, probe_indices(len(plan.frames)))
+
+
+def _only(plan: Plan, chosen: list[int]) -> Volume:
+    few = Plan(plan.uid, tuple(plan.frames[k] for k in chosen), plan.spacing_mm)
+    return volume_of(few, np.stack(list(stream_plan(few))))
+
+
+def geometry_of(plan: Plan) -> Volume:
+    """Geometry, header facts and sources of a plan; its HU take no memory and hold nothing."""
+    return volume_of(plan, np.broadcast_to(np.float32(0), plan.shape))

@@ -1,0 +1,1 @@
+"""Whether a map deserves belief: audits, planted failures, comparison of methods."""

@@ -1,0 +1,158 @@
+"""Is any map useful? How well each finds nodules that a denoiser erased or invented.
+
+The yardstick is the plain difference of input and output, which needs no network at all.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
+
+from ctlab.ct.tissue import tissue_masks
+from ctlab.explain.audit.audit_map import input_gradient
+from ctlab.explain.audit.planted_failures import KINDS, Plant, plant
+from ctlab.explain.denoiser_probe import Subject, enlarge
+from ctlab.explain.maps.cam import CAM_METHODS, cam_map
+from ctlab.explain.maps.targets import make_target
+
+Detector = Callable[[Plant], np.ndarray]
+"""Function of a plant to a map (y, x), higher where something was changed."""
+
+
+def detectors(layer: str) -> dict[str, Detector]:
+    """Every map that covers the whole slice, by name; the first two need no network.
+
+    The maps of the CAM family and the gradient explain the mean square of what was removed.
+    """
+    found: dict[str, Detector] = {
+        "|input - output|": lambda p: np.abs(p.slice_hu - p.subject.run(p.image_hu)),
+        "|input - output|, smoothed": _smoothed_difference,
+        "gradient": lambda p: np.abs(input_gradient(p.subject, p.image_hu, _removed(p))),
+        "edges of the output": lambda p: np.hypot(*np.gradient(p.subject.run(p.image_hu))),
+    }
+    return found | {method: _cam_detector(method, layer) for method in CAM_METHODS}
+
+
+def _cam_detector(method: str, layer: str) -> Detector:
+    def detect(made: Plant) -> np.ndarray:
+        native = cam_map(made.subject, made.image_hu, _removed(made), method=method, layer=layer)
+        return np.abs(enlarge(native, made.mask.shape))
+
+    return detect
+
+
+def usefulness(
+    model: Subject,
+    slices: np.ndarray,
+    *,
+    rng: np.random.Generator,
+    plants: int = 24,
+    diameter_px: float = 8.0,
+    contrast_hu: float = 100.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """How well each map finds planted failures: area under ROC and FROC, one row per map and kind.
+
+    Parameters
+    ----------
+    slices : ndarray, HU, shape (n, y, x), or (n, c, y, x) for a model of neighbouring slices
+        Noisy slices with lung; nodules are planted at random places of it.
+    plants : int
+        Failures of each kind; the slices take turns.
+    diameter_px, contrast_hu : of the nodules
+
+    Returns
+    -------
+    DataFrame
+        ``kind, map, auc, auc_low, auc_high, found_at_one_false, n``. ``auc``: chance that a
+        pixel of the nodule has a higher value than one of the lung around it, mean over plants
+        with its 95 % t interval. ``found_at_one_false``: share of nodules marked at a threshold
+        that gives one false mark per slice.
+
+    Raises
+    ------
+    ValueError
+        No lung wide enough for the nodule in any slice; fewer than two plants.
+    """
+    if plants < 2:
+        raise ValueError(f"an interval needs 2 plants or more, got {plants}")
+    places = [_places(model.run(s), diameter_px) for s in slices]
+    usable = [k for k, (inner, _) in enumerate(places) if len(inner)]
+    if not usable:
+        raise ValueError(f"no slice holds lung around a nodule of {diameter_px:g} px; pass others")
+    maps = detectors(model.default_layer())
+    rows, done = [], 0
+    for kind in KINDS:
+        areas: dict[str, list[float]] = {name: [] for name in maps}
+        marks: dict[str, list[tuple[np.ndarray, float]]] = {name: [] for name in maps}
+        for k in range(plants):
+            which = usable[k % len(usable)]
+            inner, lung = places[which]
+            centre = tuple(inner[rng.integers(len(inner))])
+            made = plant(
+                model,
+                slices[which],
+                centre,
+                kind=kind,
+                diameter_px=diameter_px,
+                contrast_hu=contrast_hu,
+            )
+            for name, detect in maps.items():
+                found = detect(made)
+                areas[name].append(_area(found, made.mask, lung & ~made.mask))
+                marks[name].append(_marks(found, made.mask, lung | made.mask, diameter_px))
+            done += 1
+            if progress is not None:
+                progress(done, plants * len(KINDS))
+        rows += [{"kind": kind, "map": name} | _summary(areas[name], marks[name]) for name in maps]
+    return pd.DataFrame(rows)
+
+
+def _smoothed_difference(made: Plant) -> np.ndarray:
+    """The difference at the scale of a nodule: noise averages out, structure stays."""
+    return np.abs(gaussian_filter(made.slice_hu - made.subject.run(made.image_hu), 2.0))
+
+
+def _removed(made: Plant):
+    return make_target("noise", np.ones(made.mask.shape, dtype=bool))
+
+
+def _places(output: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (n, 2) where a nodule fits into the lung, and the lung."""
+    lung = tissue_masks(output)["lung"]
+    reach = int(np.ceil(diameter_px / 2)) + 2
+    return np.argwhere(binary_erosion(lung, iterations=reach)), lung
+
+
+def _area(found: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float:
+    """Area under the ROC curve, ties counting half (Mann-Whitney)."""
+    ranks = stats.rankdata(np.concatenate([found[inside], found[outside]]))
+    n, m = int(inside.sum()), int(outside.sum())
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def _marks(
+    found: np.ndarray, mask: np.ndarray, field: np.ndarray, diameter_px: float
+) -> tuple[np.ndarray, float]:
+    """Heights of the false peaks in the field, and of the highest peak on the nodule."""
+    smooth = np.where(field, gaussian_filter(found, diameter_px / 4), -np.inf)
+    peaks = (smooth == maximum_filter(smooth, int(diameter_px) | 1)) & field
+    on = peaks & mask
+    return smooth[peaks & ~mask], float(smooth[on].max()) if on.any() else -np.inf
+
+
+def _summary(areas: list[float], marks: list[tuple[np.ndarray, float]]) -> dict[str, float]:
+    mean, half = np.mean(areas), stats.t.ppf(0.975, len(areas) - 1) * stats.sem(areas)
+    false = np.sort(np.concatenate([f for f, _ in marks]))[::-1]
+    # The threshold above which there is one false mark per slice; all marks where there are fewer.
+    threshold = false[len(marks)] if len(false) > len(marks) else -np.inf
+    hits = [height > threshold for _, height in marks]
+    return {
+        "auc": float(mean),
+        "auc_low": float(mean - half),
+        "auc_high": float(min(mean + half, 1.0)),
+        "found_at_one_false": float(np.mean(hits)),
+        "n": len(areas),
+    }

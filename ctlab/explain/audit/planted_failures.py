@@ -1,0 +1,103 @@
+"""Failures made on purpose: a nodule the denoiser erases, or one it invents."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ctlab.explain.denoiser_probe import Subject
+
+KINDS = ("erased", "invented")
+
+
+class PlantedFailure(nn.Module):
+    """A denoiser whose output is off by a fixed HU map; hooks reach the denoiser's own layers."""
+
+    has_one_size = True
+    """A crop of the image would meet the map in another place."""
+
+    def __init__(self, subject: Subject, change_hu: np.ndarray) -> None:
+        super().__init__()
+        self.denoiser = subject.model
+        self.network = subject.network
+        self.change_hu = torch.from_numpy(np.asarray(change_hu, dtype=np.float32))
+
+    def forward(self, hu: Tensor) -> Tensor:
+        return self.denoiser(hu) + self.change_hu.to(hu.device)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An input, a denoiser that fails on it, and where.
+
+    Attributes
+    ----------
+    image_hu : ndarray, float32, shape (y, x), or (c, y, x) with neighbouring slices
+        What the denoiser sees: with the nodule where it is going to be erased.
+    subject : Subject
+    mask : ndarray of bool, shape (y, x)
+        The nodule.
+    """
+
+    kind: str
+    image_hu: np.ndarray
+    subject: Subject
+    mask: np.ndarray
+
+    @property
+    def slice_hu(self) -> np.ndarray:
+        """The slice itself, (y, x)."""
+        return self.image_hu if self.image_hu.ndim == 2 else self.image_hu[len(self.image_hu) // 2]
+
+
+def plant(
+    subject: Subject,
+    image_hu: np.ndarray,
+    centre: tuple[float, float],
+    *,
+    kind: str,
+    diameter_px: float,
+    contrast_hu: float,
+) -> Plant:
+    """A failure of the given kind at one place of a slice.
+
+    ``erased``: the nodule is in the input, and the output is what the denoiser would have given
+    without it. ``invented``: the output holds a nodule that the input does not.
+
+    Parameters
+    ----------
+    image_hu : ndarray, HU, shape (y, x), sides a multiple of the network's step
+        Or (c, y, x) for a model of neighbouring slices: a nodule then lies in all of them.
+    centre : (y, x), pixels
+    kind : one of :data:`KINDS`
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
+    if any(side % subject.size_multiple for side in image_hu.shape[-2:]):
+        raise ValueError(f"cut the slice to multiples of {subject.size_multiple} px first")
+    image_hu = np.asarray(image_hu, dtype=np.float32)
+    profile = nodule_profile(image_hu.shape[-2:], centre, diameter_px) * np.float32(contrast_hu)
+    if kind == "erased":
+        shown = image_hu + profile
+        change = subject.run(image_hu) - subject.run(shown)
+    else:
+        shown, change = image_hu, profile
+    failing = Subject(PlantedFailure(subject, change))
+    return Plant(kind, shown, failing, profile >= np.float32(contrast_hu) / 2)
+
+
+def nodule_profile(
+    shape: tuple[int, ...], centre: tuple[float, float], diameter_px: float
+) -> np.ndarray:
+    """Disc of height 1 with an edge of about one pixel, float32.
+
+    Examples
+    --------
+    >>> profile = nodule_profile((21, 21), (10, 10), 8)
+    >>> bool(profile[10, 10] > 0.99), bool(profile[0, 0] < 0.01), float(profile[10, 14])
+    (True, True, 0.5)
+    """
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    return (0.5 * (1 - np.tanh((distance - diameter_px / 2) / 1.2))).astype(np.float32)

@@ -1,0 +1,1 @@
+"""The maps themselves: what is explained, where, and by which method."""

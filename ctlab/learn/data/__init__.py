@@ -1,0 +1,1 @@
+"""Training data: domains, splits, patches, phantom patients, inserted nodules."""

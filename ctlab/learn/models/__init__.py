@@ -1,0 +1,1 @@
+"""Networks: denoisers, critics, degradation and its noise."""

@@ -1,0 +1,1 @@
+"""Training: losses, step, loop, monitor, checkpoints, devices."""

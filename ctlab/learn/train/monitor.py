@@ -1,0 +1,240 @@
+"""Alarms, not hopes: what goes wrong in unpaired training, measured while it runs.
+
+None of the measures needs a pair. They are taken on fixed patches of both training domains.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ctlab.ct import LUNG, MEDIASTINUM, Window
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.data.patches import PatchDomain
+from ctlab.learn.models.critic import highpass
+from ctlab.learn.models.unet import centre
+from ctlab.learn.train.model_selection import added_nps_distance, gsure, nps_distance
+from ctlab.learn.train.state import Players
+from ctlab.learn.train.step import degraded
+
+TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
+WARM_UP_STEPS = 1000
+"""Collapse and bias are judged after this many steps; an untrained network is the identity."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A limit that was crossed, and what to do about it."""
+
+    name: str
+    step: int
+    value: float
+    limit: float
+    remedy: str
+    is_fatal: bool = False
+
+    def __str__(self) -> str:
+        measured = f"{self.name} = {self.value:.3g} (limit {self.limit:g})"
+        return f"step {self.step}: {measured}; {self.remedy}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Fixed patches in network units on which a run is watched."""
+
+    low: Tensor
+    full: Tensor
+    strength: Tensor
+    noise_seed: int
+
+    @classmethod
+    def draw(
+        cls, config: TrainConfig, full: PatchDomain, low: PatchDomain, *, patches: int = 32
+    ) -> "Probe":
+        """Patches from a seed of their own, so that watching does not change training."""
+        rng = np.random.default_rng([config.seed, 0x70726F62])
+        slices = config.networks.slices
+        low_hu, noise_hu = low.draw(patches, rng, slices=slices)
+        full_hu, _ = full.draw(patches, rng, slices=slices)
+        return cls(
+            config.scale.to_net(torch.from_numpy(low_hu)),
+            config.scale.to_net(torch.from_numpy(full_hu)),
+            torch.from_numpy(noise_hu / np.float32(config.unit_hu)).reshape(-1, 1, 1, 1),
+            config.seed,
+        )
+
+
+@torch.no_grad()
+def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, float]:
+    """Measures of one moment of a run, named as in ``log.csv``.
+
+    ``watch_residual_ratio``
+        SD of what the denoiser takes away over the SD of the noise that was added; 0 for the
+        identity, about 0.7 to 1 for a good denoiser.
+    ``watch_degrader_ratio``
+        The same for what the degrader adds.
+    ``watch_degrader_nps``
+        Distance of the spectrum of that noise, across two draws, from that of real low dose.
+    ``watch_bias_lung_hu`` (soft, bone)
+        Mean change of HU, voxels sorted by their local mean; NaN where the tissue is absent.
+    ``watch_structure``
+        Correlation of the residual with the denoised image, both high-passed; above 0 where
+        edges are taken away with the noise.
+    ``watch_gsure``, ``watch_nps_distance``
+        The two parts of the criterion by which a moment of the run is kept; see
+        :mod:`ctlab.learn.train.model_selection`.
+    ``watch_hidden``
+        Cycle error when the degraded image is rounded to whole HU and gets 1.5 HU of noise,
+        over the error without; well above 1 where the degrader hides the answer in it.
+    """
+    device = next(players.parameters()).device
+    low, full, strength = (t.to(device) for t in (probe.low, probe.full, probe.strength))
+    generator = torch.Generator().manual_seed(probe.noise_seed)
+    noise = players.draw_noise(probe.full.flatten(0, 1)[:, None], generator, device)
+    denoise = players["denoiser_ema"]
+    denoised, made = denoise(low), degraded(players["degrader_ema"], full, noise, strength)
+    noisy, routine = centre(low), centre(full)
+    residual = noisy - denoised
+    expected = strength.square().mean().sqrt()
+    seen = {
+        "watch_residual_ratio": float(highpass(residual, 6.0).std() / expected),
+        **_bias_hu(noisy, denoised, config),
+        "watch_structure": structure(residual, denoised),
+        "watch_gsure": gsure(denoise, low, _another_draw(players, probe, config, denoised)),
+        "watch_nps_distance": nps_distance(denoised, routine),
+    }
+    if config.networks.degrader in ("simulator", "none"):  # nothing was learned that could hide
+        names = ("degrader_ratio", "degrader_nps", "hidden")
+        return seen | {f"watch_{name}": math.nan for name in names}
+    again = players.draw_noise(probe.full.flatten(0, 1)[:, None], generator, device)
+    other = degraded(players["degrader_ema"], full, again, strength)
+    added = centre(made - other) / math.sqrt(2.0)
+    return seen | {
+        "watch_degrader_nps": added_nps_distance(added, routine, noisy),
+        "watch_degrader_ratio": float(highpass(centre(made) - routine, 6.0).std() / expected),
+        "watch_hidden": hidden_information(denoise, made, routine, config.unit_hu, generator),
+    }
+
+
+def _another_draw(players: Players, probe: Probe, config: TrainConfig, denoised: Tensor) -> Tensor:
+    """Noise like that of the probe's low-dose patches: learned, or white where none was learned."""
+    device = denoised.device
+    generator = torch.Generator().manual_seed(probe.noise_seed + 1)
+    strength = probe.strength.to(device)
+    if config.networks.degrader == "noise":
+        noise = players.draw_noise(denoised, generator, device)
+        return players["degrader_ema"](denoised, noise, strength) - denoised
+    return strength * torch.randn(denoised.shape, generator=generator).to(device)
+
+
+def structure(residual: Tensor, denoised: Tensor) -> float:
+    """Pearson correlation of residual and denoised image after a high-pass; 0 for an empty one."""
+    a = highpass(residual, 2.0).flatten()
+    b = highpass(denoised, 2.0).flatten()
+    spread = a.std() * b.std()
+    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-9 else 0.0
+
+
+def hidden_information(
+    denoise: torch.nn.Module,
+    degraded: Tensor,
+    full: Tensor,
+    unit_hu: float,
+    generator: torch.Generator,
+) -> float:
+    """Cycle error after rounding to whole HU and 1.5 HU of noise, over the error without."""
+    disturbance = 1.5 * torch.randn(degraded.shape, generator=generator).to(degraded.device)
+    disturbed = ((degraded * unit_hu).round() + disturbance) / unit_hu
+    before = (denoise(degraded) - full).abs().mean()
+    after = (denoise(disturbed) - full).abs().mean()
+    # Half a HU is below what a stored image can show: a smaller error counts as that.
+    floor = 0.5 / unit_hu
+    return float(after.clamp_min(floor) / before.clamp_min(floor))
+
+
+def _bias_hu(low: Tensor, denoised: Tensor, config: TrainConfig) -> dict[str, float]:
+    local_hu = config.scale.to_hu(
+        nn.functional.avg_pool2d(low, 9, stride=1, padding=4, count_include_pad=False)
+    )
+    change_hu = config.unit_hu * (denoised - low)
+    biases = {}
+    for tissue, (lowest, highest) in TISSUES_HU.items():
+        inside = (local_hu >= lowest) & (local_hu <= highest)
+        bias = float(change_hu[inside].mean()) if int(inside.sum()) >= 100 else math.nan
+        biases[f"watch_bias_{tissue}_hu"] = bias
+    return biases
+
+
+def find_alarms(row: Mapping[str, float], *, warm_up: int = WARM_UP_STEPS) -> list[Alarm]:
+    """Alarms that a log row gives rise to.
+
+    Examples
+    --------
+    >>> [a.name for a in find_alarms({"step": 5000, "watch_residual_ratio": 0.02})]
+    ['collapse to identity']
+    >>> find_alarms({"step": 5000, "watch_residual_ratio": 0.8})
+    []
+    >>> find_alarms({"step": 3, "generator_low": math.nan})[0].is_fatal
+    True
+    """
+    step = int(row["step"])
+    alarms = []
+    for name, value in row.items():
+        if not name.startswith("watch_") and not math.isfinite(value):
+            remedy = "the run is lost; halve learning_rate or set precision = '32-true'"
+            alarms.append(Alarm(f"{name} is not finite", step, value, math.inf, remedy, True))
+    if step < warm_up:
+        return alarms
+
+    def check(key: str, name: str, limit: float, remedy: str, *, below: bool = False) -> None:
+        value = abs(row[key]) if key in row else math.nan
+        if value < limit if below else value > limit:
+            alarms.append(Alarm(name, step, row[key], limit, remedy))
+
+    ratio = "watch_residual_ratio"
+    check(ratio, "collapse to identity", 0.1, "lower cycle_full or identity", below=True)
+    check(ratio, "more is removed than noise", 1.3, "raise cycle_full")
+    check("watch_degrader_ratio", "degrader adds too little", 0.5, "raise losses.low", below=True)
+    check("watch_degrader_ratio", "degrader adds too much", 1.5, "lower losses.low")
+    remedy = "set noise_ramp = true, or use more noise_kernels"
+    check("watch_degrader_nps", "degrader's noise has another spectrum", 1.5, remedy)
+    for tissue in TISSUES_HU:
+        remedy = "raise cycle_full, or check that both domains hold the same tissues"
+        check(f"watch_bias_{tissue}_hu", f"HU bias in {tissue}", 5.0, remedy)
+    check("watch_structure", "structure in the residual", 0.3, "lower losses.full")
+    check("watch_hidden", "hidden information", 1.5, "use degrader = 'noise', or more noise")
+    for domain in ("full", "low"):
+        key = f"critic_penalty_{domain}"
+        check(key, f"critic_{domain} is far from slope 1", 4.0, "raise penalty")
+        remedy = "it teaches nothing any more; use adversarial = 'wasserstein'"
+        check(f"critic_error_{domain}", f"critic_{domain} is saturated", 0.01, remedy, below=True)
+    return alarms
+
+
+COUNT = 4
+RESIDUAL = Window(0.0, 300.0, "residual")
+
+
+@torch.no_grad()
+def samples(players: Players, probe: Probe, config: TrainConfig) -> NDArray:
+    """Grey picture (uint8, y, x) of fixed patches, a row each.
+
+    Columns: low dose and denoised in the lung window, the same two in the soft-tissue window,
+    and the difference, grey where it is 0.
+    """
+    device = next(players.parameters()).device
+    low = probe.low[:COUNT].to(device)
+    denoised = players["denoiser_ema"](low).float()
+    hu = [config.scale.to_hu(image)[:, 0].cpu().numpy() for image in (centre(low), denoised)]
+    columns = [window.render(image) for window in (LUNG, MEDIASTINUM) for image in hu]
+    columns.append(RESIDUAL.render(hu[0] - hu[1]))
+    return np.concatenate([np.concatenate(list(column), axis=0) for column in columns], axis=1)

@@ -1,0 +1,64 @@
+"""A training run on the terminal: progress, time left, and the measures that tell how it goes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ctlab.learn.train.monitor import find_alarms
+
+SHOWN = {
+    "generator_cycle_full": "cycle error, network units",
+    "critic_gap_low": "gap of the low-dose critic",
+    "watch_residual_ratio": "removed over expected noise (0.7 to 1.1)",
+    "watch_degrader_ratio": "added over expected noise (about 1)",
+    "watch_bias_lung_hu": "bias in lung, HU (within 3)",
+    "watch_bias_soft_hu": "bias in soft tissue, HU (within 3)",
+    "watch_structure": "structure in the residual (under 0.3)",
+    "watch_hidden": "hidden information (under 1.5)",
+    "watch_gsure": "estimated error over noise",
+    "watch_nps_distance": "distance of textures",
+}
+"""Columns of the log that are shown, in words."""
+
+BEFORE_THE_FIRST_STEP = "reading series and simulating low dose; this may take minutes"
+
+OnRow = Callable[[dict[str, float]], None]
+
+
+@contextmanager
+def training_display(steps: int, *, console: Console | None = None) -> Iterator[OnRow]:
+    """Function to call with each log row; on stderr, and silent where that is no terminal."""
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda row: None
+        return
+    columns = [TextColumn("training steps"), BarColumn(), MofNCompleteColumn()]
+    bars = Progress(*columns, TextColumn("time left"), TimeRemainingColumn(), console=console)
+    task = bars.add_task("", total=steps)
+    latest: dict[str, float] = {}
+    begun = Group(bars, BEFORE_THE_FIRST_STEP)
+    with Live(begun, console=console, refresh_per_second=4, transient=True) as live:
+
+        def show(row: dict[str, float]) -> None:
+            latest.update({k: v for k, v in row.items() if k in SHOWN and v == v})
+            bars.update(task, completed=int(row["step"]))
+            live.update(Group(bars, measures(latest), *_warnings(row)))
+
+        yield show
+
+
+def measures(latest: Mapping[str, float]) -> Table:
+    """The newest value of each measure."""
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    for name, words in SHOWN.items():
+        if name in latest:
+            table.add_row(words, f"{latest[name]:.3g}")
+    return table
+
+
+def _warnings(row: Mapping[str, float]) -> list[str]:
+    return [f"! {alarm}" for alarm in find_alarms(row)]

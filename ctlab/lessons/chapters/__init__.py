@@ -1,0 +1,1 @@
+"""One module a chapter: the numbers and figures which that chapter shows."""

@@ -1,0 +1,111 @@
+"""Exercises and quiz of the chapter on designing a reader study."""
+
+from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.quizzes import Option, Question
+
+FLAWS = ("endpoint", "margin", "truth", "patients", "washout", "scale")
+"""What is wrong with the plan of the exercise, one word each."""
+
+
+def _judge_flaws(answer) -> str | None:
+    if isinstance(answer, str):
+        return "Give a list of words, chosen from endpoint, margin, truth, patients, washout, ..."
+    try:
+        given = {str(word).strip().lower() for word in answer}
+    except TypeError:
+        return "Give a list of words."
+    if extra := sorted(given - set(FLAWS)):
+        return f"The plan is in order there: {', '.join(extra)}."
+    missing = len(set(FLAWS) - given)
+    return f"{missing} more to find." if missing else None
+
+
+def _judge_cases(answer) -> str | None:
+    if near(answer, 400, relative=0.001):
+        return None
+    if near(answer, 200):
+        return "Half the width needs more than twice the cases: precision goes with the root."
+    if near(answer, 100):
+        return "With as many cases as before the interval stays as it is."
+    if number(answer) is None:
+        return "Give the number of cases."
+    return "The width falls with the root of the number of cases: half of it needs four times more."
+
+
+EXERCISES = {
+    "flaws": Exercise(
+        _judge_flaws,
+        lambda: list(FLAWS),
+        (
+            (["endpoint", "margin"], "4 more"),
+            (["margin", "blinding"], "in order there"),
+            ("margin", "list of words"),
+            (7, "list of words"),
+        ),
+        "six flaws, all of them made before the first image was read.",
+    ),
+    "half_width": Exercise(
+        _judge_cases,
+        lambda: 100 * 2**2,
+        ((200, "more than twice"), (100, "stays"), ("more", "number of cases"), (1000, "root")),
+        "400, as long as readers do not differ. If they do, even that is not enough.",
+    ),
+}
+
+QUIZ = (
+    Question(
+        "The study found no significant difference. May the lower dose be used?",
+        (
+            Option(
+                "Yes: no difference was found.",
+                "Nothing found is not nothing there. Three cases never find anything.",
+            ),
+            Option(
+                "Only if the interval stays above a margin that was named before.",
+                "That is non-inferiority: a claim with a limit, written down in advance.",
+                is_right=True,
+            ),
+            Option(
+                "Yes, if p is above 0.5.",
+                "A large p says that the data are compatible with no difference, and with many "
+                "other things too.",
+            ),
+        ),
+    ),
+    Question(
+        "Money for 400 readings is left. More cases or more readers?",
+        (
+            Option(
+                "Always more cases.",
+                "Four readers stay four readers. What readers differ by is not averaged by cases.",
+            ),
+            Option(
+                "It depends on how much readers differ from each other; compute it.",
+                "The curves of this chapter flatten where cases stop helping.",
+                is_right=True,
+            ),
+            Option(
+                "Always more readers.",
+                "Each reader reads the same cases. If these are few, they stay few.",
+            ),
+        ),
+    ),
+    Question(
+        "Which endpoint shows that a denoised low-dose scan may replace the routine one?",
+        (
+            Option(
+                "Image quality on five points.",
+                "Readers rate what looks calm. An image may look good and lack the finding.",
+            ),
+            Option(
+                "The findings, against a truth that does not come from these images.",
+                "The task decides. Quality may be asked as well, and reported apart.",
+                is_right=True,
+            ),
+            Option(
+                "PSNR over all cases.",
+                "No reader is in it. It was computed, and it can be high where a tumour is gone.",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Exercises that check an answer, quizzes, and the concept inventory."""

@@ -1,0 +1,1 @@
+"""Teaching material that several chapters share."""

@@ -1,0 +1,66 @@
+"""Teaching images, all from the packaged sample: one slice with a nodule, at any dose."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ctlab.ct import Volume, load_sample, simulate_dose
+from ctlab.ct.datasets.sample import SAMPLE_CREDIT, SAMPLE_NODULE
+from ctlab.ct.simulation.low_dose import calibrate
+
+CREDIT = f"{SAMPLE_CREDIT}."
+CREDIT_LOW = f"Low dose simulated by CT Lab from {SAMPLE_CREDIT}."
+
+LEFT_LUNG = (slice(160, 440), slice(210, 490))
+"""Rows and columns of the nodule slice that show the left lung, the heart and the spine."""
+AROUND_NODULE = (slice(327, 407), slice(276, 356))
+"""Rows and columns of an 80-pixel square around the nodule."""
+
+
+_NODULE_REACH_PX, _FEATHER_PX, _LUNG_SHIFT_PX = 27, 6, 70
+
+
+def nodule_slice() -> Volume:
+    """The slice through the middle of the sample's nodule, as a volume of one slice (1, y, x)."""
+    volume = load_sample()
+    z = SAMPLE_NODULE.centre[0]
+    return replace(volume, hu=volume.hu[z : z + 1], sources=())
+
+
+def dose_ladder(volume: Volume, fractions: Sequence[float], *, seed: int = 0) -> np.ndarray:
+    """One slice at several doses: float32, shape (doses, y, x).
+
+    All doses share their random numbers, so that only the dose changes from one to the next.
+    The scanner is calibrated on the volume once.
+
+    Parameters
+    ----------
+    volume : one slice, shape (1, y, x)
+    fractions : doses relative to the volume's own, each above 0 and at most 1
+    """
+    if volume.shape[0] != 1:
+        raise ValueError(f"a dose ladder is made of one slice, got {volume.shape[0]}")
+    scanner = calibrate(volume)
+    rungs = [
+        simulate_dose(volume, fraction, rng=np.random.default_rng(seed), scanner=scanner).hu[0]
+        for fraction in fractions
+    ]
+    return np.stack(rungs)
+
+
+def without_nodule(volume: Volume) -> np.ndarray:
+    """The nodule slice with lung in the nodule's place: float32, shape (y, x).
+
+    Lung from 70 rows further forward, in the same slice, is blended in within 24 pixels of the
+    nodule's centre. Nobody could see from the image alone that something is missing, which is
+    what makes it a teaching image.
+    """
+    image = volume.hu[0]
+    _, row, column = SAMPLE_NODULE.centre
+    y, x = np.ogrid[: image.shape[0], : image.shape[1]]
+    distance = np.hypot(y - row, x - column)
+    blend = np.clip((_NODULE_REACH_PX - distance) / _FEATHER_PX, 0.0, 1.0)
+    lung = np.roll(image, _LUNG_SHIFT_PX, axis=0)
+    # Only what is denser than the lung that comes instead is nodule; the rest stays.
+    return (image + blend * np.minimum(lung - image, 0.0)).astype(np.float32)

@@ -1,0 +1,31 @@
+"""Results of the experiments, as the chapters show them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+EXPERIMENTS = Path(__file__).parents[3] / "experiments"
+
+
+def experiment_results(name: str, path: Path | None = None) -> dict[str, Any]:
+    """What an experiment wrote: ``error_rates`` or ``method_comparison``.
+
+    Parameters
+    ----------
+    name : folder of ``experiments``
+    path : JSON file to read instead
+
+    Raises
+    ------
+    FileNotFoundError
+        An installed package does not hold the results; a clone of the repository does.
+    """
+    path = path or EXPERIMENTS / name / "results.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"expected results in {path}, which a clone of the repository holds and an installed "
+            f"package does not; make them with python -m experiments.{name}"
+        ) from None
+    return json.loads(text)

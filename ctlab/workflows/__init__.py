@@ -1,0 +1,1 @@
+"""Folders in, folders out: what the commands do."""

@@ -1,0 +1,278 @@
+"""A DICOM series in, a denoised DICOM series out: with a model or a classic filter.
+
+Slices go from disk to disk a few at a time, so memory does not grow with the series; a run that
+was killed goes on where it stopped; and processes that torchrun started share the slices.
+"""
+
+import datetime
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ctlab.classic import METHODS, denoise_classic
+from ctlab.ct import Derivation, Volume, measure_noise_hu
+from ctlab.ct.dicom.read_lazy import open_series
+from ctlab.ct.dicom.write import DENOISED, SeriesWriter
+from ctlab.files import Unfinished, begin, join, refuse_full_folder, refuse_own_source, write_whole
+
+Progress = Callable[[int, int], None]
+"""Called with (slices done, slices in all)."""
+
+BATCH = 2
+"""Slices that are in memory and pass through the network together."""
+
+
+@dataclass(frozen=True)
+class DenoiseReport:
+    """What was done: method, slices, seconds, noise SD before and after, and applicability."""
+
+    method: str
+    slices: int
+    seconds: float
+    noise_before_hu: float
+    noise_after_hu: float
+    applicability: dict[str, Any] = field(default_factory=dict)
+    resumed_slices: int = 0
+    processes: int = 1
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """How slices ``start`` to ``stop`` of a stack are denoised, and what the files say of it."""
+
+    part: Callable[[Any, int, int], np.ndarray]
+    made: Derivation
+    facts: dict[str, Any]
+    fits: dict[str, Any]
+
+
+class _Processes(Protocol):
+    """The part of a Lightning Fabric that is used here."""
+
+    @property
+    def global_rank(self) -> int: ...
+
+    @property
+    def world_size(self) -> int: ...
+
+    @property
+    def device(self) -> Any: ...
+
+    def barrier(self) -> None: ...
+
+
+class _Alone:
+    """Stands for a Fabric of one process where torch is not needed, and may be missing."""
+
+    global_rank, world_size, device = 0, 1, None
+
+    def barrier(self) -> None:
+        return
+
+
+def denoise_series(
+    path: str | Path,
+    out: str | Path,
+    *,
+    method: str = "model",
+    checkpoint: str | Path | None = None,
+    engine: str = "torch",
+    strength: float | None = None,
+    force: bool = False,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> DenoiseReport | None:
+    """Write the series at ``path``, denoised, to ``out`` as a derived DICOM series.
+
+    Parameters
+    ----------
+    method : ``"model"``, or a filter of :data:`ctlab.classic.METHODS`
+    checkpoint : trained model; default: the one that ships with the package
+    engine : what runs the model: torch, onnx or openvino
+    strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
+    force : use the model even outside the range of use on its card
+    series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
+    resume : go on with what a killed run left of the same work
+
+    Returns
+    -------
+    DenoiseReport
+        ``None`` in processes other than the first, where torchrun started several.
+
+    Raises
+    ------
+    ValueError
+        Unknown method, a checkpoint or an engine given to a filter, a series that cannot be read or
+        lies outside the model's range of use, or an output folder that is not empty.
+    """
+    if method != "model" and method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; choose one of model, {', '.join(METHODS)}")
+    if method != "model" and checkpoint is not None:
+        raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
+    if method != "model" and engine != "torch":
+        raise ValueError(
+            f"--engine {engine} runs the model, not the filter {method!r}; leave --engine out"
+        )
+    # Refused before minutes of work rather than after.
+    _check_strength(strength, method)
+    refuse_own_source(path, out)
+    refuse_full_folder(out, overwrite=overwrite)
+    processes = _processes(engine)
+    volume = open_series(path, series_uid=series_uid, allow_gaps=allow_gaps)
+    before = measure_noise_hu(volume)
+    if method == "model":
+        work = _with_model(volume, checkpoint, engine, strength, force, processes)
+    else:
+        work = _with_filter(method, before, strength)
+    start = time.perf_counter()
+    unfinished, writer = _begun(volume, out, work, method, processes, resume, overwrite)
+    ready = {p.name for p in unfinished.folder.glob("IM*.dcm")}
+    processes.barrier()  # every process has counted what was ready before anyone adds to it
+    try:
+        _denoise(volume, work, writer, unfinished.folder, ready, processes, progress)
+    except ValueError:  # a damaged slice: going on later would not help
+        unfinished.abandon()
+        raise
+    processes.barrier()
+    if processes.global_rank != 0:
+        return None
+    unfinished.finish()
+    seconds = time.perf_counter() - start
+    after = measure_noise_hu(open_series(out, allow_gaps=True))
+    return DenoiseReport(
+        method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
+    )
+
+
+def _processes(engine: str) -> _Processes:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return _Alone()
+    from ctlab.learn.train.devices import open_fabric
+
+    return open_fabric(accelerator="auto" if engine == "torch" else "cpu")
+
+
+def _begun(
+    volume: Volume,
+    out: str | Path,
+    work: _Work,
+    method: str,
+    processes: _Processes,
+    resume: bool,
+    overwrite: bool,
+) -> tuple[Unfinished, SeriesWriter]:
+    """The folder in the making, and a writer whose identifiers all processes share."""
+    writer = SeriesWriter.of(volume, f"Denoised ({method})", work.made, "none")
+    facts = {"series": volume.acquisition.series_uid, "slices": len(volume.hu), **work.facts}
+    if processes.global_rank == 0:
+        drawn = {n: getattr(writer, n) for n in ("series_uid", "study_uid", "frame_uid")}
+        given = drawn | {"created": writer.created.isoformat()}
+        unfinished = begin(out, facts, given, resume=resume, overwrite=overwrite)
+    processes.barrier()
+    if processes.global_rank != 0:
+        unfinished = join(out, facts)
+    shared = unfinished.given | {
+        "created": datetime.datetime.fromisoformat(unfinished.given["created"])
+    }
+    return unfinished, replace(writer, **shared)
+
+
+def _denoise(
+    volume: Volume,
+    work: _Work,
+    writer: SeriesWriter,
+    folder: Path,
+    ready: set[str],
+    processes: _Processes,
+    progress: Progress | None,
+) -> None:
+    """Every slice of this process that is not there yet, a batch at a time."""
+    count = len(volume.hu)
+    first, last = (count * (processes.global_rank + n) // processes.world_size for n in (0, 1))
+    wanted = [k for k in range(first, last) if writer.name(k) not in ready]
+    done = last - first - len(wanted)
+    for start, stop in _runs(wanted, BATCH):
+        for k, hu in zip(range(start, stop), work.part(volume.hu, start, stop), strict=True):
+            with write_whole(folder / writer.name(k)) as part:
+                writer.write_to(part, k, hu)
+        done += stop - start
+        if progress is not None:
+            progress(min(done * processes.world_size, count), count)
+
+
+def _runs(indices: list[int], size: int) -> Iterator[tuple[int, int]]:
+    """Neighbouring indices as (start, stop), at most ``size`` of them.
+
+    >>> list(_runs([0, 1, 2, 5, 6], 2))
+    [(0, 2), (2, 3), (5, 7)]
+    """
+    at = 0
+    while at < len(indices):
+        start, stop = indices[at], indices[at] + 1
+        while stop - start < size and stop in indices[at + 1 : at + size]:
+            stop += 1
+        at += stop - start
+        yield start, stop
+
+
+def _with_model(
+    volume: Volume,
+    path: str | Path | None,
+    engine: str,
+    strength: float | None,
+    force: bool,
+    processes: _Processes,
+) -> _Work:
+    from ctlab.learn import applicability, load_checkpoint
+    from ctlab.learn.inference import refuse_outside_range, slice_denoiser
+
+    checkpoint = load_checkpoint(path)
+    if not force:
+        refuse_outside_range(volume, checkpoint)
+    how = 1.0 if strength is None else strength
+    denoise = slice_denoiser(checkpoint, engine=engine, strength=how, device=processes.device)
+    told = "" if how == 1.0 else f", strength {how:g}"
+    made = Derivation(
+        f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
+        f"{checkpoint.step}{told}); for research and teaching, not for diagnosis",
+        algorithm="CT Lab OT-CycleGAN",
+        code=DENOISED,
+    )
+    facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
+    return _Work(denoise.part, made, facts, applicability(volume, checkpoint).to_dict())
+
+
+def _check_strength(strength: float | None, method: str) -> None:
+    """Refuse a strength that no model or filter knows."""
+    highest, unit = (1.0, "from 0 to 1") if method == "model" else (math.inf, "in noise SDs, 0 up")
+    if strength is not None and not (0.0 <= strength <= highest and math.isfinite(strength)):
+        raise ValueError(
+            f"--strength of {method} goes {unit}, got {strength:g}; leave it out for the default"
+        )
+
+
+def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Work:
+    how = METHODS[method] if strength is None else strength
+
+    def part(hu: Any, start: int, stop: int) -> np.ndarray:
+        return denoise_classic(hu[start:stop], method, noise_sd_hu=noise_sd_hu, strength=how)
+
+    made = Derivation(
+        f"Denoised with the filter {method}, strength {how:g}, for a noise SD of "
+        f"{noise_sd_hu:.1f} HU; for research and teaching, not for diagnosis",
+        algorithm=f"CT Lab {method}",
+        code=DENOISED,
+    )
+    return _Work(part, made, {"method": method, "strength": how}, {})

@@ -1,0 +1,110 @@
+"""Series beside their reference: which patients there are, and the metrics of each."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ctlab.assess import PROTOCOL_WINDOWS, evaluate_volume, summarise
+from ctlab.ct import WINDOWS, Window, read_series
+from ctlab.ct.dicom.read import named_uids, refuse_unused
+from ctlab.ct.dicom.series import find_series
+
+
+def evaluate_folders(
+    reference: str | Path,
+    images: list[Path],
+    *,
+    window: Window,
+    series_uid: Sequence[str] = (),
+    allow_gaps: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Metrics of every slice of every patient, one row each, ``arm`` naming the image folder.
+
+    Parameters
+    ----------
+    reference : folder with one series, or one series a patient
+    images : folders with the same patients; each is an arm
+    series_uid : the series that are meant where a folder holds several of a patient
+    allow_gaps : also compare series with gaps
+
+    Raises
+    ------
+    ValueError
+        A folder lacks a patient of the reference, or holds two series of one; grids differ.
+    """
+    patients = patients_of(reference, series_uid)
+    images_of = [patients_of(image, series_uid) for image in images]
+    refuse_unused(series_uid, {u for found in (patients, *images_of) for u in found.values()})
+    tables = []
+    total = len(patients) * len(images)
+    allowed = {"allow_gaps": allow_gaps, "allow_tilt": True}
+    for image, found in zip(images, images_of, strict=True):
+        # One series on each side needs no name: anonymised copies may carry other identifiers.
+        if len(patients) == len(found) == 1:
+            found = dict.fromkeys(patients, next(iter(found.values())))
+        missing = sorted(set(patients) - set(found))
+        if missing:
+            raise ValueError(
+                f"{image} lacks {len(missing)} of {len(patients)} patients of {reference}: "
+                f"{', '.join(missing[:5])}"
+            )
+        for patient, uid in patients.items():
+            first = read_series(reference, series_uid=uid, **allowed)
+            second = read_series(image, series_uid=found[patient], **allowed)
+            rows = evaluate_volume(first, second, window=window, patient=patient)
+            tables.append(rows.assign(arm=str(image)))
+            if progress:
+                progress(len(tables), total)
+    return pd.concat(tables, ignore_index=True)
+
+
+def named_window(name: str) -> Window:
+    """A display window or protocol preset by its name.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the message lists those there are.
+    """
+    known = {**WINDOWS, **PROTOCOL_WINDOWS}
+    if name not in known:
+        raise ValueError(f"unknown window {name!r}; choose one of {', '.join(sorted(known))}")
+    return known[name]
+
+
+def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:
+    """Patient identifier -> series UID of the folder's CT series, of those named if any are."""
+    found: dict[str, str] = {}
+    series = find_series(folder).series
+    by_patient: dict[str, list[str]] = {}
+    for uid, frames in series.items():
+        by_patient.setdefault(frames[0].header.text("patient_id") or "unknown", []).append(uid)
+    for patient, uids in by_patient.items():
+        meant = named_uids(uids, series_uid)
+        if len(meant) > 1:
+            raise ValueError(
+                f"{folder} holds {len(meant)} CT series of patient {patient}; name the one that is "
+                f"meant with --series: {', '.join(meant)}"
+            )
+        found[patient] = meant[0]
+    if not found:
+        raise ValueError(f"{folder} holds no CT series")
+    return found
+
+
+def report_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """One dict per arm: metric -> mean, low, high; intervals are null below ten patients."""
+    reports = []
+    for arm, part in summarise(table).groupby("arm", sort=False):
+        report: dict[str, Any] = {
+            row.metric: {"mean": row.mean, "low": row.low, "high": row.high}
+            for row in part.itertuples(index=False)
+        }
+        slices = table[table["arm"] == arm]
+        counts = {"n_patients": int(slices["patient"].nunique()), "n_slices": len(slices)}
+        notes = sorted(set(part["note"]) - {""})
+        reports.append({"image": arm, **report, **counts, "note": "; ".join(notes)})
+    return reports

@@ -1,0 +1,123 @@
+"""A region of a DICOM series explained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ctlab.console import Progress
+from ctlab.ct import (
+    Lesion,
+    Volume,
+    read_series,
+)
+from ctlab.explain import (
+    AuditPlan,
+    Explanation,
+    Region,
+    Subject,
+    explain_region,
+    region_of_nodule,
+    write_archive,
+    write_explanation,
+)
+from ctlab.explain.explanation_page import write_page
+from ctlab.learn import load_checkpoint
+
+
+def find_region(
+    volume: Volume,
+    number: int,
+    *,
+    disc: Sequence[float] | None = None,
+    box: Sequence[float] | None = None,
+    mask: Path | None = None,
+    nodule: Sequence[float] | None = None,
+) -> Region:
+    """The one region that was asked for, on slice ``number``.
+
+    Parameters
+    ----------
+    disc : (y, x, radius), pixels
+    box : (top, left, bottom, right), pixels
+    mask : NPY file, bool, shape (y, x)
+    nodule : (z, y, x, diameter in mm), voxels
+
+    Raises
+    ------
+    ValueError
+        None or more than one was given, or the region is not on the slice.
+    """
+    given = {"--roi": disc, "--box": box, "--mask": mask, "--nodule": nodule}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) != 1:
+        came = " and ".join(names) or "none"
+        raise ValueError(f"give one region, by --roi, --box, --mask or --nodule; got {came}")
+    if nodule is not None:
+        z, y, x, diameter_mm = nodule
+        ball = Lesion((z, y, x), diameter_mm, hu=0.0)
+        shape = (int(volume.hu.shape[1]), int(volume.hu.shape[2]))
+        return region_of_nodule(ball, number, shape, spacing_mm=volume.spacing_mm)
+    if mask is not None:
+        try:
+            return np.load(mask, allow_pickle=False) != 0
+        except ValueError as error:
+            raise ValueError(f"--mask must be an NPY file with a mask (y, x): {error}") from None
+    return list(disc or box or ())
+
+
+def explain_series(
+    path: str | Path,
+    number: int,
+    *,
+    checkpoint: Path | None = None,
+    out: Path | None = None,
+    dicom: Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    method: str = "hirescam",
+    target: str = "mean",
+    layer: str | None = None,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
+    **region: Any,
+) -> Explanation:
+    """Explanation of a region of one slice of a series, written where it is wanted.
+
+    Parameters
+    ----------
+    path : folder, zip or DICOMDIR
+    number : slice; 0 is the first
+    out : NPZ for the map; a picture (PNG) and a page with the viewer (HTML) go beside it
+    dicom : new folder for a secondary capture and a segmentation
+    series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
+    **region : as for :func:`find_region`
+
+    Raises
+    ------
+    ValueError
+        The slice is not in the series, or what the region, method, target or layer names is not
+        there.
+    """
+    volume = read_series(  # one slice is asked for
+        path, series_uid=series_uid, allow_gaps=allow_gaps, allow_tilt=True
+    )
+    if not 0 <= number < len(volume.hu):
+        raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
+    subject = Subject(load_checkpoint(checkpoint))
+    found = explain_region(
+        subject,
+        subject.of_stack(volume.hu, number),
+        find_region(volume, number, **region),
+        method=method,
+        target=target,
+        layer=layer,
+        plan=AuditPlan(progress=progress),
+    )
+    if dicom is not None:
+        write_archive(found, dicom, volume, number, overwrite=overwrite)
+    if out is not None:
+        write_explanation(found, out, out.with_suffix(".png"))
+        write_page(found, out.with_suffix(".html"), spacing_mm=volume.spacing_mm)
+    return found

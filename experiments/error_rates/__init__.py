@@ -1,0 +1,1 @@
+"""Error rates of the reader-study statistics on simulated null studies."""

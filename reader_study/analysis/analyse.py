@@ -1,0 +1,384 @@
+"""``analyse``: the analysis that the locked protocol fixes, and nothing else.
+
+It has no options. What the protocol leaves out is not tested, and what went otherwise than
+planned is listed beside the result.
+"""
+
+import json
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ctlab.files import write_whole
+from reader_study.analysis import conduct as account
+from reader_study.analysis import secondary as checks
+from reader_study.analysis.endpoints import Estimate, estimate, judged
+from reader_study.analysis.localisation import Localisation, case_truth
+from reader_study.analysis.outcome_tables import outcome_table
+from reader_study.analysis.refuse_unoffered import refuse_unoffered
+from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_rows
+from reader_study.analysis.tables import (
+    CANNOT_JUDGE,
+    final_ratings,
+    marks_table,
+    ratings_table,
+    read_key,
+)
+from reader_study.design.analysis_plan import (
+    FEW_READERS,
+    LEVEL,
+    Plan,
+    Planned,
+    as_facts,
+    lesion_mark,
+    plan_of,
+)
+from reader_study.design.protocol import Protocol
+from reader_study.record.coordinator import FASTEST_SECONDS, opened
+from reader_study.stats.conduct.multiplicity import gatekeeping, holm
+from reader_study.stats.conduct.order_effects import missing_counts
+from reader_study.stats.ordinal.vgc import vgc_curve
+from reader_study.stats.roc.curve import roc_curve
+
+FORMAT_VERSION = 1
+SOFTWARE = ("ctlab", "numpy", "scipy", "pandas", "statsmodels", "SQLAlchemy", "cryptography")
+STEPS = 7
+
+
+def analyse(
+    study: str | Path, *, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
+    """Run the pre-registered analysis of a closed and unblinded study.
+
+    Writes ``analysis.json``, ``primary.csv`` (the rows behind the primary result) and
+    ``cases.csv`` into ``STUDY/report``, each whole or not at all.
+
+    Returns
+    -------
+    dict
+        What ``analysis.json`` holds: ``primary``, ``secondary``, ``assay``, ``sensitivity``,
+        ``deviations``, ``estimand``, and the account of the study. Numbers that do not exist
+        are null, with the reason beside them.
+
+    Raises
+    ------
+    ValueError
+        The study is not unblinded, its record is not intact, its protocol has no analysis,
+        nobody answered, or an answer is none that the protocol offers (with its row).
+    """
+    study = Path(study)
+    key = read_key(study)
+    revisions = ratings_table(study, key)
+    refuse_unoffered(revisions, key["protocol"]["items"])
+    ratings = final_ratings(revisions)
+    if ratings.empty:
+        raise ValueError(
+            "nobody has answered a question of this study; there is nothing to analyse"
+        )
+    tick = _ticker(progress, STEPS + len(left_out(ratings)))
+    tick()
+    with opened(study) as (bundle, store):
+        proof = account.integrity(study, bundle, store)
+        protocol, digest = account.protocol_in_force(study, key, bundle, store)
+        plan = plan_of(protocol)
+        readers = account.reader_rows(study, store)
+        changes = account.deviations(
+            study, store, plan, readers, slots=bundle.n_slots, digest=digest
+        )
+        slots = {r.reader: r.slot for r in store.readers()}
+        expected = account.expected_answers(key, slots)
+        last = account.last_answers(revisions)
+        locked = store.events("locked")[0].payload
+        tick()
+        marks = _localisation(study, key, bundle.images, protocol, plan.tests[0])
+        estimator = _estimator(key, marks)
+        results = _results(plan, ratings, estimator)
+        tick()
+        first = plan.tests[0]
+        course = account.flow(key, store, expected, last, primary=first.item,
+                              n_analysed=results["primary"][0]["n"])  # fmt: skip
+    finished = {row["reader"] for row in readers if row["done"] == row["of"]}
+    around = _around(plan, protocol, locked, ratings, tick) | {
+        "sensitivity": sensitivity_rows(
+            first, ratings, _first_answers(revisions), finished=finished,
+            fastest_s=FASTEST_SECONDS, estimator=estimator,
+            radius_mm=protocol.analysis.mark_radius_mm, tick=tick,
+        ),
+    }  # fmt: skip
+    tick()
+    facts = {
+        "format_version": FORMAT_VERSION, "study": key["study_id"], "title": protocol.title,
+        **as_facts(plan), **results, **around, "conclusion": _conclusions(plan, results),
+        "design": _design(protocol), "flow": course, "readers": readers,
+        "balance": locked["balance"], "deviations": changes,
+        "integrity": {**proof, "protocol_in_force": digest},
+        "missing": _missing(expected, last), "answers": checks.answer_counts(ratings),
+        "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
+        "curves": _curves(first, ratings, protocol), "software": _versions(),
+    }  # fmt: skip
+    cases = case_truth(key["protocol"])
+    written = _write(study, facts, _primary_rows(first, ratings, cases, marks), cases)
+    tick()
+    return written
+
+
+def _ticker(progress: Callable[[int, int], None] | None, steps: int) -> Callable[[], None]:
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, steps)
+
+    return tick
+
+
+# ---------------------------------------------------------------- estimates
+
+
+def _localisation(
+    study: Path, key: dict[str, Any], images: dict[str, Any], protocol: Protocol, test: Planned
+) -> Localisation:
+    spacing = {
+        key["protocol"]["cases"][where["case"]]["name"]: images[token].spacing_mm
+        for token, where in key["images"].items()
+    }
+    kind = lesion_mark(protocol, test) if test.endpoint == "wafroc" else ""
+    plain = key["protocol"] | {"analysis": protocol.analysis.model_dump()}
+    return Localisation(plain, spacing, marks_table(study, key), kind)
+
+
+def _estimator(key: dict[str, Any], marks: Localisation) -> Estimator:
+    """Estimates a planned test; truth and marks are looked up where it needs them.
+
+    A sensitivity analysis that left the rows as they were gets the estimate there is already.
+    """
+    truth = case_truth(key["protocol"])
+    primary: list[tuple[Planned, pd.DataFrame, Estimate]] = []
+
+    def run(test: Planned, table: pd.DataFrame, **changes: Any) -> Estimate:
+        known = primary and replace(test, role=primary[0][0].role) == primary[0][0]
+        if known and not changes and table.equals(primary[0][1]):
+            return primary[0][2]
+        if known and primary[0][2].fit is not None:
+            changes["near"] = primary[0][2].fit
+        found = compute(test, table, **changes)
+        if not primary:
+            primary.append((test, table, found))
+        return found
+
+    def compute(test: Planned, table: pd.DataFrame, **changes: Any) -> Estimate:
+        if test.endpoint == "wafroc":
+            return marks.estimate(test, table, **changes)
+        return estimate(test, table, truth=truth[["case", "truth"]], **changes)
+
+    return run
+
+
+def _results(
+    plan: Plan, ratings: pd.DataFrame, estimator: Estimator
+) -> dict[str, list[dict[str, Any]]]:
+    """Judged rows by role, with p-values adjusted as the plan says."""
+    judge = partial(judged, aim=plan.aim, margin=plan.margin)
+    rows = [judge(test, estimator(test, outcome_table(ratings, test))) for test in plan.tests]
+    by_role = {
+        role: [row for row in rows if row["role"] == role]
+        for role in ("primary", "secondary", "assay")
+    }
+    primary, secondary = ([row["p_aim"] for row in by_role[r]] for r in ("primary", "secondary"))
+    if plan.multiplicity == "gatekeeping":
+        adjusted = gatekeeping(primary, secondary)
+    elif plan.multiplicity == "holm":
+        adjusted = [*holm(primary), *holm(secondary)]
+    else:
+        adjusted = [*primary, *secondary]
+    for row, p in zip([*by_role["primary"], *by_role["secondary"]], adjusted, strict=True):
+        row["p_adjusted"] = p
+    for row in by_role["assay"]:
+        row["p_adjusted"] = row["p"]
+    return by_role
+
+
+def _conclusions(plan: Plan, results: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """One sentence for each primary comparison, in the words its aim allows."""
+    return [conclusion(row, multiple=len(results["primary"]) > 1) for row in results["primary"]]
+
+
+def conclusion(row: dict[str, Any], *, multiple: bool) -> str:
+    """What a primary result does and does not show.
+
+    Examples
+    --------
+    >>> row = {"new": "a", "reference": "b", "aim": "superiority", "value": 0.5, "null": 0.5,
+    ...        "p_adjusted": 1.0, "note": "", "n_readers": 5, "margin": None}
+    >>> conclusion(row, multiple=False)
+    'No difference between a and b was shown; this does not show that they are equal.'
+    """
+    said = _said(row, multiple=multiple)
+    count = row["n_readers"]
+    if 0 < count < FEW_READERS:
+        who = "For this one reader" if count == 1 else f"For these {count} readers"
+        return f"{who}: {said}"
+    return said
+
+
+def _said(row: dict[str, Any], *, multiple: bool) -> str:
+    new, reference, p = row["new"], row["reference"], row["p_adjusted"]
+    if p is None or math.isnan(p):
+        return f"{new} against {reference} could not be estimated: {row['note'] or 'no interval'}."
+    shown = p < 1 - LEVEL
+    after = " after adjustment for several comparisons" if multiple else ""
+    if row["aim"] == "superiority":
+        if shown:
+            better = new if row["value"] > row["null"] else reference
+            worse = reference if better == new else new
+            return f"{better} was better than {worse}{after}."
+        return (
+            f"No difference between {new} and {reference} was shown; this does not show that they "
+            "are equal."
+        )
+    word = "non-inferior" if row["aim"] == "noninferiority" else "equivalent"
+    if shown:
+        return f"{new} was {word} to {reference} within the margin of {row['margin']:g}{after}."
+    return f"{new} was not shown to be {word} to {reference} (margin {row['margin']:g})."
+
+
+# ---------------------------------------------------------------- around the result
+
+
+def _around(
+    plan: Plan,
+    protocol: Protocol,
+    locked: dict[str, Any],
+    ratings: pd.DataFrame,
+    tick: Callable[[], None],
+) -> dict[str, Any]:
+    tests = [test for test in plan.tests if test.role != "assay"]
+    first = plan.tests[0]
+    agreement = checks.agreement_rows(ratings, tests)
+    tick()
+    repeats = checks.repeat_rows(ratings, tests)
+    guess = protocol.guess.arm if protocol.guess else None
+    sides, effects = checks.side_rows(ratings, first), checks.effect_rows(ratings, first)
+    tick()
+    return {
+        "agreement": agreement, "repeats": repeats, "effects": effects,
+        "blinding": checks.blinding_rows(ratings, guess), **sides,
+        "texture": checks.texture_facts(locked, protocol),
+        "time": checks.time_rows(ratings),
+    }  # fmt: skip
+
+
+def _first_answers(revisions: pd.DataFrame) -> pd.DataFrame:
+    given = revisions[revisions["value"].notna()]
+    keys = ["reader", "trial", "item", "side"]
+    first = given.sort_values("revision", kind="stable").groupby(keys, sort=False).head(1)
+    return first[first["value"].astype(str) != CANNOT_JUDGE].reset_index(drop=True)
+
+
+def _missing(expected: pd.DataFrame, last: pd.DataFrame) -> list[dict[str, Any]]:
+    keys = ["reader", "trial", "item"]
+    known = last.merge(expected[keys], on=keys)
+    return missing_counts(expected, known).to_dict("records")
+
+
+def _design(protocol: Protocol) -> dict[str, Any]:
+    return {
+        "layout": protocol.design.layout, "sessions": protocol.design.sessions,
+        "washout_days": protocol.design.washout_days, "repeats": protocol.design.repeats,
+        "catch_trials": protocol.design.catch_trials, "window": protocol.view.window,
+        "arms": [arm.model_dump() for arm in protocol.arms],
+        "items": [item.model_dump(mode="json") for item in protocol.items],
+        "ethics": protocol.ethics.reference, "consent": bool(protocol.ethics.consent.strip()),
+        "population": protocol.population.model_dump(),
+        "strata": sorted({case.stratum for case in protocol.reading_cases}),
+        "lesions": sum(len(case.lesions) for case in protocol.reading_cases),
+        "guess": protocol.guess.model_dump() if protocol.guess else None,
+        "plan": protocol.analysis.plan, "radius_mm": protocol.analysis.mark_radius_mm,
+    }  # fmt: skip
+
+
+def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[dict[str, Any]]:
+    """ROC curves per reader and arm, or VGC curves per reader, where the endpoint has them."""
+    table = outcome_table(ratings, test)
+    graded = test.endpoint in {"odds", "difference"} and not test.relative and not table.empty
+    if graded and set(table["arm"]) == {test.new, test.reference}:
+        points = vgc_curve(table, test=test.new, reference=test.reference)
+        return [
+            {"kind": "vgc", "arm": "all readers" if reader == "all" else "each reader",
+             "reader": reader, "x": part["reference"].tolist(), "y": part["test"].tolist()}
+            for reader, part in points.groupby("reader", sort=False)
+        ]  # fmt: skip
+    if test.endpoint != "auc" or table.empty:
+        return []
+    table = _with_truth(table, protocol)
+    curves = []
+    for (arm, reader), part in table.groupby(["arm", "reader"], sort=True):
+        if part["truth"].nunique() == 2:
+            points = roc_curve(part["truth"], part["rating"])
+            curves.append({
+                "kind": "roc", "arm": arm, "reader": reader,
+                "x": (1 - points["specificity"]).tolist(), "y": points["sensitivity"].tolist(),
+            })  # fmt: skip
+    return curves
+
+
+def _with_truth(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    truth = {case.name: int(bool(case.lesions)) for case in protocol.reading_cases}
+    return table.assign(truth=table["case"].map(truth))
+
+
+def _primary_rows(
+    test: Planned, ratings: pd.DataFrame, cases: pd.DataFrame, marks: Localisation
+) -> pd.DataFrame:
+    """What the R script reads; free-response readings without any mark have empty marks."""
+    table = outcome_table(ratings, test)
+    wanted = ["reader", "case", "patient", "arm", "left", "right", "choice", "score", "rating",
+              "truth", "mark", "lesion"]  # fmt: skip
+    if test.endpoint == "auc" and not table.empty:
+        table = table.merge(cases[["case", "truth"]], on="case", how="left")
+    if test.endpoint == "wafroc" and not table.empty:
+        keys = ["reader", "arm", "case"]
+        read = table[[*keys, "patient"]].drop_duplicates()
+        table = read.merge(marks.matched(table), on=keys, how="left")
+        table["lesion"] = table["lesion"].astype("Int64")
+    return table[[name for name in wanted if name in table]]
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {
+        name: metadata.version(name) for name in SOFTWARE
+    }
+
+
+def _write(
+    study: Path, facts: dict[str, Any], primary: pd.DataFrame, cases: pd.DataFrame
+) -> dict[str, Any]:
+    plain = json.loads(json.dumps(_plain(facts), allow_nan=False))
+    for name, table in (("primary.csv", primary), ("cases.csv", cases)):
+        with write_whole(study / "report" / name) as part:
+            table.to_csv(part, index=False)
+    with write_whole(study / "report" / "analysis.json") as part:
+        part.write_text(json.dumps(plain, indent=1), "utf-8")
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON has: numbers that are not finite become null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)

@@ -1,0 +1,162 @@
+"""Tables in the formats of other programs: iMRMC, MRMCaov, RJafroc."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ctlab.files import write_whole
+from reader_study.analysis.localisation import case_truth, lesion_table, marks_mm
+from reader_study.analysis.tables import marks_table
+from reader_study.record.coordinator import opened
+from reader_study.stats.free_response.match_marks import match_marks
+
+FORMATS = ("imrmc", "rjafroc", "mrmcaov")
+
+
+def write_foreign(
+    study: Path, ratings: pd.DataFrame, key: dict[str, Any], *, to: str
+) -> list[Path]:
+    """Write the final ratings for another program; the paths written.
+
+    Raises
+    ------
+    ValueError
+        Unknown format, or the study lacks what the format is about.
+    """
+    if to not in FORMATS:
+        raise ValueError(f"--to must be csv, {', '.join(FORMATS)}; got {to!r}")
+    if to == "rjafroc":
+        return _write_sheets(study / "tables" / "rjafroc", rjafroc_sheets(study, ratings, key))
+    scores = confidence_scores(ratings, key)
+    path = study / "tables" / ("ratings.imrmc" if to == "imrmc" else "mrmcaov.csv")
+    with write_whole(path) as part:
+        if to == "imrmc":
+            part.write_text(imrmc_text(scores), "utf-8")
+        else:
+            scores.rename(columns={"arm": "treatment"}).to_csv(part, index=False)
+    return [path]
+
+
+def confidence_scores(ratings: pd.DataFrame, key: dict[str, Any]) -> pd.DataFrame:
+    """``reader, arm, case, truth, rating`` of the 0 to 100 item asked of every image.
+
+    Raises
+    ------
+    ValueError
+        No such item, or no case with and no case without a lesion.
+    """
+    pair = key["protocol"]["design"]["layout"] != "single"
+    names = [
+        item["name"]
+        for item in key["protocol"]["items"]
+        if item["kind"] == "slider" and (item["about"] == "each" or not pair)
+    ]
+    if not names:
+        raise ValueError(
+            "ROC formats want a slider (0 to 100) about each image; this protocol has none: use "
+            "--to csv"
+        )
+    chosen = ratings[(ratings["kind"] == "main") & (ratings["item"] == names[0])]
+    arm = chosen["arm_right"].where(chosen["side"] == "right", chosen["arm_left"])
+    truth = case_truth(key["protocol"]).set_index("case")["truth"]
+    if truth.nunique() < 2:
+        raise ValueError(
+            "ROC formats want cases with and cases without a lesion; write the lesions of the "
+            "cases into the protocol"
+        )
+    table = chosen[["reader", "case"]].assign(
+        arm=arm, truth=chosen["case"].map(truth), rating=pd.to_numeric(chosen["value"])
+    )
+    return table[["reader", "arm", "case", "truth", "rating"]].reset_index(drop=True)
+
+
+def imrmc_text(scores: pd.DataFrame) -> str:
+    """Input of the iMRMC program: counts, truth of every case, then one score a line.
+
+    Cases and arms are numbered, because iMRMC wants whole numbers; the lines on top say which.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"reader": ["R1", "R1"], "arm": ["a", "a"], "case": ["x", "y"],
+    ...                       "truth": [0, 1], "rating": [10, 90]})
+    >>> print(imrmc_text(table).split("BEGIN DATA:")[1].strip())
+    -1,1,0,0
+    -1,2,0,1
+    1,1,1,10
+    1,2,1,90
+    """
+    numbers = {
+        column: {name: i for i, name in enumerate(sorted(scores[column].unique()), start=1)}
+        for column in ("reader", "arm", "case")
+    }
+    truth = scores.drop_duplicates("case").set_index("case")["truth"].sort_index()
+    lines = [f"{what} {i}: {name}" for what in numbers for name, i in numbers[what].items()]
+    counts = {"N0": (truth == 0).sum(), "N1": (truth == 1).sum()}
+    counts |= {"NR": len(numbers["reader"]), "NM": len(numbers["arm"])}
+    lines += [f"{name}: {count}" for name, count in counts.items()]
+    lines.append("BEGIN DATA:")
+    lines += [f"-1,{numbers['case'][case]},0,{value}" for case, value in truth.items()]
+    for row in scores.sort_values(["reader", "arm", "case"]).itertuples():
+        ids = (numbers["reader"][row.reader], numbers["case"][row.case], numbers["arm"][row.arm])
+        lines.append(",".join(map(str, (*ids, row.rating))))
+    return "\n".join(lines) + "\n"
+
+
+def rjafroc_sheets(
+    study: Path, ratings: pd.DataFrame, key: dict[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """The three sheets of an RJafroc workbook: TRUTH, TP (marks on lesions), FP (other marks)."""
+    protocol = key["protocol"]
+    with opened(study) as (bundle, _):
+        spacing = {
+            protocol["cases"][where["case"]]["name"]: bundle.images[token].spacing_mm
+            for token, where in key["images"].items()
+        }
+    main = ratings[ratings["kind"] == "main"]
+    marks = marks_table(study, key)
+    marks = marks[marks["trial"].isin(main["trial"])]
+    if marks.empty:
+        raise ValueError("RJafroc is about marks; no reader has set one in this study")
+    matched = match_marks(
+        marks_mm(marks, spacing),
+        lesion_table(protocol, spacing),
+        radius_mm=protocol["analysis"]["mark_radius_mm"],
+        rule=protocol["analysis"].get("mark_rule", "fixed"),
+        duplicates=protocol["analysis"].get("mark_duplicates", "highest"),
+    )
+    numbers = {case: i for i, case in enumerate(case_truth(protocol)["case"], start=1)}
+    names = {"reader": "ReaderID", "arm": "ModalityID", "case": "CaseID", "lesion": "LesionID"}
+    table = matched.assign(case=matched["case"].map(numbers)).rename(columns=names)
+    hits, misses = table[table["mark"] == "LL"], table[table["mark"] == "NL"]
+    where = ["ReaderID", "ModalityID", "CaseID"]
+    return {
+        "TRUTH": _truth_sheet(protocol, numbers, main),
+        "TP": hits[[*where, "LesionID", "rating"]].rename(columns={"rating": "TP_Rating"}),
+        "FP": misses[[*where, "rating"]].rename(columns={"rating": "FP_Rating"}),
+    }
+
+
+def _truth_sheet(
+    protocol: dict[str, Any], numbers: dict[str, int], main: pd.DataFrame
+) -> pd.DataFrame:
+    """One row per lesion, all of a case equally heavy, and one with lesion 0 per normal case."""
+    readers = ", ".join(sorted(main["reader"].unique()))
+    arms = ", ".join(arm["name"] for arm in protocol["arms"])
+    rows: list[tuple[Any, ...]] = []
+    for case in case_truth(protocol).itertuples():
+        lesions = range(1, case.n_lesions + 1) or [0]
+        weight = 1 / case.n_lesions if case.n_lesions else 0
+        rows += [(numbers[case.case], k, weight, readers, arms, "FROC") for k in lesions]
+    columns = ["CaseID", "LesionID", "Weight", "ReaderID", "ModalityID", "Paradigm"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _write_sheets(folder: Path, sheets: dict[str, pd.DataFrame]) -> list[Path]:
+    paths = []
+    for name, table in sheets.items():
+        path = folder / f"{name}.csv"
+        with write_whole(path) as part:
+            table.to_csv(part, index=False)
+        paths.append(path)
+    return paths

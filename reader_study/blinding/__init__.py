@@ -1,0 +1,1 @@
+"""Render, check for leaks, lock, seal, amend and unblind."""

@@ -1,0 +1,64 @@
+"""Commands around the numbers: analyse, report, power."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ctlab.console import emit
+
+Study = Annotated[Path, typer.Argument(help="folder of the study")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
+def analyse(study: Study, as_json: Json = False) -> None:
+    """Run the pre-registered analysis of an unblinded study; it has no options."""
+    from ctlab.console import working
+    from reader_study.analysis.analyse import analyse as run
+
+    with working("Analysing") as advance:
+        facts = run(study, progress=advance)
+    if emit(facts, as_json):
+        return
+    for sentence in facts["conclusion"]:
+        typer.echo(sentence)
+    for row in facts["primary"]:
+        typer.echo(_line(row))
+    for row in facts["deviations"]:
+        typer.echo(f"Deviation: {row['what']} ({row['consequence']}).")
+    typer.echo(f"All results: {study / 'report' / 'analysis.json'}")
+
+
+def _line(row: dict[str, Any]) -> str:
+    from reader_study.report.words import interval, number, p_value
+
+    return (
+        f"{row['item']}, {row['new']} against {row['reference']}: {row['unit']} "
+        f"{number(row['value'], row['endpoint'])} ({interval(row)}), p {p_value(row['p_aim'])}"
+    )
+
+
+def report(study: Study, as_json: Json = False) -> None:
+    """Write the report: HTML, Markdown, and an R script that repeats the primary result.
+
+    Runs the analysis first, so that the page always shows the record as it is now.
+    """
+    from ctlab.console import working
+    from reader_study.analysis.analyse import analyse as run
+    from reader_study.report import write_report
+
+    with working("Analysing") as advance:
+        run(study, progress=advance)
+    with working("Drawing the pages"):
+        paths = write_report(study)
+    if not emit({"files": [str(path) for path in paths]}, as_json):
+        typer.echo("\n".join(str(path) for path in paths))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line of reader studies."""
+    from reader_study.cli.power import power
+
+    app.command()(analyse)
+    app.command()(report)
+    app.command()(power)

@@ -1,0 +1,277 @@
+"""Command line of the statistics: one table in, one result out (``reader-study stats ...``)."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ctlab.console import emit
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Reader-study statistics on a CSV file.",
+)
+
+File = Annotated[Path, typer.Argument(help="CSV file with a header")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Effects = Literal["random", "fixed"]
+Arms = Annotated[str, typer.Option(help="arms planned, a,b,...: others are refused")]
+Scale = Annotated[str, typer.Option(help="lowest,highest answer planned: others are refused")]
+Drop = Annotated[list[str] | None, typer.Option("--where", help="keep rows with COLUMN=VALUE")]
+
+
+@app.command()
+def mrmc(
+    file: File,
+    method: Annotated[
+        Literal["delong", "jackknife", "unbiased", "ustat"],
+        typer.Option(help="covariances; ustat for incomplete studies"),
+    ] = "delong",
+    readers: Annotated[Effects, typer.Option(help="do results extend to new readers?")] = "random",
+    cases: Annotated[Effects, typer.Option(help="do results extend to new cases?")] = "random",
+    figure: Annotated[
+        str,
+        typer.Option(
+            help="auc, binormal, sensitivity:CUT, specificity:CUT, or partial:specificity:LOW:HIGH"
+        ),
+    ] = "auc",
+    cluster: Annotated[
+        str, typer.Option(help="column naming the patient, where a patient gives several cases")
+    ] = "",
+    margin: Annotated[float | None, typer.Option(help="non-inferiority margin")] = None,
+    reference: Annotated[str, typer.Option(help="arm the margin is about; default first")] = "",
+    arms: Arms = "",
+    scale: Scale = "",
+    as_json: Json = False,
+) -> None:
+    """Compare ROC areas: columns reader, case, arm, truth, rating."""
+    from reader_study.cli import stats_results as results
+
+    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    facts = results.mrmc_facts(
+        table, method=method, readers=readers, cases=cases, margin=margin,
+        reference=reference or None, figure=figure, cluster=cluster or None,
+    )  # fmt: skip
+    _show(facts, as_json, _mrmc_lines)
+
+
+@app.command()
+def froc(
+    file: File,
+    cases: Annotated[Path, typer.Option(help="CSV file case, truth, n_lesions")],
+    fom: Annotated[
+        Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"],
+        typer.Option(help="figure of merit"),
+    ] = "wafroc",
+    readers: Annotated[Effects, typer.Option()] = "random",
+    margin: Annotated[float | None, typer.Option(help="non-inferiority margin")] = None,
+    reference: Annotated[str, typer.Option(help="arm the margin is about; default first")] = "",
+    arms: Arms = "",
+    scale: Scale = "",
+    as_json: Json = False,
+) -> None:
+    """Compare free-response figures: columns reader, arm, case, mark, lesion, rating."""
+    from reader_study.cli import stats_results as results
+
+    marks = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    facts = results.froc_facts(
+        marks, results.read_csv(cases), fom=fom, readers=readers, margin=margin,
+        reference=reference or None,
+    )  # fmt: skip
+    _show(facts, as_json, _mrmc_lines)
+
+
+@app.command()
+def clmm(
+    file: File,
+    formula: Annotated[str, typer.Option(help='such as "rating ~ arm + (1|reader) + (1|case)"')],
+    link: Annotated[Literal["logit", "probit", "cloglog"], typer.Option()] = "logit",
+    thresholds: Annotated[
+        Literal["flexible", "symmetric", "equidistant"], typer.Option(help="cut-points")
+    ] = "flexible",
+    levels: Annotated[
+        list[str] | None, typer.Option(help="FACTOR=first,second,... the first is the reference")
+    ] = None,
+    quadrature: Annotated[int, typer.Option(min=1, help="nodes; 1 is Laplace")] = 1,
+    where: Drop = None,
+    arms: Arms = "",
+    scale: Scale = "",
+    as_json: Json = False,
+) -> None:
+    """Cumulative link (mixed) model of ordered ratings, any table."""
+    from reader_study.cli import stats_results as results
+
+    table = results.as_planned(
+        results.read_csv(file, where=where), arms=arms, scale=scale,
+        rating=formula.partition("~")[0].strip(),
+    )  # fmt: skip
+    facts = results.clmm_facts(
+        table, formula, link=link, thresholds=thresholds,
+        levels=results.read_levels(levels), quadrature=quadrature,
+    )  # fmt: skip
+    _show(facts, as_json, _clmm_lines)
+
+
+@app.command()
+def agreement(
+    file: File,
+    level: Annotated[
+        Literal["nominal", "ordinal", "interval", "ratio"], typer.Option(help="kind of scale")
+    ] = "nominal",
+    as_json: Json = False,
+) -> None:
+    """Agreement of raters: column subject and one column per rater, empty for missing."""
+    from reader_study.cli import stats_results as results
+
+    _show(results.agreement_facts(results.read_csv(file), level), as_json, _interval_lines)
+
+
+@app.command()
+def preference(
+    file: File,
+    arm: Annotated[str, typer.Option(help="whose share; default all pairs of arms")] = "",
+    over: Annotated[str, typer.Option(help="against which arm")] = "",
+    arms: Arms = "",
+    as_json: Json = False,
+) -> None:
+    """Preference shares: columns reader, case, left, right, choice."""
+    from reader_study.cli import stats_results as results
+
+    trials = results.as_planned(results.read_csv(file), arms=arms)
+    facts = results.preference_facts(trials, arm or None, over or None)
+    _show(facts, as_json, _preference_lines)
+
+
+@app.command()
+def vgc(
+    file: File,
+    test: Annotated[str, typer.Option(help="tested arm; default second in the file")] = "",
+    reference: Annotated[str, typer.Option(help="default first in the file")] = "",
+    draws: Annotated[int, typer.Option(min=99, help="bootstrap and permutations")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    arms: Arms = "",
+    scale: Scale = "",
+    as_json: Json = False,
+) -> None:
+    """Visual grading characteristics: columns reader, case, arm, rating."""
+    from reader_study.cli import stats_results as results
+
+    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    facts = results.vgc_facts(table, test or None, reference or None, draws=draws, seed=seed)
+    _show(facts, as_json, _interval_lines)
+
+
+@app.command("signed-rank")
+def signed_rank(
+    file: File,
+    first: Annotated[str, typer.Option(help="default second arm in the file")] = "",
+    second: Annotated[str, typer.Option(help="default first arm in the file")] = "",
+    zeros: Annotated[Literal["pratt", "wilcoxon"], typer.Option()] = "pratt",
+    arms: Arms = "",
+    scale: Scale = "",
+    as_json: Json = False,
+) -> None:
+    """Exact signed-rank per reader, clustered over cases: columns reader, case, arm, rating."""
+    from reader_study.cli import stats_results as results
+
+    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    facts = results.signed_rank_facts(table, first or None, second or None, zeros=zeros)
+    _show(facts, as_json, _row_lines)
+
+
+@app.command()
+def mcnemar(
+    file: File,
+    first: Annotated[str, typer.Option(help="column of 0/1; default third column")] = "",
+    second: Annotated[str, typer.Option(help="column of 0/1; default fourth column")] = "",
+    as_json: Json = False,
+) -> None:
+    """Clustered McNemar tests: columns patient, lesion and one 0/1 column per arm."""
+    from reader_study.cli import stats_results as results
+
+    _show(results.mcnemar_facts(results.read_csv(file), first, second), as_json, _row_lines)
+
+
+def _show(facts: dict[str, Any], as_json: bool, lines) -> None:
+    if emit(facts, as_json):
+        return
+    for line in lines(facts):
+        typer.echo(line)
+
+
+def _number(value: object) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _mrmc_lines(facts: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{arm}: {_number(row['mean'])} [{_number(row['low'])}, {_number(row['high'])}]"
+        for arm, row in facts["arm_means"].items()
+    ]
+    for row in facts["differences"]:
+        lines.append(
+            f"{row['first']} - {row['second']}: {_number(row['difference'])} "
+            f"[{_number(row['low'])}, {_number(row['high'])}], p = {_number(row['p'])}"
+        )
+    df2 = "inf" if facts["df2"] is None else _number(facts["df2"])
+    lines.append(f"F({_number(facts['df1'])}, {df2}) = {_number(facts['f'])}")
+    if facts["noninferiority"]:
+        row = facts["noninferiority"]
+        verdict = "shown" if row["shown"] else "not shown"
+        lines.append(
+            f"{row['new']} not worse than {row['reference']} by {_number(row['margin'])}: "
+            f"{verdict}, one-sided p = {_number(row['p'])}"
+        )
+    lines.append(f"design {facts['design']}, {facts['method']}, {facts['scope']}")
+    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
+
+
+def _clmm_lines(facts: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{name}: {_number(value)} (SE {_number(facts['se'][name])})"
+        for name, value in (facts["coefficients"] | facts["thresholds"]).items()
+    ]
+    lines += [f"variance of {name}: {_number(v)}" for name, v in facts["variances"].items()]
+    left_out = f", {facts['missing']} rows with an empty cell left out" if facts["missing"] else ""
+    lines.append(f"log-likelihood {facts['loglik']:.4f}, {facts['n']} ratings{left_out}")
+    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
+
+
+def _interval_lines(facts: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, row in facts.items():
+        if isinstance(row, dict) and "value" in row:
+            note = f" ({row['note']})" if row.get("note") else ""
+            lines.append(
+                f"{name}: {_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}]"
+                + note
+            )
+        elif name == "note":
+            lines += [f"Note: {row}"] if row else []
+        elif isinstance(row, int | float | str) or row is None:
+            lines.append(f"{name}: {_number(row)}")
+    return lines
+
+
+def _preference_lines(facts: dict[str, Any]) -> list[str]:
+    lines = []
+    for found in facts["comparisons"]:
+        lines.append(f"{found['arm']} preferred over {found['over']}")
+        for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]:
+            lines.append(
+                f"  {row['reader']}: {_number(row['share'])} "
+                f"[{_number(row['low'])}, {_number(row['high'])}]"
+            )
+        lines += [f"  Note: {found['pooled']['note']}"] if found["pooled"]["note"] else []
+        lines.append(f"  randomisation test p = {_number(found['randomisation_p'])}")
+    return lines
+
+
+def _row_lines(facts: dict[str, Any]) -> list[str]:
+    lines = []
+    for row in facts["tests"]:
+        lines.append(", ".join(f"{name} {_number(value)}" for name, value in row.items()))
+    return [*lines, *([f"Note: {facts['note']}"] if facts.get("note") else [])]

@@ -1,0 +1,381 @@
+"""What the statistics commands print: results as plain dictionaries that JSON can hold."""
+
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reader_study.stats.agreement.coefficients import (
+    Agreement,
+    agreement_coefficient,
+    krippendorff_alpha,
+    read_raters,
+    saturation,
+)
+from reader_study.stats.agreement.icc import icc, kendall_w, kendall_w_interval
+from reader_study.stats.free_response.froc import froc
+from reader_study.stats.ordinal.clm import clm, clmm
+from reader_study.stats.ordinal.vgc import vgc
+from reader_study.stats.paired.bradley_terry import (
+    PairedStrengths,
+    bradley_terry,
+    davidson,
+    randomisation_test,
+)
+from reader_study.stats.paired.clustered import MCNEMAR, clustered_mcnemar, clustered_signed_rank
+from reader_study.stats.paired.preference_share import (
+    pooled_share,
+    position_effect,
+    share_per_reader,
+)
+from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
+from reader_study.stats.roc.mrmc import figure_named, mrmc, noninferiority
+from reader_study.stats.roc.obuchowski_rockette import Mrmc
+from reader_study.stats.tables import check_levels, check_scale, check_table
+
+FEW_READERS = 4
+# Weights for the weighted coefficients (AC2 among them) by kind of scale.
+WEIGHTS = {
+    "nominal": "unweighted",
+    "ordinal": "ordinal",
+    "interval": "quadratic",
+    "ratio": "ratio",
+}
+
+
+def plain(value: Any) -> Any:
+    """A value that JSON has: numpy numbers become Python's, NaN and infinities null.
+
+    Examples
+    --------
+    >>> plain({"a": np.float64("nan"), "b": [np.int64(2), float("inf")]})
+    {'a': None, 'b': [2, None]}
+    """
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, pd.DataFrame):
+        return [plain(row) for row in value.to_dict("records")]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def read_csv(path: Path, *, where: list[str] | None = None) -> pd.DataFrame:
+    """The table in ``path``, rows kept as ``COLUMN=VALUE`` conditions ask.
+
+    Raises
+    ------
+    ValueError
+        For an empty file, or a condition on a column that is not there.
+    """
+    try:
+        table = pd.read_csv(path)
+    except pd.errors.EmptyDataError as error:
+        raise ValueError(f"{path} is empty; a CSV table with a header was wanted") from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV table: {error}") from error
+    for condition in where or []:
+        column, sign, wanted = condition.partition("=")
+        if not sign or column not in table:
+            raise ValueError(f"--where wants COLUMN=VALUE with a column of {path}; {condition!r}")
+        table = table[table[column].astype(str) == wanted]
+    return table
+
+
+def as_planned(
+    table: pd.DataFrame, *, arms: str = "", scale: str = "", rating: str = "rating"
+) -> pd.DataFrame:
+    """The table, unless it holds an arm or an answer that was not planned, which is refused by row.
+
+    Parameters
+    ----------
+    arms : ``"a,b,..."``, empty: any
+    scale : ``"lowest,highest"`` of the column ``rating``, empty: any
+    """
+    allowed = [name.strip() for name in arms.split(",")] if arms else []
+    for column in ("arm", "left", "right"):
+        if allowed and column in table:
+            text = table.assign(**{column: table[column].astype("string")})
+            check_levels(text, column, allowed, what="arms")
+    if scale:
+        ends = pd.to_numeric(pd.Series(scale.split(",")), errors="coerce")
+        if len(ends) != 2 or ends.isna().any() or ends[0] >= ends[1]:
+            raise ValueError(f"--scale wants lowest,highest such as 1,5; {scale!r} came")
+        check_table(table, columns=[rating])
+        check_scale(table, rating, lowest=ends[0], highest=ends[1])
+    return table
+
+
+def read_levels(levels: list[str] | None) -> dict[str, list[str]]:
+    """``["arm=a,b"]`` as ``{"arm": ["a", "b"]}``."""
+    orders = {}
+    for text in levels or []:
+        name, sign, values = text.partition("=")
+        if not sign:
+            raise ValueError(f"--levels wants FACTOR=first,second,...; {text!r} came")
+        orders[name] = [value.strip() for value in values.split(",")]
+    return orders
+
+
+def mrmc_facts(
+    table: pd.DataFrame, *, method: str, readers: str, cases: str, margin: float | None,
+    reference: str | None, figure: str = "auc", cluster: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """ROC areas compared; differences are first minus second in the order of the file."""
+    result = mrmc(
+        table, method=method, readers=readers, cases=cases, cluster=cluster,  # type: ignore[arg-type]
+        figure=figure_named(figure),
+    )  # fmt: skip
+    return {**_or_facts(result, margin, reference), "figure": figure}
+
+
+def froc_facts(
+    marks: pd.DataFrame, cases: pd.DataFrame, *, fom: str, readers: str, margin: float | None,
+    reference: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Free-response figures compared; differences are first minus second."""
+    result = froc(marks, cases, fom=fom, readers=readers)  # type: ignore[arg-type]
+    return {"fom": fom, **_or_facts(result, margin, reference)}
+
+
+def _or_facts(result: Mrmc, margin: float | None, reference: str | None) -> dict[str, Any]:
+    arms = list(result.arm_means["arm"])
+    first = result.differences.iloc[0]
+    against = None
+    if margin is not None:
+        base = reference or arms[0]
+        others = [arm for arm in arms if arm != base]
+        if base not in arms:
+            raise ValueError(f"a reference of {', '.join(arms)} wanted; {base!r} came")
+        judged = [
+            asdict(noninferiority(result, reference=base, new=arm, margin=margin)) for arm in others
+        ]
+        against = judged[0] if len(judged) == 1 else {**judged[0], "others": judged[1:]}
+    n_readers = len(result.figures)
+    few = result.readers == "fixed" or n_readers < FEW_READERS
+    return plain(
+        {
+            "auc": {arm: result.figures[arm].to_dict() for arm in result.figures},
+            "arm_means": result.arm_means.set_index("arm").to_dict("index"),
+            "difference": first["difference"],
+            "ci": [first["low"], first["high"]],
+            "f": result.f, "df1": result.df1, "df2": result.df2, "p": result.p,
+            "components": result.components,
+            "noninferiority": against,
+            "differences": result.differences,
+            "reader_differences": result.reader_differences,
+            "design": result.design, "method": result.method,
+            "readers": result.readers, "cases": result.cases,
+            "scope": "these readers only" if few else "new readers", "note": result.note,
+        }
+    )  # fmt: skip
+
+
+def clmm_facts(
+    table: pd.DataFrame, formula: str, *, link: str, thresholds: str,
+    levels: dict[str, list[str]], quadrature: int,
+) -> dict[str, Any]:  # fmt: skip
+    """A cumulative link model, mixed where the formula has random effects."""
+    shared: dict[str, Any] = {"link": link, "levels": levels, "thresholds": thresholds}
+    if "|" in formula:
+        fit = clmm(table, formula, quadrature=quadrature, **shared)
+    else:
+        fit = clm(table, formula, **shared)
+    rows = fit.estimates.set_index("name")
+    effects, cuts = fit.coefficients.set_index("name"), fit.thresholds.set_index("name")
+    return plain(
+        {
+            "coefficients": effects["estimate"].to_dict(),
+            "se": rows["se"].to_dict(),
+            "thresholds": cuts["estimate"].to_dict(),
+            "variances": fit.variances,
+            "loglik": fit.loglik,
+            "converged": fit.converged,
+            "ci": {name: [row["low"], row["high"]] for name, row in effects.iterrows()},
+            "p": effects["p"].to_dict(),
+            "df": fit.df, "aic": fit.aic, "n": fit.n, "missing": fit.n_missing,
+            "link": link, "method": fit.method, "max_gradient": fit.max_gradient, "note": fit.note,
+        }
+    )  # fmt: skip
+
+
+def agreement_facts(table: pd.DataFrame, level: str) -> dict[str, Any]:
+    """Coefficients of agreement with intervals; what each is on that scale stands beside it.
+
+    Fleiss, Conger and AC1 take categories as names; AC2 weighs distances for the scale (and
+    equals AC1 on a nominal one); Krippendorff's alpha uses its own metric of that level.
+    """
+    weights = WEIGHTS[level]
+
+    def one(name: str, kind: str = "unweighted") -> dict[str, Any]:
+        return _agreement(agreement_coefficient(table, name, weights=kind))  # type: ignore[arg-type]
+
+    numbers = read_raters(table, level)  # type: ignore[arg-type]
+    given = numbers.to_numpy()[~np.isnan(numbers.to_numpy())]
+    facts: dict[str, Any] = {
+        "fleiss": one("fleiss"), "conger": one("conger"),
+        "krippendorff": _agreement(krippendorff_alpha(table, metric=level)),  # type: ignore[arg-type]
+        "ac1": one("gwet"), "ac2": one("gwet", weights),
+        "brennan_prediger": one("brennan_prediger"), "percent": one("percent"),
+        "icc": _icc(table, level),
+        "weighted": {name: one(name, weights) for name in ("fleiss", "conger", "krippendorff")},
+        "saturation": saturation(table, lowest=given.min(), highest=given.max()),
+        "subjects": len(numbers), "raters": numbers.shape[1],
+    }  # fmt: skip
+    return plain(facts)
+
+
+def _agreement(found: Agreement) -> dict[str, Any]:
+    row = asdict(found)
+    return {name: row[name] for name in ("value", "low", "high", "se", "weights", "note")}
+
+
+def _icc(table: pd.DataFrame, level: str) -> dict[str, Any]:
+    """ICC(2,1) and all six forms; null on nominal scales, where distances mean nothing."""
+    empty = {"value": None, "low": None, "high": None}
+    if level == "nominal":
+        return {**empty, "note": "categories without order have no intraclass correlation"}
+    if len(read_raters(table).dropna()) < 2:
+        return {**empty, "note": "fewer than 2 subjects were rated by all raters"}
+    forms = icc(table).set_index("type")
+    single = forms.loc["ICC2"]
+    w, low, high = kendall_w_interval(table)
+    note = f"{int(single['n'])} subjects rated by all"
+    if not np.isfinite(single["value"]):
+        note += "; their ratings do not vary, so there is no correlation"
+    elif not np.isfinite(single["low"]):
+        note += "; raters agree but for a constant: no error to judge an interval by"
+    return {
+        "value": single["value"], "low": single["low"], "high": single["high"], "type": "ICC2",
+        "note": note, "forms": forms.to_dict("index"),
+        "kendall_w": {"value": w, "low": low, "high": high, "p": kendall_w(table)[2]},
+    }  # fmt: skip
+
+
+def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) -> dict[str, Any]:
+    """Shares per reader and pooled for each pair of arms; strengths over all arms."""
+    check_table(trials, columns=["reader", "case", "left", "right", "choice"])
+    arms = list(dict.fromkeys([*trials["left"], *trials["right"]]))
+    if len(arms) < 2:
+        raise ValueError(f"trials of two arms wanted; every image is of {arms[0]!r}")
+    pairs = list(combinations(arms, 2)) if arm is None or over is None else [(arm, over)]
+    comparisons = []
+    for one, other in pairs:
+        test = randomisation_test(trials, arm=one, over=other, draws=9999)
+        comparisons.append(
+            {
+                "arm": one, "over": other,
+                "readers": share_per_reader(trials, arm=one, over=other),
+                "pooled": _pooled(trials, one, other),
+                "randomisation_p": test["p"],
+            }
+        )  # fmt: skip
+    ties = bool((trials["choice"] == "tie").any())
+    return plain(
+        {
+            "comparisons": comparisons,
+            "position": position_effect(trials),
+            "bradley_terry": _strengths(bradley_terry, trials, arms[0]),
+            "davidson": _strengths(davidson, trials, arms[0]) if ties else None,
+        }
+    )
+
+
+def _pooled(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
+    found = pooled_share(trials, arm=arm, over=over)
+    note = "every answer was a tie: no share" if found.n == 0 else ""
+    if 0 < found.n_readers < FEW_READERS:
+        note = f"{found.n_readers} readers: describe these readers only"
+    return {**asdict(found), "note": note}
+
+
+def _strengths(model, trials: pd.DataFrame, reference: str) -> dict[str, Any]:
+    try:
+        found: PairedStrengths = model(trials, reference=reference)
+    except ValueError as error:
+        return {"estimates": None, "note": str(error)}
+    return {
+        "reference": reference, "estimates": found.estimates, "deviance": found.deviance,
+        "df": found.df, "note": found.note,
+    }  # fmt: skip
+
+
+def two_arms(table: pd.DataFrame, one: str | None, other: str | None) -> tuple[str, str]:
+    """Two arms of a table: those named, else the second and first to appear."""
+    check_table(table, columns=["reader", "case", "arm", "rating"], filled=["arm"])
+    seen = [str(arm) for arm in dict.fromkeys(table["arm"])]
+    if one is None and other is None and len(seen) != 2:
+        raise ValueError(f"two arms wanted; name two of: {', '.join(seen)}")
+    first = one or next(arm for arm in reversed(seen) if arm != other)
+    return first, other or next(arm for arm in seen if arm != first)
+
+
+def vgc_facts(
+    table: pd.DataFrame, test: str | None, reference: str | None, *, draws: int, seed: int
+) -> dict[str, Any]:
+    """Area under the VGC curve of the tested arm against the reference."""
+    one, other = two_arms(table, test, reference)
+    found = vgc(
+        table,
+        test=one,
+        reference=other,
+        draws=draws,
+        rng=np.random.Generator(np.random.PCG64(seed)),
+    )
+    area = {"value": found.auc, "low": found.low, "high": found.high}
+    return plain(
+        {
+            "auc": area, "se": found.se, "df": found.df, "p": found.p,
+            "bootstrap": [found.bootstrap_low, found.bootstrap_high], "draws": draws, "seed": seed,
+            "per_reader": found.per_reader, "test": one, "reference": other, "scope": found.scope,
+            "note": found.note,
+        }
+    )  # fmt: skip
+
+
+def signed_rank_facts(
+    table: pd.DataFrame, first: str | None, second: str | None, *, zeros: str
+) -> dict[str, Any]:
+    """Exact test of each reader; over all, cases as clusters (Datta-Satten)."""
+    one, other = two_arms(table, first, second)
+    keys = ["reader", "case", "arm"]
+    checked = check_table(table, columns=[*keys, "rating"], unique=keys, numeric=["rating"])
+    wide = checked.pivot(index=keys[:2], columns="arm", values="rating")
+    for arm in (one, other):
+        if arm not in wide:
+            raise ValueError(f"arm {arm!r} wanted; the table holds: {', '.join(map(str, wide))}")
+    d = (wide[one] - wide[other]).dropna()
+    alone = len(wide) - len(d)
+    rows = []
+    for reader, part in d.groupby(level="reader"):
+        test = signed_rank(part.to_numpy(), zeros=zeros)  # type: ignore[arg-type]
+        middle, low, high = hodges_lehmann(part.to_numpy())
+        rows.append({"reader": reader, **asdict(test), "shift": middle, "low": low, "high": high})
+    if not rows:
+        raise ValueError(f"no reader rated a case in both {one} and {other}")
+    whole = clustered_signed_rank(d.to_numpy(), d.index.get_level_values("case"))
+    note = f"{alone} of {len(wide)} reader-and-case pairs lack a rating: left out" if alone else ""
+    return plain(
+        {"first": one, "second": other, "tests": rows, "clustered": asdict(whole), "note": note}
+    )
+
+
+def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any]:
+    """All clustered McNemar tests of two 0/1 columns."""
+    arms = [name for name in table.columns if name not in ("patient", "lesion")]
+    if not (first and second) and len(arms) != 2:
+        raise ValueError(f"two columns of 0/1 wanted; name two of: {', '.join(map(str, arms))}")
+    one, other = first or arms[0], second or arms[1]
+    tests = [
+        asdict(clustered_mcnemar(table, first=one, second=other, method=name))  # type: ignore[arg-type]
+        for name in MCNEMAR
+    ]
+    shares = {str(name): float(table[name].mean()) for name in (one, other)}
+    return plain({"first": one, "second": other, "shares": shares, "tests": tests})

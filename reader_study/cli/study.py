@@ -1,0 +1,378 @@
+"""Command line of reader studies: new, lock, readers, serve, status, verify, close, unblind."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctlab.console import emit, run
+from reader_study.cli.analyse import register
+from reader_study.cli.stats import app as stats_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Blinded reader studies of CT images, from protocol to tables.",
+)
+app.add_typer(stats_app, name="stats")
+register(app)
+
+Study = Annotated[Path, typer.Argument(help="folder of the study")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Passphrase = Annotated[Path, typer.Option(help="file whose first line is the passphrase")]
+
+
+@app.command()
+def new(
+    study: Study,
+    example: Annotated[
+        bool, typer.Option("--example", help="a whole example with images, ready to lock")
+    ] = False,
+    items: Annotated[
+        str, typer.Option(help="questions ready to use, separated by commas; 'list' names them")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Write a commented protocol.toml; with --example also images, ready to lock."""
+    from reader_study.examples.new_study import item_sets, new_study
+
+    if items == "list":
+        if not emit({"items": list(item_sets())}, as_json):
+            typer.echo("\n".join(item_sets()))
+        return
+    written = new_study(study, example=example, items=[i for i in items.split(",") if i])
+    if emit({"protocol": str(written)}, as_json):
+        return
+    if example:
+        typer.echo(f"{written} can be locked as it stands, or edited first.")
+    else:
+        typer.echo(f"Edit {written}, put the DICOM series under {study / 'arms'}, then lock.")
+
+
+@app.command()
+def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> None:
+    """Validate, render, allocate and seal; after that nothing changes."""
+    from ctlab.console import working
+    from reader_study.blinding.lock import lock_study
+    from reader_study.blinding.sealed_key import read_passphrase
+
+    passphrase = read_passphrase(passphrase_file)
+    with working("Rendering cases") as advance:
+        locked = lock_study(study, passphrase=passphrase, progress=advance)
+    facts = {
+        "study": locked.study_id,
+        "commitment": locked.commitment,
+        "protocol_sha256": locked.protocol_sha256,
+        "balance": locked.balance,
+        "texture": locked.texture,
+        "trials": locked.n_trials,
+        "sealed": str(study / "sealed" / "key.sealed"),
+    }
+    if not emit(facts, as_json):
+        typer.echo(f"Locked {locked.n_trials} trials. Publish this commitment before reading:")
+        typer.echo(locked.commitment)
+        for row in locked.texture["recognised"]:
+            typer.echo(_recognised(row))
+        typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer,")
+        typer.echo(f"and {study / 'arms'} too: beside the bundle it tells which image is which.")
+
+
+@app.command()
+def readers(
+    study: Study,
+    add: Annotated[str, typer.Option(help="name of a new reader")] = "",
+    replace: Annotated[str, typer.Option(help="reader number to replace; needs --add")] = "",
+    withdraw: Annotated[str, typer.Option(help="reader number that leaves")] = "",
+    open_session: Annotated[str, typer.Option(help="READER:SESSION to open early")] = "",
+    reason: Annotated[str, typer.Option(help="why, for the record")] = "",
+    valid_days: Annotated[int, typer.Option(min=1, help="days the code opens the room")] = 365,
+    as_json: Json = False,
+) -> None:
+    """Add, replace or withdraw readers; without options, list them."""
+    from reader_study.record import coordinator
+
+    if replace and not add:
+        raise ValueError("--replace needs --add NAME, the reader who takes over")
+    if add:
+        reader, code = coordinator.add_reader(study, add, valid_days=valid_days, replaces=replace)
+        facts = {"reader": reader.reader, "slot": reader.slot, "code": code}
+        if not emit(facts, as_json):
+            typer.echo(f"{reader.reader} reads slot {reader.slot}. The code, shown only now:")
+            typer.echo(code)
+        return
+    if withdraw:
+        coordinator.withdraw_reader(study, withdraw, reason)
+    if open_session:
+        name, _, number = open_session.partition(":")
+        if not number.isdigit():
+            raise ValueError(f"--open-session wants READER:SESSION like R1:2, got {open_session}")
+        coordinator.override_washout(study, name, int(number), reason)
+    rows = coordinator.status(study)["readers"]
+    if not emit({"readers": rows}, as_json):
+        _print_readers(rows)
+
+
+@app.command()
+def serve(
+    study: Study,
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
+    cert: Annotated[Path | None, typer.Option(help="certificate (PEM) for https")] = None,
+    key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
+    browser: Annotated[bool, typer.Option(help="open a browser here")] = False,
+) -> None:
+    """Open the reading room, from bundle and database; never the key."""
+    from reader_study.room.server import serve as run_room
+
+    def ready(url: str) -> None:
+        typer.echo(f"The reading room is open at {url}")
+        if host not in {"127.0.0.1", "localhost", "::1"} and cert is None:
+            typer.echo("Codes travel unencrypted without --cert and --key.", err=True)
+
+    run_room(study, host=host, port=port, cert=cert, key=key, open_browser=browser, ready=ready)
+
+
+@app.command()
+def status(study: Study, as_json: Json = False) -> None:
+    """Progress without unblinding: no ratings, no arms."""
+    from reader_study.record import coordinator
+
+    facts = coordinator.status(study)
+    if not emit(facts, as_json):
+        state = "unblinded" if facts["unblinded"] else "closed" if facts["closed"] else "open"
+        typer.echo(f"{facts['title']} ({state})")
+        taken = sum(row["active"] for row in facts["readers"])
+        typer.echo(f"{taken} of {facts['slots']} reader slots taken")
+        _print_readers(facts["readers"])
+
+
+@app.command()
+def verify(
+    study: Study,
+    receipts: Annotated[list[Path] | None, typer.Option(help="files with receipts")] = None,
+    anchor_to: Annotated[
+        Path | None, typer.Option(help="write the head of the record here, to keep elsewhere")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check that nothing was changed or removed; exit code 1 if so."""
+    from reader_study.blinding.unblind import export_anchor
+    from reader_study.blinding.unblind import verify as check
+
+    verdict = check(study, receipts)
+    if anchor_to is not None and verdict.ok:
+        export_anchor(study, anchor_to)
+    facts = {
+        "ok": verdict.ok,
+        "events": verdict.n_events,
+        "answers": verdict.n_answers,
+        "fault": verdict.fault,
+        "bad_event": verdict.bad_seq,
+        "notes": list(verdict.notes),
+    }
+    if not emit(facts, as_json):
+        typer.echo(
+            verdict.fault or f"Intact: {verdict.n_events} events, {verdict.n_answers} answers"
+        )
+        for note in verdict.notes:
+            typer.echo(f"Note: {note}")
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def copy(
+    study: Study,
+    folder: Annotated[Path, typer.Argument(help="a new folder, to be carried to the reader")],
+    reader: Annotated[str, typer.Option(help="number of the reader, such as R2")] = "",
+    as_json: Json = False,
+) -> None:
+    """Copy what one reader needs to read without a network; merge brings it home."""
+    from reader_study.record.offline_copy import copy_study
+
+    if not reader:
+        raise ValueError("name the reader who will read there: --reader R2")
+    facts = copy_study(study, folder, reader=reader)
+    if not emit({"folder": str(folder), "reader": reader, **facts}, as_json):
+        typer.echo(f"{folder} is ready for {reader}. There: reader-study serve {folder}")
+        typer.echo(f"{reader} must not read here meanwhile. Back home:")
+        typer.echo(f"reader-study merge {study} {folder}")
+
+
+@app.command()
+def merge(
+    study: Study,
+    others: Annotated[list[Path], typer.Argument(help="folders of copies read elsewhere")],
+    as_json: Json = False,
+) -> None:
+    """Add what was read from copies; refuses tampering and conflicts."""
+    from reader_study.record.merge import merge_study
+
+    facts = [{"from": str(other), **merge_study(study, other)} for other in others]
+    if not emit({"merged": facts}, as_json):
+        for row in facts:
+            typer.echo(f"{row['from']}: {row['answers']} answers, {row['events']} events")
+
+
+@app.command()
+def amend(
+    study: Study,
+    reason: Annotated[str, typer.Option(help="why, for the record")] = "",
+    as_json: Json = False,
+) -> None:
+    """Record changes of protocol.toml that a locked study allows."""
+    from reader_study.blinding.amend import amend_study
+
+    facts = amend_study(study, reason=reason)
+    if not emit(facts, as_json):
+        typer.echo(f"Protocol version {facts['version']}: {', '.join(facts['changes'])}")
+
+
+@app.command()
+def close(study: Study, as_json: Json = False) -> None:
+    """End the reading; comes before unblinding."""
+    from reader_study.record import coordinator
+
+    facts = coordinator.close(study)
+    if not emit(facts, as_json):
+        typer.echo(f"Closed. Keep this receipt: {facts['receipt']}")
+
+
+@app.command()
+def unblind(
+    study: Study,
+    passphrase_file: Passphrase,
+    who: Annotated[str, typer.Option(help="who unblinds, for the record")] = "",
+    reason: Annotated[
+        str, typer.Option(help="why, where slots are empty or readers have not finished")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Open the sealed key of a closed study and write the tables."""
+    import getpass
+
+    from reader_study.analysis import tables as export
+    from reader_study.blinding.sealed_key import read_passphrase
+    from reader_study.blinding.unblind import unblind as open_key
+
+    passphrase = read_passphrase(passphrase_file)
+    open_key(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
+    paths = export.write_tables(study)
+    if not emit({"tables": [str(path) for path in paths]}, as_json):
+        typer.echo("Unblinded. Tables: " + ", ".join(str(path) for path in paths))
+
+
+@app.command()
+def adjudicate(
+    study: Study,
+    passphrase_file: Passphrase,
+    adjudicators: Annotated[int, typer.Option(min=1, max=20, help="how many will read")] = 2,
+    collect: Annotated[bool, typer.Option("--collect", help="join a closed adjudication")] = False,
+    as_json: Json = False,
+) -> None:
+    """Class each mark beside the reference, in a second locked phase."""
+    from reader_study.analysis import adjudicate as phase
+    from reader_study.blinding.sealed_key import read_passphrase
+
+    passphrase = read_passphrase(passphrase_file)
+    if collect:
+        path = phase.collect_adjudication(study, passphrase=passphrase)
+        if not emit({"table": str(path)}, as_json):
+            typer.echo(str(path))
+        return
+    made = phase.lock_adjudication(study, passphrase=passphrase, adjudicators=adjudicators)
+    folder = str(made["folder"])
+    if not emit({**made, "folder": folder}, as_json):
+        typer.echo(f"{made['marks']} marks to adjudicate. Commitment: {made['commitment']}")
+        typer.echo(f"Next: reader-study readers {folder} --add NAME, then serve {folder}")
+
+
+@app.command()
+def export(
+    study: Study,
+    to: Annotated[str, typer.Option(help="csv, imrmc, rjafroc or mrmcaov")] = "csv",
+    as_json: Json = False,
+) -> None:
+    """Write tidy tables, or what other programs read."""
+    from reader_study.analysis import tables as exporting
+
+    paths = exporting.write_tables(study, to=to)
+    if not emit({"tables": [str(path) for path in paths]}, as_json):
+        typer.echo("\n".join(str(path) for path in paths))
+
+
+@app.command()
+def preference(
+    study: Study,
+    item: Annotated[str, typer.Option(help="which item, where there are several")] = "",
+    as_json: Json = False,
+) -> None:
+    """Preference shares after unblinding: per reader and pooled."""
+    from reader_study.analysis.preference_summary import preference_results
+
+    facts = preference_results(study, item=item or None)
+    if emit(facts, as_json):
+        return
+    for found in facts["comparisons"]:
+        typer.echo(f"Share of decided pairs that preferred {found['arm']} to {found['over']}:")
+        for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]:
+            share = "-" if row["share"] is None else f"{row['share']:.2f}"
+            typer.echo(f"  {row['reader']:8} {share} [{row['low']:.2f}, {row['high']:.2f}]")
+        typer.echo(f"  signed-rank over cases, exact p = {found['signed_rank']['p']:.4f}")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
+    browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
+    robots: Annotated[
+        bool, typer.Option("--robots", help="nobody reads: simulated readers, up to the report")
+    ] = False,
+    twenty: Annotated[
+        bool, typer.Option("--twenty", help="one reader, twenty pairs: the lesson of the book")
+    ] = False,
+) -> None:
+    """Build a small study from the packaged CT and open its room."""
+    from reader_study.examples.demo import (
+        DEMONSTRATION,
+        TWENTY_PAIRS,
+        open_demo,
+        robot_demo,
+    )
+
+    plan = TWENTY_PAIRS if twenty else DEMONSTRATION
+    if robots:
+        robot_demo(folder, say=typer.echo, plan=plan)
+    else:
+        open_demo(folder, port=port, browser=browser, say=typer.echo, plan=plan)
+
+
+def _recognised(row: dict) -> str:
+    arms = " and ".join(str(number) for number in row["arms"])
+    if row["auc"] is None:
+        return f"Noise texture of arms {arms}: not measured ({row['note']})."
+    return (
+        f"Noise texture of arms {arms}: a program tells them apart with an AUC of "
+        f"{row['auc']:.2f}\n(0.5 chance, 1 always; {row['cases']} cases)."
+    )
+
+
+def _print_readers(rows: list[dict]) -> None:
+    for row in rows:
+        state = "" if row["active"] else " (left)"
+        flags = f" [{', '.join(row['flags'])}]" if row["flags"] else ""
+        typer.echo(
+            f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']} trials{state}{flags}"
+        )
+
+
+def main() -> None:
+    """Entry point of ``reader-study``."""
+    run(app, "reader-study")
+
+
+if __name__ == "__main__":
+    main()

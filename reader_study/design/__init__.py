@@ -1,0 +1,1 @@
+"""The protocol: questions, analysis plan, allocation, order, texts."""

@@ -1,0 +1,1 @@
+"""A new study's files, and the demonstration study."""

@@ -1,0 +1,310 @@
+"""A demonstration study from the packaged chest CT: two classic filters, no torch."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctlab.ct.volume import Volume
+from ctlab.files import fresh_folder
+from reader_study.record.paths import bundle_folder, refuse_used_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOSE = 0.1
+ARMS = {"total-variation": "tv", "bilateral": "bilateral"}
+
+
+NOTE = "demo-code.txt"
+"""Where a demonstration keeps its reader code and its passphrase."""
+
+
+@dataclass(frozen=True)
+class DemoPlan:
+    """What a demonstration shows: slabs of the sample around the nodule, the first for practice."""
+
+    title: str = "Demonstration: two filters of a simulated ultra-low-dose chest CT"
+    readers: int = 2
+    slabs: int = 7
+    slices: int = 3
+    catch_trials: int = 1
+    repeats: float = 0.2
+
+    @property
+    def first(self) -> int:
+        """Slice of the sample where the slabs begin."""
+        return 20 - self.slabs * self.slices // 2
+
+
+DEMONSTRATION = DemoPlan()
+TWENTY_PAIRS = DemoPlan(
+    title="Twenty pairs: two filters of a simulated ultra-low-dose chest CT",
+    readers=1,
+    slabs=16,
+    slices=2,
+    catch_trials=2,
+)
+"""For a lesson: fifteen slabs, three of them again, and two catch trials."""
+
+_PROTOCOL = """\
+format_version = 1
+title = "{title}"
+
+[ethics]
+consent = '''
+This is a demonstration on a public CT scan (LIDC-IDRI-0001, CC BY 3.0). The dose is simulated.
+Answers stay on this computer.'''
+
+[population]
+description = "Slabs of one public patient; not a population, and no result is a finding"
+
+[design]
+readers = {readers}
+repeats = {repeats}
+catch_trials = {catch_trials}
+patient_gap_trials = 0          # all slabs are of one patient
+display_check = {display_check}
+undo = "last"
+
+[view]
+window = "lung"
+modes = ["pair", "flicker"]
+
+[[items]]
+name = "preference"
+kind = "preference"
+question = "Which image would you rather report from?"
+
+[analysis]
+primary_item = "preference"
+plan = "Exact preference share per reader; pooled share with a reader-and-case interval."
+"""
+
+
+def build_demo(
+    folder: str | Path,
+    *,
+    plan: DemoPlan = DEMONSTRATION,
+    display_check: bool = True,
+    passphrase: str | None = None,
+) -> dict[str, str]:
+    """Make, lock and staff the demonstration study; passphrase and code of its first reader.
+
+    Parameters
+    ----------
+    folder : a folder that does not exist or is empty
+    plan : how many readers and pairs; :data:`TWENTY_PAIRS` for a lesson
+    display_check : ask readers to check their screen first
+    passphrase : for the sealed key; a random one if not given
+
+    Raises
+    ------
+    ValueError
+        The folder is not empty.
+    """
+    from reader_study.blinding.lock import lock_study
+    from reader_study.record.coordinator import add_reader
+
+    refuse_used_folder(folder)
+    passphrase = passphrase or "-".join(secrets.token_hex(3) for _ in range(5))
+    with fresh_folder(folder) as part:
+        (part / "protocol.toml").write_text(_protocol(plan, display_check), "utf-8")
+        write_example_arms(part / "arms", list(ARMS), plan.slabs * plan.slices, first=plan.first)
+    lock_study(folder, passphrase=passphrase)
+    _, code = add_reader(folder, "demonstration reader")
+    return {"passphrase": passphrase, "code": code}
+
+
+def _protocol(plan: DemoPlan, display_check: bool) -> str:
+    """The protocol with one table per arm and slab."""
+    tables = [f'[[arms]]\nname = "{arm}"\n' for arm in ARMS]
+    for slab in range(plan.slabs):
+        lines = [
+            "[[cases]]",
+            f'name = "slab-{slab}"',
+            'patient = "LIDC-IDRI-0001"',
+            'series = "chest"',
+            f"slices = [{slab * plan.slices}, {(slab + 1) * plan.slices}]",
+        ]
+        if slab == 0:
+            lines += ["practice = true", 'feedback = "Scroll, and change the window with L, M, B."']
+        tables.append("\n".join(lines) + "\n")
+    facts = asdict(plan) | {"display_check": str(display_check).lower()}
+    head = _PROTOCOL.format(**facts)
+    return head + "\n" + "\n".join(tables)
+
+
+def write_example_arms(
+    arms: Path, names: Sequence[str], slices: int, *, first: int = DEMONSTRATION.first
+) -> None:
+    """DICOM series ``arms/<name>/chest``: the packaged CT at a tenth of its dose, one filter each.
+
+    Parameters
+    ----------
+    names : of two arms
+    slices : how many
+    first : slice of the sample where they begin; the nodule is in the middle of 21 from slice 10
+    """
+    from ctlab.classic import denoise_classic
+    from ctlab.ct import (
+        load_sample,
+        measure_noise_hu,
+        simulate_dose,
+        write_series,
+    )
+
+    sample = load_sample().slices(first, first + slices)
+    low: Volume = simulate_dose(sample, DOSE, rng=np.random.default_rng(1))
+    noise_hu = measure_noise_hu(low)
+    for name, method in zip(names, ARMS.values(), strict=True):
+        filtered = low.with_hu(denoise_classic(low.hu, method, noise_sd_hu=noise_hu))
+        write_series(filtered, arms / name / "chest", description=f"simulated dose, {method}")
+
+
+def read_by_robots(folder: str | Path, *, passphrase: str, rng: np.random.Generator) -> list[Path]:
+    """Fill every slot with a simulated reader, close, unblind and report; the report's files.
+
+    The robots go through the same session as readers, see nothing but pixels, and prefer the
+    smoother image of a pair, a little unsurely. What comes out shows how a study runs. It is no
+    finding about images or readers, and the readers' names in the record say so.
+    """
+    from reader_study.analysis.analyse import analyse
+    from reader_study.analysis.export import write_tables
+    from reader_study.blinding.unblind import unblind
+    from reader_study.record.coordinator import add_reader, close, status
+    from reader_study.report import write_report
+
+    progress = status(folder)
+    for _ in range(progress["slots"] - sum(row["active"] for row in progress["readers"])):
+        add_reader(folder, "robot, not a person")
+    for row in status(folder)["readers"]:
+        _read(folder, row["reader"], rng)
+    close(folder)
+    unblind(folder, passphrase=passphrase, who="demonstration", reason="read by robots")
+    write_tables(Path(folder))
+    analyse(folder)
+    return write_report(folder)
+
+
+def _read(folder: str | Path, name: str, rng: np.random.Generator) -> None:
+    from reader_study.record.coordinator import opened
+    from reader_study.room.session import ReadingSession
+
+    with opened(folder) as (bundle, store):
+        reader = next(r for r in store.readers() if r.reader == name)
+        session = ReadingSession(bundle, store, reader)
+        steps = {"consent": "consent", "display": "display"}
+        while (screen := session.screen())["kind"] not in {"thanks", "closed"}:
+            if screen["kind"] != "question":
+                session.act({"action": steps.get(screen["kind"], "continue")})
+                continue
+            trial = next(t for t in bundle.trials(reader.slot) if t.token == screen["trial"])
+            grain = [_grain(bundle.pixels(token)) for token in (trial.left, trial.right or "")]
+            pull = 4 * np.log(grain[1] / grain[0])
+            value = "tie" if grain[0] == grain[1] else "left" if rng.logistic() < pull else "right"
+            seconds = float(rng.gamma(6, 2))
+            session.act(
+                {"action": "answer", "id": screen["id"], "value": value, "seconds": seconds}
+            )
+
+
+def _grain(pixels: bytes) -> float:
+    """Mean step between neighbouring voxels, HU."""
+    return float(np.abs(np.diff(np.frombuffer(pixels, "<i2").astype(np.float32))).mean())
+
+
+def own_reading(folder: str | Path) -> "pd.DataFrame":
+    """What the one reader of a demonstration answered; closes and unblinds it with its own key.
+
+    Parameters
+    ----------
+    folder : of ``reader-study demo FOLDER --twenty``, read to its end
+
+    Returns
+    -------
+    DataFrame
+        ``reader, case, kind, left, right, choice``, a row an answer: the arms that stood on either
+        side, and ``left``, ``right`` or ``tie``. ``kind`` is ``main``, ``repeat`` or ``catch``.
+
+    Raises
+    ------
+    ValueError
+        The folder is no demonstration, or pairs are still to be read.
+    """
+    from reader_study.analysis.tables import final_ratings, ratings_table, read_key
+    from reader_study.blinding.unblind import unblind
+    from reader_study.record.coordinator import close, status
+
+    note = Path(folder) / NOTE
+    if not note.is_file():
+        raise ValueError(f"{folder} is no demonstration study ({NOTE} is not in it)")
+    progress = status(folder)
+    done, pairs = (sum(row[key] for row in progress["readers"]) for key in ("done", "of"))
+    if done < pairs:
+        raise ValueError(
+            f"{done} of {pairs} pairs are answered; start the reading room again with the same "
+            "command and go on where you stopped"
+        )
+    if not progress["closed"]:
+        close(folder)
+    if not progress["unblinded"]:
+        passphrase = note.read_text("utf-8").splitlines()[1]
+        unblind(
+            folder, passphrase=passphrase, who="demonstration", reason="the reader's own lesson"
+        )
+    answers = final_ratings(ratings_table(folder, read_key(folder)))
+    answers = answers[(answers["item"] == "preference") & (answers["kind"] != "practice")]
+    names = {"arm_left": "left", "arm_right": "right", "value": "choice"}
+    return answers.rename(columns=names)[["reader", "case", "kind", "left", "right", "choice"]]
+
+
+def open_demo(
+    folder: str | Path,
+    *,
+    port: int,
+    browser: bool,
+    say: Callable[[str], None],
+    plan: DemoPlan = DEMONSTRATION,
+) -> None:
+    """Build the demonstration where it is not there yet, and open its reading room."""
+    from reader_study.room.server import serve
+
+    folder = Path(folder)
+    note = folder / NOTE
+    if not bundle_folder(folder).exists():
+        say(f"Building a demonstration study in {folder} (about half a minute) ...")
+        secret = build_demo(folder, plan=plan)
+        # Only the demonstration writes these down: losing them should not spoil it.
+        note.write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
+    code = note.read_text("utf-8").splitlines()[0] if note.exists() else "(as you noted it)"
+
+    def ready(url: str) -> None:
+        say(f"The reading room is open at {url}")
+        say(f"Reader code: {code}")
+        say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
+
+    serve(folder, port=port, open_browser=browser, ready=ready)
+
+
+def robot_demo(
+    folder: str | Path, *, say: Callable[[str], None], plan: DemoPlan = DEMONSTRATION
+) -> None:
+    """A whole study without a person: built, locked, read by robots, unblinded and reported.
+
+    Raises
+    ------
+    ValueError
+        The folder is not empty.
+    """
+    say(f"Building a demonstration study in {folder} (about half a minute) ...")
+    secret = build_demo(folder, plan=plan)
+    say("Simulated readers read it, then it is closed, unblinded and analysed ...")
+    files = read_by_robots(folder, passphrase=secret["passphrase"], rng=np.random.default_rng(1))
+    say(f"Report: {files[0]}")
+    say("The answers are a simulation and no finding. Now try, on this study:")
+    for command in ("status", "verify", "analyse", "export"):
+        say(f"  reader-study {command} {folder}")

@@ -1,0 +1,77 @@
+"""A new study: a commented protocol, questions ready to use, and series for the example."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from ctlab.files import fresh_folder
+from reader_study.design.protocol_file import read_protocol
+from reader_study.record.paths import refuse_used_folder
+
+_LOWER_IS_BETTER = ("noise", "artefacts", "artificial-texture")
+
+
+def item_sets() -> dict[str, str]:
+    """Questions ready to use, by name, as text for ``protocol.toml``."""
+    found = files("reader_study.examples").joinpath("item_sets").iterdir()
+    texts = {f.name.removesuffix(".toml"): f.read_text("utf-8") for f in found}
+    return dict(sorted(texts.items()))
+
+
+def new_study(study: str | Path, *, example: bool = True, items: Sequence[str] = ()) -> Path:
+    """Folder with ``protocol.toml``; as an example it can be locked and read as it stands.
+
+    Parameters
+    ----------
+    study : a folder that does not exist or is empty
+    example : keep the example's arms, cases and items, and write the DICOM series of its arms
+        (two classic filters of the packaged CT at a simulated tenth of its dose, about a
+        minute); otherwise only their explanation
+    items : names of :func:`item_sets` to ask instead of the example's questions
+
+    Raises
+    ------
+    ValueError
+        The folder is not empty, or there is no such set of items.
+    """
+    refuse_used_folder(study)
+    text = files("reader_study.examples").joinpath("example_protocol.toml").read_text("utf-8")
+    text = _with_items(text, items) if items else text
+    if not example:
+        text = _without_tables(text, keep_items=bool(items))
+    with fresh_folder(study) as part:
+        (part / "protocol.toml").write_text(text, "utf-8")
+        (part / "arms").mkdir()
+        if example:
+            from reader_study.examples.demo import write_example_arms
+
+            protocol, _ = read_protocol(part / "protocol.toml")
+            slices = max(case.slices[1] for case in protocol.cases if case.slices)
+            write_example_arms(part / "arms", [arm.name for arm in protocol.arms], slices)
+    return Path(study) / "protocol.toml"
+
+
+def _with_items(text: str, names: Sequence[str]) -> str:
+    """The example with other questions; the first of them is primary."""
+    known = item_sets()
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"no item set {unknown[0]!r}; ready to use: {', '.join(known)}")
+    questions = "\n".join(known[name] for name in names) + "\n"
+    asked = [item["name"] for item in tomllib.loads(questions)["items"]]
+    lower = ", ".join(f'"{name}"' for name in asked if name in _LOWER_IS_BETTER)
+    text = text[: text.index("[[items]]")] + questions + text[text.index("[guess]") :]
+    text = re.sub(r"^primary_item = .*$", f'primary_item = "{asked[0]}"', text, flags=re.M)
+    return re.sub(r"^lower_is_better = \[\]", f"lower_is_better = [{lower}]", text, flags=re.M)
+
+
+def _without_tables(text: str, *, keep_items: bool = False) -> str:
+    """The example with its arms, cases and items turned into comments."""
+    lines, inside = [], False
+    for line in text.splitlines():
+        if line.startswith("["):
+            inside = line.startswith(("[[", "[guess]"))
+            inside = inside and not (keep_items and line.startswith("[[items]]"))
+        lines.append(f"# {line}" if inside and line.strip() else line)
+    return "\n".join(lines) + "\n"

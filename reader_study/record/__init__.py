@@ -1,0 +1,1 @@
+"""The insert-only record: store, hash chain, anchors, bundle, merging."""

@@ -1,0 +1,114 @@
+"""The bundle: all that the reading room needs and sees. Opaque tokens, pixels, questions."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from reader_study.record.migrations import FORMAT_VERSION, migrated
+
+STUDY_FILE = "study.json"
+PIXEL_FOLDER = "pixels"
+
+
+@dataclass(frozen=True)
+class ShownTrial:
+    """A trial as the reading room knows it: no arm, no case, no role."""
+
+    token: str
+    session: int
+    practice: bool
+    left: str
+    right: str | None
+    feedback: str = ""
+    labels: tuple[str, ...] = ()  # over the images, where nothing is blinded (adjudication)
+    given_marks: tuple[dict[str, Any], ...] = ()  # set beforehand, to be judged
+
+
+@dataclass(frozen=True)
+class Image:
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle; pixels are read when a trial needs them."""
+
+    folder: Path
+    facts: dict[str, Any]
+    sha256: str
+
+    @property
+    def study_id(self) -> str:
+        return self.facts["study_id"]
+
+    @property
+    def commitment(self) -> str:
+        return self.facts["commitment"]
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        return self.facts["items"]
+
+    @property
+    def n_slots(self) -> int:
+        return len(self.facts["slots"])
+
+    @cached_property
+    def images(self) -> dict[str, Image]:
+        return {
+            token: Image(tuple(i["shape"]), tuple(i["spacing_mm"]), i["sha256"])
+            for token, i in self.facts["images"].items()
+        }
+
+    def trials(self, slot: int) -> list[ShownTrial]:
+        """Trials of a slot (from 1) in reading order."""
+        if not 1 <= slot <= self.n_slots:
+            raise ValueError(f"slot must be 1 to {self.n_slots}, got {slot}")
+        return [ShownTrial(**trial) for trial in self.facts["slots"][slot - 1]]
+
+    def pixels(self, token: str) -> bytes:
+        """Int16 HU of an image, little-endian, (z, y, x)."""
+        if token not in self.images:
+            raise ValueError("no such image in this study")
+        return (self.folder / PIXEL_FOLDER / token).read_bytes()
+
+    def damaged(self) -> list[str]:
+        """Tokens whose pixels are missing or not those that were locked."""
+        return [t for t, image in sorted(self.images.items()) if self._digest(t) != image.sha256]
+
+    def _digest(self, token: str) -> str | None:
+        path = self.folder / PIXEL_FOLDER / token
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def open_bundle(folder: str | Path) -> Bundle:
+    """Bundle of a locked study; one of an earlier format reads as if it were of this one.
+
+    Raises
+    ------
+    ValueError
+        The folder holds no bundle, or one of a newer format.
+    """
+    path = Path(folder) / STUDY_FILE
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no locked study; run reader-study lock first")
+    raw = path.read_bytes()
+    try:
+        facts = json.loads(raw)
+        version = int(facts["format_version"])
+        facts["study_id"], facts["commitment"], facts["items"]  # all must be there
+        facts["slots"], facts["images"], facts["design"]
+        facts = facts if version > FORMAT_VERSION else migrated(facts, version)
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is damaged; copy the bundle again") from None
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path.name} has format_version {version}; this program reads up to "
+            f"{FORMAT_VERSION}: install a newer ctlab"
+        )
+    return Bundle(Path(folder), facts, hashlib.sha256(raw).hexdigest())

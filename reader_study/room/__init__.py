@@ -1,0 +1,1 @@
+"""The reading room: server, login, session, panel."""

@@ -1,0 +1,401 @@
+"""The reading session decides: what comes next, what may be answered, what may be undone.
+
+It keeps nothing that matters in memory. Where a reader stands follows from the answers in the
+store, so a reader whose browser, kernel or server died goes on at the first open question.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from reader_study.record.bundle import Bundle, ShownTrial
+from reader_study.record.store import (
+    Answer,
+    NotSavedError,
+    Reader,
+    Store,
+    latest,
+    utc_now,
+)
+from reader_study.room.answer_check import (
+    CANNOT_JUDGE,
+    checked_marks,
+    checked_value,
+    display_facts,
+    seconds_of,
+)
+
+__all__ = ["CANNOT_JUDGE", "COMMENT", "GUESS", "MARKS", "Question", "ReadingSession"]
+
+GUESS, COMMENT, MARKS = "_guess", "_comment", "_marks"
+LONGEST_COMMENT = 2000
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing to answer: an item of a trial, on one side where it is asked of each image."""
+
+    trial: ShownTrial
+    item: str
+    facts: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return f"{self.trial.token}:{self.item}"
+
+
+class ReadingSession:
+    """One visit of one reader.
+
+    Parameters
+    ----------
+    bundle, store : the locked study and its database
+    reader : who reads
+    now : clock, replaced in tests
+    on_anchor : told number and hash of the event that a receipt carries
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        store: Store,
+        reader: Reader,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        on_anchor: Callable[[int, str], None] = lambda seq, digest: None,
+    ) -> None:
+        self._bundle, self._store, self._reader, self._now = bundle, store, reader, now
+        self._on_anchor = on_anchor
+        self._facts, consent_since = _facts_in_force(bundle, store)
+        self._trials = bundle.trials(reader.slot)
+        self._answers = store.answers(reader.reader)
+        self._events = {e.kind: e for e in store.events(reader=reader.reader)}
+        if "consented" in self._events and self._events["consented"].seq < consent_since:
+            del self._events["consented"]  # the consent was amended: it is asked again
+        self._displays = {e.payload["session"] for e in self._of_kind("display-checked")}
+        self._overrides = {e.payload["session"] for e in self._of_kind("washout-overridden")}
+        self._finished = {e.payload["session"]: e for e in self._of_kind("session-finished")}
+        self._feedback: str | None = None
+        self._paused = False
+        self._open: str | None = None  # id of the question on screen
+        self._shown = ""  # kind of the screen
+        self._break_at = now() + self._break_length
+        self.visit = store.open_session(reader.reader, self.session)
+
+    def _of_kind(self, kind: str):
+        return self._store.events(kind, self._reader.reader)
+
+    @property
+    def _break_length(self) -> timedelta:
+        return timedelta(minutes=self._facts["design"]["break_after_minutes"])
+
+    # ------------------------------------------------------------ where the reader stands
+
+    @property
+    def session(self) -> int:
+        """Number of the session being read, or just read and not yet handed in."""
+        question = self.question()
+        if question is None:
+            return self._trials[-1].session
+        before = question.trial.session - 1
+        return before if before >= 0 and before not in self._finished else before + 1
+
+    def questions_of(self, trial: ShownTrial) -> list[Question]:
+        asked = []
+        for item in self._bundle.items:
+            sides = ("left", "right") if item["about"] == "each" else ("",)
+            for side in sides:
+                name = f"{item['name']}@{side}" if side else item["name"]
+                asked.append(Question(trial, name, {**item, "side": side}))
+        if self._bundle.facts["guess"] and self._closes_session(trial):
+            guess = {"kind": "guess", **self._bundle.facts["guess"], "marks": [], "side": ""}
+            asked.append(Question(trial, GUESS, guess))
+        return asked
+
+    def _closes_session(self, trial: ShownTrial) -> bool:
+        same = [t for t in self._trials if t.session == trial.session and not t.practice]
+        return bool(same) and same[-1] is trial
+
+    def question(self) -> Question | None:
+        """First open question in reading order; None when everything is answered."""
+        return next(self._open_questions(), None)
+
+    def _open_questions(self) -> Iterator[Question]:
+        given = latest(self._answers)
+        for trial in self._trials:
+            for question in self.questions_of(trial):
+                if (trial.token, question.item) not in given:
+                    yield question
+
+    def marks_of(self, trial: ShownTrial) -> list[dict[str, Any]]:
+        """Marks that the reader has set on a trial."""
+        kept = latest(self._answers).get((trial.token, MARKS))
+        return kept.value if kept else []
+
+    def next_trial(self) -> ShownTrial | None:
+        """The trial after the one on screen, for reading its images ahead."""
+        question = self.question()
+        if question is None:
+            return None
+        place = self._trials.index(question.trial)
+        following = self._trials[place + 1 : place + 2]
+        return following[0] if following and following[0].session == self.session else None
+
+    # ------------------------------------------------------------ what is on screen
+
+    def screen(self) -> dict[str, Any]:
+        """What to show now: ``kind`` and what that kind needs."""
+        screen = self._next_screen()
+        self._open, self._shown = screen.get("id"), screen["kind"]
+        return screen
+
+    def ahead(self) -> dict[str, Any] | None:
+        """The screen after the question on screen, where an answer can only lead to that one.
+
+        The browser shows it at the key, while the answer is on its way to the disk; the screen
+        that :meth:`act` returns has the last word.
+        """
+        still_open = self._open_questions()
+        now, then = next(still_open, None), next(still_open, None)
+        if now is None or then is None or self._open != now.id:
+            return None
+        same_trial = then.trial.token == now.trial.token
+        if then.trial.session != now.trial.session or (now.trial.feedback and not same_trial):
+            return None
+        left = (self._break_at - self._now()).total_seconds()
+        can_undo = self._facts["design"]["undo"] != "none"
+        return {**self._asked(then), "can_undo": can_undo, "after": now.id, "break_in_s": left}
+
+    def _next_screen(self) -> dict[str, Any]:
+        if self._store.is_closed():
+            return {"kind": "closed"}
+        if "consented" not in self._events:
+            return {"kind": "consent", "consent": self._facts["consent"]} | self._told()
+        if self._feedback is not None:
+            return {"kind": "feedback", "feedback": self._feedback}
+        question = self.question()
+        if question is None:
+            return self._ended(self._trials[-1].session, last=True)
+        session = question.trial.session
+        if session > 0:
+            shown = self._ended(session - 1, last=False)
+            if shown["kind"] == "finish":
+                return shown
+            if opens := self._washout_until(session):
+                return {**shown, "opens": opens.isoformat(timespec="minutes")}
+        if self._facts["design"]["display_check"] and session not in self._displays:
+            return {"kind": "display"}
+        if self._paused:
+            return {"kind": "paused"}
+        if self._now() >= self._break_at:
+            return {"kind": "break", "minutes": self._facts["design"]["break_after_minutes"]}
+        return self._asked(question)
+
+    def _told(self) -> dict[str, Any]:
+        return {"title": self._facts["title"], **self._facts["population"]}
+
+    def _asked(self, question: Question) -> dict[str, Any]:
+        trial, facts = question.trial, question.facts
+        same = [
+            t for t in self._trials if t.practice == trial.practice and t.session == trial.session
+        ]
+        given = latest(self._answers)
+        comment = given.get((trial.token, COMMENT))
+        return {
+            "kind": "question",
+            "id": question.id,
+            "trial": trial.token,
+            "practice": trial.practice,
+            "pair": trial.right is not None,
+            "number": same.index(trial) + 1,
+            "of": len(same),
+            "item": {
+                name: facts.get(name)
+                for name in ("kind", "question", "answers", "ties", "side", "marks")
+            },
+            "can_undo": self._undoable() is not None,
+            "comment": comment.value if comment else "",
+            "saved_at": self._answers[-1].at if self._answers else "",
+            "minutes_left": self._minutes_left(same, trial),
+        }
+
+    def _minutes_left(self, same: list[ShownTrial], trial: ShownTrial) -> int | None:
+        """Median seconds per trial so far, times the trials left; None before three are done."""
+        tokens = {t.token for t in same}
+        spent: dict[str, float] = {}
+        for answer in self._answers:
+            if answer.trial in tokens and answer.seconds is not None:
+                spent[answer.trial] = spent.get(answer.trial, 0.0) + answer.seconds
+        spent.pop(trial.token, None)
+        if len(spent) < 3:
+            return None
+        left = len(same) - same.index(trial)
+        return max(1, round(median(spent.values()) * left / 60))
+
+    # ------------------------------------------------------------ sessions and washout
+
+    def _washout_until(self, session: int) -> datetime | None:
+        """When the session may open; None when it may be opened now."""
+        if session in self._overrides:
+            return None
+        # From the last answer: a session may be handed in days after it was read.
+        given = [a.at for a in self._answers if a.session == session - 1]
+        ended = datetime.fromisoformat(max(given, default=self._finished[session - 1].at))
+        opens = ended + timedelta(days=self._facts["design"]["washout_days"])
+        return opens if self._now() < opens else None
+
+    def _ended(self, session: int, *, last: bool) -> dict[str, Any]:
+        """All is answered: a last chance to go back, then thanks and the receipt."""
+        if session not in self._finished:
+            return {"kind": "finish", "can_undo": self._undoable() is not None}
+        link = self._finished[session]
+        return {
+            "kind": "thanks",
+            "last": last,
+            "receipt": f"{link.seq}:{link.hash}",
+            "answers": len(latest(self._answers)),
+        }
+
+    # ------------------------------------------------------------ what the reader does
+
+    def act(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one action of the reader and return the screen that follows.
+
+        Raises
+        ------
+        NotSavedError
+            The answer could not be stored. The screen stays as it was.
+        ValueError
+            An action or answer that this screen does not offer.
+        """
+        actions = {
+            "consent": self._consent,
+            "display": self._display,
+            "answer": self._answer,
+            "marks": self._marks,
+            "comment": self._comment,
+            "undo": self._undo,
+            "continue": self._continue,
+            "pause": self._pause,
+            "away": self._away,
+        }
+        name = message.get("action")
+        if not isinstance(name, str) or name not in actions:
+            raise ValueError("the reading room does not know this action")
+        if isinstance(message.get("comment"), dict):
+            self._comment(message["comment"])
+        actions[name](message)
+        return self.screen()
+
+    def _record(self, kind: str, **payload: Any) -> None:
+        self._events[kind] = self._store.append(kind, self._reader.reader, **payload)
+
+    def _consent(self, _message: dict[str, Any]) -> None:
+        if "consented" not in self._events:
+            self._record("consented")
+
+    def _display(self, message: dict[str, Any]) -> None:
+        facts = display_facts(message)
+        session = self.session
+        self._record("display-checked", session=session, **facts)
+        self._displays.add(session)
+
+    def _current(self, message: dict[str, Any]) -> Question:
+        """The question on screen.
+
+        A second press of a key must not answer the next question, and nothing is taken that is
+        not asked: before consent, during a pause, in a session whose washout is not over.
+        """
+        question = self.question()
+        if question is None or message.get("id") != question.id:
+            raise NotSavedError("that question is answered already")
+        if self._open != question.id:
+            raise NotSavedError("that question is not open now")
+        return question
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        question = self._current(message)
+        value = checked_value(question.facts, message.get("value"))
+        self._keep(question.trial, question.item, value, seconds_of(message))
+        finished = self.question()
+        same_trial = finished is not None and finished.trial.token == question.trial.token
+        if question.trial.practice and not same_trial and question.trial.feedback:
+            self._feedback = question.trial.feedback
+
+    def _keep(
+        self, trial: ShownTrial, item: str, value: Any, seconds: float | None = None
+    ) -> Answer:
+        answer = self._store.save_answer(
+            self._reader.reader,
+            visit=self.visit,
+            session=trial.session,
+            trial=trial.token,
+            item=item,
+            value=value,
+            seconds=seconds,
+        )
+        self._answers.append(answer)
+        return answer
+
+    def _marks(self, message: dict[str, Any]) -> None:
+        question = self._current(message)
+        self._keep(question.trial, MARKS, checked_marks(message.get("marks")))
+
+    def _comment(self, message: dict[str, Any]) -> None:
+        question = self._current(message)
+        text = message.get("text")
+        if not isinstance(text, str) or len(text) > LONGEST_COMMENT:
+            raise ValueError(f"a comment is too long; the most characters are {LONGEST_COMMENT}")
+        self._keep(question.trial, COMMENT, text.strip())
+
+    def _undoable(self) -> Answer | None:
+        """The answer that "undo" would take back under the protocol's rule."""
+        rule = self._facts["design"]["undo"]
+        asked = [a for a in self._answers if not a.item.startswith("_") or a.item == GUESS]
+        if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
+            return None
+        session = self.session
+        if session in self._finished:
+            return None
+        given = [a for a in latest(asked).values() if a.session == session]
+        return max(given, key=lambda a: a.seq, default=None)
+
+    def _undo(self, _message: dict[str, Any]) -> None:
+        answer = self._undoable()
+        if answer is None:
+            raise NotSavedError("there is nothing that may be taken back")
+        trial = next(t for t in self._trials if t.token == answer.trial)
+        self._keep(trial, answer.item, None)
+        self._feedback = None
+
+    def _continue(self, _message: dict[str, Any]) -> None:
+        if self._shown == "finish":
+            session, name = self.session, self._reader.reader
+            done = self._store.append("session-finished", name, session=session)
+            self._finished[session] = done
+            self._on_anchor(done.seq, done.hash)
+            return
+        if self._paused or self._now() >= self._break_at:
+            self._record("resumed")
+            self._break_at = self._now() + self._break_length
+        self._paused, self._feedback = False, None
+
+    def _pause(self, _message: dict[str, Any]) -> None:
+        self._record("paused")
+        self._paused = True
+
+    def _away(self, message: dict[str, Any]) -> None:
+        """The window lost the focus for a while; the panel's clock had stopped."""
+        self._record("away", seconds=seconds_of(message))
+
+
+def _facts_in_force(bundle: Bundle, store: Store) -> tuple[dict[str, Any], int]:
+    """What readers are told, as last amended, and the event since which the consent reads so."""
+    facts, since = bundle.facts, 0
+    for event in store.events("amended"):
+        facts = {**facts, **event.payload["facts"]}
+        if "ethics.consent" in event.payload["changes"]:
+            since = event.seq
+    return facts, since

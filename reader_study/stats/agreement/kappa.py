@@ -1,0 +1,292 @@
+"""Two raters, or one rater twice: weighted kappa, changes of margin, limits of agreement."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reader_study.stats.agreement.coefficients import Weights, read_raters, weight_matrix
+from reader_study.stats.tables import check_table
+
+
+@dataclass(frozen=True)
+class Kappa:
+    """Cohen's kappa: ``se`` for the interval, ``z`` and ``p`` against no agreement."""
+
+    value: float
+    se: float
+    low: float
+    high: float
+    z: float
+    p: float
+    raw_agreement: float
+    n: int
+    note: str = ""
+
+
+def crosstab(first, second, *, categories=None) -> np.ndarray:
+    """Counts of pairs of ratings, shape (categories, categories); pairs with a gap are left out.
+
+    Examples
+    --------
+    >>> crosstab([1, 2, 2], [1, 2, 1]).tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.shape != b.shape:
+        raise ValueError(f"two lists of one length wanted; {a.shape} and {b.shape} came")
+    both = ~(np.isnan(a) | np.isnan(b))
+    a, b = a[both], b[both]
+    levels = np.unique(np.concatenate([a, b])) if categories is None else np.asarray(categories)
+    table = np.zeros((levels.size, levels.size))
+    np.add.at(table, (np.searchsorted(levels, a), np.searchsorted(levels, b)), 1)
+    return table
+
+
+def cohen_kappa(
+    table: np.ndarray, *, weights: Weights = "unweighted", level: float = 0.95
+) -> Kappa:
+    """Kappa of a square table of counts.
+
+    Parameters
+    ----------
+    table : ndarray, shape (categories, categories)
+    weights : "unweighted", "linear" (equal spacing) or "quadratic" (Fleiss-Cohen)
+
+    Returns
+    -------
+    Kappa
+        NaN with a note when both raters used one and the same category.
+
+    Notes
+    -----
+    Cohen 1968 (doi:10.1037/h0026256); errors of Fleiss, Cohen & Everitt 1969
+    (doi:10.1037/h0028106).
+
+    Examples
+    --------
+    Agreement 0.7, chance 0.5:
+
+    >>> round(cohen_kappa(np.array([[35, 15], [15, 35]])).value, 12)
+    0.4
+    """
+    counts = np.asarray(table, dtype=float)
+    n = counts.sum()
+    if n == 0:
+        raise ValueError("at least one pair of ratings wanted; none came")
+    w = weight_matrix(np.arange(len(counts), dtype=float), weights)
+    p = counts / n
+    rows, columns = p.sum(axis=1), p.sum(axis=0)
+    expected_table = np.outer(rows, columns)
+    observed, expected = float(np.sum(w * p)), float(np.sum(w * expected_table))
+    raw = float(np.trace(p))
+    if expected >= 1 - 1e-15:
+        nan = float("nan")
+        note = "both ratings are always the same category: kappa is not defined"
+        return Kappa(nan, nan, nan, nan, nan, nan, raw, int(n), note)
+    kappa = (observed - expected) / (1 - expected)
+    reach = (w @ columns)[:, None] + (w.T @ rows)[None]
+    centre = kappa - expected * (1 - kappa)
+    inner = np.sum(p * (w - reach * (1 - kappa)) ** 2) - centre**2
+    se = float(np.sqrt(max(inner, 0.0) / n)) / (1 - expected)
+    null = np.sum(expected_table * (w - reach) ** 2) - expected**2
+    null_se = float(np.sqrt(max(null, 0.0) / n)) / (1 - expected)
+    z = kappa / null_se if null_se > 0 else np.nan
+    half = float(stats.norm.ppf(0.5 + level / 2)) * se
+    return Kappa(
+        kappa, se, max(kappa - half, -1.0), min(kappa + half, 1.0), float(z),
+        float(2 * stats.norm.sf(abs(z))), raw, int(n),
+    )  # fmt: skip
+
+
+def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
+    """Fleiss' kappa of complete subjects, over all categories and for each against the rest.
+
+    Returns
+    -------
+    DataFrame
+        ``category ("all" first), kappa, z, p, n``; z tests against chance agreement. A category
+        nobody used has no row; with a single category kappa is NaN.
+
+    Notes
+    -----
+    Fleiss 1971 (doi:10.1037/h0031619); errors of Fleiss, Nee & Landis 1979
+    (doi:10.1037/0033-2909.86.5.974).
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"R1": [1, 2], "R2": [1, 2]})
+    >>> fleiss_by_category(table)["kappa"].tolist()
+    [1.0, 1.0, 1.0]
+    """
+    ratings = read_raters(table).dropna().to_numpy()
+    n, m = ratings.shape
+    if n == 0:
+        raise ValueError("subjects rated by everybody wanted; none came")
+    categories = np.unique(ratings)
+    counts = np.stack([(ratings == c).sum(axis=1) for c in categories], axis=1)
+    p = counts.sum(axis=0) / (n * m)
+    apart = np.sum(counts * (m - counts), axis=0) / (n * m * (m - 1))
+    spread = p * (1 - p)
+    if spread.sum() == 0:
+        return pd.DataFrame([("all", np.nan, np.nan, np.nan, n)], columns=_FLEISS)
+    unit = np.sqrt(2 / (n * m * (m - 1)))
+    kappa = 1 - apart.sum() / spread.sum()
+    se = unit * np.sqrt(spread.sum() ** 2 - np.sum(spread * (1 - 2 * p))) / spread.sum()
+    rows: list[tuple[object, float, float]] = [("all", kappa, kappa / se)]
+    for category, off, part in zip(categories, apart, spread, strict=True):
+        own = 1 - off / part
+        rows.append((float(category), own, own / unit))
+    table = pd.DataFrame(rows, columns=_FLEISS[:3])
+    return table.assign(p=2 * stats.norm.sf(np.abs(table["z"])), n=n)
+
+
+_FLEISS = ["category", "kappa", "z", "p", "n"]
+
+
+def light_kappa(table: pd.DataFrame, *, weights: Weights = "unweighted") -> float:
+    """Mean of the kappas of all pairs of raters over complete subjects.
+
+    Light 1971 (doi:10.1037/h0031643). Pairs without a defined kappa are left out.
+
+    Examples
+    --------
+    >>> light_kappa(pd.DataFrame({"R1": [1, 2], "R2": [1, 2], "R3": [2, 1]})).__round__(6)
+    -0.333333
+    """
+    ratings = read_raters(table).dropna().to_numpy()
+    categories = np.unique(ratings)
+    pairs = combinations(range(ratings.shape[1]), 2)
+    kappas = [
+        cohen_kappa(crosstab(ratings[:, i], ratings[:, k], categories=categories), weights=weights)
+        for i, k in pairs
+    ]
+    return float(np.nanmean([kappa.value for kappa in kappas]))
+
+
+def stuart_maxwell(table: np.ndarray) -> tuple[float, int, float]:
+    """Do two raters use the categories equally often? Chi-squared, degrees of freedom, p.
+
+    Stuart 1955 (doi:10.1093/biomet/42.3-4.412), Maxwell 1970 (doi:10.1192/bjp.116.535.651).
+    Categories that neither rater used do not count; equal margins everywhere give (0, df, 1).
+
+    Examples
+    --------
+    With two categories it is McNemar's test: (8 - 2)**2 / (8 + 2).
+
+    >>> round(stuart_maxwell(np.array([[5, 8], [2, 5]]))[0], 12)
+    3.6
+    """
+    return _margins(table, bhapkar=False)
+
+
+def bhapkar(table: np.ndarray) -> tuple[float, int, float]:
+    """As :func:`stuart_maxwell` with Bhapkar's more powerful statistic (1966).
+
+    doi:10.1080/01621459.1966.10502021
+    """
+    return _margins(table, bhapkar=True)
+
+
+def _margins(table: np.ndarray, *, bhapkar: bool) -> tuple[float, int, float]:
+    counts = np.asarray(table, dtype=float)
+    used = counts.sum(axis=0) + counts.sum(axis=1) > 0
+    counts = counts[np.ix_(used, used)]
+    if len(counts) < 2:
+        return 0.0, 0, 1.0
+    difference = (counts.sum(axis=1) - counts.sum(axis=0))[:-1]
+    cover = -(counts + counts.T)
+    np.fill_diagonal(cover, counts.sum(axis=1) + counts.sum(axis=0) - 2 * np.diag(counts))
+    inner = cover[:-1, :-1]
+    if bhapkar:
+        inner = inner - np.outer(difference, difference) / counts.sum()
+    df = len(difference)
+    if not difference.any():
+        return 0.0, df, 1.0
+    chi2 = float(difference @ np.linalg.pinv(inner) @ difference)
+    return chi2, df, float(stats.chi2.sf(chi2, df))
+
+
+def repeat_agreement(
+    table: pd.DataFrame, *, value: str = "rating", categories=None
+) -> pd.DataFrame:
+    """Each reader against himself on hidden repeats, and all readers together.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``reader, case, arm, showing (1 or 2)`` and the rating.
+    categories : the whole scale; default the ratings seen
+
+    Returns
+    -------
+    DataFrame
+        ``reader, n, raw_agreement, raw_low, raw_high, kappa, kappa_low, kappa_high,
+        kappa_linear, linear_low, linear_high, kappa_quadratic, low, high, note``; the last row is
+        "all". ``low`` and ``high`` belong to the quadratic kappa; those of raw agreement are
+        exact. "all" takes pairs as independent and so is a description, not a test.
+    """
+    keys = ["reader", "case", "arm", "showing"]
+    checked = check_table(table, columns=[*keys, value], unique=keys, numeric=[value])
+    wide = checked.pivot(index=keys[:3], columns="showing", values=value)
+    if not {1, 2} <= set(wide.columns):
+        raise ValueError("showings 1 and 2 wanted; no trial was shown twice")
+    pairs = wide[[1, 2]].dropna().reset_index()
+    if categories is None:
+        categories = np.unique(checked[value].dropna())
+    rows = []
+    for reader in [*sorted(pairs["reader"].unique()), "all"]:
+        part = pairs if reader == "all" else pairs[pairs["reader"] == reader]
+        counts = crosstab(part[1], part[2], categories=categories)
+        kinds = [cohen_kappa(counts, weights=w) for w in ("unweighted", "linear", "quadratic")]
+        limits = [number for k in kinds for number in (k.value, k.low, k.high)]
+        raw = (kinds[0].raw_agreement, *_exact(part))
+        rows.append((reader, len(part), *raw, *limits, kinds[0].note))
+    names = [
+        "reader", "n", "raw_agreement", "raw_low", "raw_high", "kappa", "kappa_low", "kappa_high",
+        "kappa_linear", "linear_low", "linear_high", "kappa_quadratic", "low", "high", "note",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=names)
+
+
+def _exact(pairs: pd.DataFrame) -> tuple[float, float]:
+    """Clopper-Pearson limits of the share of pairs that are alike."""
+    if pairs.empty:
+        return np.nan, np.nan
+    alike = int((pairs[1] == pairs[2]).sum())
+    ends = stats.binomtest(alike, len(pairs)).proportion_ci()
+    return float(ends.low), float(ends.high)
+
+
+def bland_altman(first, second, *, level: float = 0.95) -> dict[str, float]:
+    """Bias and limits of agreement of two sets of measurements, each with its interval.
+
+    Bland & Altman 1999 (doi:10.1177/096228029900800204). Keys: ``n, bias, bias_low, bias_high,
+    sd, lower, lower_low, lower_high, upper, upper_low, upper_high, slope_p`` (the last tests
+    whether differences grow with the mean).
+
+    Examples
+    --------
+    >>> result = bland_altman([1.0, 2.0, 3.0], [0.0, 2.0, 4.0])
+    >>> result["bias"], round(result["upper"], 2)
+    (0.0, 1.96)
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    both = ~(np.isnan(a) | np.isnan(b))
+    d, mean = (a - b)[both], ((a + b) / 2)[both]
+    n = d.size
+    if n < 3:
+        raise ValueError(f"at least 3 pairs of measurements wanted; {n} came")
+    bias, sd = float(d.mean()), float(d.std(ddof=1))
+    z, t = float(stats.norm.ppf(0.975)), float(stats.t.ppf(0.5 + level / 2, n - 1))
+    of_bias, of_limit = sd / np.sqrt(n), sd * np.sqrt(1 / n + z**2 / (2 * (n - 1)))
+    result = {"n": float(n), "bias": bias, "sd": sd}
+    result |= {"bias_low": bias - t * of_bias, "bias_high": bias + t * of_bias}
+    for name, place in (("lower", bias - z * sd), ("upper", bias + z * sd)):
+        result |= {name: place, f"{name}_low": place - t * of_limit}
+        result |= {f"{name}_high": place + t * of_limit}
+    varies = np.ptp(mean) > 0 and np.ptp(d) > 0
+    result["slope_p"] = float(stats.linregress(mean, d).pvalue) if varies else 1.0
+    return {name: float(number) for name, number in result.items()}

@@ -1,0 +1,1 @@
+"""Conduct of a study: blinding, order, time, multiplicity."""

@@ -1,0 +1,1 @@
+"""Free-response reading: FROC figures, matching of marks, heat maps."""

@@ -1,0 +1,293 @@
+"""Free-response analysis: marks anywhere in the image, figures of merit, arms compared."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from reader_study.stats.free_response.match_marks import (
+    Duplicates,
+    Rule,
+    check_marks,
+    match_marks,
+)
+from reader_study.stats.roc.auc_covariance import jackknife_covariance
+from reader_study.stats.roc.obuchowski_rockette import (
+    Cells,
+    Effect,
+    Mrmc,
+    obuchowski_rockette,
+)
+from reader_study.stats.tables import check_levels, check_table
+
+Fom = Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"]
+FOMS = ("wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc")
+# Non-lesion marks per case at which sensitivity is averaged by "froc".
+FALSE_RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One reader in one arm: best NL rating per case, LL ratings (case, lesion), all NLs."""
+
+    best_false: np.ndarray
+    lesions: np.ndarray
+    false_case: np.ndarray
+    false_rating: np.ndarray
+
+
+def froc(
+    marks: pd.DataFrame,
+    cases: pd.DataFrame,
+    *,
+    fom: Fom = "wafroc",
+    readers: Effect = "random",
+    case_effect: Effect = "random",
+    arms: tuple[str, ...] | None = None,
+    reader_names: tuple[str, ...] | None = None,
+    cluster: str | None = None,
+) -> Mrmc:
+    """Compare arms by a free-response figure of merit in the Obuchowski-Rockette model.
+
+    Parameters
+    ----------
+    marks : DataFrame
+        ``reader, arm, case, mark (LL or NL), lesion, rating``. A case without rows was read
+        and not marked.
+    cases : DataFrame
+        ``case, truth, n_lesions``.
+    fom : figure of merit
+        "wafroc": chance that a lesion is rated above the highest non-lesion mark of a case
+        without lesions, each case with lesions counting once; "afroc": each lesion counting
+        once; with "1": non-lesion marks of all cases; "hrauc": ROC area of each case's highest
+        rating; "froc": mean share of lesions found at 1/8, 1/4, 1/2, 1, 2, 4 and 8 non-lesion
+        marks per case.
+    arms : order of the arms
+    reader_names : all who read, also those who set no mark; default those with marks
+    cluster : column of ``cases`` naming the patient where a patient gives several cases; the
+        jackknife then leaves out patients
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_marks`; for a single truth; for an unknown figure of merit.
+
+    Notes
+    -----
+    Chakraborty & Berbaum 2004 (doi:10.1118/1.1769352); weighted AFROC: Chakraborty & Zhai
+    2016 (doi:10.1118/1.4947127); mean sensitivity: Setio et al. 2017
+    (doi:10.1016/j.media.2017.06.015). Unmarked lesions and cases rate below every mark, and
+    equal to each other. Covariances by the jackknife over cases.
+
+    Examples
+    --------
+    One case with a lesion found at 80, one without and no mark there: each figure is 1.
+
+    >>> marks = pd.DataFrame({"reader": ["R1", "R2"] * 2, "arm": ["a", "a", "b", "b"],
+    ...                       "case": "s", "mark": "LL", "lesion": 1, "rating": 80})
+    >>> cases = pd.DataFrame({"case": ["s", "n"], "truth": [1, 0], "n_lesions": [1, 0]})
+    >>> froc_figures(marks, cases)["figure"].tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    values, left_out, names, readers_seen = _figures(
+        marks, cases, fom, arms, reader_names=reader_names, cluster=cluster
+    )
+    if not np.isfinite(left_out).all():
+        raise ValueError(
+            "at least two patients with and two without lesions wanted: without the only one no "
+            "figure is left and the jackknife has no error"
+        )
+    flat = left_out.reshape(-1, left_out.shape[-1])
+    shape = (*values.shape, *values.shape)
+    cells = Cells(
+        names, readers_seen, values, jackknife_covariance(flat).reshape(shape),
+        np.zeros(len(readers_seen), dtype=int),
+    )  # fmt: skip
+    result = obuchowski_rockette(cells, readers=readers, cases=case_effect)
+    return replace(result, design="crossed", method=f"{fom}, jackknife")
+
+
+def froc_figures(marks: pd.DataFrame, cases: pd.DataFrame, *, fom: Fom = "wafroc") -> pd.DataFrame:
+    """The figure of merit of each reader in each arm: ``arm, reader, figure``."""
+    values, _, names, readers = _figures(marks, cases, fom, None)
+    rows = [(a, r, values[i, j]) for i, a in enumerate(names) for j, r in enumerate(readers)]
+    return pd.DataFrame(rows, columns=["arm", "reader", "figure"])
+
+
+def _figures(
+    marks: pd.DataFrame,
+    cases: pd.DataFrame,
+    fom: str,
+    arms: tuple[str, ...] | None,
+    *,
+    reader_names: tuple[str, ...] | None = None,
+    cluster: str | None = None,
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
+    if fom not in FOMS:
+        raise ValueError(f"a figure of merit of {', '.join(FOMS)} wanted; {fom!r} came")
+    table, known = check_marks(marks, cases)
+    names = arms or tuple(dict.fromkeys(table["arm"]))
+    readers = reader_names or tuple(sorted(dict.fromkeys(table["reader"])))
+    check_levels(table, "arm", names, what="arms")
+    check_levels(table, "reader", readers, what="readers")
+    n_lesions = known["n_lesions"].to_numpy(int)
+    if (n_lesions > 0).all() or not (n_lesions > 0).any():
+        raise ValueError("cases with and without lesions wanted; only one kind came")
+    values = np.empty((len(names), len(readers)))
+    units = _units(known, cluster)
+    left_out = np.empty((len(names), len(readers), units.max() + 1))
+    for i, arm in enumerate(names):
+        for j, reader in enumerate(readers):
+            part = table[(table["arm"] == arm) & (table["reader"] == reader)]
+            reading = _reading(part, known, n_lesions)
+            values[i, j], left_out[i, j] = _figure(reading, n_lesions, fom, units)
+    return values, left_out, tuple(map(str, names)), tuple(map(str, readers))
+
+
+def _units(cases: pd.DataFrame, cluster: str | None) -> np.ndarray:
+    """What the jackknife leaves out at a time: number of the unit of each case."""
+    if cluster is None:
+        return np.arange(len(cases))
+    check_table(cases, columns=[cluster], filled=[cluster])
+    return np.unique(cases[cluster].astype(str), return_inverse=True)[1]
+
+
+def _reading(marks: pd.DataFrame, cases: pd.DataFrame, n_lesions: np.ndarray) -> _Reading:
+    index = pd.Index(cases["case"])
+    lesions = np.full((len(index), n_lesions.max()), np.nan)
+    lesions[np.arange(n_lesions.max()) < n_lesions[:, None]] = -np.inf
+    hits = marks[marks["mark"] == "LL"]
+    lesions[index.get_indexer(hits["case"]), hits["lesion"].to_numpy(int) - 1] = hits["rating"]
+    misses = marks[marks["mark"] == "NL"]
+    false_case = index.get_indexer(misses["case"])
+    best_false = np.full(len(index), -np.inf)
+    np.maximum.at(best_false, false_case, misses["rating"].to_numpy())
+    return _Reading(best_false, lesions, false_case, misses["rating"].to_numpy())
+
+
+def _figure(
+    reading: _Reading, n_lesions: np.ndarray, fom: str, units: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The figure on all cases and with each unit of cases left out."""
+    if fom == "froc":
+        return _mean_sensitivity(reading, n_lesions, units)
+    diseased = n_lesions > 0
+    best = reading.best_false
+    if fom == "hrauc":
+        found = np.where(np.isnan(reading.lesions), -np.inf, reading.lesions).max(axis=1)
+        scores = np.maximum(best, found)[:, None]
+        weights = diseased[:, None].astype(float)
+        best = scores[:, 0]
+    else:
+        scores = reading.lesions
+        each = 1 / np.maximum(n_lesions, 1) if fom.startswith("w") else np.ones(len(n_lesions))
+        weights = np.where(np.isnan(scores), 0.0, each[:, None])
+    false_cases = np.ones(len(best), bool) if fom.endswith("1") else ~diseased
+    beaten = _beaten(np.where(np.isnan(scores), -np.inf, scores), best)  # (false, case, lesion)
+    win = np.einsum("fcl,cl->fc", beaten, weights) * false_cases[:, None]
+    weight, total = weights.sum(axis=1), win.sum()
+    value = total / (false_cases.sum() * weight.sum())
+    rows, columns = np.bincount(units, win.sum(axis=1)), np.bincount(units, win.sum(axis=0))
+    own = np.zeros(len(rows))
+    np.add.at(own, units, np.where(units[:, None] == units, win, 0.0).sum(axis=1))
+    count = false_cases.sum() - np.bincount(units, false_cases)
+    rest = weight.sum() - np.bincount(units, weight)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left_out = (total - rows - columns + own) / (count * rest)
+    return float(value), left_out
+
+
+def _beaten(lesions: np.ndarray, best_false: np.ndarray) -> np.ndarray:
+    above = lesions[None] > best_false[:, None, None]
+    level = lesions[None] == best_false[:, None, None]
+    return above + 0.5 * level
+
+
+def _mean_sensitivity(
+    reading: _Reading, n_lesions: np.ndarray, units: np.ndarray
+) -> tuple[float, np.ndarray]:
+    def figure(keep: np.ndarray) -> float:
+        found = reading.lesions[keep]
+        return mean_sensitivity(
+            reading.false_rating[keep[reading.false_case]], found[np.isfinite(found)],
+            lesions=int(n_lesions[keep].sum()), cases=int(keep.sum()),
+        )  # fmt: skip
+
+    left_out = np.array([figure(units != unit) for unit in range(units.max() + 1)])
+    return figure(np.ones(len(n_lesions), dtype=bool)), left_out
+
+
+def mean_sensitivity(false: np.ndarray, found: np.ndarray, *, lesions: int, cases: int) -> float:
+    """Mean share of lesions found at ``FALSE_RATES`` non-lesion marks per case.
+
+    Parameters
+    ----------
+    false, found : ratings of the marks that hit no lesion, and of the lesions that were hit
+    lesions, cases : how many there are; NaN without a lesion
+
+    Examples
+    --------
+    One of two lesions is rated above every false mark, the other was never marked:
+
+    >>> mean_sensitivity(np.array([10.0]), np.array([80.0]), lesions=2, cases=4)
+    0.5
+    """
+    if not lesions:
+        return np.nan
+    false, found = np.sort(false)[::-1], np.sort(found)
+    allowed = np.floor(np.array(FALSE_RATES) * cases + 1e-9).astype(int)
+    # At a threshold, all marks rated above it count: the first false mark too many sets it.
+    cut = np.array([false[k] if k < false.size else -np.inf for k in allowed])
+    return float(np.mean(found.size - np.searchsorted(found, cut, side="right"))) / lesions
+
+
+def froc_curve(marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """Operating points per arm and reader: ``arm, reader, threshold, nlf, llf``.
+
+    ``nlf``: non-lesion marks per case; ``llf``: share of lesions found; both at ratings at or
+    above the threshold. The first point, (0, 0), has threshold infinity.
+    """
+    table, known = check_marks(marks, cases)
+    lesions = known["n_lesions"].sum()
+    if not lesions:
+        raise ValueError("a case with a lesion wanted: without one there is no share found")
+    rows = []
+    for (arm, reader), part in table.groupby(["arm", "reader"], sort=False):
+        for cut in [np.inf, *sorted(part["rating"].unique(), reverse=True)]:
+            called = part[part["rating"] >= cut]
+            nlf = float((called["mark"] == "NL").sum() / len(known))
+            llf = float((called["mark"] == "LL").sum() / lesions)
+            rows.append((arm, reader, cut, nlf, llf))
+    return pd.DataFrame(rows, columns=["arm", "reader", "threshold", "nlf", "llf"])
+
+
+def radius_sensitivity(
+    marks: pd.DataFrame,
+    lesions: pd.DataFrame,
+    cases: pd.DataFrame,
+    *,
+    radii_mm: tuple[float, ...],
+    fom: Fom = "wafroc",
+    rule: Rule = "fixed",
+    duplicates: Duplicates = "highest",
+) -> pd.DataFrame:
+    """How the comparison of arms depends on the acceptance radius.
+
+    Returns
+    -------
+    DataFrame
+        ``radius_mm, hits, first, second, difference, low, high, p``; one row per radius and
+        pair of arms.
+    """
+    rows = []
+    for radius in radii_mm:
+        matched = match_marks(marks, lesions, radius_mm=radius, rule=rule, duplicates=duplicates)
+        result = froc(matched, cases, fom=fom)
+        hits = int((matched["mark"] == "LL").sum())
+        for row in result.differences.itertuples():
+            rows.append(
+                (radius, hits, row.first, row.second, row.difference, row.low, row.high, row.p)
+            )
+    names = ["radius_mm", "hits", "first", "second", "difference", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=names)

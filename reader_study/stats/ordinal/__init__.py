@@ -1,0 +1,1 @@
+"""Ordinal ratings: cumulative link models and visual grading."""

@@ -1,0 +1,1 @@
+"""ROC analysis with many readers and cases."""

@@ -1,0 +1,300 @@
+"""Multi-reader multi-case ROC analysis of a table of ratings.
+
+result = mrmc(table, method="delong")
+noninferiority(result, reference="full", new="denoised", margin=0.05)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reader_study.stats.roc.auc_covariance import (
+    auc_covariance,
+    clustered_auc_covariance,
+    jackknife_covariance,
+    leave_one_out,
+)
+from reader_study.stats.roc.binormal import binormal_auc
+from reader_study.stats.roc.curve import partial_auc
+from reader_study.stats.roc.gallas_ustat import ustat_analysis
+from reader_study.stats.roc.obuchowski_rockette import (
+    NO_WIDTH,
+    Cells,
+    Effect,
+    Mrmc,
+    obuchowski_rockette,
+)
+from reader_study.stats.roc.readings import Readings, find_design, read_readings
+
+Figure = Callable[[np.ndarray, np.ndarray], float]
+Method = Literal["delong", "jackknife", "unbiased", "ustat"]
+
+
+def mrmc(
+    table: pd.DataFrame,
+    *,
+    method: Method = "delong",
+    readers: Effect = "random",
+    cases: Effect = "random",
+    figure: Figure | None = None,
+    cluster: str | None = None,
+    arms: tuple[str, ...] | None = None,
+) -> Mrmc:
+    """Compare arms by the area under the ROC curve, or by any figure of merit.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``reader, case, arm, truth (0/1), rating`` (higher is more suspicious).
+    method : covariance of the areas; "ustat" is Gallas' U-statistic analysis, the only one for
+        unbalanced data
+    readers, cases : "random" or "fixed"
+    figure : a function of (truth, scores) such as :func:`sensitivity_at` makes; jackknifed
+    cluster : column naming the patient where a patient gives several cases
+    arms : order of the arms, first minus second in the differences
+
+    Returns
+    -------
+    Mrmc
+
+    Raises
+    ------
+    ValueError
+        For tables that :func:`read_readings` or :func:`find_design` refuse.
+
+    Notes
+    -----
+    See :func:`reader_study.stats.roc.obuchowski_rockette.obuchowski_rockette` for the model.
+    Crossed, split-plot, and designs with readers or cases nested in arms are recognised.
+
+    Examples
+    --------
+    Two readers, areas 1 and 1 in one arm, 1 and 0.75 in the other:
+
+    >>> rows = [(r, a, c, t, s) for r, a, scores in [("R1", "new", (1, 2, 3, 4)),
+    ...     ("R2", "new", (1, 2, 3, 4)), ("R1", "old", (1, 2, 3, 4)), ("R2", "old", (1, 3, 2, 4))]
+    ...     for c, t, s in zip("abcd", (0, 0, 1, 1), scores)]
+    >>> table = pd.DataFrame(rows, columns=["reader", "arm", "case", "truth", "rating"])
+    >>> mrmc(table).differences["difference"].tolist()
+    [0.125]
+    """
+    readings = read_readings(table, arms=arms, cluster=cluster)
+    if method == "ustat":
+        if figure is not None or cluster is not None or "fixed" in (readers, cases):
+            raise ValueError(
+                "the U-statistic method analyses areas with random readers and cases; choose "
+                "delong or jackknife for other figures, patients with several cases, fixed effects"
+            )
+        return ustat_analysis(readings)
+    design, blocks = find_design(readings)
+    cells = _cells(readings, blocks, method, figure)
+    result = obuchowski_rockette(cells, readers=readers, cases=cases)
+    return replace(result, design=design, method="jackknife" if figure else method)
+
+
+def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure | None) -> Cells:
+    """Figures and covariances; cells covary only where they were read on the same cases."""
+    arms, readers = len(readings.arms), len(readings.readers)
+    flat = readings.scores.reshape(arms * readers, -1)
+    read = ~np.isnan(flat)
+    values = np.full(arms * readers, np.nan)
+    covariance = np.zeros((arms * readers, arms * readers))
+    patterns, group = np.unique(read, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        if not pattern.any():
+            continue
+        inside = np.flatnonzero(np.asarray(group).ravel() == number)
+        patients = None if readings.patients is None else readings.patients[pattern]
+        values[inside], covariance[np.ix_(inside, inside)] = _figures(
+            flat[np.ix_(inside, pattern)], readings.truth[pattern], patients, method, figure
+        )
+    return Cells(
+        readings.arms,
+        readings.readers,
+        values.reshape(arms, readers),
+        covariance.reshape(arms, readers, arms, readers),
+        blocks,
+        nested_readers=bool((readings.read.any(axis=2).sum(axis=0) == 1).all() and arms > 1),
+    )
+
+
+def _figures(
+    scores: np.ndarray,
+    truth: np.ndarray,
+    patients: np.ndarray | None,
+    method: str,
+    figure: Figure | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    if not (truth == 1).any() or not (truth == 0).any():
+        raise ValueError(
+            "cases with and without the finding wanted in every arm; one kind is missing, so "
+            "there is no ROC curve"
+        )
+    if isinstance(figure, ShareCalled):
+        used = truth == figure.uses
+        units = None if patients is None else patients[used]
+        values, left_out = leave_one_out(scores[:, used], truth[used], figure, units=units)
+        return values, jackknife_covariance(left_out)
+    if figure is not None or (patients is not None and method == "jackknife"):
+        values, left_out = leave_one_out(scores, truth, figure or _auc, units=patients)
+        return values, jackknife_covariance(left_out)
+    if patients is not None:
+        return clustered_auc_covariance(scores, truth, patients)
+    return auc_covariance(scores[:, truth == 1], scores[:, truth == 0], method=method)  # type: ignore[arg-type]
+
+
+def _auc(truth: np.ndarray, scores: np.ndarray) -> float:
+    return partial_auc(truth, scores, low=0.0)
+
+
+@dataclass(frozen=True)
+class ShareCalled:
+    """Sensitivity (``uses`` 1) or specificity (``uses`` 0) at a threshold, as a figure of merit.
+
+    Only cases with ``uses`` as their truth enter, so only they are left out by the jackknife.
+    """
+
+    threshold: float
+    uses: int
+
+    def __call__(self, truth: np.ndarray, scores: np.ndarray) -> float:
+        called = scores[truth == self.uses] >= self.threshold
+        return float(called.mean() if self.uses else 1 - called.mean())
+
+
+def sensitivity_at(threshold: float) -> ShareCalled:
+    """A figure of merit: share of cases with the finding rated at or above ``threshold``.
+
+    Examples
+    --------
+    >>> sensitivity_at(3)(np.array([1, 1, 0]), np.array([3, 2, 5]))
+    0.5
+    """
+    return ShareCalled(threshold, 1)
+
+
+def specificity_at(threshold: float) -> ShareCalled:
+    """A figure of merit: share of cases without the finding rated below ``threshold``."""
+    return ShareCalled(threshold, 0)
+
+
+def partial_area(
+    *, focus: Literal["sensitivity", "specificity"], low: float, high: float = 1.0
+) -> Figure:
+    """A figure of merit: :func:`reader_study.stats.roc.curve.partial_auc` with these limits."""
+
+    def figure(truth: np.ndarray, scores: np.ndarray) -> float:
+        return partial_auc(truth, scores, focus=focus, low=low, high=high)
+
+    return figure
+
+
+def binormal_area(truth: np.ndarray, scores: np.ndarray) -> float:
+    """A figure of merit: area of the fitted binormal curve."""
+    return binormal_auc(truth, scores)
+
+
+def figure_named(text: str) -> Figure | None:
+    """The figure of merit that a word stands for; ``None`` for "auc", the empirical area.
+
+    Parameters
+    ----------
+    text : "auc", "binormal", "sensitivity:3", "specificity:3", "partial:specificity:0.8:1"
+
+    Examples
+    --------
+    >>> figure_named("sensitivity:3")
+    ShareCalled(threshold=3.0, uses=1)
+    """
+    name, *rest = text.split(":")
+    try:
+        if name == "partial" and rest[0] in ("sensitivity", "specificity"):
+            low, high = map(float, rest[1:])
+            return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]
+        (cut,) = map(float, rest) if name in ("sensitivity", "specificity") else (0.0,)
+        known = {
+            "auc": None, "binormal": binormal_area, "sensitivity": sensitivity_at(cut),
+            "specificity": specificity_at(cut),
+        }  # fmt: skip
+        if name in known and (not rest or name.startswith("s")):
+            return known[name]
+    except (ValueError, IndexError):
+        pass
+    raise ValueError(
+        "a figure of auc, binormal, sensitivity:CUT, specificity:CUT or "
+        f"partial:specificity:LOW:HIGH wanted; {text!r} came"
+    )
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Two arms judged against a margin; ``difference`` is new minus reference."""
+
+    reference: str
+    new: str
+    margin: float
+    difference: float
+    low: float
+    high: float
+    t: float
+    p: float
+    shown: bool
+    claim: str
+
+
+def _new_minus_reference(result: Mrmc, reference: str, new: str) -> tuple[float, float, float]:
+    table = result.differences
+    one = table[(table["first"] == new) & (table["second"] == reference)]
+    other = table[(table["first"] == reference) & (table["second"] == new)]
+    if one.empty and other.empty:
+        arms = ", ".join(result.arm_means["arm"])
+        raise ValueError(f"arms {reference!r} and {new!r} wanted; the analysis holds: {arms}")
+    row = (one if other.empty else other).iloc[0]
+    sign = 1.0 if other.empty else -1.0
+    return sign * float(row["difference"]), float(row["se"]), float(row["df"])
+
+
+def noninferiority(
+    result: Mrmc, *, reference: str, new: str, margin: float, alpha: float = 0.025
+) -> Margin:
+    """Is ``new`` worse than ``reference`` by less than ``margin``?
+
+    One-sided test at ``alpha``; ``low`` and ``high`` are the two-sided 1 - 2 alpha interval,
+    and non-inferiority is shown exactly when ``low`` lies above ``-margin``.
+
+    Raises
+    ------
+    ValueError
+        For a margin that is not positive, an arm that was not analysed, or a difference
+        without any error (all readers separate the cases perfectly).
+    """
+    if not margin > 0:
+        raise ValueError(f"a margin above 0 wanted; {margin} came; state it in the figure's units")
+    difference, se, df = _new_minus_reference(result, reference, new)
+    if se <= 0:
+        raise ValueError(f"a margin wants an error to judge by: {NO_WIDTH}")
+    t = (difference + margin) / se
+    p = float(stats.t.sf(t, df) if np.isfinite(df) else stats.norm.sf(t))
+    q = float(stats.t.ppf(1 - alpha, df) if np.isfinite(df) else stats.norm.ppf(1 - alpha))
+    low, high = difference - q * se, difference + q * se
+    return Margin(
+        reference, new, margin, difference, low, high, float(t), p, bool(low > -margin),
+        "non-inferiority",
+    )  # fmt: skip
+
+
+def equivalence(
+    result: Mrmc, *, reference: str, new: str, margin: float, alpha: float = 0.05
+) -> Margin:
+    """Do ``new`` and ``reference`` differ by less than ``margin`` either way?
+
+    Two one-sided tests (Schuirmann 1987, doi:10.1007/BF01068419); the interval is 1 - 2 alpha.
+    """
+    up = noninferiority(result, reference=reference, new=new, margin=margin, alpha=alpha)
+    down = noninferiority(result, reference=new, new=reference, margin=margin, alpha=alpha)
+    t, p = min(up.t, down.t), max(up.p, down.p)
+    return replace(up, t=t, p=p, shown=up.shown and down.shown, claim="equivalence")

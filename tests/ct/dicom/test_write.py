@@ -1,0 +1,125 @@
+"""Derived series: HU survive, identity is new, provenance is told."""
+
+import numpy as np
+import pydicom
+import pytest
+
+from ctlab.ct import (
+    Volume,
+    load_sample,
+    read_series,
+    write_series,
+)
+from ctlab.ct.dicom.write import (
+    COMPRESSIONS,
+    DENOISED,
+    Derivation,
+    stored_values,
+)
+
+
+@pytest.fixture
+def volume(make_series):
+    def change(k, dataset):
+        dataset.StudyDescription = "Chest"
+        dataset.add_new(0x00091001, "LO", "private")
+        dataset.add_new(0x00280120, "SS", -2000)
+        dataset.add_new(0x60003000, "OW", b"\0\0")
+
+    volume = read_series(make_series(3, change))
+    return volume.with_hu(volume.hu + np.linspace(-0.5, 0.5, 16, dtype=np.float32))
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_hu_survive_within_half_a_unit(tmp_path, compression):
+    volume = load_sample().slices(20, 21)
+    noisy = volume.with_hu(volume.hu + np.float32(0.37))
+    write_series(noisy, tmp_path / "out", description="x", compression=compression)
+    found = read_series(tmp_path / "out")
+    assert np.abs(found.hu - noisy.hu).max() <= 0.5
+    assert found.spacing_mm == noisy.spacing_mm
+    assert found.origin_mm == pytest.approx(noisy.origin_mm)
+
+
+def test_identity_is_new_and_belongs_to_the_same_study(volume, tmp_path):
+    paths = write_series(volume, tmp_path / "out", description="Denoised")
+    written = [pydicom.dcmread(p) for p in paths]
+    sources = [pydicom.dcmread(p) for p in volume.sources]
+    uids = {d.SOPInstanceUID for d in written}
+    assert len(uids) == 3
+    assert not uids & {d.SOPInstanceUID for d in sources}
+    assert len({d.SeriesInstanceUID for d in written}) == 1
+    for new, old in zip(written, sources, strict=True):
+        assert new.SeriesInstanceUID != old.SeriesInstanceUID
+        assert new.file_meta.MediaStorageSOPInstanceUID == new.SOPInstanceUID
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
+            assert new[keyword].value == old[keyword].value
+        assert new.ImagePositionPatient == old.ImagePositionPatient
+        reference = new.SourceImageSequence[0]
+        assert reference.ReferencedSOPInstanceUID == old.SOPInstanceUID
+        assert reference.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
+        assert new.StudyDescription == "Chest"
+
+
+def test_provenance_is_in_the_header(volume, tmp_path):
+    made = Derivation("Noise reduced", algorithm="U-Net", version="3", code=DENOISED)
+    dataset = pydicom.dcmread(
+        write_series(volume, tmp_path / "out", description="D", derivation=made)[0]
+    )
+    assert dataset.ImageType == ["DERIVED", "SECONDARY", "AXIAL"]
+    assert dataset.DerivationDescription == "Noise reduced (U-Net 3)"
+    assert dataset.DerivationCodeSequence[0].CodeValue == "113087"
+    equipment = dataset.ContributingEquipmentSequence[-1]
+    assert (equipment.ManufacturerModelName, equipment.SoftwareVersions) == ("U-Net", "3")
+    assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109103"
+
+
+def test_what_is_untrue_of_new_pixels_is_dropped(volume, tmp_path):
+    dataset = pydicom.dcmread(write_series(volume, tmp_path / "out", description="D")[0])
+    assert "PixelPaddingValue" not in dataset
+    assert 0x60003000 not in dataset
+    assert not any(e.tag.is_private for e in dataset)
+    assert (dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType) == (1, -1024, "HU")
+    assert (dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit) == (1, 16, 15)
+
+
+def test_a_phantom_without_sources_becomes_a_complete_series(tmp_path):
+    hu = np.arange(3 * 64, dtype=np.float32).reshape(3, 8, 8) - 900
+    phantom = Volume(hu, (2.0, 0.5, 0.6), origin_mm=(1.0, 2.0, 3.0))
+    write_series(phantom, tmp_path / "out", description="Phantom")
+    found = read_series(tmp_path / "out")
+    assert np.array_equal(found.hu, hu)
+    assert found.spacing_mm == phantom.spacing_mm
+    assert found.origin_mm == phantom.origin_mm
+    dataset = pydicom.dcmread(found.sources[0])
+    # Type 2 attributes of the CT image IOD are there, be they empty.
+    for keyword in ("PatientName", "PatientBirthDate", "StudyDate", "KVP", "AcquisitionNumber"):
+        assert keyword in dataset
+
+
+def test_nothing_is_left_behind_when_writing_fails(volume, tmp_path):
+    broken = volume.hu.copy()
+    broken[2, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        write_series(volume.with_hu(broken), tmp_path / "out", description="D")
+    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_hu_beyond_16_bits_and_other_misuse_are_refused(volume, tmp_path):
+    with pytest.raises(ValueError, match="do not fit 16 bits"):
+        stored_values(np.array([40000.0]))
+    with pytest.raises(ValueError, match="compression must be one of"):
+        write_series(volume, tmp_path / "a", description="D", compression="zip")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    with pytest.raises(ValueError, match="not empty"):
+        write_series(volume, tmp_path / "full", description="D")
+
+
+def test_slices_keep_origin_and_sources_together(volume):
+    cut = volume.slices(1, 3)
+    assert cut.origin_mm == pytest.approx((-8, -8, 12.5))
+    assert cut.sources == volume.sources[1:]
+    with pytest.raises(ValueError, match="do not lie in"):
+        volume.slices(2, 5)

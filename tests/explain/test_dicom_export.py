@@ -1,0 +1,118 @@
+"""Maps for a PACS: a secondary capture and a segmentation that agree with the map and the scan."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pydicom
+import pytest
+
+from ctlab.ct import (
+    LUNG,
+    Volume,
+    read_series,
+    write_series,
+)
+from ctlab.explain import (
+    AuditPlan,
+    explain_region,
+    picture,
+    write_archive,
+)
+from ctlab.explain.overlay import ABOVE
+
+QUICK = AuditPlan(draws=2, random_networks=2, fractions=(0.02,))
+
+
+@pytest.fixture
+def scan(tmp_path, slice_hu):
+    """Three slices on disk, each with its own place, read back as a volume."""
+    hu = np.stack([slice_hu, slice_hu + 5, slice_hu - 5]).round()
+    write_series(
+        Volume(hu, (2.5, 0.8, 0.7), origin_mm=(-20.0, 11.0, 100.0)),
+        tmp_path / "scan",
+        description="disc",
+    )
+    return read_series(tmp_path / "scan")
+
+
+@pytest.fixture
+def archived(tmp_path, scan, smoother):
+    found = explain_region(smoother, scan.hu[1], (30, 34, 4), method="gradient", plan=QUICK)
+    paths = write_archive(found, tmp_path / "maps", scan, 1)
+    return found, *(pydicom.dcmread(path) for path in paths)
+
+
+def test_the_capture_is_the_picture_with_its_verdict(archived):
+    found, capture, _ = archived
+    np.testing.assert_array_equal(capture.pixel_array, picture(found, window=LUNG))
+    assert found.verdict in capture.SeriesDescription
+    assert found.in_words() in capture.ImageComments
+    assert "not for diagnosis" in capture.ImageComments
+
+
+def test_the_segmentation_is_the_map_on_the_grid_of_its_slice(archived, scan):
+    found, _, seg = archived
+    masks = dict(zip((s.SegmentLabel for s in seg.SegmentSequence), seg.pixel_array, strict=False))
+    np.testing.assert_array_equal(masks["Region explained"], found.mask)
+    strong = found.signed >= np.abs(found.signed).max() / 2
+    np.testing.assert_array_equal(masks["Raises the target"], strong)
+    source = pydicom.dcmread(scan.sources[1])
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        place = frame.PlanePositionSequence[0].ImagePositionPatient
+        np.testing.assert_allclose(place, source.ImagePositionPatient, atol=1e-6)
+        derived = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert derived.ReferencedSOPInstanceUID == source.SOPInstanceUID
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    assert list(shared.PixelMeasuresSequence[0].PixelSpacing) == [0.8, 0.7]
+    assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID
+
+
+def test_both_are_filed_under_the_patient_and_study_of_the_scan(archived, scan):
+    _, capture, seg = archived
+    source = pydicom.dcmread(scan.sources[1])
+    for made in (capture, seg):
+        assert (made.PatientID, made.StudyInstanceUID) == (
+            source.PatientID,
+            source.StudyInstanceUID,
+        )
+        assert made.SeriesInstanceUID != source.SeriesInstanceUID
+    assert capture.SeriesInstanceUID != seg.SeriesInstanceUID
+    assert capture.SOPInstanceUID != seg.SOPInstanceUID
+
+
+def test_the_colour_of_a_segment_is_that_of_the_overlay(archived):
+    """CIELab in 16 bits turned back with scikit-image: the orange of the overlay."""
+    from skimage.color import lab2rgb
+
+    colour = archived[2].SegmentSequence[1].RecommendedDisplayCIELabValue
+    lab = np.array([colour[0] / 655.35, colour[1] / 257 - 128, colour[2] / 257 - 128])
+    np.testing.assert_allclose(255 * lab2rgb(lab), ABOVE, atol=1)
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools are not installed")
+def test_dciodvfy_finds_no_error(archived):
+    """An independent program checks every module of the two objects."""
+    for made in archived[1:]:
+        told = subprocess.run(["dciodvfy", made.filename], capture_output=True, text=True)
+        assert made.filename.split("/")[-1].startswith(("capture", "segmentation"))
+        assert "Error" not in told.stderr + told.stdout, told.stderr
+
+
+def test_a_volume_without_files_gets_objects_of_its_own(tmp_path, smoother, slice_hu):
+    volume = Volume(slice_hu[None], (2.5, 0.7, 0.7))
+    found = explain_region(smoother, slice_hu, (30, 34, 4), method="gradient", plan=QUICK)
+    capture, seg = (pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0))
+    assert capture.StudyInstanceUID == seg.StudyInstanceUID
+    assert "SourceImageSequence" not in capture
+
+
+def test_another_slice_size_and_a_full_folder_are_refused(tmp_path, scan, smoother, slice_hu):
+    found = explain_region(smoother, slice_hu, (30, 34, 4), method="gradient", plan=QUICK)
+    with pytest.raises(ValueError, match="one of the 3 slices"):
+        write_archive(found, tmp_path / "maps", scan, 3)
+    assert not (tmp_path / "maps").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("x")
+    with pytest.raises(ValueError, match="not empty"):
+        write_archive(found, tmp_path / "full", scan, 1)

@@ -1,0 +1,168 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ctlab.learn.models.critic import highpass
+from ctlab.learn.train.loop import train
+from ctlab.learn.train.monitor import (
+    Probe,
+    find_alarms,
+    hidden_information,
+    structure,
+    watch,
+)
+from ctlab.learn.train.state import TrainState, build_players
+
+GOOD = {
+    "step": 2000,
+    "critic_penalty_full": 0.3,
+    "critic_error_low": 0.2,
+    "generator_low": 3.0,
+    "watch_residual_ratio": 0.8,
+    "watch_degrader_ratio": 1.0,
+    "watch_bias_lung_hu": -2.0,
+    "watch_bias_soft_hu": 1.0,
+    "watch_bias_bone_hu": math.nan,  # no bone in the probe
+    "watch_structure": 0.05,
+    "watch_hidden": 1.01,
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"),
+    [
+        ("watch_residual_ratio", 0.05, "collapse to identity"),
+        ("watch_residual_ratio", 1.5, "more is removed than noise"),
+        ("watch_degrader_ratio", 0.3, "degrader adds too little"),
+        ("watch_degrader_ratio", 2.0, "degrader adds too much"),
+        ("watch_degrader_nps", 2.0, "degrader's noise has another spectrum"),
+        ("watch_bias_lung_hu", -6.0, "HU bias in lung"),
+        ("watch_bias_bone_hu", 6.0, "HU bias in bone"),
+        ("watch_structure", 0.5, "structure in the residual"),
+        ("watch_hidden", 1.6, "hidden information"),
+        ("critic_penalty_full", 9.0, "critic_full is far from slope 1"),
+        ("critic_error_low", 0.001, "critic_low is saturated"),
+        ("generator_low", math.inf, "generator_low is not finite"),
+    ],
+)
+def test_each_alarm_rings_alone_and_says_what_to_do(key, value, name):
+    assert find_alarms(GOOD) == []
+    (alarm,) = find_alarms(GOOD | {key: value})
+    assert alarm.name == name
+    assert alarm.remedy
+    assert alarm.is_fatal == (not math.isfinite(value))
+
+
+def test_an_untrained_network_is_not_yet_an_alarm_but_nan_is():
+    early = GOOD | {"step": 10, "watch_residual_ratio": 0.0}
+    assert find_alarms(early) == []
+    assert find_alarms(early | {"generator_low": math.nan})[0].is_fatal
+
+
+def test_watching_does_not_change_training(tiny_config, tiny_domains):
+    players = build_players(tiny_config)
+    probe = Probe.draw(tiny_config, *tiny_domains)
+    before = {k: v.clone() for k, v in players.state_dict().items()}
+    first, second = (watch(players, probe, tiny_config) for _ in range(2))
+    assert {k: v for k, v in first.items() if math.isfinite(v)} == {
+        k: v for k, v in second.items() if math.isfinite(v)
+    }
+    assert all(torch.equal(before[k], v) for k, v in players.state_dict().items())
+    assert first["watch_residual_ratio"] == 0  # an untrained denoiser is the identity
+
+
+def test_an_oracle_denoiser_has_ratio_one_and_no_bias(tiny_config, rng):
+    """A denoiser that returns the truth takes exactly the noise away."""
+    truth = torch.full((4, 1, 32, 32), 340.0 / 50)  # 40 HU in network units
+    noise = torch.from_numpy(rng.normal(0, 1, truth.shape).astype(np.float32))
+    noise -= noise.mean()
+
+    class Truth(torch.nn.Module):
+        def forward(self, image):
+            return truth[: len(image)]
+
+    players = build_players(tiny_config)
+    players["denoiser_ema"] = Truth()
+    probe = Probe(truth + noise, truth, torch.ones(4, 1, 1, 1), 0)
+    seen = watch(players, probe, tiny_config)
+    assert seen["watch_residual_ratio"] == pytest.approx(1.0, abs=0.03)
+    assert seen["watch_bias_soft_hu"] == pytest.approx(0.0, abs=0.1)
+    assert math.isnan(seen["watch_bias_lung_hu"])
+
+
+def test_structure_is_the_correlation_with_the_image():
+    image = torch.randn((2, 1, 32, 32), generator=torch.Generator().manual_seed(0))
+    other = torch.randn((2, 1, 32, 32), generator=torch.Generator().manual_seed(1))
+    assert structure(0.1 * image, image) == pytest.approx(1.0, abs=1e-3)
+    assert structure(-image, image) == pytest.approx(-1.0, abs=1e-3)
+    assert abs(structure(other, image)) < 0.05
+    assert structure(torch.zeros_like(image), image) == 0.0
+    assert highpass(image, 2.0).std() > 0.5
+
+
+def test_a_message_in_the_last_digit_is_found():
+    """The degrader writes the answer at 0.01 HU; the denoiser reads it. Rounding destroys it."""
+    full = torch.randn((4, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    degraded = 1e-4 * full  # network units of 50 HU: far below one HU
+    generator = torch.Generator().manual_seed(1)
+
+    class Reader(torch.nn.Module):
+        def forward(self, image):
+            return 1e4 * image
+
+    class Mean(torch.nn.Module):
+        def forward(self, image):
+            return torch.zeros_like(image)
+
+    assert hidden_information(Reader(), degraded, full, 50.0, generator) > 1.5
+    assert hidden_information(Mean(), degraded, full, 50.0, generator) == 1.0
+
+
+class Sabotage(torch.nn.Module):
+    """A denoiser that does one thing wrong."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, image):
+        return self.change(image)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda x: x, "collapse to identity"),
+        (lambda x: x - 0.2, "HU bias in soft"),  # 10 HU
+        (lambda x: 0.5 * x, "structure in the residual"),
+        (lambda x: torch.nn.functional.avg_pool2d(x, 9, 1, 4), "more is removed than noise"),
+    ],
+)
+def test_a_denoiser_that_goes_wrong_rings_the_alarm_of_its_fault(
+    tiny_config, tiny_domains, change, name
+):
+    players = build_players(tiny_config)
+    players["denoiser_ema"] = Sabotage(change)
+    seen = watch(players, Probe.draw(tiny_config, *tiny_domains), tiny_config)
+    assert name in [a.name for a in find_alarms(seen | {"step": 5000})]
+
+
+@pytest.mark.parametrize(
+    ("gain", "name"), [(0.02, "degrader adds too little"), (30.0, "degrader adds too much")]
+)
+def test_a_degrader_that_goes_wrong_rings_its_alarm(tiny_config, tiny_domains, gain, name):
+    players = build_players(tiny_config)
+    with torch.no_grad():
+        players["degrader_ema"].textures.mul_(gain)
+    seen = watch(players, Probe.draw(tiny_config, *tiny_domains), tiny_config)
+    assert name in [a.name for a in find_alarms(seen | {"step": 5000})]
+
+
+def test_weights_that_are_not_finite_stop_a_run_at_its_next_step(tiny_config, tiny_domains):
+    state = TrainState.start(tiny_config)
+    with torch.no_grad():
+        state.players["denoiser"].last.weight.fill_(math.nan)
+    row = next(train(tiny_config, *tiny_domains, state=state))
+    assert any(alarm.is_fatal for alarm in find_alarms(row))

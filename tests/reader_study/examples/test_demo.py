@@ -1,0 +1,102 @@
+"""The demonstration study: from the packaged CT to a locked study without torch."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ctlab.ct.volume import Volume
+from ctlab.lessons import beside_colleagues
+from reader_study.analysis.tables import final_ratings, ratings_table, read_key
+from reader_study.blinding.lock import lock_study
+from reader_study.blinding.unblind import verify
+from reader_study.examples.demo import (
+    ARMS,
+    NOTE,
+    TWENTY_PAIRS,
+    _read,
+    build_demo,
+    own_reading,
+    read_by_robots,
+)
+from reader_study.record.bundle import open_bundle
+from reader_study.record.coordinator import opened
+from reader_study.stats import share_per_reader
+
+
+@pytest.mark.slow
+def test_the_demonstration_is_built_locked_and_staffed(tmp_path, cheap_seal):
+    secret = build_demo(tmp_path / "demo")
+    bundle = open_bundle(tmp_path / "demo" / "bundle")
+    assert len(bundle.images) == 7 * len(ARMS)
+    assert {image.shape for image in bundle.images.values()} == {(3, 512, 512)}
+    assert len(bundle.trials(1)) == 9  # practice, 6 slabs, a repeat, a catch trial
+    with opened(tmp_path / "demo") as (_, store):
+        from reader_study.record.reader_codes import hash_of
+
+        assert store.reader_of_code(hash_of(secret["code"])).slot == 1
+    with pytest.raises(ValueError, match="not empty"):
+        build_demo(tmp_path / "demo")
+
+
+def test_the_demonstration_needs_no_torch():
+    code = (
+        "import sys, reader_study.examples.demo, reader_study.blinding.lock\n"
+        "import ctlab.classic.filters, ctlab.ct.simulation.low_dose\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.usefixtures("cheap_seal")
+def test_robots_read_a_whole_study_up_to_its_report(unlocked, fake_reader, passphrase):
+    """Nobody answers; the smoother arm is preferred, as robots do, and the record is intact."""
+    study = unlocked(n_cases=6, design="repeats = 0.2\ncatch_trials = 1")
+
+    def read(folder):
+        volume = fake_reader(folder)
+        calm = 0.7 if folder.parent.name == "alpha" else 1.0
+        return Volume(volume.hu * calm, volume.spacing_mm)
+
+    lock_study(study, passphrase=passphrase, read=read)
+    files = read_by_robots(study, passphrase=passphrase, rng=np.random.default_rng(1))
+    assert [path.name for path in files][:2] == ["report.html", "report.md"]
+    assert "prefer" in files[1].read_text("utf-8")
+    assert verify(study).ok
+    ratings = final_ratings(ratings_table(study, read_key(study)))
+    catch = ratings[ratings["kind"] == "catch"]
+    assert set(catch["value"]) == {"tie"}, "identical images"
+    main = ratings[ratings["kind"] == "main"]
+    assert len(main) == 2 * 6
+    preferred = main["arm_left"].where(main["value"] == "left", main["arm_right"])
+    assert (preferred == "alpha").mean() > 0.5
+
+
+@pytest.mark.slow
+def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path, cheap_seal):
+    """Fifteen cases, three again, two catch trials; blinded until the last answer."""
+    folder = tmp_path / "twenty"
+    with pytest.raises(ValueError, match="no demonstration study"):
+        own_reading(folder)
+    secret = build_demo(folder, plan=TWENTY_PAIRS, display_check=False)
+    (folder / NOTE).write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
+    with pytest.raises(ValueError, match="0 of 20 pairs are answered"):
+        own_reading(folder)
+    assert not (folder / "unblinded").exists()
+    _read(folder, "R1", np.random.default_rng(1))
+    mine = own_reading(folder)
+    assert mine["kind"].value_counts().to_dict() == {"main": 15, "repeat": 3, "catch": 2}
+    assert mine["case"].nunique() == 15
+    unlike = mine["left"] != mine["right"]
+    assert (unlike == (mine["kind"] != "catch")).all()
+    assert set(mine.loc[unlike, "left"]) == set(ARMS)
+    assert own_reading(folder).equals(mine)  # a second look changes nothing
+
+    table = beside_colleagues(mine, colleagues=3, seed=1)
+    assert table["reader"].unique().tolist() == ["you", "C1", "C2", "C3"]
+    assert table.groupby("reader")["case"].apply(set).map(len).eq(15).all()
+    own = share_per_reader(table, arm="total-variation", over="bilateral").set_index("reader")
+    main = mine[mine["kind"] == "main"]
+    won = main["left"].where(main["choice"] == "left", main["right"]) == "total-variation"
+    assert own.loc["you", "wins"] == won.sum()

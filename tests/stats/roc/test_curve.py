@@ -1,0 +1,103 @@
+"""Single curves against pROC and hand-worked values."""
+
+import numpy as np
+import pytest
+
+from reader_study.stats.roc.auc_covariance import auc_covariance, clustered_auc_covariance
+from reader_study.stats.roc.binormal import binormal_auc, fit_binormal
+from reader_study.stats.roc.curve import (
+    auc_interval,
+    delong_test,
+    empirical_auc,
+    partial_auc,
+    roc_curve,
+    youden_point,
+)
+
+
+@pytest.fixture(scope="module")
+def curves(oracle):
+    return oracle("two_roc")
+
+
+def test_paired_delong_equals_proc(curves, expected):
+    answer = expected["two_roc"]["delong_paired"]["value"]
+    ours = delong_test(curves["truth"], curves["score_a"], curves["score_b"])
+    got = [ours.auc_first, ours.auc_second, ours.z, ours.p, ours.low, ours.high]
+    want = [answer["auc_a"], answer["auc_b"], answer["Z"], answer["p"], *answer["ci95_difference"]]
+    assert got == pytest.approx(want, rel=1e-8)
+
+
+def test_interval_and_parts_of_the_area_equal_proc(curves, expected):
+    answers = expected["two_roc"]
+    area, low, high = auc_interval(curves["truth"], curves["score_a"])
+    assert [low, area, high] == pytest.approx(answers["ci_a"]["value"], rel=1e-8)
+    parts = [partial_auc(curves["truth"], curves[s], low=0.8) for s in ("score_a", "score_b")]
+    want = answers["partial_auc_spec_0.8_1"]["value"]
+    assert parts == pytest.approx([want["a"], want["b"]], rel=1e-8)
+
+
+def test_partial_areas_of_every_reader_equal_proc(oracle, expected):
+    table = oracle("mrmc_balanced")
+    for (reader, arm), part in table.groupby(["reader", "arm"]):
+        for focus, low, name in [("sensitivity", 0.8, "sens"), ("specificity", 0.7, "spec")]:
+            want = expected["mrmc_balanced"][f"partial_auc_proc_{name}"]["value"][f"{reader}.{arm}"]
+            got = partial_auc(part["truth"], part["rating"], focus=focus, low=low)
+            assert got == pytest.approx(want, rel=1e-8)
+        assert partial_auc(part["truth"], part["rating"], low=0.0) == pytest.approx(
+            empirical_auc(part["truth"], part["rating"])
+        )
+
+
+def test_youden_point_equals_proc(curves, expected):
+    want = expected["two_roc"]["best_threshold_youden_a"]["value"]
+    point = youden_point(curves["truth"], curves["score_a"])
+    assert point["sensitivity"] == pytest.approx(want["sensitivity"])
+    assert point["specificity"] == pytest.approx(want["specificity"])
+    # pROC prints sensitivity + specificity as "youden".
+    assert point["youden"] + 1 == pytest.approx(want["youden"])
+
+
+def test_curve_runs_from_corner_to_corner_and_rises(curves):
+    curve = roc_curve(curves["truth"], curves["score_b"])
+    assert curve.iloc[0][["sensitivity", "specificity"]].tolist() == [0, 1]
+    assert curve.iloc[-1][["sensitivity", "specificity"]].tolist() == [1, 0]
+    assert (curve["sensitivity"].diff().dropna() >= 0).all()
+
+
+def test_patients_with_one_region_give_delongs_covariance(curves):
+    scores = curves[["score_a", "score_b"]].to_numpy().T
+    truth = curves["truth"].to_numpy()
+    _, plain = auc_covariance(scores[:, truth == 1], scores[:, truth == 0])
+    _, one_each = clustered_auc_covariance(scores, truth, np.arange(truth.size))
+    assert one_each == pytest.approx(plain, rel=1e-12)
+
+
+def test_copies_of_each_region_do_not_add_information(curves):
+    scores = curves[["score_a"]].to_numpy().T
+    truth = curves["truth"].to_numpy()
+    _, once = clustered_auc_covariance(scores, truth, np.arange(truth.size))
+    _, thrice = clustered_auc_covariance(
+        np.tile(scores, 3), np.tile(truth, 3), np.tile(np.arange(truth.size), 3)
+    )
+    assert thrice == pytest.approx(once, rel=1e-12)
+
+
+def test_binormal_area_recovers_a_known_curve():
+    rng = np.random.default_rng(8)
+    truth = np.repeat([0, 1], 4000)
+    scores = np.where(truth == 1, rng.normal(1.0, 1.5, 8000), rng.normal(0, 1, 8000))
+    fitted = fit_binormal(truth, np.exp(scores))  # any rising scale
+    assert fitted.b == pytest.approx(1 / 1.5, abs=0.05)
+    assert fitted.auc == pytest.approx(0.7105, abs=0.012)  # Phi(1 / sqrt(1 + 1.5**2))
+
+
+@pytest.mark.parametrize("scores", [[1, 1, 1, 1], [1, 1, 2, 2]])
+def test_binormal_refuses_one_category_and_perfect_separation(scores):
+    with pytest.raises(ValueError, match="report the empirical area"):
+        binormal_auc([0, 0, 1, 1], scores)
+
+
+def test_one_kind_of_case_is_refused():
+    with pytest.raises(ValueError, match="2 with and 0 without"):
+        empirical_auc([1, 1], [1, 2])

@@ -1,0 +1,191 @@
+"""From disk to disk: the same HU as in memory, constant memory, cut and shared at will."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from ctlab.ct import (
+    Acquisition,
+    Volume,
+    read_series,
+    write_series,
+)
+from ctlab.files import folder_of
+from ctlab.learn import (
+    TrainConfig,
+    denoise_volume,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ctlab.learn.train.state import TrainState
+from ctlab.workflows import denoise
+from ctlab.workflows.denoise import denoise_series
+
+SLICES, SIDE = 9, 72
+
+
+def series_of(folder, slices, side=SIDE):
+    """A noisy square of water in air as a DICOM series."""
+    hu = np.full((slices, side, side), -1000.0)
+    hu[:, 6:-6, 6:-6] = 40.0
+    hu += np.random.default_rng(3).normal(0, 40, hu.shape)
+    volume = Volume(hu.astype(np.float32), (2.5, 0.7, 0.7), acquisition=Acquisition(kernel="B"))
+    write_series(volume, folder, description="made up")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    return series_of(tmp_path_factory.mktemp("scan") / "low", SLICES)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A small switchable generator that does take something away."""
+    torch.set_num_threads(1)
+    networks = {"generator": "switchable", "width": 4, "critic_width": 4, "noise_kernels": 2}
+    config = TrainConfig.from_dict({"networks": networks, "precision": "32-true"})
+    state = TrainState.start(config)
+    draws = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        network = state.players["denoiser_ema"]
+        network.last.weight.copy_(3.0 * torch.randn(network.last.weight.shape, generator=draws))
+        for gain in network.gains.values():
+            gain.copy_(0.3 * torch.randn(gain.shape, generator=draws))
+    path = tmp_path_factory.mktemp("model") / "checkpoint.pt"
+    save_checkpoint(path, config, state, split_hash="x", card={"range_of_use": {}})
+    return path
+
+
+def test_streamed_slices_are_those_of_the_whole_volume(scan, checkpoint, tmp_path):
+    report = denoise_series(scan, tmp_path / "out", checkpoint=checkpoint)
+    streamed = read_series(tmp_path / "out")
+    whole = denoise_volume(read_series(scan), load_checkpoint(checkpoint))
+    assert np.array_equal(streamed.hu, np.rint(whole.hu))
+    assert np.abs(streamed.hu - read_series(scan).hu).max() > 5
+    assert (report.slices, report.resumed_slices, report.processes) == (SLICES, 0, 1)
+    assert not folder_of(tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", ["model", "nlm"])
+@pytest.mark.parametrize("strength", [-1.0, float("nan"), float("inf")])
+def test_a_strength_that_means_nothing_is_refused_first(method, strength, scan, tmp_path):
+    """Not after the series was read, and not by a complaint about something else."""
+    with pytest.raises(ValueError, match=f"--strength of {method} goes .* got {strength:g}"):
+        denoise_series(scan, tmp_path / "x", method=method, strength=strength)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino", "nonsense"])
+def test_an_engine_given_to_a_filter_is_refused_not_ignored(scan, tmp_path, engine):
+    with pytest.raises(ValueError, match=f"--engine {engine} runs the model, not the filter 'tv'"):
+        denoise_series(scan, tmp_path / "out", method="tv", engine=engine)
+    assert not (tmp_path / "out").exists()
+
+
+def test_strength_turns_a_switchable_model_and_only_that(scan, checkpoint, tmp_path):
+    before = np.maximum(read_series(scan).hu, -1024)  # below air there is nothing to keep
+    taken = []
+    for strength in (0.0, 0.5, 1.0):
+        out = tmp_path / f"{strength}"
+        denoise_series(scan, out, checkpoint=checkpoint, strength=strength)
+        taken.append(np.abs(read_series(out).hu - before).mean())
+    assert taken[0] == 0.0
+    assert taken[0] < taken[1] < taken[2]
+    with pytest.raises(ValueError, match=r"0 to 1, got 1\.5"):
+        denoise_series(scan, tmp_path / "x", checkpoint=checkpoint, strength=1.5)
+    with pytest.raises(ValueError, match="needs a switchable generator"):
+        denoise_series(scan, tmp_path / "x", strength=0.5, force=True)
+    assert not (tmp_path / "x").exists()
+    assert not folder_of(tmp_path / "x").exists()
+
+
+def test_memory_does_not_grow_with_the_series(tmp_path, monkeypatch):
+    monkeypatch.setattr(denoise, "denoise_classic", lambda hu, method, **other: hu.copy())
+    side, peaks = 192, []
+    for slices in (12, 36):
+        folder = series_of(tmp_path / f"in{slices}", slices, side=side)
+        tracemalloc.start()
+        denoise_series(folder, tmp_path / f"out{slices}", method="tv")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # In memory, input and output alone would take this much more for 24 more slices:
+    more = 2 * 24 * side * side * 4
+    assert peaks[1] - peaks[0] < 0.15 * more
+
+
+KILLED = """
+import os, signal, sys
+from ctlab.workflows.denoise import denoise_series
+def kill(done, total):
+    if done >= 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+denoise_series(sys.argv[1], sys.argv[2], checkpoint=sys.argv[3], progress=kill)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_keeps_what_was_done(scan, checkpoint, tmp_path):
+    out = tmp_path / "out"
+    words = [sys.executable, "-c", KILLED, str(scan), str(out), str(checkpoint)]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    assert not out.exists()
+    made = {p.name: p.stat().st_mtime_ns for p in folder_of(out).glob("IM*.dcm")}
+    assert len(made) == 4
+    with pytest.raises(ValueError, match="pass --resume"):
+        denoise_series(scan, out, checkpoint=checkpoint)
+    with pytest.raises(ValueError, match="begun with method 'model', now it is 'tv'"):
+        denoise_series(scan, out, method="tv", resume=True)
+    report = denoise_series(scan, out, checkpoint=checkpoint, resume=True)
+    assert report.resumed_slices == 4
+    assert {n: (out / n).stat().st_mtime_ns for n in made} == made
+    denoise_series(scan, tmp_path / "whole", checkpoint=checkpoint)
+    assert np.array_equal(read_series(out).hu, read_series(tmp_path / "whole").hu)
+    assert len(list(out.iterdir())) == SLICES
+
+
+SHARED = """
+import sys
+import torch
+torch.set_num_threads(1)
+from ctlab.workflows.denoise import denoise_series
+report = denoise_series(sys.argv[1], sys.argv[2], checkpoint=sys.argv[3])
+print("REPORT", report)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_slices_and_give_what_one_gives(scan, checkpoint, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def start(rank):
+        env = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+        env |= {"NODE_RANK": str(rank), "LOCAL_RANK": "0", "RANK": str(rank)}
+        words = [sys.executable, "-c", SHARED, str(scan), str(tmp_path / "two"), str(checkpoint)]
+        return subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True)
+
+    first, second = [p.communicate(timeout=180)[0] for p in [start(0), start(1)]]
+    assert "processes=2" in first
+    assert "REPORT None" in second
+    denoise_series(scan, tmp_path / "one", checkpoint=checkpoint)
+    assert np.array_equal(read_series(tmp_path / "two").hu, read_series(tmp_path / "one").hu)
+
+
+def test_a_damaged_slice_leaves_nothing_behind(scan, tmp_path):
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for path in scan.glob("*.dcm"):
+        raw = path.read_bytes()
+        (bad / path.name).write_bytes(raw[: len(raw) // 2] if path.name == "IM0006.dcm" else raw)
+    with pytest.raises(ValueError, match="IM0006"):
+        denoise_series(bad, tmp_path / "out", method="bilateral")
+    assert {p.name for p in tmp_path.iterdir()} == {"bad"}
