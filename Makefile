@@ -68,6 +68,7 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 # The book first: the browser tests open its pages. Style and types are checked beside it.
 # Then two files of tests at a time; JOBS=1 runs one.

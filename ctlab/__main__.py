@@ -320,27 +320,29 @@ def explain(
     overwrite: Overwrite = False,
 ) -> None:
     """Map what a region's value was made from, with the audit of the map."""
-    from ctlab.explain import explanation_page as explained
-    from ctlab.workflows import explain as explaining
+    from ctlab.explain.explanation_page import facts, in_words
+    from ctlab.workflows.explain import explain_series
 
     if study:
+        from ctlab.explain.method_comparison import study_in_words, study_of_sample
+
         if any((folder, number is not None, roi, box, mask, nodule, dicom, *reading.values())):
             raise ValueError("--study takes no series, region or --dicom; it runs on the sample")
         with working("auditing all methods") as progress:
-            table_of = explaining.study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
+            table_of = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
         if not emit(table_of, as_json):
-            say(explaining.study_in_words(table_of))
+            say(study_in_words(table_of))
         return
     if folder is None or number is None:
         raise ValueError("name the series and --slice K, or use --study for the packaged sample")
     with working("auditing the map") as progress:
-        found = explaining.explain_series(
+        found = explain_series(
             folder, number, disc=roi, box=box, mask=mask, nodule=nodule, method=method,
             target=target, layer=layer, checkpoint=checkpoint, out=out, dicom=dicom,
             overwrite=overwrite, progress=progress, **reading,
         )  # fmt: skip
-    if not emit(explained.facts(found), as_json):
-        say(explained.in_words(found, out=out, dicom=dicom))
+    if not emit(facts(found), as_json):
+        say(in_words(found, out=out, dicom=dicom))
 
 
 @app.command()

@@ -10,7 +10,6 @@ from torch import nn
 
 from ctlab.ct.hu import LUNG, Window
 from ctlab.explain.audit.audit_map import AuditPlan, audit_map
-from ctlab.explain.denoiser_probe import Subject, enlarge
 from ctlab.explain.maps.detectability import detectability_template
 from ctlab.explain.maps.methods import (
     STARTS,
@@ -19,9 +18,10 @@ from ctlab.explain.maps.methods import (
     has_layer,
     native_map,
 )
-from ctlab.explain.maps.regions import Region, region_mask
-from ctlab.explain.maps.targets import RegionTarget, Target, make_target
 from ctlab.explain.overlay import caption_below, overlay_rgb
+from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.regions import Region, region_mask
+from ctlab.explain.probe.targets import RegionTarget, Target, make_target
 from ctlab.files import write_whole
 from ctlab.learn import Checkpoint
 
@@ -97,7 +97,7 @@ def explain_region(
         The noisy slice.
     roi : (y, x, radius), (top, left, bottom, right) or a mask; see :func:`region_mask`
     method : one of :data:`ctlab.explain.METHODS`
-    target : one of :data:`ctlab.explain.maps.targets.TARGETS`, or a function of input and output
+    target : one of :data:`ctlab.explain.probe.targets.TARGETS`, or a function of input and output
         ``template`` draws the template of a lesion as large as the region, see
         :func:`detectability_template`; pass ``make_target("template", ...)`` for one of your own.
         ``realism`` needs a checkpoint, which brings its critic.

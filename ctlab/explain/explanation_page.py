@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ctlab.console import table
-from ctlab.explain import Explanation, Limits, picture
+from ctlab.explain.audit.audit_map import Limits
+from ctlab.explain.explanation import Explanation, picture
 from ctlab.explain.overlay import signed_colours
 from ctlab.files import write_whole
 from ctlab.view import MapViewer, compare_with_map, standalone

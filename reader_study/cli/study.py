@@ -253,13 +253,13 @@ def unblind(
     """Open the sealed key of a closed study and write the tables."""
     import getpass
 
-    from reader_study.analysis import tables as export
+    from reader_study.analysis.export import write_tables
     from reader_study.blinding.sealed_key import read_passphrase
     from reader_study.blinding.unblind import unblind as open_key
 
     passphrase = read_passphrase(passphrase_file)
     open_key(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
-    paths = export.write_tables(study)
+    paths = write_tables(study)
     if not emit({"tables": [str(path) for path in paths]}, as_json):
         typer.echo("Unblinded. Tables: " + ", ".join(str(path) for path in paths))
 
@@ -296,9 +296,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write tidy tables, or what other programs read."""
-    from reader_study.analysis import tables as exporting
+    from reader_study.analysis.export import write_tables
 
-    paths = exporting.write_tables(study, to=to)
+    paths = write_tables(study, to=to)
     if not emit({"tables": [str(path) for path in paths]}, as_json):
         typer.echo("\n".join(str(path) for path in paths))
 

@@ -27,8 +27,8 @@ from ctlab.explain.audit.audit_map import (
     input_gradient,
     judge,
 )
-from ctlab.explain.maps.targets import BranchTarget
 from ctlab.explain.overlay import overlay_rgb, signed_colours
+from ctlab.explain.probe.targets import BranchTarget
 
 QUICK = AuditPlan(draws=4, random_networks=2, fractions=(0.005, 0.02, 0.08))
 

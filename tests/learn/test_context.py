@@ -9,6 +9,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.models.unet import ResidualUNet, centre
 from ctlab.learn.train import loop as training
+from ctlab.learn.train import step
 from ctlab.learn.train.state import TrainState
 
 
@@ -55,7 +56,7 @@ def test_neighbours_are_degraded_with_noise_of_their_own(stacked, tiny_domains):
     state = TrainState.start(stacked)
     batch = training.draw_batch(stacked, *tiny_domains, state=state, fabric=fabric)
     assert batch.full.shape[1] == 3
-    made = training.degraded(
+    made = step.degraded(
         state.players["degrader"], torch.zeros_like(batch.full), batch.noise, batch.strength
     )
     for a, b in ((0, 1), (1, 2), (0, 2)):

@@ -9,6 +9,7 @@ import torch
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.train import loop as training
+from ctlab.learn.train import step
 from ctlab.learn.train.monitor import Probe, find_alarms, watch
 from ctlab.learn.train.state import TrainState
 
@@ -88,8 +89,8 @@ def test_the_cycle_of_a_pair_compares_the_denoised_simulation_with_its_source(
     config = tiny("ot1", tiny_config)
     state, fabric = TrainState.start(config), training.make_fabric(config)
     batch = training.draw_batch(config, *tiny_domains, pairs=pairs, state=state, fabric=fabric)
-    made = training.make_images(state.players, batch, config)
-    terms = training.generator_terms(state.players, batch, made, config)
+    made = step.make_images(state.players, batch, config)
+    terms = step.generator_terms(state.players, batch, made, config)
     noise = (batch.simulated - batch.full).abs().mean().item()
     assert terms["cycle_full"].item() == pytest.approx(16 * noise, rel=1e-5)
     assert noise == pytest.approx(np.sqrt(2 / np.pi), rel=0.1)  # mean |N(0, 1)|

@@ -120,3 +120,19 @@ def _shell(volume: Volume, lesion: Lesion, box: tuple[slice, slice, slice]) -> n
     away = _distances_mm(volume, lesion, box, (1, 1, 1)) / lesion.diameter_mm
     shell = (away >= 0.7) & (away <= 1.0)
     return shell if shell.any() else away >= away.max()
+
+
+def nodule_profile(
+    shape: tuple[int, ...], centre: tuple[float, float], diameter_px: float
+) -> np.ndarray:
+    """Disc of height 1 with an edge of about one pixel, float32.
+
+    Examples
+    --------
+    >>> profile = nodule_profile((21, 21), (10, 10), 8)
+    >>> bool(profile[10, 10] > 0.99), bool(profile[0, 0] < 0.01), float(profile[10, 14])
+    (True, True, 0.5)
+    """
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    distance = np.hypot(y - centre[0], x - centre[1])
+    return (0.5 * (1 - np.tanh((distance - diameter_px / 2) / 1.2))).astype(np.float32)

@@ -13,12 +13,10 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from ctlab.explain.audit.imputation import imputed
-from ctlab.explain.denoiser_probe import Subject
-from ctlab.explain.maps.targets import BranchTarget, RegionTarget, Target
-
-Explainer = Callable[[Subject, np.ndarray, Target], np.ndarray]
-"""Function of subject, image (y, x) and target to a signed map (y, x)."""
+from ctlab.explain.maps.gradient import input_gradient
+from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.imputation import imputed
+from ctlab.explain.probe.targets import BranchTarget, Explainer, RegionTarget, Target
 
 BELIEVE, WEAK, CHANCE = "believe", "weak", "no better than chance"
 
@@ -242,24 +240,6 @@ def _score(subject: Subject, images: np.ndarray, target: Target) -> np.ndarray:
     """Target of each image of a batch (n, c, y, x)."""
     batch = subject.tensor(images)
     return target(subject.middle(batch), subject.forward(batch)).cpu().numpy().astype(np.float64)
-
-
-def input_gradient(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
-    """Derivative of the target with respect to each input pixel, (y, x), or (b, y, x) of a batch.
-
-    Of neighbouring slices, (c, y, x), the sum: the effect of a pixel that all of them share.
-    """
-    maps = gradient_of_slices(subject, image, target).sum(axis=1)
-    return maps if np.ndim(image) == 4 else maps[0]
-
-
-def gradient_of_slices(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
-    """Derivative of the target with respect to each pixel of each slice, (b, c, y, x)."""
-    batch = subject.tensor(image).requires_grad_(True)
-    with torch.enable_grad():
-        score = target(subject.middle(batch), subject.forward(batch)).sum()
-    (gradient,) = torch.autograd.grad(score, batch)
-    return gradient.cpu().numpy()
 
 
 def _completeness(subject, image, start, target, signed) -> dict[str, float]:

@@ -11,11 +11,11 @@ from scipy import stats
 from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
 
 from ctlab.ct.tissue import tissue_masks
-from ctlab.explain.audit.audit_map import input_gradient
 from ctlab.explain.audit.planted_failures import KINDS, Plant, plant
-from ctlab.explain.denoiser_probe import Subject, enlarge
 from ctlab.explain.maps.cam import CAM_METHODS, cam_map
-from ctlab.explain.maps.targets import make_target
+from ctlab.explain.maps.gradient import input_gradient
+from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.targets import make_target
 
 Detector = Callable[[Plant], np.ndarray]
 """Function of a plant to a map (y, x), higher where something was changed."""

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctlab.explain.denoiser_probe import Subject
+from ctlab.ct.simulation.lesion import nodule_profile
+from ctlab.explain.probe.denoiser_probe import Subject
 
 KINDS = ("erased", "invented")
 
@@ -85,19 +86,3 @@ def plant(
         shown, change = image_hu, profile
     failing = Subject(PlantedFailure(subject, change))
     return Plant(kind, shown, failing, profile >= np.float32(contrast_hu) / 2)
-
-
-def nodule_profile(
-    shape: tuple[int, ...], centre: tuple[float, float], diameter_px: float
-) -> np.ndarray:
-    """Disc of height 1 with an edge of about one pixel, float32.
-
-    Examples
-    --------
-    >>> profile = nodule_profile((21, 21), (10, 10), 8)
-    >>> bool(profile[10, 10] > 0.99), bool(profile[0, 0] < 0.01), float(profile[10, 14])
-    (True, True, 0.5)
-    """
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    distance = np.hypot(y - centre[0], x - centre[1])
-    return (0.5 * (1 - np.tanh((distance - diameter_px / 2) / 1.2))).astype(np.float32)

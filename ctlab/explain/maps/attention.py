@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ctlab.assess import local_noise_hu
 from ctlab.ct.tissue import tissue_masks
-from ctlab.explain.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.denoiser_probe import Subject, enlarge
 from ctlab.learn.models.unet import AttentionGate, Cbam
 
 

@@ -8,8 +8,8 @@ from captum.attr import IntegratedGradients, Occlusion
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from ctlab.explain.denoiser_probe import Subject
-from ctlab.explain.maps.targets import RegionTarget, Target
+from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.targets import RegionTarget, Target
 
 _BASELINE_SIGMA_PX = 3.0
 _PATH_SIGMA_PX = 4.0

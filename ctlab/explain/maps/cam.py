@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctlab.explain.denoiser_probe import Subject
-from ctlab.explain.maps.targets import RegionTarget, Target
 from ctlab.explain.maps.torchvision_ops import import_with_torchvision
+from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.targets import RegionTarget, Target
 
 CAM_METHODS = ("hirescam", "gradcam", "layercam")
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ctlab.assess import cho
-from ctlab.explain.audit.imputation import imputed
-from ctlab.explain.audit.planted_failures import nodule_profile
-from ctlab.explain.denoiser_probe import Subject
+from ctlab.ct.simulation.lesion import nodule_profile
+from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.imputation import imputed
 
 _LEAST_SIDE_PX = 16
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ctlab.explain.audit.audit_map import gradient_of_slices
-from ctlab.explain.denoiser_probe import Subject
-from ctlab.explain.maps.regions import Region, region_mask
-from ctlab.explain.maps.targets import make_target
+from ctlab.explain.maps.gradient import gradient_of_slices
+from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.regions import Region, region_mask
+from ctlab.explain.probe.targets import make_target
 
 
 @dataclass(frozen=True)

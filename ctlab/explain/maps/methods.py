@@ -5,8 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ctlab.explain.audit.audit_map import Explainer, input_gradient
-from ctlab.explain.denoiser_probe import Subject, enlarge
 from ctlab.explain.maps import attribution
 from ctlab.explain.maps.attention import attention_change, attention_weights, has_attention
 from ctlab.explain.maps.cam import (
@@ -15,7 +13,9 @@ from ctlab.explain.maps.cam import (
     cam_map,
     library_cam_map,
 )
-from ctlab.explain.maps.targets import Target
+from ctlab.explain.maps.gradient import input_gradient
+from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.targets import Explainer, Target
 
 METHODS: dict[str, str] = {
     "hirescam": "gradient times activation at a layer, signed",

@@ -8,14 +8,14 @@ import pytest
 CASES = {
     "grad-cam imports, once is enough, torchvision can be found afterwards": """
 import importlib.util
-from ctlab.explain import torchvision_ops as ops
+from ctlab.explain.maps import torchvision_ops as ops
 assert ops.import_with_torchvision("pytorch_grad_cam").HiResCAM
 assert ops.torchvision_imports() and len(ops._declared) <= 1
 assert importlib.util.find_spec("torchvision").origin
 """,
     "another failure is not hidden": """
 import importlib, sys
-from ctlab.explain import torchvision_ops as ops
+from ctlab.explain.maps import torchvision_ops as ops
 def fail(name): raise RuntimeError("operator torchvision::roi_align does not exist")
 importlib.import_module = fail
 try:

@@ -9,6 +9,7 @@ import torch
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train import loop as training
+from ctlab.learn.train import step
 from ctlab.learn.train.state import Players, TrainState
 
 
@@ -35,22 +36,22 @@ def test_critic_steps_widen_and_generator_steps_narrow_the_gap(tiny_config, tiny
     batch = a_batch(config, tiny_domains, state, fabric)
 
     def gaps():
-        made = training.make_images(state.players, batch, config)
-        terms = training.critic_terms(state.players, batch, made, config, step=1)
+        made = step.make_images(state.players, batch, config)
+        terms = step.critic_terms(state.players, batch, made, config, step=1)
         return np.array([terms["gap_full"].item(), terms["gap_low"].item()])
 
     start = gaps()
     for _ in range(5):
-        made = training.make_images(state.players, batch, config)
-        judged = training.critic_terms(state.players, batch, made, config, step=1)
-        weights = training._critic_weights(config)
-        training._descend(state.judged_by, judged, weights, fabric, np.inf)
+        made = step.make_images(state.players, batch, config)
+        judged = step.critic_terms(state.players, batch, made, config, step=1)
+        weights = step._critic_weights(config)
+        step._descend(state.judged_by, judged, weights, fabric, np.inf)
     widened = gaps()
     assert (widened > start).all()
     for _ in range(5):
-        made = training.make_images(state.players, batch, config)
-        moved = training.generator_terms(state.players, batch, made, config)
-        training._descend(state.made_by, moved, {"full": 1.0, "low": 1.0}, fabric, 5.0)
+        made = step.make_images(state.players, batch, config)
+        moved = step.generator_terms(state.players, batch, made, config)
+        step._descend(state.made_by, moved, {"full": 1.0, "low": 1.0}, fabric, 5.0)
     assert (gaps() < widened).all()
 
 
@@ -80,8 +81,8 @@ def test_exact_inverses_have_no_cycle_loss(tiny_config, tiny_domains, fabric, st
     batch = a_batch(config, tiny_domains, state, fabric)
 
     def cycles():
-        made = training.make_images(players, batch, config)
-        terms = training.generator_terms(players, batch, made, config)
+        made = step.make_images(players, batch, config)
+        terms = step.generator_terms(players, batch, made, config)
         return terms["cycle_full"].item(), terms["cycle_low"].item()
 
     assert cycles() == pytest.approx((0.0, 0.0), abs=1e-5)
@@ -94,7 +95,7 @@ def test_each_generator_works_in_its_own_direction(tiny_config, tiny_domains, fa
     state = TrainState.start(tiny_config)
     batch = a_batch(tiny_config, tiny_domains, state, fabric)
     state.players["denoiser"], state.players["degrader"] = Shift(-3.0), Shift(5.0)
-    made = training.make_images(state.players, batch, tiny_config)
+    made = step.make_images(state.players, batch, tiny_config)
     assert torch.allclose(made.full, batch.low - 3.0)
     assert torch.allclose(made.low, batch.full[: tiny_config.batch] + 5.0)
 
@@ -105,8 +106,8 @@ def test_the_cycle_does_not_teach_a_stopped_degrader(tiny_config, tiny_domains, 
         state = TrainState.start(config)
         torch.nn.init.constant_(state.players["denoiser"].last.weight, 0.01)
         batch = a_batch(config, tiny_domains, state, fabric)
-        made = training.make_images(state.players, batch, config)
-        training.generator_terms(state.players, batch, made, config)["cycle_full"].backward()
+        made = step.make_images(state.players, batch, config)
+        step.generator_terms(state.players, batch, made, config)["cycle_full"].backward()
         gradient = state.players["degrader"].textures.grad
         assert (gradient is None) == stop
 
@@ -118,9 +119,9 @@ def test_generators_leave_no_gradient_in_critics(tiny_config, tiny_domains):
     before = [p.grad.clone() for p in state.players.parameters_of(Players.critics)]
     fabric = training.make_fabric(tiny_config)
     batch = a_batch(tiny_config, tiny_domains, state, fabric)
-    with training._frozen(state.players, Players.critics):
-        made = training.make_images(state.players, batch, tiny_config)
-        sum(training.generator_terms(state.players, batch, made, tiny_config).values()).backward()
+    with step._frozen(state.players, Players.critics):
+        made = step.make_images(state.players, batch, tiny_config)
+        sum(step.generator_terms(state.players, batch, made, tiny_config).values()).backward()
     after = [p.grad for p in state.players.parameters_of(Players.critics)]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -137,7 +138,7 @@ def test_deterministic_mode_asks_for_it_and_leaves_the_setting_as_it_was(
     tiny_config, tiny_domains, monkeypatch
 ):
     seen = []
-    real = training.play_round
+    real = step.play_round
 
     def watched(*arguments):
         seen.append(torch.are_deterministic_algorithms_enabled())
@@ -170,14 +171,14 @@ def test_the_penalty_is_taken_at_every_second_step_with_twice_its_weight(tiny_co
     rows = list(training.train(tiny_config, *tiny_domains))
     has_penalty = ["critic_penalty_full" in row for row in rows]
     assert has_penalty == [True, False] * 6
-    assert training._critic_weights(tiny_config)["penalty_full"] == 2 * tiny_config.losses.penalty
+    assert step._critic_weights(tiny_config)["penalty_full"] == 2 * tiny_config.losses.penalty
 
 
 def test_learning_rate_is_constant_then_linear(tiny_config):
     state = TrainState.start(tiny_config)
     rates = []
-    for step in range(tiny_config.steps + 1):
-        state.step = step
+    for done in range(tiny_config.steps + 1):
+        state.step = done
         training._set_rate(state, tiny_config)
         rates.append(state.made_by.param_groups[1]["lr"] / tiny_config.learning_rate)
     assert rates[:7] == [1.0] * 7

@@ -18,11 +18,11 @@ from ctlab.console import Progress, table
 from ctlab.ct import SAMPLE_NODULE, Volume, load_sample, simulate_dose
 from ctlab.explain.audit.audit_map import AuditPlan
 from ctlab.explain.audit.failure_detection import usefulness
-from ctlab.explain.denoiser_probe import Subject
 from ctlab.explain.explanation import explain_region
 from ctlab.explain.explanation_page import limits_in_words
 from ctlab.explain.maps.methods import METHODS, check_method, is_possible
-from ctlab.explain.maps.regions import Region, region_of_nodule
+from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.regions import Region, region_of_nodule
 from ctlab.files import write_whole
 from ctlab.learn import Checkpoint, load_checkpoint
 
@@ -138,7 +138,7 @@ def study_of_sample(
 
 def packaged_study() -> dict[str, Any]:
     """The study of the shipped model, as :func:`study_of_sample` wrote it."""
-    stored = files("ctlab.explain.audit") / "method_comparison.json"
+    stored = files("ctlab.explain") / "method_comparison.json"
     return json.loads(stored.read_text("utf-8"))
 
 

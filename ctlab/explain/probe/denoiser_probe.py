@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from ctlab.explain.maps.critic import CriticOfHu, critic_of
+from ctlab.explain.probe.critic import CriticOfHu, critic_of
 from ctlab.learn import Checkpoint
 
 FIELD_MARGIN_PX = 64
