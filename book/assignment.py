@@ -23,7 +23,7 @@ from plain import Book, numbers_of, plain, without_glue
 
 TEACHING = HERE / "teaching"
 GATE = re.compile(
-    r"^:::\{(exercise|solution)-(start|end)\}\s*(\S*)\s*\n((?::[\w-]+:.*\n)*):::\s*$", re.M
+    r"^:::\{(exercise|solution)-(start|end)\}\s*(\S*)\s*\n((?::[\w-]+:.*\n)*):::\s*$", re.MULTILINE
 )
 CHECK = re.compile(r'check\(\s*"([\w.]+)"')
 README = """\

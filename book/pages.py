@@ -8,10 +8,11 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-FENCE = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.M | re.S)
+FENCE = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a chapter must not import if it is to run where there is no torch.
 TORCH_ROOMS = re.compile(
-    r"^\s*(?:from|import)\s+(?:torch|captum|ctlab\.(?:learn|explain|lessons\.pairs))\b", re.M
+    r"^\s*(?:from|import)\s+(?:torch|captum|ctlab\.(?:learn|explain|lessons\.material\.tiny_supervised))\b",
+    re.MULTILINE,
 )
 
 

@@ -238,8 +238,8 @@ def _is_glue(node: ast.stmt) -> bool:
 def sources_of(bibliography: str) -> dict[str, tuple[str, str]]:
     """Short text ("Yu et al. 2012") and address of every entry of a BibTeX file."""
     found = {}
-    for key, body in re.findall(r"@\w+\{([^,]+),(.*?)^\}", bibliography, re.M | re.S):
-        authors = re.search(r"author = \{(.*?)\}\s*,?\s*$|author = \{(.*?)\},", body, re.M)
+    for key, body in re.findall(r"@\w+\{([^,]+),(.*?)^\}", bibliography, re.MULTILINE | re.DOTALL):
+        authors = re.search(r"author = \{(.*?)\}\s*,?\s*$|author = \{(.*?)\},", body, re.MULTILINE)
         names = [part.partition(",")[0] for part in (authors[1] or authors[2]).split(" and ")]
         names = [re.sub(r"[{}\\\"']", "", name.strip()) for name in names]
         year = re.search(r"year = \{(\d+)\}", body)

@@ -34,7 +34,9 @@ def pattern(term: str) -> re.Pattern[str]:
     words = re.sub(r"\s*\([^)]*\)$", "", term).split()
     word = r"\s+".join(map(re.escape, words))  # a line may end between the words
     shouts = sum(letter.isupper() for letter in term) > 1
-    return re.compile(rf"(?<!\w)(?<![^\W\d]-){word}(?:s|es)?(?![\w-])", 0 if shouts else re.I)
+    return re.compile(
+        rf"(?<!\w)(?<![^\W\d]-){word}(?:s|es)?(?![\w-])", 0 if shouts else re.IGNORECASE
+    )
 
 
 class LinkFirstUse(SphinxPostTransform):

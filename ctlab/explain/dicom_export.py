@@ -86,7 +86,7 @@ class _Header:
         facts, source = volume.acquisition, Dataset()
         if volume.sources:
             source = dcmread(volume.sources[number], stop_before_pixels=True)
-        self.source = source if source else None
+        self.source = source or None
         self.study = {keyword: source.get(keyword) for keyword in _STUDY_KEYWORDS}
         self.study["StudyInstanceUID"] = facts.study_uid or generate_uid(prefix=None)
         self.study["PatientID"] = self.study["PatientID"] or facts.patient_id

@@ -50,7 +50,8 @@ class _Graph:
         self, layer: torch.nn.Conv2d, image: str, *, code: Code = None, is_active: bool = True
     ) -> str:
         """Convolution, scaled and shifted by a code where there is one, then (by default) the
-        network's leaky ReLU."""
+        network's leaky ReLU.
+        """
         weight, bias = layer.weight, layer.bias
         if code is not None:
             scale, shift = code

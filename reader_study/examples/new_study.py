@@ -62,8 +62,10 @@ def _with_items(text: str, names: Sequence[str]) -> str:
     asked = [item["name"] for item in tomllib.loads(questions)["items"]]
     lower = ", ".join(f'"{name}"' for name in asked if name in _LOWER_IS_BETTER)
     text = text[: text.index("[[items]]")] + questions + text[text.index("[guess]") :]
-    text = re.sub(r"^primary_item = .*$", f'primary_item = "{asked[0]}"', text, flags=re.M)
-    return re.sub(r"^lower_is_better = \[\]", f"lower_is_better = [{lower}]", text, flags=re.M)
+    text = re.sub(r"^primary_item = .*$", f'primary_item = "{asked[0]}"', text, flags=re.MULTILINE)
+    return re.sub(
+        r"^lower_is_better = \[\]", f"lower_is_better = [{lower}]", text, flags=re.MULTILINE
+    )
 
 
 def _without_tables(text: str, *, keep_items: bool = False) -> str:

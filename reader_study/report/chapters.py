@@ -78,7 +78,7 @@ def write_chapters(study: str | Path, out: str | Path) -> list[str]:
 
 def _sections(page: str) -> dict[str, str]:
     """Text below each second-level heading of the report, deeper headings one level down."""
-    pieces = re.split(r"^## (.+)$", page, flags=re.M)
+    pieces = re.split(r"^## (.+)$", page, flags=re.MULTILINE)
     return {
         name.strip(): text.strip() for name, text in zip(pieces[1::2], pieces[2::2], strict=True)
     }

@@ -24,7 +24,7 @@ PLANS = {"instructor-guide", "publishing", "migration"}
 LITE = ("start", "physics", "noise-and-dose", "dicom", "classic", "metrics", "designing-a-study",
         "running-a-study", "ratings", "reporting")  # fmt: skip
 DOI = re.compile(r"^10\.\d{4,9}/[-._;()/:A-Za-z0-9<>]+$")
-CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.M | re.S)
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def cells(path: Path, *, shown: bool = False) -> list[str]:
@@ -38,9 +38,9 @@ def cells(path: Path, *, shown: bool = False) -> list[str]:
 def prose(path: Path) -> str:
     """What a reader reads: no code, maths, roles, comments, links or front matter."""
     text = path.read_text("utf-8")
-    text = re.sub(r"\A---.*?^---$", "", text, flags=re.M | re.S)
-    text = re.sub(r"^(`{3,}).*?^\1\s*$", "", text, flags=re.M | re.S)
-    text = re.sub(r"\$\$.*?\$\$", " ", text, flags=re.S)
+    text = re.sub(r"\A---.*?^---$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(`{3,}).*?^\1\s*$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"\$\$.*?\$\$", " ", text, flags=re.DOTALL)
     text = re.sub(r"\$[^$]*\$", " ", text)
     return text
 
@@ -102,8 +102,8 @@ def test_a_chapter_says_for_whom_and_what_for_after_a_figure_that_makes_curious(
     hook = "\n".join(CELL.findall(before))
     assert re.search(r"\bfigures\.\w+\(|\bcompare\(", hook), "a figure stands before the objectives"
     box = rest.split("\n:::", 1)[0]
-    assert re.search(r"^\*\*For\*\* \w+", box, re.M)
-    assert 3 <= len(re.findall(r"^- ", box, re.M)) <= 5
+    assert re.search(r"^\*\*For\*\* \w+", box, re.MULTILINE)
+    assert 3 <= len(re.findall(r"^- ", box, re.MULTILINE)) <= 5
     (seconds,) = re.findall(r"\*\*Time\*\*[^{]*\{glue:text\}`(\w+):\.0f`", box)
     assert f'glue("{seconds}", time.process_time(), display=False)' in text, "measured, not written"
 
@@ -111,9 +111,9 @@ def test_a_chapter_says_for_whom_and_what_for_after_a_figure_that_makes_curious(
 @pytest.mark.parametrize("name", TEACHING)
 def test_a_chapter_has_a_quiz_and_exercises_to_predict_to_run_and_to_explain(name):
     text = (BOOK / f"{name}.md").read_text("utf-8")
-    (chapter,) = re.findall(r'^quiz\("(\w+)"\)$', text, re.M)
+    (chapter,) = re.findall(r'^quiz\("(\w+)"\)$', text, re.MULTILINE)
     assert (BOOK.parent / "ctlab" / "lessons" / f"{chapter}.py").is_file()
-    asked = re.findall(r":::\{exercise-start\}\n.*?\n:::\n\*\*(\w+)\.\*\*", text, re.S)
+    asked = re.findall(r":::\{exercise-start\}\n.*?\n:::\n\*\*(\w+)\.\*\*", text, re.DOTALL)
     assert asked == ["Predict", "Run", "Explain"]
 
 
@@ -132,7 +132,11 @@ def test_a_chapter_cites_something_with_a_doi(name):
     entries = (BOOK / "references.bib").read_text("utf-8")
     cited = re.findall(r"\{cite:[pt]\}`([^`]*)`", (BOOK / f"{name}.md").read_text("utf-8"))
     keys = {key.strip() for keys in cited for key in keys.split(",")}
-    dois = dict(re.findall(r"@\w+\{(\w+),(?:(?!^\}).)*?doi = \{([^}]*)\}", entries, re.M | re.S))
+    dois = dict(
+        re.findall(
+            r"@\w+\{(\w+),(?:(?!^\}).)*?doi = \{([^}]*)\}", entries, re.MULTILINE | re.DOTALL
+        )
+    )
     assert keys & set(dois)
 
 
@@ -147,7 +151,7 @@ def test_numbers_in_prose_are_computed_or_cited(path):
     text = re.sub(r"\{[a-z:]+\}`[^`]*`", lambda m: m[0] if m[0].startswith("{cite") else " ",
                   prose(path))  # fmt: skip
     text = re.sub(r"(?<!\})`[^`]*`", " ", text)
-    text = re.sub(r"\]\([^)]*\)|<[^>]*>|^[:(].*$|^#.*$", " ", text, flags=re.M)
+    text = re.sub(r"\]\([^)]*\)|<[^>]*>|^[:(].*$|^#.*$", " ", text, flags=re.MULTILINE)
     loose = []
     for sentence in re.split(r"(?<=[.?!:])\s+(?=[A-Z*_-])|\n\n|\n- ", text):
         plain = re.sub(
@@ -160,7 +164,7 @@ def test_numbers_in_prose_are_computed_or_cited(path):
 
 def test_every_reference_is_cited_and_has_a_doi_or_address():
     text = (BOOK / "references.bib").read_text("utf-8")
-    entries = dict(re.findall(r"@\w+\{(\w+),(.*?)^\}", text, re.M | re.S))
+    entries = dict(re.findall(r"@\w+\{(\w+),(.*?)^\}", text, re.MULTILINE | re.DOTALL))
     cited = set()
     for path in SOURCES:
         for keys in re.findall(r"\{cite:[pt]\}`([^`]*)`", path.read_text("utf-8")):
@@ -191,14 +195,14 @@ def test_every_construct_has_its_line_in_the_migration_note():
     used = set()
     for path in SOURCES:
         text = path.read_text("utf-8")
-        used |= set(re.findall(r"^[:`]{3,}\{([a-z:-]+)\}", text, re.M))
+        used |= set(re.findall(r"^[:`]{3,}\{([a-z:-]+)\}", text, re.MULTILINE))
         used |= set(re.findall(r"\{([a-z:]+)\}`", text))
     assert used - named == set(), "name it in book/migration.md, or do without it"
 
 
 def test_the_glossary_is_in_order_and_says_more_than_a_word():
     text = (BOOK / "glossary.md").read_text("utf-8")
-    entries = re.findall(r"^(\S.*)\n((?:    .+\n)+)", text, re.M)
+    entries = re.findall(r"^(\S.*)\n((?:    .+\n)+)", text, re.MULTILINE)
     names = [name for name, _ in entries]
     assert names == sorted(names, key=str.casefold)
     assert len(set(names)) == len(names) >= 27
@@ -208,7 +212,7 @@ def test_the_glossary_is_in_order_and_says_more_than_a_word():
 def test_every_glossary_term_is_used_in_a_chapter(book_script):
     pattern = book_script("ctlab_book").pattern
     text = (BOOK / "glossary.md").read_text("utf-8")
-    names = re.findall(r"^(\S.*)\n    ", text, re.M)
+    names = re.findall(r"^(\S.*)\n    ", text, re.MULTILINE)
     everything = "\n".join(prose(path) for path in SOURCES if path.stem != "glossary")
     assert [name for name in names if not pattern(name).search(everything)] == []
 

@@ -29,7 +29,7 @@ CHAPTERS = (
 EXERCISES = [
     f"{chapter}.{name}"
     for chapter in CHAPTERS
-    for name in importlib.import_module(f"ctlab.lessons.{chapter}").EXERCISES
+    for name in importlib.import_module(f"ctlab.lessons.chapters.{chapter}").EXERCISES
 ]
 
 

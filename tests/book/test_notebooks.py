@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-MYST = re.compile(r"^:{3,}|\{[a-z:]+\}`", re.M)
+MYST = re.compile(r"^:{3,}|\{[a-z:]+\}`", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -167,7 +167,6 @@ class _Steps:
 
 def _randomisation(subject, image, target, explain, plan, rng, steps) -> dict[str, object]:
     """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
-
     branch = _branch(target)
     signed = explain(subject, image, branch)
     others = []

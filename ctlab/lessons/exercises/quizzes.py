@@ -39,7 +39,7 @@ class Quiz:
 def quiz(chapter: str) -> Quiz:
     """The quiz of a chapter."""
     try:
-        return Quiz(import_module(f"ctlab.lessons.{chapter}").QUIZ)
+        return Quiz(import_module(f"ctlab.lessons.chapters.{chapter}").QUIZ)
     except (ModuleNotFoundError, AttributeError):
         raise ValueError(f"there is no quiz for a chapter {chapter!r}") from None
 

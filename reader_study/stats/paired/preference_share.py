@@ -186,7 +186,7 @@ def proportion_interval(mean: CrossedMean, *, level: float = 0.95) -> tuple[floa
     """
     p, n = mean.mean, float(mean.n)
     if not np.isfinite(mean.se) or p <= 0 or p >= 1 or mean.se == 0:
-        size = float(mean.n_cases if mean.n_cases > 1 else 1)
+        size = float(max(1, mean.n_cases))
     else:
         size = min(n, p * (1 - p) / mean.se**2)
         if n > 1:

@@ -10,8 +10,8 @@ from ctlab.explain import (
     nodule_profile,
     plant,
     study_methods,
+    usefulness,
 )
-from ctlab.explain.audit import failure_detection as usefulness
 from ctlab.explain.audit.failure_detection import (
     _area,
     _marks,

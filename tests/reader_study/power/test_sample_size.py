@@ -194,7 +194,7 @@ def test_the_command_prints_one_json_object_and_refuses_in_one_sentence(tmp_path
 def test_the_page_is_one_file_whose_data_are_the_results(tmp_path):
     facts = plan_power("roc", Aim(0.05), components=PARTS, readers=(4, 8), cases=(60, 120))
     page = write_power_page(tmp_path / "power.html", facts).read_text("utf-8")
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
     assert data == facts["effects"]
     assert re.findall(r'(?:src|href)="(?!#)', page) == []
     assert "not reached" not in page or any(r["cases"] is None for r in facts["smallest"])

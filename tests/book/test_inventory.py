@@ -4,11 +4,9 @@ import csv
 
 import pytest
 
-from ctlab.lessons import inventory_gain, read_inventories
-from ctlab.lessons.exercises import inventory
+from ctlab.lessons import inventory, inventory_gain, pace, read_inventories
 from ctlab.lessons.exercises.inventory import COLUMNS
 from ctlab.lessons.exercises.inventory_items import ITEMS
-from ctlab.lessons.material import pace
 
 RIGHT = {key: [o.is_right for o in q.options].index(True) for key, q in ITEMS.items()}
 
