@@ -12,7 +12,7 @@ PARTS = {
     "engines": ["onnx", "onnxruntime", "openvino"],
     "study": ["sqlalchemy", "cryptography", "ipywidgets", "voila", "statsmodels"],
     "fetch": ["idc-index"],
-    "book": ["jupyter-book", "jupytext", "sphinx-exercise"],
+    "book": ["jupyter-book", "sphinx-exercise"],
 }
 CODECS = {
     "RLE": "1.2.840.10008.1.2.5",
