@@ -23,7 +23,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "dicom.read": ["SeriesReport", "inspect_folder", "read_series"],
         "dicom.write": ["Derivation", "write_series"],
         "series_facts": ["describe_series", "range_of_use"],
-        "tissue": ["TISSUES_HU", "tissue_masks"],
+        "tissue": ["LUNG_ROI_HU", "SOFT_ROI_HU", "TISSUES_HU", "find_rois", "tissue_masks"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
         "datasets.sample": [
             "SAMPLE_CREDIT",

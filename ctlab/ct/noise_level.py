@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ctlab.ct.tissue import NOISE_TISSUE_HU
 from ctlab.ct.volume import Volume
-
-SOFT_TISSUE_HU = (-30.0, 130.0)
-"""Local means counted as soft tissue: water, muscle, organs, blood; neither fat nor bone."""
 
 _WINDOW_MM = 6.0
 _FEWEST_WINDOWS = 50
@@ -65,8 +63,9 @@ def soft_noise_hu(
     soft = sum(int(w.soft.sum()) for w in windows)
     if soft < _FEWEST_WINDOWS:
         raise ValueError(
-            f"the noise needs soft tissue ({SOFT_TISSUE_HU[0]:g} to {SOFT_TISSUE_HU[1]:g} HU) in "
-            f"at least {_FEWEST_WINDOWS} windows of {_WINDOW_MM:g} mm; {soft} were found"
+            f"expected soft tissue ({NOISE_TISSUE_HU[0]:g} to {NOISE_TISSUE_HU[1]:g} HU) in at "
+            f"least {_FEWEST_WINDOWS} windows of {_WINDOW_MM:g} mm, got {soft}; pass slices that "
+            f"show more of it"
         )
     factors = [1.0] * len(windows) if factors is None else factors
     rows = zip(windows, _flattest(windows), factors, strict=True)
@@ -144,7 +143,7 @@ class Windows:
     @property
     def soft(self) -> np.ndarray:
         """Whether each window has the mean of soft tissue."""
-        low, high = SOFT_TISSUE_HU
+        low, high = NOISE_TISSUE_HU
         return (self.mean_hu >= low) & (self.mean_hu <= high)
 
     @property

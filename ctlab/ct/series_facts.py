@@ -7,17 +7,14 @@ import numpy as np
 from scipy import ndimage
 
 from ctlab.ct.noise_level import measure_noise_hu
+from ctlab.ct.tissue import METAL_HU, SOFT_ROI_HU, body_mask, find_rois
 from ctlab.ct.volume import Volume
-
-METAL_HU = 2500.0
-"""Denser than any bone: implants, contrast medium at full strength, electrodes."""
 
 CLIPS_SHARE = 0.001
 """Share of the body that clips and dense contrast medium may always take."""
 
 _SLICES = 24
 _SQUARE_PX = 24
-_SOFT_HU = (-20.0, 150.0)  # of the square's smoothed pixels
 
 WORDS = {
     "noise_hu": "noise in soft tissue, HU",
@@ -95,20 +92,9 @@ def range_of_use(facts: list[Mapping[str, Any]], *, margin: float = 0.1) -> dict
     return ranges
 
 
-def body_mask(hu: np.ndarray) -> np.ndarray:
-    """The patient in one slice, lungs included: the largest object above -500 HU, filled.
-
-    Thin things (table, clothes) are opened away first.
-    """
-    dense = ndimage.binary_opening(hu > -500, iterations=2)
-    labels, count = ndimage.label(dense)
-    if count == 0:
-        return np.zeros(hu.shape, bool)
-    largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    return ndimage.binary_fill_holes(labels == largest)
-
-
-def water_equivalent_diameter_mm(hu: np.ndarray, mask: np.ndarray, spacing_mm) -> float:
+def water_equivalent_diameter_mm(
+    hu: np.ndarray, mask: np.ndarray, spacing_mm: tuple[float, ...]
+) -> float:
     """Diameter of the water cylinder that absorbs as much as the patient does in this slice.
 
     ``2 sqrt((mean(HU) / 1000 + 1) A / pi)`` over the body (AAPM Report 220, 2014, eq. 3a).
@@ -122,42 +108,6 @@ def water_equivalent_diameter_mm(hu: np.ndarray, mask: np.ndarray, spacing_mm) -
     """
     area = float(mask.sum()) * spacing_mm[-2] * spacing_mm[-1]
     return float(2 * np.sqrt(max(float(np.mean(hu[mask])) / 1000 + 1, 0.0) * area / np.pi))
-
-
-def find_rois(
-    hu: np.ndarray, range_hu: tuple[float, float], *, size_px: int = 32, least_share: float = 0.95
-) -> np.ndarray:
-    """Corners ``(n, 2)`` (y, x) of disjoint squares of one tissue; empty where there is none.
-
-    Parameters
-    ----------
-    hu : ndarray, shape (y, x), HU
-    range_hu : pair of float
-        HU, after Gaussian smoothing by 2 px, that count as the tissue.
-    least_share : float
-        Share of the square's pixels that must be of the tissue.
-
-    Examples
-    --------
-    >>> slab = np.full((64, 64), -1000.0)
-    >>> slab[:, 20:] = 40.0
-    >>> find_rois(slab, (0, 80), size_px=32).tolist()
-    [[0, 23], [32, 23]]
-    """
-    smooth = ndimage.gaussian_filter(np.asarray(hu, dtype=np.float32), 2.0)
-    tissue = (smooth >= range_hu[0]) & (smooth <= range_hu[1])
-    total = np.pad(tissue.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    size = size_px
-    if min(hu.shape) < size:
-        return np.empty((0, 2), dtype=np.intp)
-    inside = total[size:, size:] - total[:-size, size:] - total[size:, :-size]
-    fits = inside + total[:-size, :-size] >= least_share * size * size
-    corners = []
-    while fits.any():  # raster order: the same image gives the same regions
-        y, x = np.unravel_index(int(fits.argmax()), fits.shape)
-        corners.append((y, x))
-        fits[max(y - size + 1, 0) : y + size, max(x - size + 1, 0) : x + size] = False
-    return np.array(corners, dtype=np.intp).reshape(-1, 2)
 
 
 def _noise_hu(volume: Volume, picked: np.ndarray) -> float | None:
@@ -176,7 +126,7 @@ def _nps_peak_per_mm(volume: Volume, picked: np.ndarray) -> float | None:
     rois = []
     for z in picked[picked + 1 < len(volume.hu)]:
         pair = volume.hu[z : z + 2].astype(np.float64)
-        corners = find_rois(pair.mean(axis=0), _SOFT_HU, size_px=_SQUARE_PX)
+        corners = find_rois(pair.mean(axis=0), SOFT_ROI_HU, size_px=_SQUARE_PX)
         difference = pair[1] - pair[0]
         rois += [difference[y : y + _SQUARE_PX, x : x + _SQUARE_PX] for y, x in corners]
     if len(rois) < 8:

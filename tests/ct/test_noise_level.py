@@ -108,9 +108,9 @@ def test_a_long_series_is_judged_by_nine_slices(rng):
 
 
 def test_without_soft_tissue_there_is_no_answer():
-    with pytest.raises(ValueError, match="needs soft tissue"):
+    with pytest.raises(ValueError, match="expected soft tissue"):
         measure_noise_hu(np.full((64, 64), -850.0), spacing_mm=1.0)
-    with pytest.raises(ValueError, match="0 were found"):
+    with pytest.raises(ValueError, match="got 0;"):
         measure_noise_hu(np.zeros((4, 4)), spacing_mm=1.0)
     with pytest.raises(ValueError, match="spacing_mm above 0"):
         measure_noise_hu(np.zeros((64, 64)))

@@ -7,11 +7,11 @@ import pandas as pd
 
 from ctlab.assess.noise.nps import Nps, nps
 from ctlab.assess.noise.spectra import same_shape, spacing_yx
-from ctlab.ct.series_facts import find_rois
+from ctlab.ct.tissue import LUNG_ROI_HU, SOFT_ROI_HU, find_rois
 
 REGIONS_HU: Mapping[str, tuple[float, float]] = {
-    "lung": (-950.0, -700.0),
-    "mediastinum": (-20.0, 150.0),
+    "lung": LUNG_ROI_HU,
+    "mediastinum": SOFT_ROI_HU,
 }
 """HU ranges, after smoothing by 2 px, in which regions for a tissue's NPS are sought."""
 

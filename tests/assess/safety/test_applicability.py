@@ -12,10 +12,10 @@ from ctlab.ct import (
 )
 from ctlab.ct.series_facts import (
     WORDS,
-    body_mask,
     noise_peak_per_mm,
     water_equivalent_diameter_mm,
 )
+from ctlab.ct.tissue import body_mask
 
 SPACING_MM = (2.0, 1.0, 1.0)
 
