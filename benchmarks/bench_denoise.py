@@ -15,7 +15,7 @@ from benchmarks.harness import compare
 from ctlab.ct import load_sample
 from ctlab.learn import denoise_slices, load_checkpoint
 from ctlab.learn.engines import open_engine
-from ctlab.learn.train.loop import has_fast_bf16
+from ctlab.learn.train.devices import has_fast_bf16
 
 SLICES = 4
 

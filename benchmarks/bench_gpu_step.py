@@ -17,7 +17,8 @@ from torch.utils.flop_counter import flop_registry
 from benchmarks.harness import compare
 from benchmarks.plain_step import plain_step
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.train.loop import make_fabric, train
+from ctlab.learn.train.devices import make_fabric
+from ctlab.learn.train.loop import train
 from ctlab.learn.train.state import TrainState
 
 STEPS = 20  # per timing

@@ -10,7 +10,8 @@ from typing import Any
 from benchmarks.harness import compare
 from benchmarks.plain_step import plain_step
 from ctlab.learn import TrainConfig, load_checkpoint, shipped_domains
-from ctlab.learn.train.loop import has_fast_bf16, make_fabric, train
+from ctlab.learn.train.devices import has_fast_bf16, make_fabric
+from ctlab.learn.train.loop import train
 from ctlab.learn.train.state import TrainState
 
 

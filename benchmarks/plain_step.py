@@ -12,42 +12,42 @@ from lightning_fabric import Fabric
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train import losses
-from ctlab.learn.train.loop import draw_batch
-from ctlab.learn.train.state import Players, TrainState
-from ctlab.learn.train.step import Batch
+from ctlab.learn.train.batch import Batch, draw_batches
+from ctlab.learn.train.state import CycleNetworks, TrainState
 
 
 def plain_step(
     config: TrainConfig, state: TrainState, full: Any, low: Any, *, fabric: Fabric
 ) -> Callable[[], float]:
     """Function that does one step on ``state`` and returns the cycle loss before it."""
-    players = state.players.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    made_by, judged_by = (
-        torch.optim.Adam(players.parameters_of(n), lr=config.learning_rate, betas=config.betas)
-        for n in (Players.generators, Players.critics)
+    networks = state.networks.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    generator_optimizer, critic_optimizer = (
+        torch.optim.Adam(networks.parameters_of(n), lr=config.learning_rate, betas=config.betas)
+        for n in (CycleNetworks.generators, CycleNetworks.critics)
     )
     count = config.batch
+    batches = draw_batches(config, full, low, state=state, fabric=fabric)
 
     def degraded(batch: Batch) -> torch.Tensor:
         noise = tuple(n[:count] for n in batch.noise)
-        return players["degrader"](batch.full[:count], noise, batch.strength[:count])
+        return networks["degrader"](batch.full[:count], noise, batch.strength[:count])
 
     def step() -> float:
-        batch = draw_batch(config, full, low, state=state, fabric=fabric)
+        batch = next(batches)
         with torch.no_grad():
-            made_full, made_low = players["denoiser"](batch.low), degraded(batch)
+            made_full, made_low = networks["denoiser"](batch.low), degraded(batch)
         judged = _judged(state, config, batch, "full", batch.full[:count], made_full)
         judged = judged + _judged(state, config, batch, "low", batch.low, made_low)
-        judged_by.zero_grad()
+        critic_optimizer.zero_grad()
         judged.backward()
-        judged_by.step()
-        moved, cycle = _moved(players, config, batch, degraded)
-        made_by.zero_grad()
+        critic_optimizer.step()
+        moved, cycle = _moved(networks, config, batch, degraded)
+        generator_optimizer.zero_grad()
         moved.backward()
-        for name in Players.generators:
-            torch.nn.utils.clip_grad_norm_(players[name].parameters(), config.clip_norm)
-        made_by.step()
-        players.update_averages(config, state.step)
+        for name in CycleNetworks.generators:
+            torch.nn.utils.clip_grad_norm_(networks[name].parameters(), config.clip_norm)
+        generator_optimizer.step()
+        networks.update_averages(config, state.step)
         state.step += 1
         return cycle.item()
 
@@ -62,7 +62,7 @@ def _judged(
     real: torch.Tensor,
     made: torch.Tensor,
 ) -> torch.Tensor:
-    critic, weights = state.players[f"critic_{name}"], config.losses
+    critic, weights = state.networks[f"critic_{name}"], config.losses
     loss = -losses.gap(critic(real), critic(made))
     if state.step % weights.penalty_every == 0:
         mix = batch.mix[0 if name == "full" else 1]
@@ -72,20 +72,20 @@ def _judged(
 
 
 def _moved(
-    players: Players,
+    networks: CycleNetworks,
     config: TrainConfig,
     batch: Batch,
     degraded: Callable[[Batch], torch.Tensor],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     weights = config.losses
-    made_full = players["denoiser"](batch.low)
-    moved = -weights.full * players["critic_full"](made_full).mean()
-    moved = moved - weights.low * players["critic_low"](degraded(batch)).mean()
+    made_full = networks["denoiser"](batch.low)
+    moved = -weights.full * networks["critic_full"](made_full).mean()
+    moved = moved - weights.low * networks["critic_low"](degraded(batch)).mean()
     with torch.no_grad():
-        cycled = players["degrader_ema"](
+        cycled = networks["degrader_ema"](
             batch.full, batch.noise, batch.strength, turn_rad=batch.turn_rad
         )
-    returned = players["denoiser"](cycled)
+    returned = networks["denoiser"](cycled)
     cycle = losses.cycle(batch.full, returned, rounding_net=weights.cycle_rounding)
     moved = moved + weights.cycle_full * cycle
     moved = moved + weights.mean_shift * losses.mean_shift(batch.low, made_full)

@@ -16,7 +16,7 @@ import torch
 from benchmarks.harness import report
 from ctlab.files import write_whole
 from ctlab.learn import load_checkpoint
-from ctlab.learn.train.loop import has_fast_bf16
+from ctlab.learn.train.devices import has_fast_bf16
 
 RESULTS = Path(__file__).parent / "results" / "learn_speed.json"
 AIMS = {"training step": {"bfloat16": 1.6}, "denoise": {"": 3.0}}

@@ -171,13 +171,13 @@ def train(
     settings = TrainConfig.from_toml(config)
     with training_display(settings.steps) as show:
         result = train_run(settings, out, resume=resume, on_row=show)
-    alarms = [str(alarm) for alarm in result.alarms]
-    facts = {"steps": result.steps, "checkpoint": str(result.checkpoint), "alarms": alarms}
+    raised = [str(warning) for warning in result.warnings]
+    facts = {"steps": result.steps, "checkpoint": str(result.checkpoint), "alarms": raised}
     if not emit(facts, as_json):
         say(f"{result.steps} steps; checkpoint in {result.checkpoint}")
-        for alarm in alarms or ["no alarm"]:
-            say(f"- {alarm}")
-    raise typer.Exit(1 if alarms else 0)
+        for warning in raised or ["no warning of the monitor"]:
+            say(f"- {warning}")
+    raise typer.Exit(1 if raised else 0)
 
 
 @app.command()

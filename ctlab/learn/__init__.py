@@ -8,7 +8,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "train.monitor": ["Alarm", "find_alarms"],
+        "train.monitor": ["RaisedWarning", "raised_warnings"],
         "train.checkpoint": ["Checkpoint", "HuDenoiser", "load_checkpoint", "save_checkpoint"],
         "config": ["TrainConfig"],
         "data.domains": ["Domains", "build_domains"],
@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "train.resume_shipped": ["resume_shipped", "shipped_domains"],
         "train.run": ["RunResult", "train_run"],
         "data.split": ["Slab", "split_series"],
-        "train.loop": ["make_fabric", "train"],
+        "train.devices": ["make_fabric"],
+        "train.loop": ["train"],
     },
 )

@@ -58,12 +58,12 @@ class Data(_Section):
 
 
 class Networks(_Section):
-    """Shapes of the players."""
+    """Shapes of the networks."""
 
     generator: Literal["unet", "invertible", "switchable", "redcnn"] = "unet"
     """``invertible`` preserves means of 8 x 8 pixels and has an exact inverse, untrained or not;
     ``switchable`` denoises and degrades by one trunk whose code is the strength; ``redcnn`` is
-    the convolution-deconvolution network of the supervised rival."""
+    the convolution-deconvolution network of the supervised baseline."""
     slices: Literal[1, 3] = 1
     """3: the denoiser sees the slices above and below, too ("2.5-D")."""
     width: int = Field(default=32, ge=4)
@@ -81,7 +81,7 @@ class Networks(_Section):
     noise_curve: Literal["measured"] | tuple[tuple[float, float], ...] = "measured"
     """With ``reconstruction``: how the level of the noise follows the surroundings. ``measured``:
     by :func:`ctlab.learn.models.fbp_noise.measure_noise_curve` in the two domains of the run,
-    before its first step; the checkpoint holds what was found. Points (mean HU around, noise SD
+    before its first step; the checkpoint holds the curve. Points (mean HU around, noise SD
     over that in
     soft tissue) are taken as they are; an empty list leaves the level free."""
     critic_width: int = Field(default=32, ge=4)
@@ -257,7 +257,7 @@ class TrainConfig(_Section):
         """Configuration that comes with the kit.
 
         ``ot2``, ``adain``, ``invertible`` and ``lsgan`` are unpaired; ``ot1`` is
-        simulation-supervised. Rivals: ``supervised`` and ``redcnn``, ``noise2sim``
+        simulation-supervised. Baselines: ``supervised`` and ``redcnn``, ``noise2sim``
         (self-supervised), and the unpaired transport map ``otmap``.
         """
         folder = files("ctlab.learn") / "recipes"

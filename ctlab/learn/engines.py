@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ctlab.learn.models.switchable import SwitchableUNet
 from ctlab.learn.models.unet import INPUT_GAIN, ResidualUNet
@@ -17,7 +16,7 @@ from ctlab.learn.train.checkpoint import HuDenoiser
 
 OPSET = 18
 
-Engine = Callable[[NDArray], NDArray]
+Engine = Callable[[np.ndarray], np.ndarray]
 """From a batch (B, 1, H, W) in HU, float32, to the same shape."""
 
 
@@ -32,7 +31,7 @@ class _Graph:
         self.nodes: list[Any] = []
         self.weights: list[Any] = []
 
-    def constant(self, values: NDArray | float | list[float]) -> str:
+    def constant(self, values: np.ndarray | float | list[float]) -> str:
         from onnx import numpy_helper
 
         name = f"c{len(self.weights)}"
@@ -49,17 +48,15 @@ class _Graph:
     def conv(
         self, layer: torch.nn.Conv2d, image: str, *, code: Code = None, is_active: bool = True
     ) -> str:
-        """Convolution, scaled and shifted by a code where there is one, then (by default) the
-        network's leaky ReLU.
-        """
+        """Convolution, scaled and shifted by a code, then by default the network's leaky ReLU."""
         weight, bias = layer.weight, layer.bias
         if code is not None:
             scale, shift = code
-            weight, bias = weight * scale[..., None], bias * scale.flatten() + shift.flatten()  # type: ignore[operator]
+            weight, bias = weight * scale[..., None], bias * scale.flatten() + shift.flatten()
         inputs = [image, self.constant(weight.detach().cpu().numpy())]
         if bias is not None:
             inputs.append(self.constant(bias.detach().cpu().numpy()))
-        pads = [*layer.padding] * 2  # type: ignore[misc]
+        pads = [*layer.padding] * 2
         out = self.add("Conv", *inputs, pads=pads, strides=list(layer.stride))
         return self.add("LeakyRelu", out, alpha=0.1) if is_active else out
 
@@ -94,7 +91,8 @@ def to_onnx(model: HuDenoiser) -> bytes:
         ir_version=9,
     )
     checker.check_model(made)
-    return made.SerializeToString()
+    graph_bytes: bytes = made.SerializeToString()
+    return graph_bytes
 
 
 def _residual(graph: _Graph, network: ResidualUNet, net: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ctlab.ct import Volume, describe_series
 from ctlab.ct.hu import HU_MAX, HU_MIN
@@ -90,7 +89,7 @@ def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Appli
     return Applicability(tuple(_check(name, facts[name], wanted.get(name, [])) for name in facts))
 
 
-def _check(name: str, value: Any, wanted: list) -> Check:
+def _check(name: str, value: Any, wanted: list[Any]) -> Check:
     if value is None or not wanted:
         return Check(name, value, wanted, None)
     if isinstance(value, str):
@@ -194,10 +193,11 @@ class SliceDenoiser:
         """How many slices above and below a slice the network sees."""
         return getattr(self.model.network, "slices", 1) // 2
 
-    def __call__(self, hu: NDArray) -> NDArray:
+    def __call__(self, hu: np.ndarray) -> np.ndarray:
+        """Denoised slices (n, y, x) in HU."""
         return denoise_slices(hu, self.model, precision=self.precision, run=self.run)
 
-    def part(self, hu: Any, start: int, stop: int) -> NDArray:
+    def part(self, hu: Any, start: int, stop: int) -> np.ndarray:
         """Slices ``start`` to ``stop - 1`` of a stack, denoised among their neighbours."""
         first = max(start - self.reach, 0)
         made = self(hu[first : stop + self.reach])
@@ -216,13 +216,13 @@ def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:
 
 @torch.inference_mode()
 def denoise_slices(
-    hu: NDArray,
+    hu: np.ndarray,
     model: HuDenoiser,
     *,
     precision: Precision = "float32",
     run: Engine | None = None,
     batch: int | None = None,
-) -> NDArray:
+) -> np.ndarray:
     """Denoised slices (n, y, x) in HU, float32, of neighbouring slices (n, y, x) in HU.
 
     Only a 2.5-D network looks at neighbours; the first and the last slice are their own.
@@ -251,7 +251,7 @@ def denoise_slices(
     return np.where(hu < PADDING_BELOW_HU, hu, denoised).astype(np.float32)
 
 
-def _forward(model: HuDenoiser, images: NDArray, *, precision: Precision) -> NDArray:
+def _forward(model: HuDenoiser, images: np.ndarray, *, precision: Precision) -> np.ndarray:
     device = next(model.parameters()).device
     images_on = torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):

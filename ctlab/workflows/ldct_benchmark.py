@@ -103,7 +103,7 @@ def mayo_chest(
         "checkpoint_sha256": checkpoint.sha256,
         "split_hash": checkpoint.split_hash,
         "patients": {part: [full.patient for full, _ in pairs[part]] for part in pairs},
-        "alarms": [str(alarm) for alarm in result.alarms],
+        "alarms": [str(warning) for warning in result.warnings],
         **conclusions(table, rehearse=rehearse),
     }
     with write_whole(Path(out) / "results.json") as part:

@@ -133,8 +133,10 @@ def free_response(rng: np.random.Generator) -> Outcome:
                     z = 0.8 + own + hard[case, lesion] + hard_in[arm, case] + rng.normal()
                     if z > 0.3:
                         rows.append((reader, arm, case, "LL", lesion + 1, z))
-                for _ in range(rng.poisson(0.7)):
-                    rows.append((reader, arm, case, "NL", 0, 0.3 + abs(rng.normal())))
+                rows += [
+                    (reader, arm, case, "NL", 0, 0.3 + abs(rng.normal()))
+                    for _ in range(rng.poisson(0.7))
+                ]
     names = ["reader", "arm", "case", "mark", "lesion", "rating"]
     listed = pd.DataFrame(
         {"case": range(cases), "truth": (lesions > 0).astype(int), "n_lesions": lesions}
@@ -261,7 +263,7 @@ def choices(rng: np.random.Generator, readers: int, cases: int) -> tuple[np.ndar
 
 
 def share(readers: int, cases: int) -> Callable[[np.random.Generator], Outcome]:
-    """Pooled preference share: is one half inside its reader-and-case interval?"""
+    """Pooled preference share: whether one half lies in its reader-and-case interval."""
 
     def draw(rng: np.random.Generator) -> Outcome:
         chosen, left = choices(rng, readers, cases)

@@ -1,4 +1,4 @@
-"""Every variant and every rival on the same slabs, for the same time, side by side.
+"""Every variant and every baseline on the same slabs, for the same time, side by side.
 
     python -m experiments.method_comparison prepare WORK SERIES      simulate the low doses, once
     python -m experiments.method_comparison train WORK --seconds 480   one process a method

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from experiments.method_comparison.entrants import ENTRANTS, config_of
-from experiments.method_comparison.race import domains_of, race
+from experiments.method_comparison.configurations import CONFIGURATIONS, config_of
 from experiments.method_comparison.store import Pool, write_domains
+from experiments.method_comparison.train import domains_of, train_all
 
 
 def prepare(series: Path, work: Path, names: list[str]) -> None:
-    """Simulate the low doses of every slab that an entrant asks for."""
+    """Simulate the low doses of every slab that a configuration asks for."""
     from ctlab.learn.data.domains import build_domains
 
     work.mkdir(parents=True, exist_ok=True)
@@ -22,6 +22,7 @@ def prepare(series: Path, work: Path, names: list[str]) -> None:
 
 
 def main() -> None:
+    """Run the command that is named."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.method_comparison", description=__doc__
     )
@@ -31,7 +32,7 @@ def main() -> None:
         sub.add_argument("work", type=Path)
         if command != "train":
             sub.add_argument("series", type=Path)
-        sub.add_argument("--only", nargs="+", choices=ENTRANTS, default=list(ENTRANTS))
+        sub.add_argument("--only", nargs="+", choices=CONFIGURATIONS, default=list(CONFIGURATIONS))
         if command == "train":
             sub.add_argument("--seconds", type=float, default=480.0)
             sub.add_argument("--out", type=Path)
@@ -41,14 +42,14 @@ def main() -> None:
             sub.add_argument(
                 "--again",
                 nargs="+",
-                choices=["shipped", *ENTRANTS],
+                choices=["shipped", *CONFIGURATIONS],
                 help="only these; keep the rest",
             )
     given = parser.parse_args()
     if given.command == "prepare":
         prepare(given.series, given.work, given.only)
     elif given.command == "train":
-        race(
+        train_all(
             given.work,
             given.out or given.work / "trained",
             given.only,

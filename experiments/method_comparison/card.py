@@ -11,7 +11,7 @@ from experiments.shipped_model.image_quality import CARD, between_marks
 
 MARKS = (
     "<!-- measured: python -m experiments.method_comparison evaluate -->",
-    "<!-- end of rivals -->",
+    "<!-- end of baselines -->",
 )
 HEADS = (
     "slices of",

@@ -1,10 +1,10 @@
-"""The table: every entrant and every tuned classic filter on slices nobody was trained on.
+"""The table: every configuration and every tuned classic filter on slices nobody was trained on.
 
 Test images are every third packaged slice and, where their folder is given, every fourth slice of
 the four patients of the radiomics phantom set of ``pycerr`` (evaluation only, never
 redistributed), all simulated at 10 and 5 % of the scan's dose. The reference is the scan itself,
 whose own noise is in every RMSE. Filters are tuned on the validation slices, which lie in the
-gaps between the training slabs; the selection criterion of the candidates is computed there as
+gaps between the training slabs; the selection criterion of the variants is computed there as
 well, and needs no reference.
 """
 
@@ -42,7 +42,7 @@ from ctlab.files import write_whole
 from ctlab.learn import Checkpoint, denoise_slices, load_checkpoint
 from ctlab.learn.train.monitor import structure
 from experiments.method_comparison.card import write_card
-from experiments.method_comparison.entrants import DOSES, VALIDATION
+from experiments.method_comparison.configurations import DOSES, VALIDATION
 
 RESULTS = Path(__file__).with_name("results.json")
 TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
@@ -52,7 +52,7 @@ NODULES_HU = {"solid": 850.0, "ground-glass": 200.0}
 DIAMETERS_MM = (4.0, 6.0, 8.0, 10.0)
 
 SHIPPED = "shipped"
-"""Name of the checkpoint that comes with the kit, among those of the entrants."""
+"""Name of the checkpoint that comes with the kit, among the compared ones."""
 
 Method = Callable[[np.ndarray], np.ndarray]
 
@@ -256,7 +256,7 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
         "command": "python -m experiments.method_comparison evaluate WORK SERIES --pycerr FOLDER",
         "validation_slices": VALIDATION,
         "n_training_patients": 1,
-        "methods": {"input": {"rows": judge(lambda case: lambda hu: hu, test)}},
+        "methods": {"input": {"rows": judge(lambda _case: lambda hu: hu, test)}},
     }
     strengths = tuned_filters(validation)
     for filter_name in METHODS:
@@ -312,8 +312,8 @@ def _of_network(
         "training": json.loads(facts.read_text()) if facts.exists() else {},
         "steps": checkpoint.step,
         "criterion": {f"{c.dose:g}": gsure(c, method) for c in validation},
-        "validation": judge(lambda case: method, validation),
-        "rows": judge(lambda case: method, test),
+        "validation": judge(lambda _case: method, validation),
+        "rows": judge(lambda _case: method, test),
     }
 
 

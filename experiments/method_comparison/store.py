@@ -11,7 +11,7 @@ from ctlab.learn.data.split import Slab
 
 
 class Pool:
-    """Slabs as int16 HU, each stored once however many domains and entrants use it."""
+    """Slabs as int16 HU, each stored once however many domains and configurations use it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,5 +1,6 @@
-"""Measure the shipped checkpoint on the packaged sample: ``python -m
-experiments.shipped_model.image_quality``.
+"""Image quality of the shipped checkpoint on the packaged sample.
+
+    python -m experiments.shipped_model.image_quality
 
 All 40 slices, none of them trained on, simulated at 5, 10 and 25 % of the scan's dose, beside
 the classic filters. The reference is the scan itself, which has noise of its own: about 15 HU
@@ -71,7 +72,7 @@ def measure(
     return {name: float(value) for name, value in values.items()}
 
 
-def rivals(low: Volume) -> dict[str, Volume]:
+def baselines(low: Volume) -> dict[str, Volume]:
     """The classic filters at the strength they choose from the noise."""
     noise_hu = measure_noise_hu(low)
     return {
@@ -80,7 +81,7 @@ def rivals(low: Volume) -> dict[str, Volume]:
     }
 
 
-def evaluate(doses: tuple[float, ...] = (0.05, 0.1, 0.25), *, with_rivals: float = 0.1) -> dict:
+def evaluate(doses: tuple[float, ...] = (0.05, 0.1, 0.25), *, with_baselines: float = 0.1) -> dict:
     """All numbers: one entry a dose, in it one entry a method."""
     reference, checkpoint = load_sample(), load_checkpoint()
     masks = tissue_masks(reference)
@@ -90,8 +91,8 @@ def evaluate(doses: tuple[float, ...] = (0.05, 0.1, 0.25), *, with_rivals: float
         started = time.perf_counter()
         images = {"input": low, "model": denoise_volume(low, checkpoint)}
         seconds = time.perf_counter() - started
-        if dose == with_rivals:
-            images |= rivals(low)
+        if dose == with_baselines:
+            images |= baselines(low)
         table[str(dose)] = {
             "noise_hu": measure_noise_hu(low),
             "seconds_model": round(seconds, 1),
@@ -128,6 +129,7 @@ def between_marks(card: str, marks: tuple[str, str], text: str) -> str:
 
 
 def main() -> None:
+    """Measure, then write results and card."""
     found = evaluate()
     with write_whole(CARD) as part:
         part.write_text(

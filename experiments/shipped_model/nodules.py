@@ -1,5 +1,6 @@
-"""Contrast that the shipped model leaves to nodules: ``python -m
-experiments.shipped_model.nodules``.
+"""Contrast that the shipped model leaves to nodules.
+
+    python -m experiments.shipped_model.nodules
 
 Nodules are inserted into lung of the packaged slices (never trained on), solid ones of 850 HU over
 lung and ground-glass ones of 100, 200 and 300 HU, 4 to 10 mm across, at 5, 10 and 25 % of the
@@ -129,6 +130,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Measure, then write results and card."""
     torch.set_num_threads(1)
     found = measure()
     with write_whole(RESULTS) as part:

@@ -53,6 +53,7 @@ def _percent(dose: float | None) -> str:
 
 
 def main() -> None:
+    """Run every check and write the results."""
     torch.set_num_threads(1)
     checkpoint = load_checkpoint()
     passport = make_passport([load_sample()], checkpoint).as_dict()

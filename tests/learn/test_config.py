@@ -74,7 +74,7 @@ def test_what_a_recipe_was_told_is_said_by_its_name(recipe, supervision):
     config = TrainConfig.recipe(recipe)
     assert config.supervision == supervision
     assert (config.data.paired == "none") == (supervision in ("unpaired", "self-supervised"))
-    assert config.steps == TrainConfig.recipe("ot2").steps  # rivals get the same time
+    assert config.steps == TrainConfig.recipe("ot2").steps  # baselines get the same time
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,10 @@ def test_the_middle_slice_is_denoised_with_the_help_of_its_neighbours():
 def test_neighbours_are_degraded_with_noise_of_their_own(stacked, tiny_domains):
     fabric = training.make_fabric(stacked, accelerator="cpu")
     state = TrainState.start(stacked)
-    batch = training.draw_batch(stacked, *tiny_domains, state=state, fabric=fabric)
+    batch = next(training.draw_batches(stacked, *tiny_domains, state=state, fabric=fabric))
     assert batch.full.shape[1] == 3
     made = step.degraded(
-        state.players["degrader"], torch.zeros_like(batch.full), batch.noise, batch.strength
+        state.networks["degrader"], torch.zeros_like(batch.full), batch.noise, batch.strength
     )
     for a, b in ((0, 1), (1, 2), (0, 2)):
         pair = torch.stack([made[:, a].flatten(), made[:, b].flatten()])
@@ -72,7 +72,7 @@ def test_the_game_is_played_and_can_be_cut(stacked, tiny_domains):
 
 def test_a_volume_is_denoised_among_its_neighbours_in_any_batch(stacked, tiny_volume, tmp_path):
     state = TrainState.start(stacked)
-    awake(state.players["denoiser_ema"], std=3.0)
+    awake(state.networks["denoiser_ema"], std=3.0)
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, stacked, state, split_hash="x", card={"range_of_use": {}})
     checkpoint = load_checkpoint(path)

@@ -36,7 +36,7 @@ def test_channel_attention_has_no_graph(tiny_config):
     config = TrainConfig.from_dict(tiny_config.model_dump() | {"networks": networks})
     from ctlab.learn.train.checkpoint import HuDenoiser
 
-    model = HuDenoiser(TrainState.start(config).players["denoiser"], config.scale)
+    model = HuDenoiser(TrainState.start(config).networks["denoiser"], config.scale)
     with pytest.raises(ValueError, match="torch engine"):
         to_onnx(model)
 

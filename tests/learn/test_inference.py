@@ -24,7 +24,7 @@ RANGE = {
 @pytest.fixture
 def checkpoint(tmp_path, tiny_config):
     state = TrainState.start(tiny_config)
-    network = state.players["denoiser_ema"]
+    network = state.networks["denoiser_ema"]
     with torch.no_grad():
         generator = torch.Generator().manual_seed(0)
         network.last.weight.copy_(0.2 * torch.randn(network.last.weight.shape, generator=generator))

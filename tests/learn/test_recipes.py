@@ -10,7 +10,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.train import loop as training
 from ctlab.learn.train import step
-from ctlab.learn.train.monitor import Probe, find_alarms, watch
+from ctlab.learn.train.monitor import ValidationBatch, compute_metrics, raised_warnings
 from ctlab.learn.train.state import TrainState
 
 TERMS = {
@@ -52,13 +52,13 @@ def test_each_recipe_has_the_terms_it_is_named_for(recipe, tiny_config, tiny_dom
     config = tiny(recipe, tiny_config)
     given = pairs if config.data.paired != "none" else None
     state = TrainState.start(config)
-    before = copy.deepcopy(state.players.state_dict())
+    before = copy.deepcopy(state.networks.state_dict())
     rows = list(training.train(config, *tiny_domains, pairs=given, state=state))
     made = {k.removeprefix("generator_") for k in rows[0] if k.startswith("generator_")}
     judged = {k.rsplit("_", 1)[1] for k in rows[0] if k.startswith("critic_")}
     assert made == TERMS[recipe]
     assert judged == CRITICS.get(recipe, {"full", "low"})
-    after = state.players.state_dict()
+    after = state.networks.state_dict()
     moved = {k.split(".")[0] for k in after if not torch.equal(before[k], after[k])}
     learns_degrader = config.learns_degrader
     assert "denoiser" in moved
@@ -88,9 +88,11 @@ def test_the_cycle_of_a_pair_compares_the_denoised_simulation_with_its_source(
     """An untrained denoiser is the identity: the cycle is the noise itself."""
     config = tiny("ot1", tiny_config)
     state, fabric = TrainState.start(config), training.make_fabric(config)
-    batch = training.draw_batch(config, *tiny_domains, pairs=pairs, state=state, fabric=fabric)
-    made = step.make_images(state.players, batch, config)
-    terms = step.generator_terms(state.players, batch, made, config)
+    batch = next(
+        training.draw_batches(config, *tiny_domains, pairs=pairs, state=state, fabric=fabric)
+    )
+    made = step.generate_images(state.networks, batch, config)
+    terms = step.generator_terms(state.networks, batch, made, config)
     noise = (batch.simulated - batch.full).abs().mean().item()
     assert terms["cycle_full"].item() == pytest.approx(16 * noise, rel=1e-5)
     assert noise == pytest.approx(np.sqrt(2 / np.pi), rel=0.1)  # mean |N(0, 1)|
@@ -99,8 +101,8 @@ def test_the_cycle_of_a_pair_compares_the_denoised_simulation_with_its_source(
 @pytest.mark.parametrize("recipe", ["ot1", "noise2sim"])
 def test_what_cannot_hide_is_not_watched_for_it(recipe, tiny_config, tiny_domains):
     config = tiny(recipe, tiny_config)
-    players = TrainState.start(config).players
-    seen = watch(players, Probe.draw(config, *tiny_domains), config)
+    networks = TrainState.start(config).networks
+    seen = compute_metrics(networks, ValidationBatch.draw(config, *tiny_domains), config)
     assert np.isnan(seen["watch_hidden"])
     assert seen["watch_residual_ratio"] == 0.0
-    assert [a.name for a in find_alarms(seen | {"step": 5000})] == ["collapse to identity"]
+    assert [a.name for a in raised_warnings(seen | {"step": 5000})] == ["collapse to identity"]

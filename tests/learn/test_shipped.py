@@ -20,7 +20,7 @@ from ctlab.learn import (
     shipped_domains,
 )
 from ctlab.passport import DEFAULT_LIMITS
-from experiments.method_comparison import card as rivals_card
+from experiments.method_comparison import card as comparison_card
 from experiments.shipped_model import passport as passport_shipped
 from experiments.shipped_model import risk as risk_shipped
 
@@ -125,7 +125,7 @@ def test_patches_that_ship_are_of_two_domains():
 
 
 def _named(found):
-    """Hashes of the shipped checkpoint in a results file: its own, and that of a race's entrant."""
+    """Hashes of the shipped checkpoint in a results file: its own, and that of the comparison."""
     yield found.get("checkpoint_sha256")
     yield found.get("methods", {}).get("shipped", {}).get("checkpoint_sha256")
 
@@ -172,4 +172,4 @@ def test_the_model_card_shows_the_results_of_this_very_checkpoint():
         assert row in card
         assert methods["model"]["rmse_body_hu"] < methods["input"]["rmse_body_hu"]
     assert "must not be used for diagnosis" in card
-    assert rivals_card.table(EXPERIMENTS / "method_comparison" / "results.json") in card
+    assert comparison_card.table(EXPERIMENTS / "method_comparison" / "results.json") in card

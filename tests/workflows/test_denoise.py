@@ -55,7 +55,7 @@ def checkpoint(tmp_path_factory):
     state = TrainState.start(config)
     draws = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        network = state.players["denoiser_ema"]
+        network = state.networks["denoiser_ema"]
         network.last.weight.copy_(3.0 * torch.randn(network.last.weight.shape, generator=draws))
         for gain in network.gains.values():
             gain.copy_(0.3 * torch.randn(gain.shape, generator=draws))

@@ -44,6 +44,7 @@ class Domains:
 
     @property
     def split_hash(self) -> str:
+        """SHA-256 of the slabs of both domains."""
         return split_hash(self.slabs)
 
 

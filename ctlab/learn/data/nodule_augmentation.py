@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from ctlab.ct.simulation.lesion import blur_sigma_mm
@@ -46,7 +45,7 @@ class Nodule:
 
     def draw(
         self, shape: tuple[int, int], pixel_mm: float, slice_mm: float, *, above: int = 0
-    ) -> NDArray:
+    ) -> np.ndarray:
         """HU (y, x) that it adds to a slice, ``above`` slices from the first.
 
         In the slice it fills the share of the thickness that a sphere of the local radius fills,
@@ -73,7 +72,8 @@ class Nodule:
         bottom = np.maximum(-half, middle - slice_mm / 2)
         share = np.maximum(top - bottom, 0.0) / slice_mm
         sd_mm = math.hypot(SYSTEM_SD_MM, self.softness_mm)
-        return self.contrast_hu * gaussian_filter(share, sd_mm / pixel_mm)
+        blurred: np.ndarray = gaussian_filter(share, sd_mm / pixel_mm)
+        return self.contrast_hu * blurred
 
 
 def random_nodule(rng: np.random.Generator, y_mm: float, x_mm: float, *, slice_mm: float) -> Nodule:
@@ -93,13 +93,13 @@ def random_nodule(rng: np.random.Generator, y_mm: float, x_mm: float, *, slice_m
 
 
 def with_nodules(
-    patches: Sequence[NDArray],
+    patches: Sequence[np.ndarray],
     rng: np.random.Generator,
     *,
     share: float,
     voxel_mm: tuple[float, float],
     above: Sequence[int] = (),
-) -> list[NDArray]:
+) -> list[np.ndarray]:
     """Patches (y, x) in HU of one place, with the same nodules in lung or, mostly, untouched.
 
     Parameters
@@ -138,17 +138,20 @@ def with_nodules(
     return [p + (free * image).astype(np.float32) for p, image in zip(patches, added, strict=True)]
 
 
-def lung_level(seen: NDArray) -> NDArray:
+def lung_level(seen: np.ndarray) -> np.ndarray:
     """HU of the surroundings: the lower of two means, so that skin beside air is not lung."""
-    return np.minimum(uniform_filter(seen, 9, mode="nearest"), gaussian_filter(seen, 2.0))
+    level: np.ndarray = np.minimum(
+        uniform_filter(seen, 9, mode="nearest"), gaussian_filter(seen, 2.0)
+    )
+    return level
 
 
-def free_lung(seen: NDArray, local: NDArray) -> NDArray:
+def free_lung(seen: np.ndarray, local: np.ndarray) -> np.ndarray:
     """How far each pixel is lung with room for a nodule, 0 to 1.
 
     1 wherever there is lung alone, however noisy, so that a nodule brings no noise of its own.
     """
     narrow = gaussian_filter(seen, 1.2)
-    below_vessels = np.clip((TAKEN_HU - narrow) / (TAKEN_HU - FREE_HU), 0.0, 1.0)
+    below_vessels: np.ndarray = np.clip((TAKEN_HU - narrow) / (TAKEN_HU - FREE_HU), 0.0, 1.0)
     above_air = np.clip((local - LUNG_MEAN_HU[0] + 20.0) / 20.0, 0.0, 1.0)
     return below_vessels * above_air

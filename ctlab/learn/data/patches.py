@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from ctlab.ct.hu import HU_MAX, HU_MIN
@@ -42,11 +41,11 @@ class PatchDomain:
 
     def __init__(
         self,
-        slabs: Sequence[NDArray],
+        slabs: Sequence[np.ndarray],
         noise_hu: Sequence[float],
         *,
         patch_px: int,
-        partners: Sequence[NDArray] | None = None,
+        partners: Sequence[np.ndarray] | None = None,
         voxel_mm: Sequence[tuple[float, float]] | None = None,
         nodule_share: float = 0.0,
     ) -> None:
@@ -61,7 +60,7 @@ class PatchDomain:
         self.partners = partners and [
             np.clip(slab, HU_MIN, HU_MAX).astype(np.float32) for slab in partners
         ]
-        kinds: list[list[NDArray]] = [[], [], []]
+        kinds: list[list[np.ndarray]] = [[], [], []]
         for k, slab in enumerate(self.slabs):
             corners, kind = _corners(slab, patch_px)
             for n in range(3):
@@ -75,7 +74,7 @@ class PatchDomain:
 
     def draw(
         self, count: int, rng: np.random.Generator, *, slices: int = 1
-    ) -> tuple[NDArray, NDArray]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Patches (count, slices, p, p) in HU and the noise SD of their slabs (count,) in HU.
 
         Three slices are one with those above and below it; at the end of a slab, with itself.
@@ -92,7 +91,7 @@ class PatchDomain:
 
     def draw_pairs(
         self, count: int, rng: np.random.Generator, *, slices: int = 1
-    ) -> tuple[NDArray, NDArray, NDArray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Patches, those of their partners cut alike, and the noise SD; see :meth:`draw`."""
         if self.partners is None:
             raise ValueError("this domain has no partners; it was built without pairs")
@@ -107,10 +106,10 @@ class PatchDomain:
 
     def draw_neighbours(
         self, count: int, rng: np.random.Generator
-    ) -> tuple[NDArray, NDArray, NDArray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Patches, those of the slice above or below at the same place, and the noise SD."""
 
-        def cut(k: int, z: int) -> tuple[NDArray, NDArray]:
+        def cut(k: int, z: int) -> tuple[np.ndarray, np.ndarray]:
             slab = self.slabs[k]
             beside = z + 1 if z == 0 or (z + 1 < len(slab) and rng.integers(2)) else z - 1
             return slab[z], slab[beside]
@@ -122,10 +121,10 @@ class PatchDomain:
         self,
         count: int,
         rng: np.random.Generator,
-        slices_of: Callable[[int, int], tuple[NDArray, ...]],
+        slices_of: Callable[[int, int], tuple[np.ndarray, ...]],
         *,
         above: tuple[int, ...],
-    ) -> tuple[list[NDArray], NDArray]:
+    ) -> tuple[list[np.ndarray], np.ndarray]:
         """Patches of each kind of slice that ``slices_of`` gives for a slab and z, cut alike.
 
         ``above`` tells how far apart the kinds lie; nodules differ with that.
@@ -149,13 +148,13 @@ class PatchDomain:
             noise_hu[n] = self.noise_hu[k]
         return [np.stack(kind)[:, None] for kind in zip(*rows_of, strict=True)], noise_hu
 
-    def noise_like(self, count: int, noise_hu: NDArray, rng: np.random.Generator) -> NDArray:
+    def noise_like(self, count: int, noise_hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Noise SDs (count,) in HU: those given, then others drawn from this domain's slabs."""
         more = rng.choice(np.asarray(self.noise_hu, np.float32), count - len(noise_hu))
         return np.concatenate([noise_hu, more]).astype(np.float32)
 
 
-def _stack(slab: NDArray, z: int, slices: int) -> tuple[NDArray, ...]:
+def _stack(slab: np.ndarray, z: int, slices: int) -> tuple[np.ndarray, ...]:
     """Slice ``z`` with as many neighbours; the ends are their own."""
     reach = slices // 2
     return tuple(slab[min(max(n, 0), len(slab) - 1)] for n in range(z - reach, z + reach + 1))
@@ -166,7 +165,7 @@ def _above(slices: int) -> tuple[int, ...]:
     return tuple(range(-(slices // 2), slices // 2 + 1))
 
 
-def _corners(slab: NDArray, patch_px: int) -> tuple[NDArray, NDArray]:
+def _corners(slab: np.ndarray, patch_px: int) -> tuple[np.ndarray, np.ndarray]:
     """Corners (n, 3) of the patches on a grid that are not air, and their kind.
 
     0: more than 40 % lung. 1: a border, of lung or of the body. 2: under 5 % lung and air.
@@ -182,9 +181,11 @@ def _corners(slab: NDArray, patch_px: int) -> tuple[NDArray, NDArray]:
     return kept * (1, STRIDE_PX, STRIDE_PX), kind[tuple(kept.T)]
 
 
-def _share(mask: NDArray, patch_px: int) -> NDArray:
+def _share(mask: np.ndarray, patch_px: int) -> np.ndarray:
     """Share of true pixels in the patch at each corner of the grid, (z, rows, columns)."""
-    share = uniform_filter(mask.astype(np.float32), (0, patch_px, patch_px), mode="nearest")
+    share: np.ndarray = uniform_filter(
+        mask.astype(np.float32), (0, patch_px, patch_px), mode="nearest"
+    )
     # An even window is centred half a pixel late: index half is the patch that starts at 0.
     half = patch_px // 2
     height, width = mask.shape[1:]

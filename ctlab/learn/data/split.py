@@ -25,6 +25,7 @@ class Slab:
 
     @property
     def slices(self) -> int:
+        """Number of slices."""
         return self.last - self.first + 1
 
 

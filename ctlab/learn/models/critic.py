@@ -40,11 +40,13 @@ class Critic(nn.Module):
         self.last = nn.Conv2d(2 * width, 1, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B,)
+        """Score of each image."""
         features = 3.0 * torch.tanh(highpass(image, self.highpass_px) / 3.0)
         for layer in self.layers:
             features = nn.functional.leaky_relu(layer(features), 0.2)
         pixels = image.shape[-1] * image.shape[-2]
-        return math.sqrt(pixels) * self.last(features).float().mean((1, 2, 3))
+        scores: Tensor = self.last(features)
+        return math.sqrt(pixels) * scores.float().mean((1, 2, 3))
 
 
 def highpass(image: Tensor, sigma_px: float) -> Tensor:

@@ -6,6 +6,7 @@ only add filtered white noise, so it can neither move edges nor hide a message i
 """
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +101,8 @@ class NoiseDegrader(nn.Module):
         mean = _local_mean(image)
         spread = (_local_mean(image**2) - mean**2).clamp_min(0.0).add(1e-3).sqrt()
         known = torch.cat([0.2 * mean, 0.2 * spread, mood.expand(-1, -1, *image.shape[2:])], 1)
-        return 1.0 + self.amplitude(known)
+        amplitudes: Tensor = self.amplitude(known)
+        return 1.0 + amplitudes
 
     def _coloured(self, white: Tensor, turn_rad: Tensor | float) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture, circular."""
@@ -177,41 +179,24 @@ class NetworkDegrader(nn.Module):
         super().__init__()
         self.network = ResidualUNet(width)
 
-    def draw(
-        self, image: Tensor, generator: torch.Generator, device: torch.device | str = "cpu"
-    ) -> Noise:
+    def draw(self, *_unused: Any) -> Noise:
         """No random numbers."""
         return ()
 
-    def forward(
-        self,
-        image: Tensor,
-        noise: Noise,
-        strength: Tensor | float = 1.0,
-        *,
-        turn_rad: Tensor | float = 0.0,
-    ) -> Tensor:
+    def forward(self, image: Tensor, *_unused: Any, **_options: Any) -> Tensor:
         """Degraded batch (B, 1, H, W); everything but the image is ignored."""
-        return self.network(image)
+        degraded: Tensor = self.network(image)
+        return degraded
 
 
 class NoDegrader(nn.Module):
     """Stands where no degrader is learned: returns the image, and has no parameters."""
 
-    def draw(
-        self, image: Tensor, generator: torch.Generator, device: torch.device | str = "cpu"
-    ) -> Noise:
+    def draw(self, *_unused: Any) -> Noise:
         """No random numbers."""
         return ()
 
-    def forward(
-        self,
-        image: Tensor,
-        noise: Noise,
-        strength: Tensor | float = 1.0,
-        *,
-        turn_rad: Tensor | float = 0.0,
-    ) -> Tensor:
+    def forward(self, image: Tensor, *_unused: Any, **_options: Any) -> Tensor:
         """The image itself."""
         return image
 

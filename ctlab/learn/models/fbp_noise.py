@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.ndimage import convolve, uniform_filter
 from torch import Tensor, nn
 
@@ -154,7 +153,7 @@ _SECOND_DIFFERENCES = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])
 
 
 def measure_noise_curve(
-    full: Sequence[NDArray], low: Sequence[NDArray]
+    full: Sequence[np.ndarray], low: Sequence[np.ndarray]
 ) -> list[tuple[float, float]]:
     """How the noise of the low-dose domain depends on the mean of its surroundings; no pairs.
 
@@ -225,14 +224,14 @@ def with_noise_curve(
     return config.model_copy(update={"networks": changed})
 
 
-def _mean_of_known(tables: NDArray) -> NDArray:
+def _mean_of_known(tables: np.ndarray) -> np.ndarray:
     """Column means of what is not NaN; NaN where nothing is known."""
     known = np.isfinite(tables)
     total = np.where(known, tables, 0.0).sum(0)
     return np.where(known.any(0), total / np.maximum(known.sum(0), 1), np.nan)
 
 
-def _blocks(slabs: Sequence[NDArray]) -> tuple[NDArray, NDArray]:
+def _blocks(slabs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and robust second difference of overlapping blocks of all slabs."""
     half = CONTEXT_PX // 2
     means, noises = [], []
@@ -248,11 +247,11 @@ def _blocks(slabs: Sequence[NDArray]) -> tuple[NDArray, NDArray]:
     return np.concatenate(means), np.concatenate(noises)
 
 
-def _within(means: NDArray, edges: tuple[float, float]) -> NDArray:
+def _within(means: np.ndarray, edges: tuple[float, float]) -> np.ndarray:
     return (means >= edges[0]) & (means < edges[1])
 
 
-def _added(low: NDArray, full: NDArray) -> float:
+def _added(low: np.ndarray, full: np.ndarray) -> float:
     """Root of the variance that low dose adds; NaN where blocks are too few or none is added."""
     if min(len(low), len(full)) < _LEAST:
         return math.nan

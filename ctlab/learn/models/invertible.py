@@ -62,6 +62,7 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, others: Tensor) -> tuple[Tensor, Tensor]:  # (B, 3, h, w) -> 2 x (B, h, w)
+        """Gain and shift of one part, from the three others."""
         features = INPUT_GAIN * others
         for layer in self.layers:
             features = nn.functional.leaky_relu(layer(features), 0.1)
@@ -137,6 +138,6 @@ class InvertibleDenoiser(nn.Module):
             parts[n] = (parts[n] - shift) / gain if undo else parts[n] * gain + shift
         return torch.stack(parts[1:], 1)
 
-    def attention_maps(self, image: Tensor) -> dict[str, Tensor]:
+    def attention_maps(self, _image: Tensor) -> dict[str, Tensor]:
         """No attention, no maps."""
         return {}

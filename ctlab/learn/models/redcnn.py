@@ -43,11 +43,13 @@ class RedCnn(nn.Module):
             if k in (0, 2):
                 features = features + shortcuts.pop()
             features = torch.relu(features)
-        return self.up[-1](features)
+        residual: Tensor = self.up[-1](features)
+        return residual
 
     def forward(self, image: Tensor) -> Tensor:
+        """Denoised images (B, 1, H, W)."""
         return image - self.residual(image)
 
-    def attention_maps(self, image: Tensor) -> dict[str, Tensor]:
+    def attention_maps(self, _image: Tensor) -> dict[str, Tensor]:
         """No attention, no maps."""
         return {}

@@ -48,6 +48,7 @@ class SwitchableUNet(ResidualUNet):
         return nn.functional.leaky_relu(layer(features) * scale + shift, 0.1)
 
     def residual(self, image: Tensor) -> Tensor:
+        """What the network takes away at its strength, in network units."""
         return self.strength * super().residual(image)
 
     def degrading_features(self, image: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ class AttentionGate(nn.Module):
         return torch.sigmoid(self.to_weight(mixed))
 
     def forward(self, skip: Tensor, signal: Tensor) -> Tensor:
+        """The skip connection, weighted."""
         return skip * self.weights(skip, signal)
 
 
@@ -71,6 +72,7 @@ class Cbam(nn.Module):
         return channel, torch.sigmoid(self.spatial(pooled))
 
     def forward(self, features: Tensor) -> Tensor:
+        """Features (B, C, h, w), weighted by channel and position."""
         channel, spatial = self.weights(features)
         return features * channel * spatial
 
@@ -142,7 +144,7 @@ class ResidualUNet(nn.Module):
         signal = self._layer("up", self.up, nn.functional.interpolate(attended, scale_factor=2.0))
         return skip, deep, signal
 
-    def _layer(self, name: str, layer: nn.Module, features: Tensor) -> Tensor:
+    def _layer(self, _name: str, layer: nn.Module, features: Tensor) -> Tensor:
         """One convolution and what follows it."""
         return nn.functional.leaky_relu(layer(features), 0.1)
 
@@ -159,6 +161,7 @@ class ResidualUNet(nn.Module):
         return nn.functional.pixel_shuffle(self.last(self.decoded(image)), 2)
 
     def forward(self, image: Tensor) -> Tensor:  # (B, 1 or slices, H, W) -> (B, 1, H, W)
+        """Denoised middle slices."""
         return centre(image) - self.residual(image)
 
     @torch.no_grad()

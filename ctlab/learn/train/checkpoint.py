@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ctlab.ct import HuScale
 from ctlab.files import write_whole
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.train.state import TrainState, build_denoiser
+from ctlab.learn.train.state import STORED_NETWORKS, TrainState, build_denoiser
 
 KIND = "ctlab.learn checkpoint"
 FORMAT_VERSION = 1
@@ -38,7 +38,9 @@ class HuDenoiser(nn.Module):
         self.scale = scale
 
     def forward(self, hu: Tensor) -> Tensor:
-        return self.scale.to_hu(self.network(self.scale.to_net(hu)))
+        """Denoised batch in HU."""
+        denoised: Tensor = self.network(self.scale.to_net(hu))
+        return self.scale.to_hu(denoised)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Checkpoint:
         """The trained denoiser (averaged weights), ready for use; a new copy at each call."""
         network = build_denoiser(self.config)
         prefix = "denoiser_ema."
-        weights = {k: v for k, v in self.state["players"].items() if k.startswith(prefix)}
+        weights = {k: v for k, v in self.state[STORED_NETWORKS].items() if k.startswith(prefix)}
         network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items()})
         network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return HuDenoiser(network, self.scale).eval().requires_grad_(False)

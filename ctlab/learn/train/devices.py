@@ -5,6 +5,9 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+
+from ctlab.learn.config import TrainConfig
 
 
 def open_fabric(*, accelerator: str = "auto", plugins: list[Any] | None = None) -> Fabric:
@@ -25,3 +28,18 @@ def open_fabric(*, accelerator: str = "auto", plugins: list[Any] | None = None) 
 def device_type(accelerator: str) -> str:
     """Kind of device that Fabric will choose: ``cuda`` or ``cpu``."""
     return "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
+
+
+def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:
+    """Device, precision and processes of a run: one process, or what torchrun started."""
+    mixed = config.precision == "bf16-mixed" or (config.precision == "auto" and has_fast_bf16())
+    # As a plug-in rather than by name: a name is announced on the terminal at every start.
+    plugins = [MixedPrecision("bf16-mixed", device_type(accelerator))] if mixed else None
+    return open_fabric(accelerator=accelerator, plugins=plugins)
+
+
+def has_fast_bf16() -> bool:
+    """True where bfloat16 arithmetic is done in hardware, on the GPU or the CPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported())

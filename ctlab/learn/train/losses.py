@@ -1,7 +1,7 @@
 """Terms of the objective: pure functions of tensors, each with a value worked by hand.
 
 The dual of optimal transport with a penalised least-squares cost (Sim, Oh, Kim, Jung, Ye 2020,
-doi 10.1137/20M1317992) is a game: two critics widen, two generators narrow the gap between
+doi 10.1137/20M1317992) has two critics that widen and two generators that narrow the gap between
 the mean potentials of real and made images, and a cycle term ties the generators together.
 """
 

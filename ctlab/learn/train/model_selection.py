@@ -1,8 +1,8 @@
-"""Which moment of a run is kept: a criterion that sees no pair.
+"""Checkpoint selection: a criterion that sees no pair.
 
 ``GSURE + NPS``: an unbiased estimate of the error from noisy images alone, which rewards removing
 noise and punishes removing anything else, plus a distance between the textures of denoised and of
-routine-dose images, which punishes smoothing. Both are taken on the fixed patches of the probe.
+routine-dose images, which punishes smoothing. Both are taken on the validation batch.
 """
 
 import math
@@ -103,7 +103,7 @@ def _rings(image: Tensor) -> Tensor:
 
 
 def better(score: float, best: float | None) -> bool:
-    """Whether a moment of a run takes the place of the best one so far.
+    """Whether a checkpoint takes the place of the best one so far.
 
     Examples
     --------

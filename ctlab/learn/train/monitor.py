@@ -1,6 +1,8 @@
-"""Alarms, not hopes: what goes wrong in unpaired training, measured while it runs.
+"""Training monitor: what goes wrong in unpaired training, measured while it runs.
 
-None of the measures needs a pair. They are taken on fixed patches of both training domains.
+None of the metrics needs a pair. They are taken on a fixed validation batch of both domains; a
+metric beyond its limit raises a warning that says what to do. Their columns in ``log.csv`` begin
+with ``watch_``.
 """
 
 import math
@@ -19,7 +21,7 @@ from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.models.critic import highpass
 from ctlab.learn.models.unet import centre
 from ctlab.learn.train.model_selection import added_nps_distance, gsure, nps_distance
-from ctlab.learn.train.state import Players
+from ctlab.learn.train.state import CycleNetworks
 from ctlab.learn.train.step import degraded
 
 TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
@@ -28,8 +30,8 @@ WARM_UP_STEPS = 1000
 
 
 @dataclass(frozen=True)
-class Alarm:
-    """A limit that was crossed, and what to do about it."""
+class RaisedWarning:
+    """A metric beyond its limit, and what to do about it."""
 
     name: str
     step: int
@@ -48,8 +50,8 @@ class Alarm:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """Fixed patches in network units on which a run is watched."""
+class ValidationBatch:
+    """Fixed patches in network units on which a run is monitored."""
 
     low: Tensor
     full: Tensor
@@ -59,8 +61,8 @@ class Probe:
     @classmethod
     def draw(
         cls, config: TrainConfig, full: PatchDomain, low: PatchDomain, *, patches: int = 32
-    ) -> "Probe":
-        """Patches from a seed of their own, so that watching does not change training."""
+    ) -> "ValidationBatch":
+        """Patches from a seed of their own, so that the monitor does not change training."""
         rng = np.random.default_rng([config.seed, 0x70726F62])
         slices = config.networks.slices
         low_hu, noise_hu = low.draw(patches, rng, slices=slices)
@@ -74,8 +76,10 @@ class Probe:
 
 
 @torch.no_grad()
-def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, float]:
-    """Measures of one moment of a run, named as in ``log.csv``.
+def compute_metrics(
+    networks: CycleNetworks, validation: ValidationBatch, config: TrainConfig
+) -> dict[str, float]:
+    """Metrics of the networks at one step of a run, named as in ``log.csv``.
 
     ``watch_residual_ratio``
         SD of what the denoiser takes away over the SD of the noise that was added; 0 for the
@@ -90,49 +94,54 @@ def watch(players: Players, probe: Probe, config: TrainConfig) -> dict[str, floa
         Correlation of the residual with the denoised image, both high-passed; above 0 where
         edges are taken away with the noise.
     ``watch_gsure``, ``watch_nps_distance``
-        The two parts of the criterion by which a moment of the run is kept; see
+        The two parts of the criterion of checkpoint selection; see
         :mod:`ctlab.learn.train.model_selection`.
     ``watch_hidden``
         Cycle error when the degraded image is rounded to whole HU and gets 1.5 HU of noise,
         over the error without; well above 1 where the degrader hides the answer in it.
     """
-    device = next(players.parameters()).device
-    low, full, strength = (t.to(device) for t in (probe.low, probe.full, probe.strength))
-    generator = torch.Generator().manual_seed(probe.noise_seed)
-    noise = players.draw_noise(probe.full.flatten(0, 1)[:, None], generator, device)
-    denoise = players["denoiser_ema"]
-    denoised, made = denoise(low), degraded(players["degrader_ema"], full, noise, strength)
+    device = next(networks.parameters()).device
+    low, full, strength = (
+        t.to(device) for t in (validation.low, validation.full, validation.strength)
+    )
+    generator = torch.Generator().manual_seed(validation.noise_seed)
+    noise = networks.draw_noise(validation.full.flatten(0, 1)[:, None], generator, device)
+    denoise = networks["denoiser_ema"]
+    denoised, made = denoise(low), degraded(networks["degrader_ema"], full, noise, strength)
     noisy, routine = centre(low), centre(full)
     residual = noisy - denoised
     expected = strength.square().mean().sqrt()
-    seen = {
+    metrics = {
         "watch_residual_ratio": float(highpass(residual, 6.0).std() / expected),
         **_bias_hu(noisy, denoised, config),
         "watch_structure": structure(residual, denoised),
-        "watch_gsure": gsure(denoise, low, _another_draw(players, probe, config, denoised)),
+        "watch_gsure": gsure(denoise, low, _another_draw(networks, validation, config, denoised)),
         "watch_nps_distance": nps_distance(denoised, routine),
     }
     if config.networks.degrader in ("simulator", "none"):  # nothing was learned that could hide
         names = ("degrader_ratio", "degrader_nps", "hidden")
-        return seen | {f"watch_{name}": math.nan for name in names}
-    again = players.draw_noise(probe.full.flatten(0, 1)[:, None], generator, device)
-    other = degraded(players["degrader_ema"], full, again, strength)
+        return metrics | {f"watch_{name}": math.nan for name in names}
+    again = networks.draw_noise(validation.full.flatten(0, 1)[:, None], generator, device)
+    other = degraded(networks["degrader_ema"], full, again, strength)
     added = centre(made - other) / math.sqrt(2.0)
-    return seen | {
+    return metrics | {
         "watch_degrader_nps": added_nps_distance(added, routine, noisy),
         "watch_degrader_ratio": float(highpass(centre(made) - routine, 6.0).std() / expected),
         "watch_hidden": hidden_information(denoise, made, routine, config.unit_hu, generator),
     }
 
 
-def _another_draw(players: Players, probe: Probe, config: TrainConfig, denoised: Tensor) -> Tensor:
-    """Noise like that of the probe's low-dose patches: learned, or white where none was learned."""
+def _another_draw(
+    networks: CycleNetworks, validation: ValidationBatch, config: TrainConfig, denoised: Tensor
+) -> Tensor:
+    """Noise like that of the batch's low-dose patches: learned, or white where none was learned."""
     device = denoised.device
-    generator = torch.Generator().manual_seed(probe.noise_seed + 1)
-    strength = probe.strength.to(device)
+    generator = torch.Generator().manual_seed(validation.noise_seed + 1)
+    strength = validation.strength.to(device)
     if config.networks.degrader == "noise":
-        noise = players.draw_noise(denoised, generator, device)
-        return players["degrader_ema"](denoised, noise, strength) - denoised
+        noise = networks.draw_noise(denoised, generator, device)
+        low: Tensor = networks["degrader_ema"](denoised, noise, strength)
+        return low - denoised
     return strength * torch.randn(denoised.shape, generator=generator).to(device)
 
 
@@ -174,31 +183,35 @@ def _bias_hu(low: Tensor, denoised: Tensor, config: TrainConfig) -> dict[str, fl
     return biases
 
 
-def find_alarms(row: Mapping[str, float], *, warm_up: int = WARM_UP_STEPS) -> list[Alarm]:
-    """Alarms that a log row gives rise to.
+def raised_warnings(
+    row: Mapping[str, float], *, warm_up: int = WARM_UP_STEPS
+) -> list[RaisedWarning]:
+    """Warnings that the metrics of a log row raise.
 
     Examples
     --------
-    >>> [a.name for a in find_alarms({"step": 5000, "watch_residual_ratio": 0.02})]
+    >>> [a.name for a in raised_warnings({"step": 5000, "watch_residual_ratio": 0.02})]
     ['collapse to identity']
-    >>> find_alarms({"step": 5000, "watch_residual_ratio": 0.8})
+    >>> raised_warnings({"step": 5000, "watch_residual_ratio": 0.8})
     []
-    >>> find_alarms({"step": 3, "generator_low": math.nan})[0].is_fatal
+    >>> raised_warnings({"step": 3, "generator_low": math.nan})[0].is_fatal
     True
     """
     step = int(row["step"])
-    alarms = []
+    warnings = []
     for name, value in row.items():
         if not name.startswith("watch_") and not math.isfinite(value):
             remedy = "the run is lost; halve learning_rate or set precision = '32-true'"
-            alarms.append(Alarm(f"{name} is not finite", step, value, math.inf, remedy, True))
+            warnings.append(
+                RaisedWarning(f"{name} is not finite", step, value, math.inf, remedy, True)
+            )
     if step < warm_up:
-        return alarms
+        return warnings
 
     def check(key: str, name: str, limit: float, remedy: str, *, below: bool = False) -> None:
         value = abs(row[key]) if key in row else math.nan
         if value < limit if below else value > limit:
-            alarms.append(Alarm(name, step, row[key], limit, remedy))
+            warnings.append(RaisedWarning(name, step, row[key], limit, remedy))
 
     ratio = "watch_residual_ratio"
     check(ratio, "collapse to identity", 0.1, "lower cycle_full or identity", below=True)
@@ -217,23 +230,25 @@ def find_alarms(row: Mapping[str, float], *, warm_up: int = WARM_UP_STEPS) -> li
         check(key, f"critic_{domain} is far from slope 1", 4.0, "raise penalty")
         remedy = "it teaches nothing any more; use adversarial = 'wasserstein'"
         check(f"critic_error_{domain}", f"critic_{domain} is saturated", 0.01, remedy, below=True)
-    return alarms
+    return warnings
 
 
-COUNT = 4
+SAMPLES = 4
 RESIDUAL = Window(0.0, 300.0, "residual")
 
 
 @torch.no_grad()
-def samples(players: Players, probe: Probe, config: TrainConfig) -> NDArray:
+def samples(
+    networks: CycleNetworks, validation: ValidationBatch, config: TrainConfig
+) -> NDArray[np.uint8]:
     """Grey picture (uint8, y, x) of fixed patches, a row each.
 
     Columns: low dose and denoised in the lung window, the same two in the soft-tissue window,
     and the difference, grey where it is 0.
     """
-    device = next(players.parameters()).device
-    low = probe.low[:COUNT].to(device)
-    denoised = players["denoiser_ema"](low).float()
+    device = next(networks.parameters()).device
+    low = validation.low[:SAMPLES].to(device)
+    denoised = networks["denoiser_ema"](low).float()
     hu = [config.scale.to_hu(image)[:, 0].cpu().numpy() for image in (centre(low), denoised)]
     columns = [window.render(image) for window in (LUNG, MEDIASTINUM) for image in hu]
     columns.append(RESIDUAL.render(hu[0] - hu[1]))

@@ -1,4 +1,4 @@
-"""A training run on the terminal: progress, time left, and the measures that tell how it goes."""
+"""A training run on the terminal: progress, time left, and the metrics of the monitor."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ctlab.learn.train.monitor import find_alarms
+from ctlab.learn.train.monitor import raised_warnings
 
 SHOWN = {
     "generator_cycle_full": "cycle error, network units",
@@ -34,7 +34,7 @@ def training_display(steps: int, *, console: Console | None = None) -> Iterator[
     """Function to call with each log row; on stderr, and silent where that is no terminal."""
     console = console or Console(stderr=True)
     if not console.is_terminal:
-        yield lambda row: None
+        yield lambda _row: None
         return
     columns = [TextColumn("training steps"), BarColumn(), MofNCompleteColumn()]
     bars = Progress(*columns, TextColumn("time left"), TimeRemainingColumn(), console=console)
@@ -52,7 +52,7 @@ def training_display(steps: int, *, console: Console | None = None) -> Iterator[
 
 
 def measures(latest: Mapping[str, float]) -> Table:
-    """The newest value of each measure."""
+    """The newest value of each metric."""
     table = Table(box=None, show_header=False, padding=(0, 1))
     for name, words in SHOWN.items():
         if name in latest:
@@ -61,4 +61,4 @@ def measures(latest: Mapping[str, float]) -> Table:
 
 
 def _warnings(row: Mapping[str, float]) -> list[str]:
-    return [f"! {alarm}" for alarm in find_alarms(row)]
+    return [f"! {warning}" for warning in raised_warnings(row)]

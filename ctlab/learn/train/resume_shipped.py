@@ -1,4 +1,4 @@
-"""Going on where the shipped checkpoint stopped: training that can be watched within seconds."""
+"""Fine-tune the shipped checkpoint: training whose effect is seen within seconds."""
 
 import time
 from collections.abc import Iterator

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 
 from ctlab.files import write_whole
 from ctlab.learn.config import TrainConfig
@@ -20,14 +20,15 @@ from ctlab.learn.data.domains import Domains, build_domains
 from ctlab.learn.data.split import split_csv
 from ctlab.learn.models.fbp_noise import with_noise_curve
 from ctlab.learn.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from ctlab.learn.train.loop import make_fabric, train
+from ctlab.learn.train.devices import make_fabric
+from ctlab.learn.train.loop import train
 from ctlab.learn.train.model_selection import CRITERION, better
 from ctlab.learn.train.monitor import (
-    Alarm,
-    Probe,
-    find_alarms,
+    RaisedWarning,
+    ValidationBatch,
+    compute_metrics,
+    raised_warnings,
     samples,
-    watch,
 )
 from ctlab.learn.train.state import TrainState
 
@@ -36,23 +37,23 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run leaves: steps done, where the checkpoint is, and which alarms rang."""
+    """What a run leaves: steps done, where the checkpoint is, and the raised warnings."""
 
     steps: int
     checkpoint: Path
-    alarms: tuple[Alarm, ...]
+    warnings: tuple[RaisedWarning, ...]
 
 
 @dataclass(frozen=True)
 class Selected:
-    """The moment of a run that is kept beside the last one."""
+    """The step whose checkpoint is kept beside the last one."""
 
     step: int
     score: float
 
 
 class TrainingStoppedError(ValueError):
-    """A fatal alarm: the run was stopped, its last good checkpoint stays."""
+    """A fatal warning: the run was stopped, its last good checkpoint stays."""
 
 
 def train_run(
@@ -62,9 +63,11 @@ def train_run(
     resume: bool = False,
     on_row: Callable[[Row], None] | None = None,
 ) -> RunResult:
-    """Train into a run folder: ``config.toml``, ``split.csv``, ``log.csv``, ``checkpoint.pt``,
-    ``card.json`` and TensorBoard events. ``selected.pt`` is the saved moment that is best by
-    the criterion of :mod:`ctlab.learn.train.model_selection`, which sees no pair.
+    """Train into a run folder; returns what the run left there.
+
+    The folder holds ``config.toml``, ``split.csv``, ``log.csv``, ``checkpoint.pt``, ``card.json``
+    and TensorBoard events. ``selected.pt`` is the saved checkpoint that is best by the criterion of
+    :mod:`ctlab.learn.train.model_selection`, which sees no pair.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def train_run(
     ------
     ValueError
         The folder is not empty, or holds a run of another configuration or split; the data
-        do not give two domains; a fatal alarm rang (:class:`TrainingStoppedError`).
+        do not give two domains; a fatal warning was raised (:class:`TrainingStoppedError`).
     """
     out = Path(out)
     _check_folder(out, config, resume=resume)
@@ -88,7 +91,7 @@ def train_run(
     domains = build_domains(config)
     asked, config = config, with_noise_curve(config, domains.full, domains.low)
     state = TrainState.start(config, fabric.device)
-    alarms, best = _confound_alarms(domains), None
+    raised, best = _confound_warnings(domains), None
     if resume and (out / "checkpoint.pt").exists():
         checkpoint = load_checkpoint(out / "checkpoint.pt")
         if checkpoint.split_hash != domains.split_hash:
@@ -97,32 +100,38 @@ def train_run(
                 "resume with the data of the first run, or start a new run folder"
             )
         state.load_state_dict(checkpoint.state)
-        alarms, best = _known_so_far(checkpoint, alarms)
+        raised, best = _known_so_far(checkpoint, raised)
     if fabric.is_global_zero:
         _describe(out, asked, domains)
     with _log(out, state.step, fabric) as write:
-        probe = Probe.draw(config, domains.full, domains.low)
+        validation = ValidationBatch.draw(config, domains.full, domains.low)
         rows = train(
             config, domains.full, domains.low, pairs=domains.pairs, state=state, fabric=fabric
         )
         for row in rows:
             is_last = state.step == config.steps
             if state.step % config.monitor_every == 0 or is_last:
-                row |= watch(state.players, probe, config)
-            new = find_alarms(row)
-            alarms = [a for a in alarms if a.name not in {n.name for n in new}] + new
-            if any(alarm.is_fatal for alarm in new):
+                row |= compute_metrics(state.networks, validation, config)
+            new = raised_warnings(row)
+            raised = [w for w in raised if w.name not in {n.name for n in new}] + new
+            if any(warning.is_fatal for warning in new):
                 raise TrainingStoppedError("; ".join(map(str, new)))
-            write(row, samples(state.players, probe, config) if "watch_gsure" in row else None)
+            write(
+                row, samples(state.networks, validation, config) if "watch_gsure" in row else None
+            )
             if on_row is not None:
                 on_row(row)
             if state.step % config.save_every == 0 or is_last:
                 _stop_if_lost(state)
                 if not fabric.is_global_zero:
                     continue
-                seen = row if "watch_gsure" in row else watch(state.players, probe, config)
-                best = _save(out, config, state, domains, alarms, seen, best)
-    return RunResult(state.step, out / "checkpoint.pt", tuple(alarms))
+                metrics = (
+                    row
+                    if "watch_gsure" in row
+                    else compute_metrics(state.networks, validation, config)
+                )
+                best = _save(out, config, state, domains, raised, metrics, best)
+    return RunResult(state.step, out / "checkpoint.pt", tuple(raised))
 
 
 def _check_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
@@ -158,34 +167,34 @@ def _describe(out: Path, config: TrainConfig, domains: Domains) -> None:
             part.write_text(text, encoding="utf-8")
 
 
-def _confound_alarms(domains: Domains) -> list[Alarm]:
+def _confound_warnings(domains: Domains) -> list[RaisedWarning]:
     """What differs between the domains beside the dose: a network would learn that, too."""
     remedy = "choose series of one kind for both domains"
     return [
-        Alarm(f"domains are confounded: {what}", 0, 1.0, 0.0, remedy)
+        RaisedWarning(f"domains are confounded: {what}", 0, 1.0, 0.0, remedy)
         for what in domains.card.get("confounds", [])
     ]
 
 
 def _known_so_far(
-    checkpoint: Checkpoint, alarms: list[Alarm]
-) -> tuple[list[Alarm], Selected | None]:
-    """Alarms that rang and the moment that was kept when the checkpoint was written.
+    checkpoint: Checkpoint, raised: list[RaisedWarning]
+) -> tuple[list[RaisedWarning], Selected | None]:
+    """Raised warnings and the selected step when the checkpoint was written.
 
     Both from the checkpoint, not from ``card.json``: a kill between the two files leaves a card
-    that names a moment nobody saved.
+    that names a step nobody saved.
     """
-    rang = [Alarm(**alarm) for alarm in checkpoint.card.get("alarms", [])]
+    known = [RaisedWarning(**values) for values in checkpoint.card.get("alarms", [])]
     kept = checkpoint.card.get("selection", {})
     best = Selected(kept["step"], kept["score"]) if kept.get("step") else None
-    return [a for a in alarms if a.name not in {r.name for r in rang}] + rang, best
+    return [w for w in raised if w.name not in {k.name for k in known}] + known, best
 
 
 def _stop_if_lost(state: TrainState) -> None:
-    """A move may ruin the weights after its terms were finite: such weights are never saved."""
-    if not all(bool(torch.isfinite(p).all()) for p in state.players.parameters()):
+    """A step may ruin the weights after its terms were finite: such weights are never saved."""
+    if not all(bool(torch.isfinite(p).all()) for p in state.networks.parameters()):
         remedy = "the run is lost; halve learning_rate or set precision = '32-true'"
-        lost = Alarm("weights are not finite", state.step, math.nan, math.inf, remedy, True)
+        lost = RaisedWarning("weights are not finite", state.step, math.nan, math.inf, remedy, True)
         raise TrainingStoppedError(str(lost))
 
 
@@ -194,17 +203,17 @@ def _save(
     config: TrainConfig,
     state: TrainState,
     domains: Domains,
-    alarms: list[Alarm],
-    seen: Row,
+    raised: list[RaisedWarning],
+    metrics: Row,
     best: Selected | None,
 ) -> Selected | None:
     """Write card and checkpoint, and the same as ``selected.pt`` where it is the best so far."""
-    score = seen["watch_gsure"] + seen["watch_nps_distance"]
+    score = metrics["watch_gsure"] + metrics["watch_nps_distance"]
     is_best = better(score, best.score if best else None)
     best = Selected(state.step, score) if is_best else best
     selection: dict[str, Any] = {"criterion": CRITERION, "file": "selected.pt"}
     selection |= {"step": best.step, "score": best.score} if best else {}
-    later = {"selection": selection, "alarms": [alarm.to_dict() for alarm in alarms]}
+    later = {"selection": selection, "alarms": [warning.to_dict() for warning in raised]}
     shape = config.networks
     card = {
         "format_version": 1,
@@ -226,13 +235,15 @@ def _save(
 
 
 @contextmanager
-def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row, NDArray | None], None]]:
+def _log(
+    out: Path, step: int, fabric: Fabric
+) -> Iterator[Callable[[Row, np.ndarray | None], None]]:
     """Function that appends a row to ``log.csv`` and to the TensorBoard events, with a picture.
 
     Rows after ``step``, left by a run that was cut after its last checkpoint, are dropped.
     """
     if not fabric.is_global_zero:
-        yield lambda row, images: None
+        yield lambda _row, _images: None
         return
     from torch.utils.tensorboard import SummaryWriter
 
@@ -247,7 +258,7 @@ def _log(out: Path, step: int, fabric: Fabric) -> Iterator[Callable[[Row, NDArra
         writer = csv.DictWriter(handle, COLUMNS, restval="", extrasaction="ignore")
         with SummaryWriter(str(out / "tensorboard"), purge_step=step + 1) as events:
 
-            def write(row: Row, images: NDArray | None) -> None:
+            def write(row: Row, images: np.ndarray | None) -> None:
                 if images is not None:
                     events.add_image("samples", images, int(row["step"]), dataformats="HW")
                 row["seconds"] = round(time.monotonic() - started, 3)

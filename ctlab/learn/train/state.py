@@ -1,4 +1,4 @@
-"""The four networks of the game and their optimisers: everything a step changes."""
+"""The networks of the cycle and their optimisers: everything a training step changes."""
 
 import copy
 from dataclasses import dataclass
@@ -22,10 +22,14 @@ from ctlab.learn.models.redcnn import RedCnn
 from ctlab.learn.models.switchable import SwitchableUNet, SwitchedDegrader
 from ctlab.learn.models.unet import ResidualUNet
 
+STORED_NETWORKS = "players"
+STORED_OPTIMISERS = {"generator_optimizer": "made_by", "critic_optimizer": "judged_by"}
+"""Keys of a stored state by checkpoint format 1: files written by any version open in any other."""
+
 Denoiser = ResidualUNet | InvertibleDenoiser | RedCnn
 
 
-class Players(nn.ModuleDict):
+class CycleNetworks(nn.ModuleDict):
     """Networks by name: ``denoiser``, ``degrader``, their averages, and the two critics.
 
     ``denoiser_ema`` and ``degrader_ema`` are running averages of the weights: the first is the
@@ -44,7 +48,8 @@ class Players(nn.ModuleDict):
     ) -> Noise:
         """Random numbers the degrader needs for a batch."""
         degrader: Any = self["degrader"]
-        return degrader.draw(image, generator, device)
+        noise: Noise = degrader.draw(image, generator, device)
+        return noise
 
     @torch.no_grad()
     def update_averages(self, config: TrainConfig, step: int) -> None:
@@ -58,7 +63,7 @@ class Players(nn.ModuleDict):
                 torch._foreach_lerp_(averaged, present, 1.0 - decay)
 
 
-def build_players(config: TrainConfig) -> Players:
+def build_networks(config: TrainConfig) -> CycleNetworks:
     """Freshly initialised networks; the same configuration gives the same weights.
 
     The global random state of PyTorch is put back as it was.
@@ -72,12 +77,12 @@ def build_players(config: TrainConfig) -> Players:
             "critic_full": _critic(config),
             "critic_low": _critic(config),
         }
-    for name in Players.generators:
+    for name in CycleNetworks.generators:
         networks[f"{name}_ema"] = copy.deepcopy(networks[name]).requires_grad_(False)
     averaged = networks["degrader_ema"]
     if isinstance(averaged, SwitchedDegrader | TrunkNoise):
         averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]
-    return Players(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return CycleNetworks(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def build_denoiser(config: TrainConfig) -> Denoiser:
@@ -127,46 +132,44 @@ class TrainState:
     There is no random state to keep: the draws of a step follow from the seed and its number.
     """
 
-    players: Players
-    made_by: torch.optim.Adam
-    """Optimiser of the generators."""
-    judged_by: torch.optim.Adam
-    """Optimiser of the critics."""
+    networks: CycleNetworks
+    generator_optimizer: torch.optim.Adam
+    critic_optimizer: torch.optim.Adam
     step: int = 0
 
     @classmethod
     def start(cls, config: TrainConfig, device: torch.device | str = "cpu") -> "TrainState":
         """State before the first step."""
-        players = build_players(config).to(device)
+        networks = build_networks(config).to(device)
 
         def adam(names: tuple[str, ...]) -> torch.optim.Adam:
-            owned = {name: players.parameters_of((name,)) for name in names}
+            owned = {name: networks.parameters_of((name,)) for name in names}
             groups = [{"params": parameters} for parameters in owned.values() if parameters]
             return torch.optim.Adam(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
-        return cls(players, adam(Players.generators), adam(Players.critics))
+        return cls(networks, adam(CycleNetworks.generators), adam(CycleNetworks.critics))
 
-    def state_dict(self, *, with_optimisers: bool = True) -> dict:
+    def state_dict(self, *, with_optimisers: bool = True) -> dict[str, Any]:
         """Tensors and plain values that :meth:`load_state_dict` takes back."""
-        values = {"step": self.step, "players": self.players.state_dict()}
+        values = {"step": self.step, STORED_NETWORKS: self.networks.state_dict()}
         if with_optimisers:
-            values["made_by"] = _plain(self.made_by.state_dict())
-            values["judged_by"] = _plain(self.judged_by.state_dict())
+            for name, key in STORED_OPTIMISERS.items():
+                values[key] = _plain(getattr(self, name).state_dict())
         return values
 
-    def load_state_dict(self, values: dict) -> None:
+    def load_state_dict(self, values: dict[str, Any]) -> None:
         """Continue from a saved state of the same configuration.
 
         A state without the moments of the optimisers (a shipped checkpoint) starts them anew.
         """
-        self.players.load_state_dict(values["players"])
-        for name in ("made_by", "judged_by"):
-            if name in values:
-                getattr(self, name).load_state_dict(values[name])
+        self.networks.load_state_dict(values[STORED_NETWORKS])
+        for name, key in STORED_OPTIMISERS.items():
+            if key in values:
+                getattr(self, name).load_state_dict(values[key])
         self.step = int(values["step"])
 
 
-def _plain(moments: dict) -> dict:
+def _plain(moments: dict[str, Any]) -> dict[str, Any]:
     """State of an optimiser as an eager one would write it; a captured step changes two options."""
     groups = [
         {**group, "lr": float(group["lr"]), "capturable": False}

@@ -130,7 +130,7 @@ def test_domains_get_nodules_of_their_own(domains, tiny_config):
     state, fabric = TrainState.start(asked), training.make_fabric(asked, accelerator="cpu")
     for step in range(5):
         state.step = step
-        batch = training.draw_batch(asked, *domains, state=state, fabric=fabric)
+        batch = next(training.draw_batches(asked, *domains, state=state, fabric=fabric))
         low, full = batch.low[:, 0].numpy(), batch.full[: len(batch.low), 0].numpy()
         assert all(np.ptp(image) > 1.0 for image in (*low, *full))
         for image in low:  # flipped and turned, it is still none of the others

@@ -15,7 +15,7 @@ from ctlab.learn.models.fbp_noise import (
     slow_mean,
     with_noise_curve,
 )
-from ctlab.learn.train.state import build_players
+from ctlab.learn.train.state import build_networks
 
 
 def wild(*size: int, seed: int = 0, **known) -> ReconstructionNoise:
@@ -131,7 +131,7 @@ def test_a_configuration_that_asks_for_the_curve_gets_the_one_of_its_domains():
 
 def test_networks_are_not_built_on_a_curve_nobody_measured():
     with pytest.raises(ValueError, match="still to be measured"):
-        build_players(asking())
+        build_networks(asking())
 
 
 @pytest.mark.parametrize("recipe", ["ot2", "adain", "invertible"])
@@ -152,9 +152,9 @@ def test_both_kinds_of_generator_take_it(generator):
             }
         }
     )
-    players = build_players(config)
+    networks = build_networks(config)
     image = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(1))
-    made, _ = noise_of(players["degrader_ema"], image)
+    made, _ = noise_of(networks["degrader_ema"], image)
     assert made.shape == image.shape
     assert 0.3 < made.std() < 1.5
     assert TrainConfig.from_toml_text(config.to_toml()) == config

@@ -9,7 +9,7 @@ import torch
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.models.switchable import SwitchableUNet, SwitchedDegrader
 from ctlab.learn.train.loop import train
-from ctlab.learn.train.state import TrainState, build_players
+from ctlab.learn.train.state import TrainState, build_networks
 
 
 @pytest.fixture
@@ -69,32 +69,32 @@ def test_degrading_looks_at_the_trunk_with_the_other_code_and_puts_it_back():
 
 
 def test_the_trunk_is_owned_once_and_followed_by_its_average(switchable_config):
-    players = build_players(switchable_config)
-    degrader, averaged = players["degrader"], players["degrader_ema"]
+    networks = build_networks(switchable_config)
+    degrader, averaged = networks["degrader"], networks["degrader_ema"]
     assert isinstance(degrader, SwitchedDegrader)
-    assert degrader.__dict__["trunk"] is players["denoiser"]
-    assert averaged.__dict__["trunk"] is players["denoiser_ema"]
-    owned = {id(p) for p in players["denoiser"].parameters()}
+    assert degrader.__dict__["trunk"] is networks["denoiser"]
+    assert averaged.__dict__["trunk"] is networks["denoiser_ema"]
+    owned = {id(p) for p in networks["denoiser"].parameters()}
     assert not owned & {id(p) for p in degrader.parameters()}
 
 
 def test_degraded_noise_follows_the_trunk(switchable_config):
-    players = build_players(switchable_config)
-    degrader, flat = players["degrader"], torch.zeros(1, 1, 32, 32)
+    networks = build_networks(switchable_config)
+    degrader, flat = networks["degrader"], torch.zeros(1, 1, 32, 32)
     noise = degrader.draw(flat, torch.Generator().manual_seed(0))
     before = degrader(flat, noise)
     with torch.no_grad():
-        for layer in players["denoiser"].exit:
+        for layer in networks["denoiser"].exit:
             layer.bias.add_(5.0)
     assert not torch.allclose(before, degrader(flat, noise))
 
 
 def test_both_directions_teach_the_one_trunk(switchable_config, tiny_domains):
     state = TrainState.start(switchable_config)
-    players = state.players
-    shape = players["degrader"].draw(image(16), torch.Generator().manual_seed(0))
-    players["degrader"](image(16), shape).square().mean().backward()
-    assert players["denoiser"].entry[0].weight.grad.abs().max() > 0
+    networks = state.networks
+    shape = networks["degrader"].draw(image(16), torch.Generator().manual_seed(0))
+    networks["degrader"](image(16), shape).square().mean().backward()
+    assert networks["denoiser"].entry[0].weight.grad.abs().max() > 0
     rows = list(train(switchable_config, *tiny_domains, state=TrainState.start(switchable_config)))
     assert rows[-1]["step"] == switchable_config.steps
 
@@ -107,5 +107,5 @@ def test_a_cut_run_goes_on_bit_for_bit(switchable_config, tiny_domains):
     second = TrainState.start(switchable_config)
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert head + list(train(switchable_config, *tiny_domains, state=second)) == rows
-    for name, weights in whole.players.state_dict().items():
-        assert torch.equal(weights, second.players.state_dict()[name]), name
+    for name, weights in whole.networks.state_dict().items():
+        assert torch.equal(weights, second.networks.state_dict()[name]), name

@@ -15,7 +15,7 @@ from ctlab.learn.train.state import TrainState
 def saved(tmp_path, tiny_config):
     state = TrainState.start(tiny_config)
     with torch.no_grad():
-        state.players["denoiser_ema"].last.bias.fill_(0.25)
+        state.networks["denoiser_ema"].last.bias.fill_(0.25)
     state.step = 7
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, tiny_config, state, split_hash="abc", card={"doses": [0.1]})
@@ -34,7 +34,7 @@ def test_round_trip(saved, tiny_config):
     assert checkpoint.card == {"doses": [0.1]}
     assert len(checkpoint.sha256) == 64
     restored = checkpoint.train_state()
-    for name, weights in restored.players.state_dict().items():
+    for name, weights in restored.networks.state_dict().items():
         assert torch.equal(weights, checkpoint.state["players"][name])
 
 

@@ -16,7 +16,7 @@ def test_a_held_batch_takes_new_numbers_in_the_same_memory(tiny_config, tiny_dom
 
     def draw(step):
         state.step = step
-        return training.draw_batch(tiny_config, *tiny_domains, state=state, fabric=fabric)
+        return next(training.draw_batches(tiny_config, *tiny_domains, state=state, fabric=fabric))
 
     held = _held(None, draw(0))
     places = [held.low.data_ptr(), held.noise[0].data_ptr(), held.turn_rad.data_ptr()]
@@ -38,12 +38,14 @@ def test_an_angle_may_be_a_tensor():
 
 def test_a_checkpoint_does_not_tell_a_captured_run_from_an_eager_one(tiny_config):
     state = TrainState.start(tiny_config)
-    for group in state.made_by.param_groups:
+    for group in state.generator_optimizer.param_groups:
         group.update(capturable=True, lr=torch.tensor(0.5))
     saved = state.state_dict()["made_by"]["param_groups"]
     assert [(g["lr"], g["capturable"]) for g in saved] == [(0.5, False)] * 2
     training._set_rate(state, tiny_config)
-    assert state.made_by.param_groups[0]["lr"].item() == pytest.approx(tiny_config.learning_rate)
+    assert state.generator_optimizer.param_groups[0]["lr"].item() == pytest.approx(
+        tiny_config.learning_rate
+    )
 
 
 @pytest.mark.gpu

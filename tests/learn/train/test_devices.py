@@ -12,14 +12,14 @@ import torch
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train import loop as training
-from ctlab.learn.train.state import Players, TrainState
+from ctlab.learn.train.state import CycleNetworks, TrainState
 
 WORKER = """
 import pickle, sys
 import torch
 torch.set_num_threads(1)
-from ctlab.learn import training
-from ctlab.learn.train.state import Players, TrainState
+from ctlab.learn.train import loop as training
+from ctlab.learn.train.state import CycleNetworks, TrainState
 with open(sys.argv[1], "rb") as handle:
     config, domains = pickle.load(handle)
 fabric = training.make_fabric(config, accelerator="cpu")
@@ -27,10 +27,10 @@ assert fabric.world_size == 2
 state = TrainState.start(config)
 rows = training.train(config, *domains, state=state, fabric=fabric)
 next(rows)
-names = (*Players.generators, *Players.critics)
-first = [p.grad.clone() for p in state.players.parameters_of(names)]
+names = (*CycleNetworks.generators, *CycleNetworks.critics)
+first = [p.grad.clone() for p in state.networks.parameters_of(names)]
 next(rows)
-torch.save({"first": first, "players": state.players.state_dict()},
+torch.save({"first": first, "networks": state.networks.state_dict()},
            f"{sys.argv[2]}.{fabric.global_rank}")
 """
 
@@ -68,25 +68,26 @@ def test_two_processes_have_the_gradients_of_one(tiny_config, tiny_domains, tmp_
     words = [str(tmp_path / "job"), str(tmp_path / "made")]
     assert [p.wait(timeout=180) for p in [start(0, port, words), start(1, port, words)]] == [0, 0]
     one, two = (torch.load(tmp_path / f"made.{k}", weights_only=True) for k in (0, 1))
-    for name, weights in one["players"].items():
-        assert torch.equal(weights, two["players"][name]), name  # no process drifts away
+    for name, weights in one["networks"].items():
+        assert torch.equal(weights, two["networks"][name]), name  # no process drifts away
 
     class Rank:
         def __init__(self, rank):
             self.global_rank, self.device = rank, torch.device("cpu")
 
-    draw = training.draw_batch
+    draw = training.draw_batches
 
     def draw_both(config, full, low, *, pairs, state, fabric):
         half = TrainConfig.from_dict(values)
-        return merged([draw(half, full, low, state=state, fabric=Rank(k)) for k in (0, 1)])
+        ranks = [draw(half, full, low, state=state, fabric=Rank(k)) for k in (0, 1)]
+        return map(merged, zip(*ranks, strict=True))
 
-    monkeypatch.setattr(training, "draw_batch", draw_both)
+    monkeypatch.setattr(training, "draw_batches", draw_both)
     whole = TrainConfig.from_dict(values | {"batch": 4, "cycle_batch": 4})
     state = TrainState.start(whole)
     rows = training.train(whole, *tiny_domains, state=state)
     next(rows)
-    names = (*Players.generators, *Players.critics)
-    for theirs, parameter in zip(one["first"], state.players.parameters_of(names), strict=True):
+    names = (*CycleNetworks.generators, *CycleNetworks.critics)
+    for theirs, parameter in zip(one["first"], state.networks.parameters_of(names), strict=True):
         scale = parameter.grad.abs().max().item()
         assert torch.allclose(theirs, parameter.grad, rtol=1e-4, atol=1e-5 * scale + 1e-9)

@@ -1,4 +1,4 @@
-"""The game: who widens, who narrows, and that it can be cut anywhere."""
+"""The training step: who widens, who narrows, and that it can be cut anywhere."""
 
 import copy
 import itertools
@@ -10,7 +10,7 @@ import torch
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train import loop as training
 from ctlab.learn.train import step
-from ctlab.learn.train.state import Players, TrainState
+from ctlab.learn.train.state import CycleNetworks, TrainState
 
 
 def changed(config, **values):
@@ -27,7 +27,7 @@ def fabric(tiny_config):
 
 
 def a_batch(config, domains, state, fabric):
-    return training.draw_batch(config, *domains, state=state, fabric=fabric)
+    return next(training.draw_batches(config, *domains, state=state, fabric=fabric))
 
 
 def test_critic_steps_widen_and_generator_steps_narrow_the_gap(tiny_config, tiny_domains, fabric):
@@ -36,22 +36,22 @@ def test_critic_steps_widen_and_generator_steps_narrow_the_gap(tiny_config, tiny
     batch = a_batch(config, tiny_domains, state, fabric)
 
     def gaps():
-        made = step.make_images(state.players, batch, config)
-        terms = step.critic_terms(state.players, batch, made, config, step=1)
+        made = step.generate_images(state.networks, batch, config)
+        terms = step.critic_terms(state.networks, batch, made, config, step=1)
         return np.array([terms["gap_full"].item(), terms["gap_low"].item()])
 
     start = gaps()
     for _ in range(5):
-        made = step.make_images(state.players, batch, config)
-        judged = step.critic_terms(state.players, batch, made, config, step=1)
+        made = step.generate_images(state.networks, batch, config)
+        judged = step.critic_terms(state.networks, batch, made, config, step=1)
         weights = step._critic_weights(config)
-        step._descend(state.judged_by, judged, weights, fabric, np.inf)
+        step._descend(state.critic_optimizer, judged, weights, fabric, np.inf)
     widened = gaps()
     assert (widened > start).all()
     for _ in range(5):
-        made = step.make_images(state.players, batch, config)
-        moved = step.generator_terms(state.players, batch, made, config)
-        step._descend(state.made_by, moved, {"full": 1.0, "low": 1.0}, fabric, 5.0)
+        made = step.generate_images(state.networks, batch, config)
+        moved = step.generator_terms(state.networks, batch, made, config)
+        step._descend(state.generator_optimizer, moved, {"full": 1.0, "low": 1.0}, fabric, 5.0)
     assert (gaps() < widened).all()
 
 
@@ -73,20 +73,20 @@ class Shift(torch.nn.Module):
 def test_exact_inverses_have_no_cycle_loss(tiny_config, tiny_domains, fabric, stop):
     config = with_losses(tiny_config, cycle_low=1.0, stop_cycle_at_degrader=stop)
     state = TrainState.start(config)
-    players = state.players
+    networks = state.networks
     for name in ("denoiser", "denoiser_ema"):
-        players[name] = Shift(-0.5)
+        networks[name] = Shift(-0.5)
     for name in ("degrader", "degrader_ema"):
-        players[name] = Shift(0.5)
+        networks[name] = Shift(0.5)
     batch = a_batch(config, tiny_domains, state, fabric)
 
     def cycles():
-        made = step.make_images(players, batch, config)
-        terms = step.generator_terms(players, batch, made, config)
+        made = step.generate_images(networks, batch, config)
+        terms = step.generator_terms(networks, batch, made, config)
         return terms["cycle_full"].item(), terms["cycle_low"].item()
 
     assert cycles() == pytest.approx((0.0, 0.0), abs=1e-5)
-    players["denoiser"] = Shift(0.5)  # no inverse any more: off by 1 everywhere
+    networks["denoiser"] = Shift(0.5)  # no inverse any more: off by 1 everywhere
     assert cycles() == pytest.approx((16.0, 16.0), rel=1e-4)
 
 
@@ -94,8 +94,8 @@ def test_each_generator_works_in_its_own_direction(tiny_config, tiny_domains, fa
     """Made full images come from low ones and made low images from full ones."""
     state = TrainState.start(tiny_config)
     batch = a_batch(tiny_config, tiny_domains, state, fabric)
-    state.players["denoiser"], state.players["degrader"] = Shift(-3.0), Shift(5.0)
-    made = step.make_images(state.players, batch, tiny_config)
+    state.networks["denoiser"], state.networks["degrader"] = Shift(-3.0), Shift(5.0)
+    made = step.generate_images(state.networks, batch, tiny_config)
     assert torch.allclose(made.full, batch.low - 3.0)
     assert torch.allclose(made.low, batch.full[: tiny_config.batch] + 5.0)
 
@@ -104,25 +104,25 @@ def test_the_cycle_does_not_teach_a_stopped_degrader(tiny_config, tiny_domains, 
     for stop in (True, False):
         config = with_losses(tiny_config, full=0.0, low=0.0, stop_cycle_at_degrader=stop)
         state = TrainState.start(config)
-        torch.nn.init.constant_(state.players["denoiser"].last.weight, 0.01)
+        torch.nn.init.constant_(state.networks["denoiser"].last.weight, 0.01)
         batch = a_batch(config, tiny_domains, state, fabric)
-        made = step.make_images(state.players, batch, config)
-        step.generator_terms(state.players, batch, made, config)["cycle_full"].backward()
-        gradient = state.players["degrader"].textures.grad
+        made = step.generate_images(state.networks, batch, config)
+        step.generator_terms(state.networks, batch, made, config)["cycle_full"].backward()
+        gradient = state.networks["degrader"].textures.grad
         assert (gradient is None) == stop
 
 
 def test_generators_leave_no_gradient_in_critics(tiny_config, tiny_domains):
     state = TrainState.start(tiny_config)
     next(training.train(tiny_config, *tiny_domains, state=state))
-    assert all(p.requires_grad for p in state.players.parameters_of(Players.critics))
-    before = [p.grad.clone() for p in state.players.parameters_of(Players.critics)]
+    assert all(p.requires_grad for p in state.networks.parameters_of(CycleNetworks.critics))
+    before = [p.grad.clone() for p in state.networks.parameters_of(CycleNetworks.critics)]
     fabric = training.make_fabric(tiny_config)
     batch = a_batch(tiny_config, tiny_domains, state, fabric)
-    with step._frozen(state.players, Players.critics):
-        made = step.make_images(state.players, batch, tiny_config)
-        sum(step.generator_terms(state.players, batch, made, tiny_config).values()).backward()
-    after = [p.grad for p in state.players.parameters_of(Players.critics)]
+    with step._frozen(state.networks, CycleNetworks.critics):
+        made = step.generate_images(state.networks, batch, tiny_config)
+        sum(step.generator_terms(state.networks, batch, made, tiny_config).values()).backward()
+    after = [p.grad for p in state.networks.parameters_of(CycleNetworks.critics)]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
@@ -138,13 +138,13 @@ def test_deterministic_mode_asks_for_it_and_leaves_the_setting_as_it_was(
     tiny_config, tiny_domains, monkeypatch
 ):
     seen = []
-    real = step.play_round
+    real = step.training_step
 
     def watched(*arguments):
         seen.append(torch.are_deterministic_algorithms_enabled())
         return real(*arguments)
 
-    monkeypatch.setattr(training, "play_round", watched)
+    monkeypatch.setattr(training, "training_step", watched)
     rows = training.train(changed(tiny_config, deterministic=True), *tiny_domains)
     repeated = next(rows)
     plain = next(training.train(tiny_config, *tiny_domains))
@@ -163,8 +163,8 @@ def test_a_cut_run_goes_on_bit_for_bit(tiny_config, tiny_domains, cut):
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     tail = list(training.train(tiny_config, *tiny_domains, state=second))
     assert head + tail == rows
-    for name, weights in whole.players.state_dict().items():
-        assert torch.equal(weights, second.players.state_dict()[name]), name
+    for name, weights in whole.networks.state_dict().items():
+        assert torch.equal(weights, second.networks.state_dict()[name]), name
 
 
 def test_the_penalty_is_taken_at_every_second_step_with_twice_its_weight(tiny_config, tiny_domains):
@@ -180,7 +180,7 @@ def test_learning_rate_is_constant_then_linear(tiny_config):
     for done in range(tiny_config.steps + 1):
         state.step = done
         training._set_rate(state, tiny_config)
-        rates.append(state.made_by.param_groups[1]["lr"] / tiny_config.learning_rate)
+        rates.append(state.generator_optimizer.param_groups[1]["lr"] / tiny_config.learning_rate)
     assert rates[:7] == [1.0] * 7
     assert rates[9] == pytest.approx(0.51)
     assert rates[-1] == pytest.approx(0.02)
@@ -196,17 +196,17 @@ def test_every_combination_of_the_configuration_moves_both_generators(
     )
     config = changed(config, networks=config.networks.model_dump() | {"degrader": degrader})
     state = TrainState.start(config)
-    before = copy.deepcopy(state.players.state_dict())
+    before = copy.deepcopy(state.networks.state_dict())
     rows = list(training.train(config, *tiny_domains, state=state))
     assert {"generator_cycle_low", "generator_identity"} <= rows[0].keys()
-    after = state.players.state_dict()
-    for name in (*Players.generators, *Players.critics):
+    after = state.networks.state_dict()
+    for name in (*CycleNetworks.generators, *CycleNetworks.critics):
         assert any(
             not torch.equal(before[k], after[k]) for k in after if k.startswith(f"{name}.")
         ), name
 
 
-def test_the_invertible_generator_plays_the_same_game(tiny_config, tiny_domains):
+def test_the_invertible_generator_takes_the_same_steps(tiny_config, tiny_domains):
     networks = tiny_config.networks.model_dump() | {"generator": "invertible"}
     config = changed(tiny_config, networks=networks)
     state = TrainState.start(config)

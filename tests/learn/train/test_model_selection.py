@@ -83,7 +83,7 @@ def test_the_shipped_degrader_adds_noise_like_that_of_real_low_dose_patches():
     from ctlab.learn import load_checkpoint
 
     checkpoint = load_checkpoint()
-    players, scale = checkpoint.train_state().players, checkpoint.scale
+    networks, scale = checkpoint.train_state().networks, checkpoint.scale
     sample = load_sample()
     few = replace(sample, hu=sample.hu[5:35:10], sources=())
     low = simulate_dose(few, 0.1, rng=np.random.default_rng(3))
@@ -97,10 +97,10 @@ def test_the_shipped_degrader_adds_noise_like_that_of_real_low_dose_patches():
     full_hu = cut(few.hu)
     true_hu = cut(low.hu) - full_hu
     full = scale.to_net(torch.from_numpy(full_hu)[:, None])
-    drawn = players.draw_noise(full, torch.Generator().manual_seed(1), "cpu")
+    drawn = networks.draw_noise(full, torch.Generator().manual_seed(1), "cpu")
     strength = torch.full((len(full), 1, 1, 1), wanted_hu / scale.unit_hu)
     with torch.no_grad():
-        made = (players["degrader_ema"](full, drawn, strength) - full)[:, 0]
+        made = (networks["degrader_ema"](full, drawn, strength) - full)[:, 0]
     made_hu = scale.unit_hu * made.numpy()
     mean = full_hu.mean((1, 2))
     for tissue in ((mean > -900) & (mean < -500), mean > -200):

@@ -7,13 +7,13 @@ import torch
 from ctlab.learn.models.critic import highpass
 from ctlab.learn.train.loop import train
 from ctlab.learn.train.monitor import (
-    Probe,
-    find_alarms,
+    ValidationBatch,
+    compute_metrics,
     hidden_information,
+    raised_warnings,
     structure,
-    watch,
 )
-from ctlab.learn.train.state import TrainState, build_players
+from ctlab.learn.train.state import TrainState, build_networks
 
 GOOD = {
     "step": 2000,
@@ -24,7 +24,7 @@ GOOD = {
     "watch_degrader_ratio": 1.0,
     "watch_bias_lung_hu": -2.0,
     "watch_bias_soft_hu": 1.0,
-    "watch_bias_bone_hu": math.nan,  # no bone in the probe
+    "watch_bias_bone_hu": math.nan,  # no bone in the validation batch
     "watch_structure": 0.05,
     "watch_hidden": 1.01,
 }
@@ -47,29 +47,29 @@ GOOD = {
         ("generator_low", math.inf, "generator_low is not finite"),
     ],
 )
-def test_each_alarm_rings_alone_and_says_what_to_do(key, value, name):
-    assert find_alarms(GOOD) == []
-    (alarm,) = find_alarms(GOOD | {key: value})
-    assert alarm.name == name
-    assert alarm.remedy
-    assert alarm.is_fatal == (not math.isfinite(value))
+def test_each_warning_is_raised_alone_and_says_what_to_do(key, value, name):
+    assert raised_warnings(GOOD) == []
+    (warning,) = raised_warnings(GOOD | {key: value})
+    assert warning.name == name
+    assert warning.remedy
+    assert warning.is_fatal == (not math.isfinite(value))
 
 
-def test_an_untrained_network_is_not_yet_an_alarm_but_nan_is():
+def test_an_untrained_network_is_not_yet_a_warning_but_nan_is():
     early = GOOD | {"step": 10, "watch_residual_ratio": 0.0}
-    assert find_alarms(early) == []
-    assert find_alarms(early | {"generator_low": math.nan})[0].is_fatal
+    assert raised_warnings(early) == []
+    assert raised_warnings(early | {"generator_low": math.nan})[0].is_fatal
 
 
 def test_watching_does_not_change_training(tiny_config, tiny_domains):
-    players = build_players(tiny_config)
-    probe = Probe.draw(tiny_config, *tiny_domains)
-    before = {k: v.clone() for k, v in players.state_dict().items()}
-    first, second = (watch(players, probe, tiny_config) for _ in range(2))
+    networks = build_networks(tiny_config)
+    validation = ValidationBatch.draw(tiny_config, *tiny_domains)
+    before = {k: v.clone() for k, v in networks.state_dict().items()}
+    first, second = (compute_metrics(networks, validation, tiny_config) for _ in range(2))
     assert {k: v for k, v in first.items() if math.isfinite(v)} == {
         k: v for k, v in second.items() if math.isfinite(v)
     }
-    assert all(torch.equal(before[k], v) for k, v in players.state_dict().items())
+    assert all(torch.equal(before[k], v) for k, v in networks.state_dict().items())
     assert first["watch_residual_ratio"] == 0  # an untrained denoiser is the identity
 
 
@@ -83,10 +83,10 @@ def test_an_oracle_denoiser_has_ratio_one_and_no_bias(tiny_config, rng):
         def forward(self, image):
             return truth[: len(image)]
 
-    players = build_players(tiny_config)
-    players["denoiser_ema"] = Truth()
-    probe = Probe(truth + noise, truth, torch.ones(4, 1, 1, 1), 0)
-    seen = watch(players, probe, tiny_config)
+    networks = build_networks(tiny_config)
+    networks["denoiser_ema"] = Truth()
+    validation = ValidationBatch(truth + noise, truth, torch.ones(4, 1, 1, 1), 0)
+    seen = compute_metrics(networks, validation, tiny_config)
     assert seen["watch_residual_ratio"] == pytest.approx(1.0, abs=0.03)
     assert seen["watch_bias_soft_hu"] == pytest.approx(0.0, abs=0.1)
     assert math.isnan(seen["watch_bias_lung_hu"])
@@ -140,29 +140,29 @@ class Sabotage(torch.nn.Module):
         (lambda x: torch.nn.functional.avg_pool2d(x, 9, 1, 4), "more is removed than noise"),
     ],
 )
-def test_a_denoiser_that_goes_wrong_rings_the_alarm_of_its_fault(
+def test_a_denoiser_that_goes_wrong_raises_the_warning_of_its_fault(
     tiny_config, tiny_domains, change, name
 ):
-    players = build_players(tiny_config)
-    players["denoiser_ema"] = Sabotage(change)
-    seen = watch(players, Probe.draw(tiny_config, *tiny_domains), tiny_config)
-    assert name in [a.name for a in find_alarms(seen | {"step": 5000})]
+    networks = build_networks(tiny_config)
+    networks["denoiser_ema"] = Sabotage(change)
+    seen = compute_metrics(networks, ValidationBatch.draw(tiny_config, *tiny_domains), tiny_config)
+    assert name in [a.name for a in raised_warnings(seen | {"step": 5000})]
 
 
 @pytest.mark.parametrize(
     ("gain", "name"), [(0.02, "degrader adds too little"), (30.0, "degrader adds too much")]
 )
-def test_a_degrader_that_goes_wrong_rings_its_alarm(tiny_config, tiny_domains, gain, name):
-    players = build_players(tiny_config)
+def test_a_degrader_that_goes_wrong_raises_its_warning(tiny_config, tiny_domains, gain, name):
+    networks = build_networks(tiny_config)
     with torch.no_grad():
-        players["degrader_ema"].textures.mul_(gain)
-    seen = watch(players, Probe.draw(tiny_config, *tiny_domains), tiny_config)
-    assert name in [a.name for a in find_alarms(seen | {"step": 5000})]
+        networks["degrader_ema"].textures.mul_(gain)
+    seen = compute_metrics(networks, ValidationBatch.draw(tiny_config, *tiny_domains), tiny_config)
+    assert name in [a.name for a in raised_warnings(seen | {"step": 5000})]
 
 
 def test_weights_that_are_not_finite_stop_a_run_at_its_next_step(tiny_config, tiny_domains):
     state = TrainState.start(tiny_config)
     with torch.no_grad():
-        state.players["denoiser"].last.weight.fill_(math.nan)
+        state.networks["denoiser"].last.weight.fill_(math.nan)
     row = next(train(tiny_config, *tiny_domains, state=state))
-    assert any(alarm.is_fatal for alarm in find_alarms(row))
+    assert any(warning.is_fatal for warning in raised_warnings(row))

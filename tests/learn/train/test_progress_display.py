@@ -14,7 +14,7 @@ def shown(rows, *, is_terminal=True):
     return out.getvalue()
 
 
-def test_steps_time_left_measures_and_alarms_are_on_the_screen():
+def test_steps_time_left_metrics_and_warnings_are_on_the_screen():
     text = shown(
         [
             {"step": 4, "watch_residual_ratio": 0.81, "watch_hidden": float("nan")},

@@ -79,7 +79,7 @@ def test_a_run_measures_its_noise_curve_once_and_keeps_it(
     assert TrainConfig.from_toml(tmp_path / "run" / "config.toml") == asked
     made = load_checkpoint(tmp_path / "run" / "checkpoint.pt")
     assert list(made.config.networks.noise_curve) == points
-    assert made.train_state().players["degrader"].curve[1][1] == 1.0
+    assert made.train_state().networks["degrader"].curve[1][1] == 1.0
     card = json.loads((tmp_path / "run" / "card.json").read_text())
     assert card["noise_curve"] == [list(point) for point in points]
     assert run.train_run(asked, tmp_path / "run", resume=True).steps == 4
@@ -108,23 +108,23 @@ def test_a_run_cut_by_an_error_resumes_to_the_same_weights(tmp_path, tiny_config
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
 
 
-def test_the_moment_that_is_kept_is_best_by_a_criterion_named_on_the_card(
+def test_the_selected_checkpoint_is_best_by_a_criterion_named_on_the_card(
     tmp_path, tiny_config, domains, monkeypatch
 ):
     """Scores of the three saved moments: 3, 1, 2. The second is kept, cut or not."""
     scores = {4: 3.0, 8: 1.0, 12: 2.0}
-    real = run.watch
+    real = run.compute_metrics
 
-    def scored(players, probe, config):
+    def scored(networks, validation, config):
         step = next(iter(scored.steps))
         scored.steps = scored.steps[1:]
-        return real(players, probe, config) | {
+        return real(networks, validation, config) | {
             "watch_gsure": scores[step],
             "watch_nps_distance": 0.0,
         }
 
     scored.steps = [4, 8, 12]
-    monkeypatch.setattr(run, "watch", scored)
+    monkeypatch.setattr(run, "compute_metrics", scored)
 
     def cut(row):
         if row["step"] == 9 and "whole" not in str(folder):
@@ -146,14 +146,14 @@ def test_the_moment_that_is_kept_is_best_by_a_criterion_named_on_the_card(
         assert kept.card["selection"]["step"] == 8
 
 
-def test_domains_that_differ_in_more_than_dose_ring_an_alarm(
+def test_domains_that_differ_in_more_than_dose_raise_a_warning(
     tmp_path, tiny_config, tiny_domains, monkeypatch
 ):
     made = Domains(*tiny_domains, SLABS, {"confounds": ["kernel differs: B30 (1) against B70 (1)"]})
     monkeypatch.setattr(run, "build_domains", lambda config: made)
     result = run.train_run(tiny_config, tmp_path / "run")
     assert "domains are confounded: kernel differs: B30 (1) against B70 (1)" in [
-        alarm.name for alarm in result.alarms
+        warning.name for warning in result.warnings
     ]
 
 
@@ -211,7 +211,7 @@ def test_weights_ruined_by_the_move_of_a_saved_step_do_not_replace_good_ones(
         for row in real(config, full, low, state=state, **others):
             if row["step"] == 8:
                 with torch.no_grad():
-                    state.players["denoiser"].last.weight[0, 0, 0, 0] = float("nan")
+                    state.networks["denoiser"].last.weight[0, 0, 0, 0] = float("nan")
             yield row
 
     monkeypatch.setattr(run, "train", ruined)
@@ -233,23 +233,23 @@ def _killed_by(error: type[BaseException], *, before: str):
 
 
 @pytest.mark.parametrize("file", ["selected.pt", "checkpoint.pt"])
-def test_a_kill_between_the_files_of_a_moment_loses_neither_the_kept_one_nor_alarms(
+def test_a_kill_between_the_files_of_a_step_loses_neither_the_selected_one_nor_warnings(
     tmp_path, tiny_config, domains, monkeypatch, file
 ):
     """The better moment is step 8; its card is written, then comes the kill."""
-    real_watch, real_save = run.watch, run.save_checkpoint
+    real_metrics, real_save = run.compute_metrics, run.save_checkpoint
 
-    def scored(players, probe, config):
+    def scored(networks, validation, config):
         scored.step += 4
         score = {4: 3.0, 8: 1.0, 12: 2.0}[scored.step]
-        return real_watch(players, probe, config) | {
+        return real_metrics(networks, validation, config) | {
             "watch_gsure": score,
             "watch_nps_distance": 0.0,
         }
 
-    early = run.Alarm("an early one", 3, 2.0, 1.0, "do this")
-    monkeypatch.setattr(run, "find_alarms", lambda row: [early] if row["step"] == 3 else [])
-    monkeypatch.setattr(run, "watch", scored)
+    early = run.RaisedWarning("an early one", 3, 2.0, 1.0, "do this")
+    monkeypatch.setattr(run, "raised_warnings", lambda row: [early] if row["step"] == 3 else [])
+    monkeypatch.setattr(run, "compute_metrics", scored)
     monkeypatch.setattr(run, "save_checkpoint", _killed_by(KeyboardInterrupt, before=file))
     scored.step = 0
     with pytest.raises(KeyboardInterrupt):
@@ -260,8 +260,8 @@ def test_a_kill_between_the_files_of_a_moment_loses_neither_the_kept_one_nor_ala
     card = json.loads((tmp_path / "run" / "card.json").read_text())
     assert card["selection"]["step"] == 8
     assert load_checkpoint(tmp_path / "run" / "selected.pt").step == 8
-    assert [alarm["name"] for alarm in card["alarms"]] == ["an early one"]
-    assert result.alarms == (early,)
+    assert [warning["name"] for warning in card["alarms"]] == ["an early one"]
+    assert result.warnings == (early,)
 
 
 @pytest.mark.parametrize("again", [5, 7])
@@ -289,7 +289,7 @@ KILLED = """
 import os, pickle, signal, sys
 import torch
 torch.set_num_threads(1)
-from ctlab.learn import run
+from ctlab.learn.train import run
 from ctlab.learn.config import TrainConfig
 folder, step = sys.argv[1], int(sys.argv[2])
 with open(sys.argv[3], "rb") as handle:

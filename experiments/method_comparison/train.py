@@ -6,6 +6,7 @@ import resource
 import sys
 import threading
 import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import torch
@@ -14,36 +15,37 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.domains import Domains
 from ctlab.learn.models.fbp_noise import with_noise_curve
 from ctlab.learn.train.checkpoint import save_checkpoint
-from ctlab.learn.train.loop import make_fabric, train
+from ctlab.learn.train.devices import make_fabric
+from ctlab.learn.train.loop import train
 from ctlab.learn.train.state import TrainState
-from experiments.method_comparison.entrants import config_of
+from experiments.method_comparison.configurations import config_of
 from experiments.method_comparison.store import read_domains
 
 TRIAL_STEPS = 120
 """Steps that tell the speed, while all others run as well; their result is thrown away."""
 
 
-def race(
+def train_all(
     work: Path, out: Path, names: list[str], series: str, *, seconds: float, graphs: bool = True
 ) -> None:
-    """Train every entrant for ``seconds`` after its start-up; a checkpoint and a log each."""
+    """Train every configuration for ``seconds`` after its start-up; a checkpoint and a log each."""
     out.mkdir(parents=True, exist_ok=True)
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Barrier(len(names))
-    entered = [
-        spawn.Process(target=_enter, args=(name, work, out, series, seconds, ready, graphs))
+    processes = [
+        spawn.Process(target=_train_one, args=(name, work, out, series, seconds, ready, graphs))
         for name in names
     ]
-    for process in entered:
+    for process in processes:
         process.start()
-    for name, process in zip(names, entered, strict=True):
+    for name, process in zip(names, processes, strict=True):
         process.join()
         if process.exitcode:
             sys.stderr.write(f"{name} failed with exit code {process.exitcode}\n")
 
 
-def _enter(
-    name: str, work: Path, out: Path, series: str, seconds: float, ready, graphs: bool
+def _train_one(
+    name: str, work: Path, out: Path, series: str, seconds: float, ready: Barrier, graphs: bool
 ) -> None:
     torch.set_num_threads(1)
     config = config_of(name, series)
@@ -60,7 +62,9 @@ def _enter(
             _speed(config, domains, 20)
         ready.wait(timeout=180)
     except threading.BrokenBarrierError:
-        sys.stderr.write(f"{name} starts without waiting: another entrant failed or is late\n")
+        sys.stderr.write(
+            f"{name} starts without waiting: another configuration failed or is late\n"
+        )
     except Exception:
         ready.abort()
         raise
@@ -75,9 +79,8 @@ def _enter(
 def _speed(config: TrainConfig, domains: Domains, steps: int) -> float:
     """Seconds a step, over the last half of some steps that are thrown away."""
     short = TrainConfig.from_dict(config.model_dump() | {"steps": steps})
-    times = []
-    for _ in train(short, domains.full, domains.low, pairs=domains.pairs):
-        times.append(time.monotonic())
+    steps_done = train(short, domains.full, domains.low, pairs=domains.pairs)
+    times = [time.monotonic() for _ in steps_done]
     middle = len(times) // 2
     return (times[-1] - times[middle - 1]) / (len(times) - middle)
 
@@ -133,5 +136,5 @@ def _memory_mib() -> int:
 
 
 def domains_of(config: TrainConfig) -> str:
-    """Entrants with the same data share their simulated slabs."""
+    """Configurations with the same data share their simulated slabs."""
     return f"{config.data.paired}-{config.data.phantoms}"

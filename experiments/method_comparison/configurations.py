@@ -1,4 +1,4 @@
-"""Who takes part: recipes of the kit on common data, and the candidates for shipping."""
+"""Configurations that are compared: recipes of the kit on common data, and variants of them."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ DATA = {
 The 40 packaged slices and what lies above them are left out, with 10 slices on either side."""
 
 VALIDATION = [(18, 19), (41, 42)]
-"""Slices in the middle of the two gaps: filters are tuned and candidates compared there."""
+"""Slices in the middle of the two gaps: filters are tuned and variants compared there."""
 
 DOSES = (0.1, 0.05)
 """Dose fractions of every comparison."""
@@ -45,10 +45,10 @@ FREE: Overrides = {
     "noise_kernel_px": 25,
     "critic_highpass_px": 6.0,
 }
-"""Noise of free level and texture, as the recipes had it when these entrants were trained."""
+"""Noise of free level and texture, as the recipes had it when these networks were trained."""
 
 
-ENTRANTS: dict[str, tuple[str, Overrides]] = {
+CONFIGURATIONS: dict[str, tuple[str, Overrides]] = {
     "ot2": ("ot2", physical({"cycle_rounding": 0.0})),
     "ot2-quadratic": ("ot2", physical()),
     "ot2-soft": ("ot2", physical({"full": 0.02})),
@@ -70,8 +70,8 @@ ENTRANTS: dict[str, tuple[str, Overrides]] = {
 
 
 def config_of(name: str, series: str, *, steps: int = 3000) -> TrainConfig:
-    """Configuration of an entrant on the common slabs of a series."""
-    recipe, overrides = ENTRANTS[name]
+    """A configuration by name on the common slabs of a series."""
+    recipe, overrides = CONFIGURATIONS[name]
     values = TrainConfig.recipe(recipe).model_dump()
     paired = values["data"]["paired"]
     _merge(values, {"data": DATA | {"full": [series], "paired": paired}} | COMMON)
