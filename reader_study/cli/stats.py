@@ -1,5 +1,6 @@
 """Command line of the statistics: one table in, one result out (``reader-study stats ...``)."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -195,10 +196,15 @@ def mcnemar(
     _show(results.mcnemar_facts(results.read_csv(file), first, second), as_json, _row_lines)
 
 
-def _show(facts: dict[str, Any], as_json: bool, lines) -> None:
-    if emit(facts, as_json):
+def _show(
+    facts: dict[str, Any], as_json: bool, lines: Callable[[dict[str, Any]], list[str]]
+) -> None:
+    from reader_study.cli.stats_results import plain
+
+    shown: dict[str, Any] = plain(facts)
+    if emit(shown, as_json):
         return
-    for line in lines(facts):
+    for line in lines(shown):
         typer.echo(line)
 
 
@@ -211,11 +217,11 @@ def _mrmc_lines(facts: dict[str, Any]) -> list[str]:
         f"{arm}: {_number(row['mean'])} [{_number(row['low'])}, {_number(row['high'])}]"
         for arm, row in facts["arm_means"].items()
     ]
-    for row in facts["differences"]:
-        lines.append(
-            f"{row['first']} - {row['second']}: {_number(row['difference'])} "
-            f"[{_number(row['low'])}, {_number(row['high'])}], p = {_number(row['p'])}"
-        )
+    lines.extend(
+        f"{row['first']} - {row['second']}: {_number(row['difference'])} "
+        f"[{_number(row['low'])}, {_number(row['high'])}], p = {_number(row['p'])}"
+        for row in facts["differences"]
+    )
     df2 = "inf" if facts["df2"] is None else _number(facts["df2"])
     lines.append(f"F({_number(facts['df1'])}, {df2}) = {_number(facts['f'])}")
     if facts["noninferiority"]:
@@ -260,18 +266,19 @@ def _preference_lines(facts: dict[str, Any]) -> list[str]:
     lines = []
     for found in facts["comparisons"]:
         lines.append(f"{found['arm']} preferred over {found['over']}")
-        for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]:
-            lines.append(
-                f"  {row['reader']}: {_number(row['share'])} "
-                f"[{_number(row['low'])}, {_number(row['high'])}]"
-            )
+        lines.extend(
+            f"  {row['reader']}: {_number(row['share'])} "
+            f"[{_number(row['low'])}, {_number(row['high'])}]"
+            for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]
+        )
         lines += [f"  Note: {found['pooled']['note']}"] if found["pooled"]["note"] else []
         lines.append(f"  randomisation test p = {_number(found['randomisation_p'])}")
     return lines
 
 
 def _row_lines(facts: dict[str, Any]) -> list[str]:
-    lines = []
-    for row in facts["tests"]:
-        lines.append(", ".join(f"{name} {_number(value)}" for name, value in row.items()))
+    lines = [
+        ", ".join(f"{name} {_number(value)}" for name, value in row.items())
+        for row in facts["tests"]
+    ]
     return [*lines, *([f"Note: {facts['note']}"] if facts.get("note") else [])]

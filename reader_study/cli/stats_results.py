@@ -1,5 +1,6 @@
 """What the statistics commands print: results as plain dictionaries that JSON can hold."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +17,7 @@ from reader_study.stats.agreement.coefficients import (
     saturation,
 )
 from reader_study.stats.agreement.icc import icc, kendall_w, kendall_w_interval
+from reader_study.stats.agreement.kappa import crosstab, margin_tests
 from reader_study.stats.free_response.froc import froc
 from reader_study.stats.ordinal.clm import clm, clmm
 from reader_study.stats.ordinal.vgc import vgc
@@ -160,22 +162,20 @@ def _or_facts(result: Mrmc, margin: float | None, reference: str | None) -> dict
         against = judged[0] if len(judged) == 1 else {**judged[0], "others": judged[1:]}
     n_readers = len(result.figures)
     few = result.readers == "fixed" or n_readers < FEW_READERS
-    return plain(
-        {
-            "auc": {arm: result.figures[arm].to_dict() for arm in result.figures},
-            "arm_means": result.arm_means.set_index("arm").to_dict("index"),
-            "difference": first["difference"],
-            "ci": [first["low"], first["high"]],
-            "f": result.f, "df1": result.df1, "df2": result.df2, "p": result.p,
-            "components": result.components,
-            "noninferiority": against,
-            "differences": result.differences,
-            "reader_differences": result.reader_differences,
-            "design": result.design, "method": result.method,
-            "readers": result.readers, "cases": result.cases,
-            "scope": "these readers only" if few else "new readers", "note": result.note,
-        }
-    )  # fmt: skip
+    return {
+        "auc": {arm: result.figures[arm].to_dict() for arm in result.figures},
+        "arm_means": result.arm_means.set_index("arm").to_dict("index"),
+        "difference": first["difference"],
+        "ci": [first["low"], first["high"]],
+        "f": result.f, "df1": result.df1, "df2": result.df2, "p": result.p,
+        "components": result.components,
+        "noninferiority": against,
+        "differences": result.differences,
+        "reader_differences": result.reader_differences,
+        "design": result.design, "method": result.method,
+        "readers": result.readers, "cases": result.cases,
+        "scope": "these readers only" if few else "new readers", "note": result.note,
+    }  # fmt: skip
 
 
 def clmm_facts(
@@ -190,20 +190,18 @@ def clmm_facts(
         fit = clm(table, formula, **shared)
     rows = fit.estimates.set_index("name")
     effects, cuts = fit.coefficients.set_index("name"), fit.thresholds.set_index("name")
-    return plain(
-        {
-            "coefficients": effects["estimate"].to_dict(),
-            "se": rows["se"].to_dict(),
-            "thresholds": cuts["estimate"].to_dict(),
-            "variances": fit.variances,
-            "loglik": fit.loglik,
-            "converged": fit.converged,
-            "ci": {name: [row["low"], row["high"]] for name, row in effects.iterrows()},
-            "p": effects["p"].to_dict(),
-            "df": fit.df, "aic": fit.aic, "n": fit.n, "missing": fit.n_missing,
-            "link": link, "method": fit.method, "max_gradient": fit.max_gradient, "note": fit.note,
-        }
-    )  # fmt: skip
+    return {
+        "coefficients": effects["estimate"].to_dict(),
+        "se": rows["se"].to_dict(),
+        "thresholds": cuts["estimate"].to_dict(),
+        "variances": fit.variances,
+        "loglik": fit.loglik,
+        "converged": fit.converged,
+        "ci": {name: [row["low"], row["high"]] for name, row in effects.iterrows()},
+        "p": effects["p"].to_dict(),
+        "df": fit.df, "aic": fit.aic, "n": fit.n, "missing": fit.n_missing,
+        "link": link, "method": fit.method, "max_gradient": fit.max_gradient, "note": fit.note,
+    }  # fmt: skip
 
 
 def agreement_facts(table: pd.DataFrame, level: str) -> dict[str, Any]:
@@ -229,7 +227,9 @@ def agreement_facts(table: pd.DataFrame, level: str) -> dict[str, Any]:
         "saturation": saturation(table, lowest=given.min(), highest=given.max()),
         "subjects": len(numbers), "raters": numbers.shape[1],
     }  # fmt: skip
-    return plain(facts)
+    if numbers.shape[1] == 2:
+        facts["margins"] = margin_tests(crosstab(numbers.iloc[:, 0], numbers.iloc[:, 1]))
+    return facts
 
 
 def _agreement(found: Agreement) -> dict[str, Any]:
@@ -278,14 +278,12 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
             }
         )  # fmt: skip
     ties = bool((trials["choice"] == "tie").any())
-    return plain(
-        {
-            "comparisons": comparisons,
-            "position": position_effect(trials),
-            "bradley_terry": _strengths(bradley_terry, trials, arms[0]),
-            "davidson": _strengths(davidson, trials, arms[0]) if ties else None,
-        }
-    )
+    return {
+        "comparisons": comparisons,
+        "position": position_effect(trials),
+        "bradley_terry": _strengths(bradley_terry, trials, arms[0]),
+        "davidson": _strengths(davidson, trials, arms[0]) if ties else None,
+    }
 
 
 def _pooled(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
@@ -296,9 +294,11 @@ def _pooled(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
     return {**asdict(found), "note": note}
 
 
-def _strengths(model, trials: pd.DataFrame, reference: str) -> dict[str, Any]:
+def _strengths(
+    model: Callable[..., PairedStrengths], trials: pd.DataFrame, reference: str
+) -> dict[str, Any]:
     try:
-        found: PairedStrengths = model(trials, reference=reference)
+        found = model(trials, reference=reference)
     except ValueError as error:
         return {"estimates": None, "note": str(error)}
     return {
@@ -330,14 +330,12 @@ def vgc_facts(
         rng=np.random.Generator(np.random.PCG64(seed)),
     )
     area = {"value": found.auc, "low": found.low, "high": found.high}
-    return plain(
-        {
-            "auc": area, "se": found.se, "df": found.df, "p": found.p,
-            "bootstrap": [found.bootstrap_low, found.bootstrap_high], "draws": draws, "seed": seed,
-            "per_reader": found.per_reader, "test": one, "reference": other, "scope": found.scope,
-            "note": found.note,
-        }
-    )  # fmt: skip
+    return {
+        "auc": area, "se": found.se, "df": found.df, "p": found.p,
+        "bootstrap": [found.bootstrap_low, found.bootstrap_high], "draws": draws, "seed": seed,
+        "per_reader": found.per_reader, "test": one, "reference": other, "scope": found.scope,
+        "note": found.note,
+    }  # fmt: skip
 
 
 def signed_rank_facts(
@@ -362,9 +360,7 @@ def signed_rank_facts(
         raise ValueError(f"no reader rated a case in both {one} and {other}")
     whole = clustered_signed_rank(d.to_numpy(), d.index.get_level_values("case"))
     note = f"{alone} of {len(wide)} reader-and-case pairs lack a rating: left out" if alone else ""
-    return plain(
-        {"first": one, "second": other, "tests": rows, "clustered": asdict(whole), "note": note}
-    )
+    return {"first": one, "second": other, "tests": rows, "clustered": asdict(whole), "note": note}
 
 
 def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any]:
@@ -378,4 +374,4 @@ def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any
         for name in MCNEMAR
     ]
     shares = {str(name): float(table[name].mean()) for name in (one, other)}
-    return plain({"first": one, "second": other, "shares": shares, "tests": tests})
+    return {"first": one, "second": other, "shares": shares, "tests": tests}

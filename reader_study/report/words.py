@@ -97,7 +97,8 @@ def fixed(value: float | None, digits: int = 2) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """
+    """The count with its noun, in the plural unless it is 1.
+
     Examples
     --------
     >>> plural(1, "reader"), plural(2, "case")

@@ -39,12 +39,12 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "paired.signed_rank": ["SignedRank", "friedman", "hodges_lehmann", "signed_rank"],
         "paired.preference_share": [
             "PooledShare",
-            "clopper_pearson",
             "pooled_share",
             "position_effect",
             "share_per_reader",
             "trials_from_ratings",
         ],
+        "proportions": ["clopper_pearson"],
         "conduct.order_effects": [
             "first_seen_effect",
             "missing_counts",

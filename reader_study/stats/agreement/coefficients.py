@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from reader_study.stats.paired.crossed_mean import crossed_mean
@@ -53,17 +54,17 @@ def weight_matrix(categories: np.ndarray, weights: Weights) -> np.ndarray:
     if weights == "unweighted":
         return np.eye(c.size)
     if weights == "linear":
-        return 1 - apart / np.ptp(c)
+        return np.asarray(1 - apart / np.ptp(c))
     if weights == "quadratic":
-        return 1 - (apart / np.ptp(c)) ** 2
+        return np.asarray(1 - (apart / np.ptp(c)) ** 2)
     if weights == "ordinal":
         steps = np.abs(np.subtract.outer(np.arange(c.size), np.arange(c.size))) + 1
         pairs = special.comb(steps, 2)
-        return 1 - pairs / pairs.max()
+        return np.asarray(1 - pairs / pairs.max())
     if weights == "ratio":
         with np.errstate(invalid="ignore"):
             part = np.nan_to_num((apart / (c[:, None] + c[None])) ** 2)
-        return 1 - part / (np.ptp(c) / (c.max() + c.min())) ** 2
+        return np.asarray(1 - part / (np.ptp(c) / (c.max() + c.min())) ** 2)
     raise ValueError(
         f"weights of unweighted, linear, quadratic, ordinal or ratio wanted; {weights!r} came"
     )
@@ -120,15 +121,15 @@ class _Counts:
 
     @property
     def per_subject(self) -> np.ndarray:
-        return self.counts.sum(axis=1)
+        return np.asarray(self.counts.sum(axis=1))
 
     @property
     def agreeing(self) -> np.ndarray:
         """Weighted agreeing pairs of each subject, times two."""
-        return np.sum(self.counts * (self.counts @ self.w - 1), axis=1)
+        return np.asarray(np.sum(self.counts * (self.counts @ self.w - 1), axis=1))
 
 
-def _count(table: pd.DataFrame, weights: Weights, categories) -> _Counts:
+def _count(table: pd.DataFrame, weights: Weights, categories: ArrayLike | None) -> _Counts:
     ratings = read_raters(table).to_numpy()
     seen = np.unique(ratings[~np.isnan(ratings)])
     levels = seen if categories is None else np.asarray(categories, dtype=float)
@@ -145,7 +146,7 @@ def agreement_coefficient(
     name: str,
     *,
     weights: Weights = "unweighted",
-    categories=None,
+    categories: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Agreement:
     """One chance-corrected coefficient for any number of raters.

@@ -62,6 +62,10 @@ def icc(table: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     )
 
 
+# Estimate, F, its second degrees of freedom, limits.
+_Form = tuple[float, float, float, float, float]
+
+
 def _ratio(a: float, b: float) -> float:
     return a / b if b > 0 else (np.nan if a <= 0 else np.inf)
 
@@ -72,7 +76,7 @@ def _spearman_brown(value: float, k: int) -> float:
     return k * value / bottom if bottom > 0 else -np.inf
 
 
-def _one_way(msb: float, msw: float, n: int, k: int, level: float):
+def _one_way(msb: float, msw: float, n: int, k: int, level: float) -> _Form:
     df2 = n * (k - 1)
     f = _ratio(msb, msw)
     q = 0.5 + level / 2
@@ -80,7 +84,7 @@ def _one_way(msb: float, msw: float, n: int, k: int, level: float):
     return _share(msb, msw, k), f, df2, _from_f(low, k), _from_f(high, k)
 
 
-def _fixed(msb: float, mse: float, n: int, k: int, level: float):
+def _fixed(msb: float, mse: float, n: int, k: int, level: float) -> _Form:
     df2 = (n - 1) * (k - 1)
     f = _ratio(msb, mse)
     q = 0.5 + level / 2
@@ -97,7 +101,7 @@ def _from_f(f: float, k: int) -> float:
     return 1.0 if np.isinf(f) else (f - 1) / (f + k - 1)
 
 
-def _random(msb: float, msj: float, mse: float, n: int, k: int, level: float):
+def _random(msb: float, msj: float, mse: float, n: int, k: int, level: float) -> _Form:
     bottom = msb + (k - 1) * mse + k * (msj - mse) / n
     value = (msb - mse) / bottom if bottom > 0 else np.nan
     f, df2 = _ratio(msb, mse), (n - 1) * (k - 1)

@@ -1,13 +1,14 @@
-"""Two raters, or one rater twice: weighted kappa, changes of margin, limits of agreement."""
+"""Two raters, or one rater twice: weighted kappa, tests of margins, limits of agreement."""
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from reader_study.stats.agreement.coefficients import Weights, read_raters, weight_matrix
+from reader_study.stats.proportions import clopper_pearson
 from reader_study.stats.tables import check_table
 
 
@@ -26,7 +27,9 @@ class Kappa:
     note: str = ""
 
 
-def crosstab(first, second, *, categories=None) -> np.ndarray:
+def crosstab(
+    first: ArrayLike, second: ArrayLike, *, categories: ArrayLike | None = None
+) -> np.ndarray:
     """Counts of pairs of ratings, shape (categories, categories); pairs with a gap are left out.
 
     Examples
@@ -63,7 +66,7 @@ def cohen_kappa(
     Notes
     -----
     Cohen 1968 (doi:10.1037/h0026256); errors of Fleiss, Cohen & Everitt 1969
-    (doi:10.1037/h0028106).
+    (doi:10.1037/h0028106), by statsmodels.
 
     Examples
     --------
@@ -72,32 +75,29 @@ def cohen_kappa(
     >>> round(cohen_kappa(np.array([[35, 15], [15, 35]])).value, 12)
     0.4
     """
+    from statsmodels.stats.inter_rater import cohens_kappa  # slow to import
+
     counts = np.asarray(table, dtype=float)
     n = counts.sum()
     if n == 0:
         raise ValueError("at least one pair of ratings wanted; none came")
     w = weight_matrix(np.arange(len(counts), dtype=float), weights)
     p = counts / n
-    rows, columns = p.sum(axis=1), p.sum(axis=0)
-    expected_table = np.outer(rows, columns)
-    observed, expected = float(np.sum(w * p)), float(np.sum(w * expected_table))
+    expected = float(np.sum(w * np.outer(p.sum(axis=1), p.sum(axis=0))))
     raw = float(np.trace(p))
     if expected >= 1 - 1e-15:
         nan = float("nan")
         note = "both ratings are always the same category: kappa is not defined"
         return Kappa(nan, nan, nan, nan, nan, nan, raw, int(n), note)
-    kappa = (observed - expected) / (1 - expected)
-    reach = (w @ columns)[:, None] + (w.T @ rows)[None]
-    centre = kappa - expected * (1 - kappa)
-    inner = np.sum(p * (w - reach * (1 - kappa)) ** 2) - centre**2
-    se = float(np.sqrt(max(inner, 0.0) / n)) / (1 - expected)
-    null = np.sum(expected_table * (w - reach) ** 2) - expected**2
-    null_se = float(np.sqrt(max(null, 0.0) / n)) / (1 - expected)
-    z = kappa / null_se if null_se > 0 else np.nan
-    half = float(stats.norm.ppf(0.5 + level / 2)) * se
+    scheme = None if weights == "unweighted" else weights
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = cohens_kappa(counts, wt=scheme, return_results=True)
+        z, p = float(found.z_value), float(found.pvalue_two_sided)
+    half = float(stats.norm.ppf(0.5 + level / 2)) * float(found.std_kappa)
+    value = float(found.kappa)
     return Kappa(
-        kappa, se, max(kappa - half, -1.0), min(kappa + half, 1.0), float(z),
-        float(2 * stats.norm.sf(abs(z))), raw, int(n),
+        value, float(found.std_kappa), max(value - half, -1.0), min(value + half, 1.0),
+        z, p, raw, int(n),
     )  # fmt: skip
 
 
@@ -146,71 +146,44 @@ def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
 _FLEISS = ["category", "kappa", "z", "p", "n"]
 
 
-def light_kappa(table: pd.DataFrame, *, weights: Weights = "unweighted") -> float:
-    """Mean of the kappas of all pairs of raters over complete subjects.
+def margin_tests(table: np.ndarray) -> dict[str, tuple[float, int, float]]:
+    """Do two raters use the categories alike? Chi-squared, degrees of freedom, p of each test.
 
-    Light 1971 (doi:10.1037/h0031643). Pairs without a defined kappa are left out.
+    ``stuart_maxwell`` and ``bhapkar`` compare how often each category is used, ``bowker`` asks
+    whether every swap of two categories is as frequent as its reverse. Categories that neither
+    rater used do not count; equal margins everywhere give (0, df, 1).
 
-    Examples
-    --------
-    >>> light_kappa(pd.DataFrame({"R1": [1, 2], "R2": [1, 2], "R3": [2, 1]})).__round__(6)
-    -0.333333
-    """
-    ratings = read_raters(table).dropna().to_numpy()
-    categories = np.unique(ratings)
-    pairs = combinations(range(ratings.shape[1]), 2)
-    kappas = [
-        cohen_kappa(crosstab(ratings[:, i], ratings[:, k], categories=categories), weights=weights)
-        for i, k in pairs
-    ]
-    return float(np.nanmean([kappa.value for kappa in kappas]))
-
-
-def stuart_maxwell(table: np.ndarray) -> tuple[float, int, float]:
-    """Do two raters use the categories equally often? Chi-squared, degrees of freedom, p.
-
-    Stuart 1955 (doi:10.1093/biomet/42.3-4.412), Maxwell 1970 (doi:10.1192/bjp.116.535.651).
-    Categories that neither rater used do not count; equal margins everywhere give (0, df, 1).
+    Notes
+    -----
+    Stuart 1955 (doi:10.1093/biomet/42.3-4.412), Bhapkar 1966
+    (doi:10.1080/01621459.1966.10502021), Bowker 1948 (doi:10.1080/01621459.1948.10483284), by
+    statsmodels.
 
     Examples
     --------
     With two categories it is McNemar's test: (8 - 2)**2 / (8 + 2).
 
-    >>> round(stuart_maxwell(np.array([[5, 8], [2, 5]]))[0], 12)
+    >>> round(margin_tests(np.array([[5, 8], [2, 5]]))["stuart_maxwell"][0], 12)
     3.6
     """
-    return _margins(table, bhapkar=False)
+    from statsmodels.stats.contingency_tables import SquareTable  # slow to import
 
-
-def bhapkar(table: np.ndarray) -> tuple[float, int, float]:
-    """As :func:`stuart_maxwell` with Bhapkar's more powerful statistic (1966).
-
-    doi:10.1080/01621459.1966.10502021
-    """
-    return _margins(table, bhapkar=True)
-
-
-def _margins(table: np.ndarray, *, bhapkar: bool) -> tuple[float, int, float]:
     counts = np.asarray(table, dtype=float)
     used = counts.sum(axis=0) + counts.sum(axis=1) > 0
     counts = counts[np.ix_(used, used)]
-    if len(counts) < 2:
-        return 0.0, 0, 1.0
-    difference = (counts.sum(axis=1) - counts.sum(axis=0))[:-1]
-    cover = -(counts + counts.T)
-    np.fill_diagonal(cover, counts.sum(axis=1) + counts.sum(axis=0) - 2 * np.diag(counts))
-    inner = cover[:-1, :-1]
-    if bhapkar:
-        inner = inner - np.outer(difference, difference) / counts.sum()
-    df = len(difference)
-    if not difference.any():
-        return 0.0, df, 1.0
-    chi2 = float(difference @ np.linalg.pinv(inner) @ difference)
-    return chi2, df, float(stats.chi2.sf(chi2, df))
+    names = ("stuart_maxwell", "bhapkar", "bowker")
+    if len(counts) < 2 or not (counts - np.diag(np.diag(counts))).any():
+        return dict.fromkeys(names, (0.0, max(len(counts) - 1, 0), 1.0))
+    square = SquareTable(counts, shift_zeros=False)
+    tests = (square.homogeneity(), square.homogeneity(method="bhapkar"), square.symmetry())
+    return {
+        name: (float(test.statistic), int(test.df), float(test.pvalue))
+        for name, test in zip(names, tests, strict=True)
+    }
 
 
 def repeat_agreement(
-    table: pd.DataFrame, *, value: str = "rating", categories=None
+    table: pd.DataFrame, *, value: str = "rating", categories: ArrayLike | None = None
 ) -> pd.DataFrame:
     """Each reader against himself on hidden repeats, and all readers together.
 
@@ -255,12 +228,10 @@ def _exact(pairs: pd.DataFrame) -> tuple[float, float]:
     """Clopper-Pearson limits of the share of pairs that are alike."""
     if pairs.empty:
         return np.nan, np.nan
-    alike = int((pairs[1] == pairs[2]).sum())
-    ends = stats.binomtest(alike, len(pairs)).proportion_ci()
-    return float(ends.low), float(ends.high)
+    return clopper_pearson(int((pairs[1] == pairs[2]).sum()), len(pairs))
 
 
-def bland_altman(first, second, *, level: float = 0.95) -> dict[str, float]:
+def bland_altman(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) -> dict[str, float]:
     """Bias and limits of agreement of two sets of measurements, each with its interval.
 
     Bland & Altman 1999 (doi:10.1177/096228029900800204). Keys: ``n, bias, bias_low, bias_high,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.stats.proportions import clopper_pearson
 from reader_study.stats.tables import check_table
 
 
@@ -51,8 +52,8 @@ def bang_index(guesses: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
             half = z * np.sqrt(variance)
             low, high = max(index - half, -weight), min(index + half, 1.0)
         else:
-            ends = stats.binomtest(right, n).proportion_ci(level)
-            low, high = (float(e) * (1 + weight) - weight for e in (ends.low, ends.high))
+            ends = clopper_pearson(right, n, level=level)
+            low, high = (end * (1 + weight) - weight for end in ends)
             low, high = (low, high) if unsure < n else (np.nan, np.nan)
         note = "nobody named an arm: no interval" if unsure == n else ""
         rows.append((arm, n, right, wrong, unsure, index, low, high, note))

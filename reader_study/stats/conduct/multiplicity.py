@@ -13,16 +13,14 @@ def holm(p: Sequence[float]) -> list[float]:
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
+    from statsmodels.stats.multitest import multipletests  # slow to import
+
     values = np.asarray(p, dtype=float)
-    order = np.argsort(np.where(np.isnan(values), np.inf, values), kind="stable")
-    adjusted = np.full(values.size, np.nan)
-    highest = 0.0
-    for rank, place in enumerate(order):
-        if np.isnan(values[place]):
-            continue
-        highest = max(highest, min(1.0, (values.size - rank) * values[place]))
-        adjusted[place] = highest
-    return adjusted.tolist()
+    if values.size == 0:
+        return []
+    missing = np.isnan(values)
+    adjusted = multipletests(np.where(missing, 1.0, values), method="holm")[1]
+    return [float(value) for value in np.where(missing, np.nan, adjusted)]
 
 
 def fixed_sequence(p: Sequence[float]) -> list[float]:

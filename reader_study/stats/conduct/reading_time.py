@@ -1,4 +1,4 @@
-"""How much longer or shorter does reading take in one arm than in another?"""
+"""Ratios of reading times: how much longer one arm takes than another."""
 
 from dataclasses import dataclass
 from itertools import combinations

@@ -201,7 +201,7 @@ def _figure(
 def _beaten(lesions: np.ndarray, best_false: np.ndarray) -> np.ndarray:
     above = lesions[None] > best_false[:, None, None]
     level = lesions[None] == best_false[:, None, None]
-    return above + 0.5 * level
+    return np.asarray(above + 0.5 * level)
 
 
 def _mean_sensitivity(
@@ -280,14 +280,14 @@ def radius_sensitivity(
         ``radius_mm, hits, first, second, difference, low, high, p``; one row per radius and
         pair of arms.
     """
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for radius in radii_mm:
         matched = match_marks(marks, lesions, radius_mm=radius, rule=rule, duplicates=duplicates)
         result = froc(matched, cases, fom=fom)
         hits = int((matched["mark"] == "LL").sum())
-        for row in result.differences.itertuples():
-            rows.append(
-                (radius, hits, row.first, row.second, row.difference, row.low, row.high, row.p)
-            )
+        rows.extend(
+            (radius, hits, row.first, row.second, row.difference, row.low, row.high, row.p)
+            for row in result.differences.itertuples()
+        )
     names = ["radius_mm", "hits", "first", "second", "difference", "low", "high", "p"]
     return pd.DataFrame(rows, columns=names)

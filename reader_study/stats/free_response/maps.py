@@ -107,7 +107,7 @@ def _ball(
     ball = distance <= radius_mm**2
     if not ball.any():  # a radius under half a voxel still means the voxel that was clicked
         ball[tuple(np.rint(centre).astype(int))] = True
-    return ball
+    return np.asarray(ball)
 
 
 def _rank(own: np.ndarray, others: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from reader_study.stats.ordinal.formula import OrdinalData, Thresholds, read_formula
 from reader_study.stats.ordinal.laplace import Laplace, factor_of
-from reader_study.stats.ordinal.link_functions import Link, cell_loglik, cell_terms
+from reader_study.stats.ordinal.link_functions import CellTerms, Link, cell_loglik, cell_terms
 from reader_study.stats.ordinal.optimise import Optimum, ascend, newton
 from reader_study.stats.ordinal.quadrature import Quadrature
 
@@ -226,9 +226,9 @@ def fixed_objective(
     return value, gradient, hessian
 
 
-def _mixed(terms) -> np.ndarray:
+def _mixed(terms: CellTerms) -> np.ndarray:
     """Derivative of the log chance by both cut-points: f_u f_l / p**2 (both already / p)."""
-    return -terms.upper * terms.lower
+    return np.asarray(-terms.upper * terms.lower)
 
 
 def _at_zero(model: Laplace | Quadrature, parameters: np.ndarray, value: float) -> np.ndarray:
@@ -259,7 +259,9 @@ def _name_singular(model: Laplace | Quadrature, found: Optimum) -> Optimum:
     return replace(found, note=note, fixed_at_zero=tuple(at for at, _ in zero))
 
 
-def _random_results(model, found: Optimum) -> tuple[dict[str, object], dict[str, pd.Series]]:
+def _random_results(
+    model: Laplace | Quadrature, found: Optimum
+) -> tuple[dict[str, object], dict[str, pd.Series]]:
     model.value_and_gradient(found.parameters)
     variances: dict[str, object] = {}
     modes = {}
@@ -286,7 +288,15 @@ def _is_singular(covariance: list[list[float]]) -> bool:
     return bool(values[0] < 1e-4 * max(values[-1], 1e-300))
 
 
-def _as_fit(formula, link, data, found, variances, modes, method) -> OrdinalFit:
+def _as_fit(
+    formula: str,
+    link: Link,
+    data: OrdinalData,
+    found: Optimum,
+    variances: dict[str, object],
+    modes: dict[str, pd.Series],
+    method: str,
+) -> OrdinalFit:
     count = data.cuts_upper.shape[1]
     estimate = found.parameters[:count]
     variance = np.diag(found.covariance)[:count]
@@ -309,7 +319,8 @@ def _as_fit(formula, link, data, found, variances, modes, method) -> OrdinalFit:
             f"{names} separates the ratings: the estimate runs to infinity and its interval has "
             "no meaning; report the counts and an exact test"
         )
-    runaway = [n for n, v in variances.items() if np.max(np.diag(np.atleast_2d(v))) > LARGEST]
+    spreads = {n: np.diag(np.atleast_2d(np.asarray(v))) for n, v in variances.items()}
+    runaway = [n for n, spread in spreads.items() if spread.max() > LARGEST]
     if runaway:
         notes.append(
             f"the variance of {' and '.join(runaway)} runs to infinity: its levels determine the "

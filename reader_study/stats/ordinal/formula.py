@@ -196,9 +196,7 @@ def _cut_design(
     for position, edge in ((y, _EDGE), (y - 1, -_EDGE)):
         outside = (position < 0) | (position >= cuts)
         rows = padded[np.where(outside, cuts, position)]
-        parts = [rows]
-        for column in x[:, nominal].T:
-            parts.append(-rows * column[:, None])
+        parts = [rows, *(-rows * column[:, None] for column in x[:, nominal].T)]
         parts.append(np.where(outside[:, None], 0.0, -x[:, ~nominal]))
         edges.append((np.hstack(parts), np.where(outside, edge, 0.0)))
     return edges[0][0], edges[1][0], edges[0][1], edges[1][1]

@@ -99,7 +99,9 @@ class Laplace:
         ]
         return np.concatenate(parts)
 
-    def _find_modes(self, parameters, scales):
+    def _find_modes(
+        self, parameters: np.ndarray, scales: list[np.ndarray]
+    ) -> tuple[CellTerms, list[np.ndarray], _Factor] | None:
         """Damped Newton from the last modes; ``None`` where no finite start exists."""
         upper, lower = self._cuts(parameters)
         columns = [t.columns @ scale for t, scale in zip(self.terms, scales, strict=True)]
@@ -127,7 +129,9 @@ class Laplace:
         self.modes = at.u
         return at.terms, columns, factor
 
-    def _penalised(self, upper, lower, u, columns) -> _Place:
+    def _penalised(
+        self, upper: np.ndarray, lower: np.ndarray, u: np.ndarray, columns: list[np.ndarray]
+    ) -> _Place:
         effect = self._effect(u, columns)
         terms = cell_terms(upper - effect, lower - effect, self.link)
         return _Place(u, terms, float(terms.loglik.sum() - 0.5 * u @ u))
@@ -198,17 +202,19 @@ class Laplace:
         groups = len(self.terms[k].labels)
         if k == 0 and width == 1:
             across = ((factor.solved @ factor.rest) * factor.solved).sum(axis=1)
-            return factor.block + across[:, None, None]
+            return np.asarray(factor.block + across[:, None, None])
         if k == 0:
             part = factor.solved.reshape(groups, width, -1)
-            return factor.block + np.einsum(
-                "gar,rs,gbs->gab", part, factor.rest, part, optimize=True
+            return np.asarray(
+                factor.block + np.einsum("gar,rs,gbs->gab", part, factor.rest, part, optimize=True)
             )
         size = self.starts[1]
         at = np.arange(self.starts[k] - size, self.starts[k + 1] - size).reshape(groups, width)
         return factor.rest[at[:, :, None], at[:, None, :]]
 
-    def _leverage(self, factor: _Factor, columns: list[np.ndarray], diagonals) -> np.ndarray:
+    def _leverage(
+        self, factor: _Factor, columns: list[np.ndarray], diagonals: list[np.ndarray]
+    ) -> np.ndarray:
         """z_i Lambda H^-1 Lambda' z_i' of each observation."""
         total = np.zeros(self.data.y.size)
         size = self.starts[1]
@@ -233,7 +239,13 @@ class Laplace:
                 total += 2 * np.einsum("na,nab,nb->n", w, source, x)
         return total
 
-    def _gradient(self, parameters, terms: CellTerms, columns, factor: _Factor) -> np.ndarray:
+    def _gradient(
+        self,
+        parameters: np.ndarray,
+        terms: CellTerms,
+        columns: list[np.ndarray],
+        factor: _Factor,
+    ) -> np.ndarray:
         diagonals = [self._inverse_diagonal(factor, k) for k in range(len(self.terms))]
         leverage = self._leverage(factor, columns, diagonals)
         # How the log-determinant moves with the modes, and the modes with the parameters.
@@ -268,8 +280,8 @@ class Laplace:
 def _blocks_times(blocks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     width = blocks.shape[1]
     if width == 1:
-        return blocks[:, 0, 0][:, None] * matrix
-    return (blocks @ matrix.reshape(len(blocks), width, -1)).reshape(matrix.shape)
+        return np.asarray(blocks[:, 0, 0][:, None] * matrix)
+    return np.asarray((blocks @ matrix.reshape(len(blocks), width, -1)).reshape(matrix.shape))
 
 
 def _sums_by_group(term: RandomTerm, values: np.ndarray) -> np.ndarray:
@@ -285,7 +297,7 @@ def factor_of(values: np.ndarray, term: RandomTerm) -> np.ndarray:
     """Lower Cholesky factor of one term's covariance from its parameters."""
     width = term.columns.shape[1]
     if width == 1:
-        return np.exp(values).reshape(1, 1)
+        return np.asarray(np.exp(values).reshape(1, 1))
     factor = np.zeros((width, width))
     factor[np.tril_indices(width)] = values
     factor[np.diag_indices(width)] = np.exp(np.diag(factor))

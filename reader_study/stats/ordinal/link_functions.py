@@ -46,11 +46,11 @@ def distribution(x: np.ndarray, link: Link) -> np.ndarray:
     [0.5]
     """
     if link == "logit":
-        return special.expit(x)
+        return np.asarray(special.expit(x))
     if link == "probit":
-        return special.ndtr(x)
+        return np.asarray(special.ndtr(x))
     if link == "cloglog":
-        return -np.expm1(-np.exp(np.minimum(x, FAR)))
+        return np.asarray(-np.expm1(-np.exp(np.minimum(x, FAR))))
     raise ValueError(f"a link of {', '.join(LINKS)} wanted; {link!r} came")
 
 
@@ -72,10 +72,11 @@ def chances(upper: np.ndarray, lower: np.ndarray, link: Link) -> np.ndarray:
     """F(upper) - F(lower), computed in the tail where it loses no digits."""
     if link == "cloglog":
         # exp(-e^lower) - exp(-e^upper)
-        return np.exp(-np.exp(np.minimum(lower, FAR))) - np.exp(-np.exp(np.minimum(upper, FAR)))
+        above, below = np.exp(np.minimum(lower, FAR)), np.exp(np.minimum(upper, FAR))
+        return np.asarray(np.exp(-above) - np.exp(-below))
     flip = lower > 0
     high, low = np.where(flip, -lower, upper), np.where(flip, -upper, lower)
-    return distribution(high, link) - distribution(low, link)
+    return np.asarray(distribution(high, link) - distribution(low, link))
 
 
 def cell_loglik(upper: np.ndarray, lower: np.ndarray, link: Link) -> np.ndarray:

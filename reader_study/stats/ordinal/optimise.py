@@ -114,7 +114,11 @@ def ascend(
 
 
 def polish(
-    objective: Objective, x: np.ndarray, value: float, gradient: np.ndarray, free=None
+    objective: Objective,
+    x: np.ndarray,
+    value: float,
+    gradient: np.ndarray,
+    free: np.ndarray | None = None,
 ) -> Optimum:
     """Newton steps in the ``free`` parameters, and their covariance at the end."""
     free = np.arange(x.size) if free is None else free

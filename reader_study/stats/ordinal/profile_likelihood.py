@@ -7,7 +7,7 @@ from scipy import optimize, stats
 
 from reader_study.stats.ordinal.clm import OrdinalFit, fixed_objective
 from reader_study.stats.ordinal.laplace import Laplace
-from reader_study.stats.ordinal.optimise import quasi_newton
+from reader_study.stats.ordinal.optimise import Objective, quasi_newton
 
 # A profile that stays above its cut this many standard errors away has no limit on that side.
 FARTHEST = 12.0
@@ -49,7 +49,7 @@ def profile_interval(fit: OrdinalFit, name: str, *, level: float = 0.95) -> tupl
 
         found = quasi_newton(reduced, state["others"], inverse, tolerance=1e-5)
         state["others"] = found[0]
-        return found[1] - cut
+        return float(found[1] - cut)
 
     limits = []
     for side in (-1.0, 1.0):
@@ -70,7 +70,7 @@ def _crossing(above: Callable[[float], float], best: float, step: float) -> floa
     return float(np.inf * np.sign(step))
 
 
-def _target(fit: OrdinalFit, name: str):
+def _target(fit: OrdinalFit, name: str) -> tuple[Objective, int, bool]:
     data = fit.data
     if data.random and "Laplace" not in fit.method:
         raise ValueError("profiles want the Laplace approximation; refit with quadrature=1")

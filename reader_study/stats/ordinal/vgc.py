@@ -4,7 +4,7 @@ The VGC curve is the ROC curve of grades, the tested arm against the reference. 
 the chance that the tested arm is graded better, ties counting one half.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +46,8 @@ class Vgc:
 class Grades:
     """Grades of two arms as category codes (reader, case); -1 where not graded."""
 
-    readers: tuple
-    cases: tuple
+    readers: tuple[Hashable, ...]
+    cases: tuple[Hashable, ...]
     test: np.ndarray  # (reader, case), category code or -1
     reference: np.ndarray
     levels: np.ndarray
@@ -145,10 +145,10 @@ def vgc_curve(table: pd.DataFrame, *, test: str, reference: str) -> pd.DataFrame
         a, b = grades.test[part].ravel(), grades.reference[part].ravel()
         a, b = a[a >= 0], b[b >= 0]
         rows.append((reader, np.inf, 0.0, 0.0))
-        for code in range(len(grades.levels) - 1, -1, -1):
-            rows.append(
-                (reader, grades.levels[code], float((b >= code).mean()), float((a >= code).mean()))
-            )
+        rows.extend(
+            (reader, grades.levels[code], float((b >= code).mean()), float((a >= code).mean()))
+            for code in range(len(grades.levels) - 1, -1, -1)
+        )
     return pd.DataFrame(rows, columns=["reader", "cut", "reference", "test"])
 
 
@@ -194,7 +194,7 @@ def _counts(grid: np.ndarray, weights: np.ndarray, levels: int) -> np.ndarray:
     """Weighted counts of each grade: (draw, reader, level) for weights (draw, case)."""
     hit = (grid[:, :, None] == np.arange(levels)).astype(np.float32)  # reader, case, level
     flat = hit.transpose(1, 0, 2).reshape(grid.shape[1], -1)
-    return (weights @ flat).reshape(len(weights), grid.shape[0], levels)
+    return np.asarray((weights @ flat).reshape(len(weights), grid.shape[0], levels))
 
 
 def _areas_from_counts(test: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -264,7 +264,7 @@ def _case_covariance(grades: Grades) -> np.ndarray:
         area = v10.mean()
         parts[j, a >= 0] += (v10 - area) / v10.size
         parts[j, b >= 0] += (v01 - area) / v01.size
-    return parts @ parts.T * n_cases / max(n_cases - 1, 1)
+    return np.asarray(parts @ parts.T * n_cases / max(n_cases - 1, 1))
 
 
 def _permutation_p(grades: Grades, auc: float, draws: int, rng: np.random.Generator) -> float:

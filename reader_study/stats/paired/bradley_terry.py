@@ -8,7 +8,8 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.stats.paired.cluster_robust import cr2
-from reader_study.stats.paired.preference_share import check_trials, clopper_pearson
+from reader_study.stats.paired.preference_share import check_trials
+from reader_study.stats.proportions import clopper_pearson
 
 TieRule = Literal["drop", "half"]
 
@@ -143,7 +144,14 @@ def _logistic(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return beta, 1 / (1 + np.exp(-(x @ beta)))
 
 
-def _robust(x, residual, weight, groups, beta, cluster) -> tuple[np.ndarray, str]:
+def _robust(
+    x: np.ndarray,
+    residual: np.ndarray,
+    weight: np.ndarray,
+    groups: np.ndarray,
+    beta: np.ndarray,
+    cluster: str,
+) -> tuple[np.ndarray, str]:
     count = np.unique(groups).size
     if count < 2:
         return np.full((len(beta), 5), np.nan), f"one {cluster} only: no error over {cluster}s"
@@ -239,7 +247,7 @@ def randomisation_test(
     trials: pd.DataFrame, *, arm: str, over: str, draws: int = 10_000,
     rng: np.random.Generator | None = None,
 ) -> dict[str, float]:  # fmt: skip
-    """Is ``arm`` preferred, judged by the random allocation of sides alone?
+    """Test whether ``arm`` is preferred, by the random allocation of sides alone.
 
     Under the null a reader's choice of left, right or tie does not depend on which arm stands
     where, so sides are exchanged within each reader, keeping his number of lefts per arm.
@@ -262,7 +270,7 @@ def randomisation_test(
     pull = table["choice"].map({"left": 1.0, "right": -1.0, "tie": 0.0}).to_numpy()
     side = np.where(table["left"] == arm, 1.0, -1.0)
     observed, null, middle = float(pull @ side), np.zeros(draws), 0.0
-    for _, rows in table.reset_index(drop=True).groupby("reader").indices.items():
+    for rows in table.reset_index(drop=True).groupby("reader").indices.values():
         mixed = generator.permuted(np.tile(side[rows], (draws, 1)), axis=1)
         null += mixed @ pull[rows]
         middle += side[rows].mean() * pull[rows].sum()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
@@ -23,7 +24,7 @@ def cr2(
     design: np.ndarray,
     residual: np.ndarray,
     weight: np.ndarray,
-    clusters,
+    clusters: ArrayLike,
     estimate: np.ndarray,
     *,
     level: float = 0.95,
@@ -88,7 +89,13 @@ def cr2(
     return RobustFit(estimate, covariance, se, df, estimate - half, estimate + half, p)
 
 
-def _freedom(x: np.ndarray, weight: np.ndarray, bread: np.ndarray, adjusted, k: int) -> float:
+def _freedom(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bread: np.ndarray,
+    adjusted: list[tuple[np.ndarray, np.ndarray]],
+    k: int,
+) -> float:
     """Satterthwaite degrees of freedom of one coefficient's CR2 variance."""
     columns = []
     for rows, left in adjusted:

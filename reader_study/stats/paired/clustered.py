@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from reader_study.stats.tables import (
@@ -44,7 +45,7 @@ def _note(clusters: int) -> str:
 
 
 def clustered_signed_rank(
-    differences, clusters, *, method: SignedRankMethod = "ds"
+    differences: ArrayLike, clusters: ArrayLike, *, method: SignedRankMethod = "ds"
 ) -> ClusteredTest:
     """Signed-rank test of differences that come in clusters.
 

@@ -9,6 +9,7 @@ are missing.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 FEW_READERS = 4
@@ -50,7 +51,14 @@ class CrossedMean:
         return "; ".join(said)
 
 
-def crossed_mean(values, readers, cases, *, clusters=None, level: float = 0.95) -> CrossedMean:
+def crossed_mean(
+    values: ArrayLike,
+    readers: ArrayLike,
+    cases: ArrayLike,
+    *,
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
+) -> CrossedMean:
     """Mean of crossed readings with a t interval that holds for new readers and new cases.
 
     Parameters
@@ -122,7 +130,9 @@ def crossed_mean(values, readers, cases, *, clusters=None, level: float = 0.95) 
     )  # fmt: skip
 
 
-def _codes(values, readers, cases) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _codes(
+    values: ArrayLike, readers: ArrayLike, cases: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     y = np.asarray(values, dtype=float)
     if y.size == 0 or not np.isfinite(y).all():
         raise ValueError(
@@ -140,7 +150,9 @@ def _codes(values, readers, cases) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return y, reader, case
 
 
-def _gathered(centred: np.ndarray, reader: np.ndarray, clusters):
+def _gathered(
+    centred: np.ndarray, reader: np.ndarray, clusters: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Readings of one reader and cluster as one sum, with how many they are."""
     cluster = np.unique(np.asarray(clusters), return_inverse=True)[1]
     cells, cell = np.unique(reader * (cluster.max() + 1) + cluster, return_inverse=True)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from reader_study.stats.paired.crossed_mean import CrossedMean, crossed_mean
+from reader_study.stats.proportions import clopper_pearson
 from reader_study.stats.tables import check_levels, check_table, refuse
 
 COLUMNS = ["reader", "case", "left", "right", "choice"]
@@ -34,37 +35,6 @@ class PooledShare:
     n_readers: int
     n_cases: int
     scope: str
-
-
-def clopper_pearson(successes: float, n: float, *, level: float = 0.95) -> tuple[float, float]:
-    """Exact binomial interval (Clopper & Pearson 1934, doi:10.1093/biomet/26.4.404).
-
-    Parameters
-    ----------
-    successes, n : float
-        Counts; fractions are allowed, as an effective sample size may be one.
-
-    Returns
-    -------
-    low, high : float
-        (0, 1) when ``n`` is 0.
-
-    Examples
-    --------
-    With 10 of 10, the lower limit solves low**10 = 0.025.
-
-    >>> low, high = clopper_pearson(10, 10)
-    >>> round(low**10, 12), high
-    (0.025, 1.0)
-    """
-    if not 0 <= successes <= n:
-        raise ValueError(f"0 <= successes <= n wanted; {successes} of {n} came; check the counts")
-    if n == 0:
-        return 0.0, 1.0
-    tail = (1 - level) / 2
-    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes == n else float(stats.beta.isf(tail, successes + 1, n - successes))
-    return low, high
 
 
 def trials_from_ratings(ratings: pd.DataFrame, *, item: str | None = None) -> pd.DataFrame:

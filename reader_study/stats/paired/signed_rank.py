@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 Zeros = Literal["wilcoxon", "pratt"]
@@ -31,7 +32,7 @@ class SignedRank:
 
 
 def signed_rank(
-    differences, *, zeros: Zeros = "pratt", alternative: Alternative = "two-sided"
+    differences: ArrayLike, *, zeros: Zeros = "pratt", alternative: Alternative = "two-sided"
 ) -> SignedRank:
     """Conditional signed-rank test of symmetric differences about 0, exact with ties and zeros.
 
@@ -114,7 +115,7 @@ def _sign_sum(weights: np.ndarray) -> np.ndarray:
     return chances
 
 
-def hodges_lehmann(differences, *, level: float = 0.95) -> tuple[float, float, float]:
+def hodges_lehmann(differences: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
     """Median of the Walsh averages and its distribution-free interval.
 
     Parameters
@@ -164,7 +165,7 @@ def _walsh_cut(n: int, level: float) -> int:
     return int(np.floor(mean + stats.norm.ppf(tail) * spread)) - 1
 
 
-def friedman(ratings) -> tuple[float, int, float]:
+def friedman(ratings: ArrayLike) -> tuple[float, int, float]:
     """Friedman's chi-squared, degrees of freedom and p, corrected for ties.
 
     Parameters

@@ -11,7 +11,8 @@ from scipy.special import expit, logit
 
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.paired.crossed_mean import crossed_mean
-from reader_study.stats.paired.preference_share import clopper_pearson, pooled_share
+from reader_study.stats.paired.preference_share import pooled_share
+from reader_study.stats.proportions import clopper_pearson
 from reader_study.stats.roc.mrmc import mrmc, noninferiority
 from reader_study.stats.roc.roe_metz import RoeMetz, simulate_roc
 
@@ -114,7 +115,7 @@ def simulate_likert(
 def likert_decision(
     analysis: Literal["clmm", "mean"] = "clmm", *, margin: float = 0.0, alpha: float = 0.05
 ) -> Decision:
-    """Is the new arm shown better (margin 0), or not worse by ``margin`` rating points?
+    """Decide whether the new arm is shown better, or not worse by ``margin`` rating points.
 
     "clmm": Wald test of the arm in ``rating ~ arm + (1|reader) + (1|case)``; "mean": interval
     of the mean difference with random readers and cases, the only one with a margin.
@@ -182,7 +183,7 @@ def simulate_preference(
 
 
 def preference_decision(*, margin: float = 0.0, alpha: float = 0.05) -> Decision:
-    """Does the interval of the pooled share lie above one half (less the margin)?"""
+    """Decide whether the interval of the pooled share lies above one half (less the margin)."""
 
     def decide(study: pd.DataFrame) -> bool:
         share = pooled_share(study, arm=NEW, over=REFERENCE, level=1 - alpha)

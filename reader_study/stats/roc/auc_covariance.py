@@ -74,7 +74,7 @@ def _unbiased(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     none = total - both - same_positive - same_negative
     pairs = m * n
     mean_none = none / (pairs * (m - 1) * (n - 1))
-    return total / pairs**2 - mean_none
+    return np.asarray(total / pairs**2 - mean_none)
 
 
 def jackknife_covariance(left_out: np.ndarray) -> np.ndarray:
@@ -100,7 +100,7 @@ def jackknife_covariance(left_out: np.ndarray) -> np.ndarray:
     """
     cases = left_out.shape[1]
     centred = left_out - left_out.mean(axis=1, keepdims=True)
-    return (cases - 1) / cases * centred @ centred.T
+    return np.asarray((cases - 1) / cases * centred @ centred.T)
 
 
 def leave_one_out(

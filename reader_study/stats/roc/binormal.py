@@ -7,6 +7,7 @@ observed scale is any rising function of it.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from reader_study.stats.roc.curve import split_scores
@@ -25,7 +26,7 @@ class Binormal:
     loglik: float
 
 
-def fit_binormal(truth, scores) -> Binormal:
+def fit_binormal(truth: ArrayLike, scores: ArrayLike) -> Binormal:
     """Fit sensitivity = Phi(a + b * Phi^-1(1 - specificity)).
 
     Scores with more than 20 distinct values are grouped into 20 classes of near equal size.
@@ -60,7 +61,7 @@ def fit_binormal(truth, scores) -> Binormal:
     return Binormal(a, b, float(stats.norm.cdf(a / np.hypot(1, b))), settled, -float(result.fun))
 
 
-def binormal_auc(truth, scores) -> float:
+def binormal_auc(truth: ArrayLike, scores: ArrayLike) -> float:
     """Area under the fitted binormal curve, Phi(a / sqrt(1 + b**2)).
 
     Examples

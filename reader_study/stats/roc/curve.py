@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 Focus = Literal["sensitivity", "specificity"]
 
 
-def split_scores(truth, scores) -> tuple[np.ndarray, np.ndarray]:
+def split_scores(truth: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Scores with and without the finding; refuses missing values and a single class.
 
     Examples
@@ -68,7 +69,7 @@ def placements(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, 
     return v10, v01
 
 
-def empirical_auc(truth, scores) -> float:
+def empirical_auc(truth: ArrayLike, scores: ArrayLike) -> float:
     """Area under the empirical ROC curve: the chance that a case with the finding scores higher.
 
     Notes
@@ -84,7 +85,7 @@ def empirical_auc(truth, scores) -> float:
     return float(placements(positive, negative)[0].mean())
 
 
-def roc_curve(truth, scores) -> pd.DataFrame:
+def roc_curve(truth: ArrayLike, scores: ArrayLike) -> pd.DataFrame:
     """Operating points from (0, 0) to (1, 1): ``threshold, sensitivity, specificity``.
 
     A case counts as positive at ``score >= threshold``; the first row calls nothing positive
@@ -105,7 +106,12 @@ def roc_curve(truth, scores) -> pd.DataFrame:
 
 
 def partial_auc(
-    truth, scores, *, focus: Focus = "specificity", low: float, high: float = 1.0
+    truth: ArrayLike,
+    scores: ArrayLike,
+    *,
+    focus: Focus = "specificity",
+    low: float,
+    high: float = 1.0,
 ) -> float:
     """Area under the part of the curve where ``focus`` lies in [low, high], not rescaled.
 
@@ -142,7 +148,7 @@ def _band(across: np.ndarray, up: np.ndarray, start: float, stop: float) -> floa
     return float(total)
 
 
-def youden_point(truth, scores) -> dict[str, float]:
+def youden_point(truth: ArrayLike, scores: ArrayLike) -> dict[str, float]:
     """Operating point with the largest sensitivity + specificity - 1 (Youden 1950).
 
     Of equal points the strictest. Cancer 3:32.
@@ -173,7 +179,9 @@ class TwoCurves:
     p: float
 
 
-def delong_test(truth, first, second, *, level: float = 0.95) -> TwoCurves:
+def delong_test(
+    truth: ArrayLike, first: ArrayLike, second: ArrayLike, *, level: float = 0.95
+) -> TwoCurves:
     """Two areas of the same cases compared (DeLong 1988, doi:10.2307/2531595).
 
     Identical scores give difference 0, z 0 and p 1.
@@ -198,7 +206,9 @@ def delong_test(truth, first, second, *, level: float = 0.95) -> TwoCurves:
     )  # fmt: skip
 
 
-def auc_interval(truth, scores, *, level: float = 0.95) -> tuple[float, float, float]:
+def auc_interval(
+    truth: ArrayLike, scores: ArrayLike, *, level: float = 0.95
+) -> tuple[float, float, float]:
     """Area with DeLong's normal interval, cut at 0 and 1.
 
     A reader who separates all cases gets (1, 1, 1): the interval then says nothing about new

@@ -171,7 +171,9 @@ class _Spread:
 
 
 def _spread(
-    parts: dict[tuple[int, int, int], float], signed: list[tuple[float, _Arm]], size: tuple
+    parts: dict[tuple[int, int, int], float],
+    signed: list[tuple[float, _Arm]],
+    size: tuple[int, ...],
 ) -> _Spread:
     """Gallas' variance, guarded where readings are missing.
 

@@ -162,6 +162,7 @@ class ShareCalled:
     uses: int
 
     def __call__(self, truth: np.ndarray, scores: np.ndarray) -> float:
+        """Share of the cases used that are called rightly."""
         called = scores[truth == self.uses] >= self.threshold
         return float(called.mean() if self.uses else 1 - called.mean())
 
@@ -261,7 +262,7 @@ def _new_minus_reference(result: Mrmc, reference: str, new: str) -> tuple[float,
 def noninferiority(
     result: Mrmc, *, reference: str, new: str, margin: float, alpha: float = 0.025
 ) -> Margin:
-    """Is ``new`` worse than ``reference`` by less than ``margin``?
+    """Test whether ``new`` is worse than ``reference`` by less than ``margin``.
 
     One-sided test at ``alpha``; ``low`` and ``high`` are the two-sided 1 - 2 alpha interval,
     and non-inferiority is shown exactly when ``low`` lies above ``-margin``.
@@ -290,7 +291,7 @@ def noninferiority(
 def equivalence(
     result: Mrmc, *, reference: str, new: str, margin: float, alpha: float = 0.05
 ) -> Margin:
-    """Do ``new`` and ``reference`` differ by less than ``margin`` either way?
+    """Test whether ``new`` and ``reference`` differ by less than ``margin`` either way.
 
     Two one-sided tests (Schuirmann 1987, doi:10.1007/BF01068419); the interval is 1 - 2 alpha.
     """

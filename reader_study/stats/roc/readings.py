@@ -1,5 +1,6 @@
 """Rows of an MRMC study as one array, and the design found in them."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,7 +34,7 @@ class Readings:
     @property
     def read(self) -> np.ndarray:
         """True where a reader read a case in an arm; shape (arm, reader, case)."""
-        return ~np.isnan(self.scores)
+        return np.asarray(~np.isnan(self.scores))
 
 
 def read_readings(
@@ -86,14 +87,14 @@ def read_readings(
     return Readings(text[0], text[1], text[2], truth, scores, patients, empty)
 
 
-def _patients(table: pd.DataFrame, cluster: str, cases: tuple) -> np.ndarray:
+def _patients(table: pd.DataFrame, cluster: str, cases: tuple[Hashable, ...]) -> np.ndarray:
     per_case = table.groupby("case")[cluster].nunique()
     if (per_case != 1).any():
         raise ValueError(
             f"each case belongs to one {cluster}; case {per_case[per_case != 1].index[0]!r} has "
             f"{per_case[per_case != 1].iloc[0]}; correct the column"
         )
-    return table.groupby("case")[cluster].first().loc[list(cases)].to_numpy()
+    return np.asarray(table.groupby("case")[cluster].first().loc[list(cases)].to_numpy())
 
 
 def find_design(readings: Readings) -> tuple[Design, np.ndarray]:

@@ -104,11 +104,11 @@ def _scores(
     cases = truth.size
 
     def draw(variance: float, *shape: int) -> np.ndarray:
-        return np.sqrt(variance) * rng.standard_normal(shape)
+        return np.asarray(np.sqrt(variance) * rng.standard_normal(shape))
 
     reader = draw(model.var_reader, 1, readers, 2)[..., truth]
     arm_reader = draw(model.var_arm_reader, arms, readers, 2)[..., truth]
-    return (
+    return np.asarray(
         reader
         + arm_reader
         + draw(model.var_case, 1, 1, cases)

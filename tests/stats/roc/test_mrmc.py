@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reader_study.stats.roc.dbm import dbm
 from reader_study.stats.roc.mrmc import (
     binormal_area,
     equivalence,
@@ -15,6 +14,7 @@ from reader_study.stats.roc.mrmc import (
     sensitivity_at,
     specificity_at,
 )
+from tests.stats.roc.dbm import dbm
 
 ARMS = {
     "mrmc_balanced": ("full", "denoised"),

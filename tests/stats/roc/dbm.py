@@ -47,7 +47,7 @@ def pseudovalues(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     m, n = v10.shape[-1], v01.shape[-1]
     total = m + n
     change = np.concatenate([(v10 - area) / (m - 1), (v01 - area) / (n - 1)], axis=-1)
-    return area + (total - 1) * change
+    return np.asarray(area + (total - 1) * change)
 
 
 def dbm(table: pd.DataFrame, *, readers: Effect = "random", cases: Effect = "random") -> Dbm:
