@@ -1,4 +1,4 @@
-"""A second phase with the reference revealed: what did readers mark?
+"""Adjudication: a second phase, with the reference revealed, that classes what readers marked.
 
 Blinded readers cannot mark what is no longer there, and cannot know whether what they marked is
 real. After unblinding, each mark is therefore shown beside the reference image of its case, and
@@ -13,19 +13,14 @@ from typing import Any
 import pandas as pd
 
 from ctlab.files import fresh_folder, write_whole
-from reader_study.analysis.tables import marks_table, read_key
-from reader_study.blinding import sealed_key as seal
+from reader_study.analysis.tables import marks_table
+from reader_study.blinding.sealed_key import FORMAT_VERSION, seal, unseal
 from reader_study.design.random_streams import Stream
 from reader_study.design.texts import load_texts
 from reader_study.record.bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
-from reader_study.record.coordinator import opened
 from reader_study.record.paths import sealed_key
-from reader_study.record.store import (
-    Store,
-    canonical,
-    latest,
-    utc_now,
-)
+from reader_study.record.store import Store, canonical, latest, utc_now
+from reader_study.record.study_record import UnblindedStudy, read_unblinded
 
 FOLDER = "adjudication"
 CLASSES = ("true-added", "true-lost", "artefact", "unsure")
@@ -44,45 +39,45 @@ def lock_adjudication(
     ValueError
         Not unblinded, no arm marked ``reference = true``, no marks, or made already.
     """
-    study = Path(study)
-    key = read_key(study)
-    arms = key["protocol"]["arms"]
-    reference = next((i for i, arm in enumerate(arms) if arm["reference"]), None)
+    record = read_unblinded(study)
+    arms = record.protocol.arms
+    reference = next((i for i, arm in enumerate(arms) if arm.reference), None)
     if reference is None:
         raise ValueError("adjudication wants an arm with reference = true in the protocol")
-    marks = marks_table(study, key)
+    marks = marks_table(record)
     if marks.empty:
         raise ValueError("no reader has set a mark; there is nothing to adjudicate")
-    trials = [_shown(mark, key, reference) for mark in marks.to_dict("records")]
-    with fresh_folder(study / FOLDER) as part:
-        facts, secret = _facts(study, key, trials, adjudicators)
-        sealed, facts["commitment"] = seal.seal(secret, passphrase)
-        _write(study, part, facts, sealed)
-    return {"marks": len(trials), "commitment": facts["commitment"], "folder": study / FOLDER}
+    trials = [_shown(mark, record, reference) for mark in marks.to_dict("records")]
+    folder = record.folder / FOLDER
+    with fresh_folder(folder) as part:
+        facts, secret = _facts(record, trials, adjudicators)
+        sealed, facts["commitment"] = seal(secret, passphrase)
+        _write(record.folder, part, facts, sealed)
+    return {"marks": len(trials), "commitment": facts["commitment"], "folder": folder}
 
 
-def _shown(mark: dict[str, Any], key: dict[str, Any], reference: int) -> dict[str, Any]:
+def _shown(mark: dict[Any, Any], record: UnblindedStudy, reference: int) -> dict[str, Any]:
     """The reference left, the processed image right, and the mark on the side it was set."""
-    names = [arm["name"] for arm in key["protocol"]["arms"]]
-    truth, marked = key["trials"][mark["trial"]], names.index(mark["arm"])
-    others = [a for a in (truth["left_arm"], truth["right_arm"]) if a not in (None, reference)]
+    names = [arm.name for arm in record.protocol.arms]
+    truth, marked = record.key.trials[mark["trial"]], names.index(mark["arm"])
+    others = [a for a in (truth.left_arm, truth.right_arm) if a not in (None, reference)]
     processed = marked if marked != reference else next(iter(others), reference)
-    case = key["protocol"]["cases"][truth["case"]]
-    first = (case["slices"] or [0])[0]
+    slices = record.protocol.cases[truth.case].slices
+    first = slices[0] if slices else 0
     spot = {"z": int(mark["z"]) - first, "y": mark["y"], "x": mark["x"], "kind": mark["kind"]}
     return {
-        "images": [(truth["case"], reference), (truth["case"], processed)],
+        "images": [(truth.case, reference), (truth.case, processed)],
         "mark": {"side": "left" if marked == reference else "right", **spot},
         "about": {name: mark[name] for name in ("reader", "trial", "case", "arm", "x", "y", "z")},
     }
 
 
 def _facts(
-    study: Path, key: dict[str, Any], trials: list[dict[str, Any]], adjudicators: int
+    record: UnblindedStudy, trials: list[dict[str, Any]], adjudicators: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the room gets, and what stays sealed: who set which mark on which arm."""
-    token_of = {(w["case"], w["arm"]): token for token, w in key["images"].items()}
-    words = load_texts(key["protocol"]["language"])["adjudication"]
+    token_of = {(origin.case, origin.arm): t for t, origin in record.key.images.items()}
+    words = load_texts(record.protocol.language)["adjudication"]
     seed, secret, slots = secrets.randbits(256), {}, []
     for slot in range(adjudicators):
         shown = []
@@ -102,22 +97,22 @@ def _facts(
                 }
             )
         slots.append(shown)
-    with opened(study) as (bundle, _):
-        used = {trial[side] for slot in slots for trial in slot for side in ("left", "right")}
-        facts = {
-            **bundle.facts,
-            "study_id": secrets.token_hex(8),
-            "title": words["title"].replace("{title}", bundle.facts["title"]),
-            "locked_at": utc_now().isoformat(timespec="seconds"),
-            "consent": "",
-            "items": [_item(words)],
-            "guess": None,
-            "design": {**bundle.facts["design"], "sessions": 1, "undo": "session"},
-            "view": {**bundle.facts["view"], "modes": _MODES, "first": "pair"},
-            "images": {t: bundle.facts["images"][t] for t in sorted(used)},
-            "slots": slots,
-        }
-    sealed = {"format_version": seal.FORMAT_VERSION, "study_id": facts["study_id"]}
+    told = record.bundle.facts
+    used = {trial[side] for slot in slots for trial in slot for side in ("left", "right")}
+    facts = {
+        **told,
+        "study_id": secrets.token_hex(8),
+        "title": words["title"].replace("{title}", told["title"]),
+        "locked_at": utc_now().isoformat(timespec="seconds"),
+        "consent": "",
+        "items": [_item(words)],
+        "guess": None,
+        "design": {**told["design"], "sessions": 1, "undo": "session"},
+        "view": {**told["view"], "modes": _MODES, "first": "pair"},
+        "images": {t: told["images"][t] for t in sorted(used)},
+        "slots": slots,
+    }
+    sealed = {"format_version": FORMAT_VERSION, "study_id": facts["study_id"]}
     return facts, {**sealed, "trials": secret, "seed": str(seed)}
 
 
@@ -173,7 +168,7 @@ def collect_adjudication(study: str | Path, *, passphrase: str) -> Path:
         answers = latest(store.answers()).values()
     finally:
         store.close()
-    key = seal.unseal(sealed_key(folder).read_bytes(), passphrase, commitment=bundle.commitment)
+    key = unseal(sealed_key(folder).read_bytes(), passphrase, commitment=bundle.commitment)
     code = dict(zip(bundle.items[0]["answers"], CLASSES, strict=True))
     rows = [
         {"adjudicator": a.reader, **key["trials"][a.trial], "class": code.get(a.value, a.value)}

@@ -8,7 +8,7 @@ import json
 import math
 import platform
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -17,20 +17,13 @@ from typing import Any
 import pandas as pd
 
 from ctlab.files import write_whole
-from reader_study.analysis import conduct as account
-from reader_study.analysis import secondary as checks
+from reader_study.analysis import conduct, secondary
+from reader_study.analysis.answer_validation import check_answers_in_protocol
 from reader_study.analysis.endpoints import Estimate, estimate, judged
-from reader_study.analysis.localisation import Localisation, case_truth
+from reader_study.analysis.localisation import Localisation, case_truth, spacing_of_cases
 from reader_study.analysis.outcome_tables import outcome_table
-from reader_study.analysis.refuse_unoffered import refuse_unoffered
 from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_rows
-from reader_study.analysis.tables import (
-    CANNOT_JUDGE,
-    final_ratings,
-    marks_table,
-    ratings_table,
-    read_key,
-)
+from reader_study.analysis.tables import final_ratings, marks_table, ratings_table
 from reader_study.design.analysis_plan import (
     FEW_READERS,
     LEVEL,
@@ -41,7 +34,9 @@ from reader_study.design.analysis_plan import (
     plan_of,
 )
 from reader_study.design.protocol import Protocol
-from reader_study.record.coordinator import FASTEST_SECONDS, opened
+from reader_study.record.coordinator import FASTEST_SECONDS
+from reader_study.record.study_record import UnblindedStudy, read_unblinded
+from reader_study.room.answer_check import CANNOT_JUDGE
 from reader_study.stats.conduct.multiplicity import gatekeeping, holm
 from reader_study.stats.conduct.order_effects import missing_counts
 from reader_study.stats.ordinal.vgc import vgc_curve
@@ -73,10 +68,9 @@ def analyse(
         The study is not unblinded, its record is not intact, its protocol has no analysis,
         nobody answered, or an answer is none that the protocol offers (with its row).
     """
-    study = Path(study)
-    key = read_key(study)
-    revisions = ratings_table(study, key)
-    refuse_unoffered(revisions, key["protocol"]["items"])
+    record = read_unblinded(study)
+    revisions = ratings_table(record)
+    check_answers_in_protocol(revisions, record.protocol.items)
     ratings = final_ratings(revisions)
     if ratings.empty:
         raise ValueError(
@@ -84,47 +78,41 @@ def analyse(
         )
     tick = _ticker(progress, STEPS + len(left_out(ratings)))
     tick()
-    with opened(study) as (bundle, store):
-        proof = account.integrity(study, bundle, store)
-        protocol, digest = account.protocol_in_force(study, key, bundle, store)
-        plan = plan_of(protocol)
-        readers = account.reader_rows(study, store)
-        changes = account.deviations(
-            study, store, plan, readers, slots=bundle.n_slots, digest=digest
-        )
-        slots = {r.reader: r.slot for r in store.readers()}
-        expected = account.expected_answers(key, slots)
-        last = account.last_answers(revisions)
-        locked = store.events("locked")[0].payload
-        tick()
-        marks = _localisation(study, key, bundle.images, protocol, plan.tests[0])
-        estimator = _estimator(key, marks)
-        results = _results(plan, ratings, estimator)
-        tick()
-        first = plan.tests[0]
-        course = account.flow(key, store, expected, last, primary=first.item,
-                              n_analysed=results["primary"][0]["n"])  # fmt: skip
-    finished = {row["reader"] for row in readers if row["done"] == row["of"]}
-    around = _around(plan, protocol, locked, ratings, tick) | {
+    proof = conduct.integrity(record)
+    plan = plan_of(record.protocol)
+    readers = conduct.reader_conduct(record)
+    tick()
+    marks = _localisation(record, plan.tests[0])
+    estimator = _estimator(record, marks)
+    results = _results(plan, ratings, estimator)
+    tick()
+    first, protocol = plan.tests[0], record.protocol
+    expected, last = conduct.expected_answers(record), conduct.last_answers(revisions)
+    around = _secondary(plan, record, ratings, tick) | {
         "sensitivity": sensitivity_rows(
-            first, ratings, _first_answers(revisions), finished=finished,
+            first, ratings, _first_answers(revisions),
+            finished={row.reader for row in readers if row.done == row.of},
             fastest_s=FASTEST_SECONDS, estimator=estimator,
             radius_mm=protocol.analysis.mark_radius_mm, tick=tick,
         ),
     }  # fmt: skip
     tick()
     facts = {
-        "format_version": FORMAT_VERSION, "study": key["study_id"], "title": protocol.title,
-        **as_facts(plan), **results, **around, "conclusion": _conclusions(plan, results),
-        "design": _design(protocol), "flow": course, "readers": readers,
-        "balance": locked["balance"], "deviations": changes,
-        "integrity": {**proof, "protocol_in_force": digest},
-        "missing": _missing(expected, last), "answers": checks.answer_counts(ratings),
+        "format_version": FORMAT_VERSION, "study": record.key.study_id, "title": protocol.title,
+        **as_facts(plan), **results, **around, "conclusion": _conclusions(results),
+        "design": _design(protocol),
+        "flow": conduct.flow(record, expected, last, primary=first.item,
+                             n_analysed=results["primary"][0]["n"]),
+        "readers": [asdict(row) for row in readers],
+        "balance": record.locked["balance"],
+        "deviations": conduct.deviations(record, plan, readers),
+        "integrity": {**proof, "protocol_in_force": record.protocol_sha256},
+        "missing": _missing(expected, last), "answers": secondary.answer_counts(ratings),
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
         "curves": _curves(first, ratings, protocol), "software": _versions(),
     }  # fmt: skip
-    cases = case_truth(key["protocol"])
-    written = _write(study, facts, _primary_rows(first, ratings, cases, marks), cases)
+    cases = case_truth(protocol)
+    written = _write(record.folder, facts, _primary_rows(first, ratings, cases, marks), cases)
     tick()
     return written
 
@@ -144,24 +132,17 @@ def _ticker(progress: Callable[[int, int], None] | None, steps: int) -> Callable
 # ---------------------------------------------------------------- estimates
 
 
-def _localisation(
-    study: Path, key: dict[str, Any], images: dict[str, Any], protocol: Protocol, test: Planned
-) -> Localisation:
-    spacing = {
-        key["protocol"]["cases"][where["case"]]["name"]: images[token].spacing_mm
-        for token, where in key["images"].items()
-    }
-    kind = lesion_mark(protocol, test) if test.endpoint == "wafroc" else ""
-    plain = key["protocol"] | {"analysis": protocol.analysis.model_dump()}
-    return Localisation(plain, spacing, marks_table(study, key), kind)
+def _localisation(record: UnblindedStudy, test: Planned) -> Localisation:
+    kind = lesion_mark(record.protocol, test) if test.endpoint == "wafroc" else ""
+    return Localisation(record.protocol, spacing_of_cases(record), marks_table(record), kind)
 
 
-def _estimator(key: dict[str, Any], marks: Localisation) -> Estimator:
+def _estimator(record: UnblindedStudy, marks: Localisation) -> Estimator:
     """Estimates a planned test; truth and marks are looked up where it needs them.
 
     A sensitivity analysis that left the rows as they were gets the estimate there is already.
     """
-    truth = case_truth(key["protocol"])
+    truth = case_truth(record.protocol)
     primary: list[tuple[Planned, pd.DataFrame, Estimate]] = []
 
     def run(test: Planned, table: pd.DataFrame, **changes: Any) -> Estimate:
@@ -207,7 +188,7 @@ def _results(
     return by_role
 
 
-def _conclusions(plan: Plan, results: dict[str, list[dict[str, Any]]]) -> list[str]:
+def _conclusions(results: dict[str, list[dict[str, Any]]]) -> list[str]:
     """One sentence for each primary comparison, in the words its aim allows."""
     return [conclusion(row, multiple=len(results["primary"]) > 1) for row in results["primary"]]
 
@@ -251,29 +232,25 @@ def _said(row: dict[str, Any], *, multiple: bool) -> str:
     return f"{new} was not shown to be {word} to {reference} (margin {row['margin']:g})."
 
 
-# ---------------------------------------------------------------- around the result
+# ---------------------------------------------------------------- secondary analyses
 
 
-def _around(
-    plan: Plan,
-    protocol: Protocol,
-    locked: dict[str, Any],
-    ratings: pd.DataFrame,
-    tick: Callable[[], None],
+def _secondary(
+    plan: Plan, record: UnblindedStudy, ratings: pd.DataFrame, tick: Callable[[], None]
 ) -> dict[str, Any]:
     tests = [test for test in plan.tests if test.role != "assay"]
     first = plan.tests[0]
-    agreement = checks.agreement_rows(ratings, tests)
+    agreement = secondary.agreement_rows(ratings, tests)
     tick()
-    repeats = checks.repeat_rows(ratings, tests)
-    guess = protocol.guess.arm if protocol.guess else None
-    sides, effects = checks.side_rows(ratings, first), checks.effect_rows(ratings, first)
+    repeats = secondary.repeat_rows(ratings, tests)
+    guess = record.protocol.guess.arm if record.protocol.guess else None
+    sides, effects = secondary.side_rows(ratings, first), secondary.effect_rows(ratings, first)
     tick()
     return {
         "agreement": agreement, "repeats": repeats, "effects": effects,
-        "blinding": checks.blinding_rows(ratings, guess), **sides,
-        "texture": checks.texture_facts(locked, protocol),
-        "time": checks.time_rows(ratings),
+        "blinding": secondary.blinding_rows(ratings, guess), **sides,
+        "texture": secondary.texture_facts(record.locked, record.protocol),
+        "time": secondary.time_rows(ratings),
     }  # fmt: skip
 
 
@@ -287,7 +264,7 @@ def _first_answers(revisions: pd.DataFrame) -> pd.DataFrame:
 def _missing(expected: pd.DataFrame, last: pd.DataFrame) -> list[dict[str, Any]]:
     keys = ["reader", "trial", "item"]
     known = last.merge(expected[keys], on=keys)
-    return missing_counts(expected, known).to_dict("records")
+    return [*missing_counts(expected, known).to_dict("records")]
 
 
 def _design(protocol: Protocol) -> dict[str, Any]:

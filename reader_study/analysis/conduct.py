@@ -1,41 +1,34 @@
-"""The course of a study as its record tells it: who read, what is missing, what went otherwise."""
+"""Study conduct: the flow of cases and readers, what is missing, and deviations from the plan."""
 
 import hashlib
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from reader_study.analysis.tables import CANNOT_JUDGE
-from reader_study.blinding.unblind import verify
+from reader_study.blinding.unblind import verify_record
 from reader_study.design.analysis_plan import FEW_READERS, Plan
-from reader_study.design.protocol import Protocol
-from reader_study.design.protocol_file import read_protocol
 from reader_study.record.anchors import ANCHORS
-from reader_study.record.bundle import Bundle
-from reader_study.record.coordinator import FASTEST_SECONDS, status
-from reader_study.record.paths import locked_protocol
-from reader_study.record.store import Event, Store
+from reader_study.record.coordinator import FASTEST_SECONDS, status_of
+from reader_study.record.store import Event
+from reader_study.record.study_record import UnblindedStudy
+from reader_study.room.answer_check import CANNOT_JUDGE
 
 
-def expected_answers(key: dict[str, Any], slots: dict[str, int]) -> pd.DataFrame:
-    """Every answer the allocation asks of the readers who joined: ``reader, trial, kind, item``.
-
-    Parameters
-    ----------
-    slots : reader -> slot
-    """
+def expected_answers(record: UnblindedStudy) -> pd.DataFrame:
+    """Every answer the allocation asks of the readers who joined: ``reader, trial, kind, item``."""
     items = [
-        f"{item['name']}@{side}" if side else item["name"]
-        for item in key["protocol"]["items"]
-        for side in (("left", "right") if item["about"] == "each" else ("",))
+        f"{item.name}@{side}" if side else item.name
+        for item in record.protocol.items
+        for side in (("left", "right") if item.about == "each" else ("",))
     ]
     rows = [
-        (reader, name, trial["kind"], item)
-        for reader, slot in slots.items()
-        for name, trial in key["trials"].items()
-        if trial["slot"] == slot and trial["kind"] != "practice"
+        (reader.reader, name, trial.kind, item)
+        for reader in record.readers
+        for name, trial in record.key.trials.items()
+        if trial.slot == reader.slot and trial.kind != "practice"
         for item in items
     ]
     return pd.DataFrame(rows, columns=["reader", "trial", "kind", "item"])
@@ -49,32 +42,8 @@ def last_answers(ratings: pd.DataFrame) -> pd.DataFrame:
     return last.assign(item=last["item"] + side)
 
 
-def protocol_in_force(
-    study: Path, key: dict[str, Any], bundle: Bundle, store: Store
-) -> tuple[Protocol, str]:
-    """The locked protocol, or the last amended one, and its SHA-256.
-
-    Raises
-    ------
-    ValueError
-        An amendment was recorded, and its text is not where the amendment left it.
-    """
-    amended = store.events("amended")
-    if not amended:
-        return Protocol.model_validate(key["protocol"]), bundle.facts["protocol_sha256"]
-    digest = amended[-1].payload["protocol_sha256"]
-    path = locked_protocol(study)
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise ValueError(
-            f"{path} is not the protocol of the last amendment (SHA-256 {digest}); put that file "
-            "back: the plan in it is the one to analyse"
-        )
-    return read_protocol(path)
-
-
 def flow(
-    key: dict[str, Any],
-    store: Store,
+    record: UnblindedStudy,
     expected: pd.DataFrame,
     last: pd.DataFrame,
     *,
@@ -82,8 +51,8 @@ def flow(
     n_analysed: int,
 ) -> dict[str, Any]:
     """Counts for the flow diagram; answers are those to the primary item in main trials."""
-    readers = store.readers()
-    withdrawn = store.events("reader-withdrawn")
+    withdrawn = record.events_of("reader-withdrawn")
+    trials = record.key.trials.values()
     asked = expected[
         (expected["kind"] == "main") & (expected["item"].str.split("@").str[0] == primary)
     ]
@@ -91,13 +60,13 @@ def flow(
                         on=["reader", "trial", "item"])  # fmt: skip
     withheld = int((given["value"].astype(str) == CANNOT_JUDGE).sum())
     answered = int(given["value"].notna().sum()) - withheld
-    kinds = Counter(trial["kind"] for trial in key["trials"].values())
-    reading = [case for case in key["protocol"]["cases"] if not case["practice"]]
+    kinds = Counter(trial.kind for trial in trials)
+    reading = record.protocol.reading_cases
     return {
         "cases": len(reading),
-        "patients": len({case["patient"] for case in reading}),
-        "slots": max((trial["slot"] for trial in key["trials"].values()), default=0),
-        "readers": len(readers),
+        "patients": len({case.patient for case in reading}),
+        "slots": max((trial.slot for trial in trials), default=0),
+        "readers": len(record.readers),
         "replaced": sum(e.payload.get("reason") == "replaced" for e in withdrawn),
         "withdrawn": sum(e.payload.get("reason") != "replaced" for e in withdrawn),
         "trials": {kind: kinds.get(kind, 0) for kind in ("practice", "main", "repeat", "catch")},
@@ -106,27 +75,42 @@ def flow(
     }  # fmt: skip
 
 
-def reader_rows(study: Path, store: Store) -> list[dict[str, Any]]:
-    """One row per reader, under the number that stands for the name."""
+@dataclass(frozen=True)
+class ReaderConduct:
+    """How one reader read, under the number that stands for the name."""
+
+    reader: str
+    slot: int
+    active: bool
+    done: int
+    of: int
+    flags: list[str]
+    median_seconds: float | None
+    visits: int
+    pauses: int
+    first_day: str
+    last_day: str
+    display: dict[str, Any]  # what the last display check recorded
+
+
+def reader_conduct(record: UnblindedStudy) -> list[ReaderConduct]:
+    """One row per reader."""
     rows = []
-    for row in status(study)["readers"]:
-        own = store.events(reader=row["reader"])
-        displays = [e.payload for e in own if e.kind == "display-checked"]
-        rows.append(
-            {
-                **{n: row[n] for n in ("reader", "slot", "active", "done", "of", "flags")},
-                "median_seconds": row["median_seconds"],
-                "visits": sum(e.kind == "opened" for e in own),
-                "pauses": sum(e.kind in {"paused", "away"} for e in own),
-                "first_day": next((e.at[:10] for e in own if e.kind == "answer"), ""),
-                "last_day": next((e.at[:10] for e in reversed(own) if e.kind == "answer"), ""),
-                "display": displays[-1] if displays else {},
-            }
-        )
+    for row in status_of(record).readers:
+        own = [event for event in record.events if event.reader == row.reader]
+        days = [event.at[:10] for event in own if event.kind == "answer"]
+        displays = [event.payload for event in own if event.kind == "display-checked"]
+        rows.append(ReaderConduct(
+            row.reader, row.slot, row.active, row.done, row.of, row.flags, row.median_seconds,
+            visits=sum(event.kind == "opened" for event in own),
+            pauses=sum(event.kind in {"paused", "away"} for event in own),
+            first_day=days[0] if days else "", last_day=days[-1] if days else "",
+            display=displays[-1] if displays else {},
+        ))  # fmt: skip
     return rows
 
 
-def integrity(study: Path, bundle: Bundle, store: Store) -> dict[str, Any]:
+def integrity(record: UnblindedStudy) -> dict[str, Any]:
     """Hashes and verdict that let an outsider check the record.
 
     Raises
@@ -134,53 +118,44 @@ def integrity(study: Path, bundle: Bundle, store: Store) -> dict[str, Any]:
     ValueError
         The record was changed; nothing may be analysed then.
     """
-    verdict = verify(study)
+    verdict = verify_record(record)
     if not verdict.ok:
         raise ValueError(
             f"the record is not intact ({verdict.fault}); see reader-study verify. An analysis of "
             "changed data is refused"
         )
-    events = store.events()
-    last = {event.kind: event for event in events}
-    seq, head = store.head()
+    bundle, last = record.bundle, {event.kind: event for event in record.events}
     return {
         "ok": True, "events": verdict.n_events, "answers": verdict.n_answers,
         "notes": list(verdict.notes), "commitment": bundle.commitment,
         "protocol_sha256": bundle.facts["protocol_sha256"], "bundle_sha256": bundle.sha256,
-        "locked_at": events[0].at, "head": f"{seq}:{head}",
+        "locked_at": record.events[0].at, "head": record.head,
         **{f"{kind}_at": last[kind].at for kind in ("closed", "unblinded")},
         "unblinded_by": last["unblinded"].payload.get("who", ""),
         "unblinding_reason": last["unblinded"].payload.get("reason", ""),
-        "anchors": (study / ANCHORS).is_file(),
+        "anchors": (record.folder / ANCHORS).is_file(),
     }  # fmt: skip
 
 
 def deviations(
-    study: Path, store: Store, plan: Plan, readers: list[dict[str, Any]], *, slots: int, digest: str
+    record: UnblindedStudy, plan: Plan, readers: list[ReaderConduct]
 ) -> list[dict[str, str]]:
-    """What went otherwise than the protocol said, with what it means for the result.
-
-    Parameters
-    ----------
-    slots : readers planned
-    digest : SHA-256 of the protocol in force
-    """
-    events = store.events()
-    found = [*_protocol_changes(study, digest, events), *_event_deviations(events)]
-    joined = sum(r["done"] > 0 for r in readers)
+    """What went otherwise than the protocol said, with what it means for the result."""
+    found = [*_protocol_changes(record), *_event_deviations(record.events)]
+    joined, slots = sum(row.done > 0 for row in readers), record.bundle.n_slots
     if joined < slots:
         found.append(_deviation(
             f"{joined} of {slots} planned readers read", "the interval is wider than planned"
         ))  # fmt: skip
     for row in readers:
-        if row["done"] < row["of"]:
+        if row.done < row.of:
             found.append(_deviation(
-                f"{row['reader']} answered {row['done']} of {row['of']} trials",
+                f"{row.reader} answered {row.done} of {row.of} trials",
                 "missing answers are left out and counted; see the row of readers who finished",
             ))  # fmt: skip
-        if row["median_seconds"] is not None and row["median_seconds"] < FASTEST_SECONDS:
+        if row.median_seconds is not None and row.median_seconds < FASTEST_SECONDS:
             found.append(_deviation(
-                f"{row['reader']} took {row['median_seconds']:.1f} s per trial (median)",
+                f"{row.reader} took {row.median_seconds:.1f} s per trial (median)",
                 "see the analysis without fast trials",
             ))  # fmt: skip
     if joined < FEW_READERS:
@@ -199,9 +174,9 @@ def _deviation(what: str, consequence: str) -> dict[str, str]:
     return {"what": what, "consequence": consequence}
 
 
-def _protocol_changes(study: Path, digest: str, events: list[Event]) -> list[dict[str, str]]:
+def _protocol_changes(record: UnblindedStudy) -> list[dict[str, str]]:
     found = []
-    path = study / "protocol.toml"
+    path, digest = record.folder / "protocol.toml", record.protocol_sha256
     if not path.is_file():
         found.append(_deviation("protocol.toml is no longer there", "the kept copy was used"))
     elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
@@ -212,10 +187,11 @@ def _protocol_changes(study: Path, digest: str, events: list[Event]) -> list[dic
                 "was not read",
             )
         )
-    first = next((e.seq for e in events if e.kind == "answer"), None)
-    for event in events:
-        if event.kind == "amended":
-            found.append(_amendment(event, late=first is not None and event.seq > first))
+    first = next((e.seq for e in record.events if e.kind == "answer"), None)
+    found += [
+        _amendment(event, late=first is not None and event.seq > first)
+        for event in record.events_of("amended")
+    ]
     return found
 
 
@@ -230,7 +206,7 @@ def _amendment(event: Event, *, late: bool) -> dict[str, str]:
     return _deviation(what, consequence)
 
 
-def _event_deviations(events: list[Event]) -> list[dict[str, str]]:
+def _event_deviations(events: Sequence[Event]) -> list[dict[str, str]]:
     found = []
     for event in events:
         said = event.payload.get("reason", "")

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from ctlab.files import write_whole
-from reader_study.analysis.other_formats import write_foreign
+from reader_study.analysis.interchange import write_interchange
 from reader_study.analysis.tables import (
     comments_table,
     events_table,
     final_ratings,
     marks_table,
     ratings_table,
-    read_key,
 )
+from reader_study.record.study_record import read_unblinded
 
 
 def write_tables(study: str | Path, *, to: str = "csv") -> list[Path]:
@@ -22,18 +22,18 @@ def write_tables(study: str | Path, *, to: str = "csv") -> list[Path]:
     ValueError
         The study is still blinded, or the format is unknown.
     """
-    key = read_key(study)
+    record = read_unblinded(study)
     if to != "csv":
-        return write_foreign(Path(study), final_ratings(ratings_table(study, key)), key, to=to)
+        return write_interchange(record, final_ratings(ratings_table(record)), to=to)
     tables = {
-        "ratings": ratings_table(study, key),
-        "marks": marks_table(study, key),
-        "events": events_table(study),
-        "comments": comments_table(study, key),
+        "ratings": ratings_table(record),
+        "marks": marks_table(record),
+        "events": events_table(record),
+        "comments": comments_table(record),
     }
     paths = []
     for name, table in tables.items():
-        path = Path(study) / "tables" / f"{name}.csv"
+        path = record.folder / "tables" / f"{name}.csv"
         with write_whole(path) as part:
             table.to_csv(part, index=False)
         paths.append(path)

@@ -1,7 +1,6 @@
 """Readers' marks against the protocol's lesions, in mm, for the free-response endpoint."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,33 +8,43 @@ import pandas as pd
 from reader_study.analysis.endpoints import Estimate, from_mrmc, nothing
 from reader_study.analysis.outcome_tables import cluster_of
 from reader_study.design.analysis_plan import Planned
+from reader_study.design.protocol import Protocol
+from reader_study.record.study_record import UnblindedStudy
 from reader_study.stats.free_response.froc import Fom, froc
 from reader_study.stats.free_response.match_marks import match_marks
 
+Spacing = tuple[float, float, float]  # z, y, x
 
-def lesion_table(protocol: dict[str, Any], spacing_mm: dict[str, tuple]) -> pd.DataFrame:
+
+def spacing_of_cases(record: UnblindedStudy) -> dict[str, Spacing]:
+    """Voxel spacing in mm of each case, by its name."""
+    cases, images = record.protocol.cases, record.bundle.images
+    return {
+        cases[origin.case].name: images[token].spacing_mm
+        for token, origin in record.key.images.items()
+    }
+
+
+def lesion_table(protocol: Protocol, spacing_mm: dict[str, Spacing]) -> pd.DataFrame:
     """``case, lesion, x, y, z, diameter_mm`` of the reading cases, in mm of the whole series."""
     rows = []
-    for case in protocol["cases"]:
-        if case["practice"]:
-            continue
-        for number, lesion in enumerate(case["lesions"], start=1):
-            z, y, x = np.asarray(lesion["centre_zyx"]) * np.asarray(spacing_mm[case["name"]])
-            rows.append((case["name"], number, x, y, z, lesion["diameter_mm"]))
+    for case in protocol.reading_cases:
+        for number, lesion in enumerate(case.lesions, start=1):
+            z, y, x = np.asarray(lesion.centre_zyx) * np.asarray(spacing_mm[case.name])
+            rows.append((case.name, number, x, y, z, lesion.diameter_mm))
     return pd.DataFrame(rows, columns=["case", "lesion", "x", "y", "z", "diameter_mm"])
 
 
-def case_truth(protocol: dict[str, Any]) -> pd.DataFrame:
+def case_truth(protocol: Protocol) -> pd.DataFrame:
     """``case, truth, n_lesions, patient`` of the reading cases."""
     rows = [
-        (case["name"], int(bool(case["lesions"])), len(case["lesions"]), case["patient"])
-        for case in protocol["cases"]
-        if not case["practice"]
+        (case.name, int(bool(case.lesions)), len(case.lesions), case.patient)
+        for case in protocol.reading_cases
     ]
     return pd.DataFrame(rows, columns=["case", "truth", "n_lesions", "patient"])
 
 
-def marks_mm(marks: pd.DataFrame, spacing_mm: dict[str, tuple]) -> pd.DataFrame:
+def marks_mm(marks: pd.DataFrame, spacing_mm: dict[str, Spacing]) -> pd.DataFrame:
     """Marks with positions in mm; a mark without a confidence counts as 100, the highest."""
     size = np.array([spacing_mm[case] for case in marks["case"]]).reshape(-1, 3)
     place = marks[["z", "y", "x"]].to_numpy(float) * size
@@ -53,8 +62,8 @@ class Localisation:
     a lesion.
     """
 
-    protocol: dict[str, Any]
-    spacing_mm: dict[str, tuple]
+    protocol: Protocol
+    spacing_mm: dict[str, Spacing]
     marks: pd.DataFrame
     kind: str
 
@@ -64,7 +73,7 @@ class Localisation:
         Columns ``reader, arm, case, mark, lesion, rating, distance_mm``; ``radius_mm`` in place
         of the protocol's.
         """
-        rule = self.protocol["analysis"]
+        rule = self.protocol.analysis
         shown = self.marks[
             (self.marks["kind"] == self.kind)
             & self.marks["trial"].isin(table["trial"])
@@ -72,9 +81,8 @@ class Localisation:
         ]
         return match_marks(
             marks_mm(shown, self.spacing_mm), lesion_table(self.protocol, self.spacing_mm),
-            radius_mm=radius_mm or rule["mark_radius_mm"],
-            rule=rule.get("mark_rule", "fixed"),
-            duplicates=rule.get("mark_duplicates", "highest"),
+            radius_mm=radius_mm or rule.mark_radius_mm, rule=rule.mark_rule,
+            duplicates=rule.mark_duplicates,
         )  # fmt: skip
 
     def estimate(

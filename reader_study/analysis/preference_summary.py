@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from reader_study.analysis.tables import final_ratings, ratings_table, read_key
+from reader_study.analysis.tables import final_ratings, ratings_table
+from reader_study.record.study_record import read_unblinded
 from reader_study.stats.paired.preference_share import (
     as_record,
     pooled_share,
@@ -37,17 +38,20 @@ def preference_results(study: str | Path, *, item: str | None = None) -> dict[st
     ValueError
         Still blinded, no preference item, or no answers.
     """
-    key = read_key(study)
-    ratings = final_ratings(ratings_table(study, key))
-    names = [i["name"] for i in key["protocol"]["items"] if i["kind"] == "preference"]
+    record = read_unblinded(study)
+    ratings = final_ratings(ratings_table(record))
+    names = [item.name for item in record.protocol.items if item.kind == "preference"]
     if item is None and len(names) == 1:
         item = names[0]
     if item is None or item not in names:
-        raise ValueError(f"name one of the preference items ({', '.join(names) or 'none'})")
+        raise ValueError(
+            f"expected one of the preference items ({', '.join(names) or 'none here'}), got "
+            f"{item}; name it with --item"
+        )
     trials = trials_from_ratings(ratings, item=item)
     if trials.empty:
         raise ValueError(f"no reader has answered {item} yet")
-    arms = [arm["name"] for arm in key["protocol"]["arms"]]
+    arms = [arm.name for arm in record.protocol.arms]
     return {
         "item": item,
         "comparisons": [_comparison(trials, a, b) for a, b in combinations(arms, 2)],
@@ -90,6 +94,6 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [_plain(row) for row in table.to_dict("records")]
 
 
-def _plain(row: dict) -> dict[str, Any]:
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """Values that JSON has: NaN becomes null."""
     return {str(k): None if isinstance(v, float) and v != v else v for k, v in row.items()}

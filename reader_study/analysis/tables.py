@@ -1,19 +1,14 @@
 """Tidy tables after unblinding: one row per answer, per mark, per event."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from reader_study.record.coordinator import opened
 from reader_study.record.store import Answer
-from reader_study.room.session import (
-    CANNOT_JUDGE,
-    COMMENT,
-    GUESS,
-    MARKS,
-)
+from reader_study.record.study_record import StudyRecord, UnblindedStudy
+from reader_study.room.answer_check import CANNOT_JUDGE
+from reader_study.room.session import COMMENT, GUESS, MARKS
 
 RATINGS = [
     "study",
@@ -39,54 +34,36 @@ MARKS_COLUMNS = ["study", "reader", "trial", "case", "arm", "kind", "x", "y", "z
 MARKS_COLUMNS += ["confidence", "revision"]
 
 
-def read_key(study: str | Path) -> dict[str, Any]:
-    """The opened key.
-
-    Raises
-    ------
-    ValueError
-        The study has not been unblinded.
-    """
-    path = Path(study) / "unblinded" / "key.json"
-    if not path.is_file():
-        raise ValueError("the study is not unblinded; reader-study close and unblind come first")
-    return json.loads(path.read_text("utf-8"))
-
-
-def ratings_table(study: str | Path, key: dict[str, Any]) -> pd.DataFrame:
+def ratings_table(record: UnblindedStudy) -> pd.DataFrame:
     """Every revision of every answer with the arms it was about.
 
     ``value`` is what was answered: ``left``, ``right`` or ``tie`` for a preference, a number for
     scales and sliders, ``cannot-judge``; empty where an answer was taken back. ``kind`` is
     ``practice``, ``main``, ``repeat`` or ``catch``.
     """
-    with opened(study) as (bundle, store):
-        answers = store.answers()
-    asked = [answer for answer in answers if answer.item not in (MARKS, COMMENT)]
-    rows = [_row(bundle.study_id, answer, key) for answer in asked]
+    rows = [_row(record, a) for a in record.answers if a.item not in (MARKS, COMMENT)]
     return pd.DataFrame(rows, columns=RATINGS)
 
 
-def _row(study_id: str, answer: Answer, key: dict[str, Any]) -> dict[str, Any]:
-    trial, protocol = key["trials"][answer.trial], key["protocol"]
-    case, arms = protocol["cases"][trial["case"]], protocol["arms"]
-    right = trial["right_arm"]
+def _row(record: UnblindedStudy, answer: Answer) -> dict[str, Any]:
+    trial, protocol = record.key.trials[answer.trial], record.protocol
+    case, right = protocol.cases[trial.case], trial.right_arm
     item, _, side = answer.item.partition("@")
     return {
-        "study": study_id,
+        "study": record.bundle.study_id,
         "reader": answer.reader,
         "session": answer.session + 1,
         "trial": answer.trial,
-        "position": trial["position"] + 1,
-        "kind": trial["kind"],
+        "position": trial.position + 1,
+        "kind": trial.kind,
         "layout": "single" if right is None else "pair",
-        "case": case["name"],
-        "patient": case["patient"],
-        "stratum": case["stratum"],
+        "case": case.name,
+        "patient": case.patient,
+        "stratum": case.stratum,
         "item": "guess" if answer.item == GUESS else item,
         "side": side,
-        "arm_left": arms[trial["left_arm"]]["name"],
-        "arm_right": "" if right is None else arms[right]["name"],
+        "arm_left": protocol.arms[trial.left_arm].name,
+        "arm_right": "" if right is None else protocol.arms[right].name,
         "value": answer.value,
         "seconds": answer.seconds,
         "revision": answer.revision,
@@ -94,24 +71,24 @@ def _row(study_id: str, answer: Answer, key: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def marks_table(study: str | Path, key: dict[str, Any]) -> pd.DataFrame:
+def marks_table(record: UnblindedStudy) -> pd.DataFrame:
     """Every mark of the last revision, in voxels of the whole series."""
-    with opened(study) as (bundle, store):
-        last = {(a.reader, a.trial): a for a in store.answers() if a.item == MARKS}
-    protocol, rows = key["protocol"], []
+    last = {(a.reader, a.trial): a for a in record.answers if a.item == MARKS}
+    protocol, rows = record.protocol, []
     for answer in last.values():
-        trial = key["trials"][answer.trial]
-        case = protocol["cases"][trial["case"]]
-        first = (case["slices"] or [0])[0]
+        trial = record.key.trials[answer.trial]
+        case = protocol.cases[trial.case]
+        first = case.slices[0] if case.slices else 0
         for mark in answer.value or []:
-            arm = trial["left_arm"] if mark["side"] == "left" else trial["right_arm"]
+            right = trial.left_arm if trial.right_arm is None else trial.right_arm
+            arms = {"left": trial.left_arm, "right": right}
             rows.append(
                 {
-                    "study": bundle.study_id,
+                    "study": record.bundle.study_id,
                     "reader": answer.reader,
                     "trial": answer.trial,
-                    "case": case["name"],
-                    "arm": protocol["arms"][arm]["name"],
+                    "case": case.name,
+                    "arm": protocol.arms[arms[mark["side"]]].name,
                     "kind": mark["kind"],
                     **{"x": mark["x"], "y": mark["y"], "z": mark["z"] + first},
                     "confidence": mark["confidence"],
@@ -121,12 +98,10 @@ def marks_table(study: str | Path, key: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=MARKS_COLUMNS)
 
 
-def events_table(study: str | Path) -> pd.DataFrame:
+def events_table(record: StudyRecord) -> pd.DataFrame:
     """What happened, answers aside; codes' hashes are left out."""
-    with opened(study) as (_, store):
-        events = store.events()
     rows = []
-    for event in events:
+    for event in record.events:
         if event.kind == "answer":
             continue
         payload = {n: v for n, v in event.payload.items() if n not in ("code_hash", "balance")}
@@ -134,14 +109,11 @@ def events_table(study: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["event", "at", "kind", "reader", "facts"])
 
 
-def comments_table(study: str | Path, key: dict[str, Any]) -> pd.DataFrame:
+def comments_table(record: UnblindedStudy) -> pd.DataFrame:
     """Last comment on each trial."""
-    with opened(study) as (_, store):
-        said = [a for a in store.answers() if a.item == COMMENT]
-    last = {(a.reader, a.trial): a for a in said}
-    cases = key["protocol"]["cases"]
+    last = {(a.reader, a.trial): a for a in record.answers if a.item == COMMENT}
     rows = [
-        [a.reader, a.trial, cases[key["trials"][a.trial]["case"]]["name"], a.value]
+        [a.reader, a.trial, record.protocol.cases[record.key.trials[a.trial].case].name, a.value]
         for a in last.values()
         if a.value
     ]

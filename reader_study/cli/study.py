@@ -1,7 +1,7 @@
 """Command line of reader studies: new, lock, readers, serve, status, verify, close, unblind."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -107,7 +107,9 @@ def readers(
     if open_session:
         name, _, number = open_session.partition(":")
         if not number.isdigit():
-            raise ValueError(f"--open-session wants READER:SESSION like R1:2, got {open_session}")
+            raise ValueError(
+                f"expected --open-session READER:SESSION, got {open_session}; write it like R1:2"
+            )
         coordinator.override_washout(study, name, int(number), reason)
     rows = coordinator.status(study)["readers"]
     if not emit({"readers": rows}, as_json):
@@ -273,19 +275,19 @@ def adjudicate(
     as_json: Json = False,
 ) -> None:
     """Class each mark beside the reference, in a second locked phase."""
-    from reader_study.analysis import adjudicate as phase
+    from reader_study.analysis.adjudicate import collect_adjudication, lock_adjudication
     from reader_study.blinding.sealed_key import read_passphrase
 
     passphrase = read_passphrase(passphrase_file)
     if collect:
-        path = phase.collect_adjudication(study, passphrase=passphrase)
+        path = collect_adjudication(study, passphrase=passphrase)
         if not emit({"table": str(path)}, as_json):
             typer.echo(str(path))
         return
-    made = phase.lock_adjudication(study, passphrase=passphrase, adjudicators=adjudicators)
-    folder = str(made["folder"])
-    if not emit({**made, "folder": folder}, as_json):
-        typer.echo(f"{made['marks']} marks to adjudicate. Commitment: {made['commitment']}")
+    facts = lock_adjudication(study, passphrase=passphrase, adjudicators=adjudicators)
+    folder = str(facts["folder"])
+    if not emit({**facts, "folder": folder}, as_json):
+        typer.echo(f"{facts['marks']} marks to adjudicate. Commitment: {facts['commitment']}")
         typer.echo(f"Next: reader-study readers {folder} --add NAME, then serve {folder}")
 
 
@@ -315,12 +317,12 @@ def preference(
     facts = preference_results(study, item=item or None)
     if emit(facts, as_json):
         return
-    for found in facts["comparisons"]:
-        typer.echo(f"Share of decided pairs that preferred {found['arm']} to {found['over']}:")
-        for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]:
+    for pair in facts["comparisons"]:
+        typer.echo(f"Share of decided pairs that preferred {pair['arm']} to {pair['over']}:")
+        for row in [*pair["readers"], {"reader": "pooled", **pair["pooled"]}]:
             share = "-" if row["share"] is None else f"{row['share']:.2f}"
             typer.echo(f"  {row['reader']:8} {share} [{row['low']:.2f}, {row['high']:.2f}]")
-        typer.echo(f"  signed-rank over cases, exact p = {found['signed_rank']['p']:.4f}")
+        typer.echo(f"  signed-rank over cases, exact p = {pair['signed_rank']['p']:.4f}")
 
 
 @app.command()
@@ -328,9 +330,10 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
     browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
-    robots: Annotated[
-        bool, typer.Option("--robots", help="nobody reads: simulated readers, up to the report")
+    simulated: Annotated[
+        bool, typer.Option("--simulated-readers", help="nobody reads; goes on up to the report")
     ] = False,
+    robots: Annotated[bool, typer.Option("--robots", hidden=True)] = False,
     twenty: Annotated[
         bool, typer.Option("--twenty", help="one reader, twenty pairs: the lesson of the book")
     ] = False,
@@ -340,17 +343,17 @@ def demo(
         DEMONSTRATION,
         TWENTY_PAIRS,
         open_demo,
-        robot_demo,
+        simulated_demo,
     )
 
     plan = TWENTY_PAIRS if twenty else DEMONSTRATION
-    if robots:
-        robot_demo(folder, say=typer.echo, plan=plan)
+    if simulated or robots:  # --robots is the earlier name
+        simulated_demo(folder, say=typer.echo, plan=plan)
     else:
         open_demo(folder, port=port, browser=browser, say=typer.echo, plan=plan)
 
 
-def _recognised(row: dict) -> str:
+def _recognised(row: dict[str, Any]) -> str:
     arms = " and ".join(str(number) for number in row["arms"])
     if row["auc"] is None:
         return f"Noise texture of arms {arms}: not measured ({row['note']})."
@@ -360,7 +363,7 @@ def _recognised(row: dict) -> str:
     )
 
 
-def _print_readers(rows: list[dict]) -> None:
+def _print_readers(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         state = "" if row["active"] else " (left)"
         flags = f" [{', '.join(row['flags'])}]" if row["flags"] else ""

@@ -165,29 +165,33 @@ def write_example_arms(
         write_series(filtered, arms / name / "chest", description=f"simulated dose, {method}")
 
 
-def read_by_robots(folder: str | Path, *, passphrase: str, rng: np.random.Generator) -> list[Path]:
+def read_by_simulated_readers(
+    folder: str | Path, *, passphrase: str, rng: np.random.Generator
+) -> list[Path]:
     """Fill every slot with a simulated reader, close, unblind and report; the report's files.
 
-    The robots go through the same session as readers, see nothing but pixels, and prefer the
+    The simulated readers go through the same session as readers, see nothing but pixels, and prefer the
     smoother image of a pair, a little unsurely. What comes out shows how a study runs. It is no
     finding about images or readers, and the readers' names in the record say so.
     """
     from reader_study.analysis.analyse import analyse
     from reader_study.analysis.export import write_tables
     from reader_study.blinding.unblind import unblind
-    from reader_study.record.coordinator import add_reader, close, status
+    from reader_study.record.coordinator import add_reader, close, status_of
+    from reader_study.record.study_record import read_study
     from reader_study.report import write_report
 
-    progress = status(folder)
-    for _ in range(progress["slots"] - sum(row["active"] for row in progress["readers"])):
-        add_reader(folder, "robot, not a person")
-    for row in status(folder)["readers"]:
-        _read(folder, row["reader"], rng)
+    for _ in range(status_of(read_study(folder)).empty_slots):
+        add_reader(folder, "simulated reader, not a person")
+    for reader in read_study(folder).readers:
+        _read(folder, reader.reader, rng)
     close(folder)
-    unblind(folder, passphrase=passphrase, who="demonstration", reason="read by robots")
+    why = "read by simulated readers"
+    unblind(folder, passphrase=passphrase, who="demonstration", reason=why)
     write_tables(Path(folder))
     analyse(folder)
-    return write_report(folder)
+    files: list[Path] = write_report(folder)
+    return files
 
 
 def _read(folder: str | Path, name: str, rng: np.random.Generator) -> None:
@@ -203,16 +207,16 @@ def _read(folder: str | Path, name: str, rng: np.random.Generator) -> None:
                 session.act({"action": steps.get(screen["kind"], "continue")})
                 continue
             trial = next(t for t in bundle.trials(reader.slot) if t.token == screen["trial"])
-            grain = [_grain(bundle.pixels(token)) for token in (trial.left, trial.right or "")]
-            pull = 4 * np.log(grain[1] / grain[0])
-            value = "tie" if grain[0] == grain[1] else "left" if rng.logistic() < pull else "right"
+            left, right = (_roughness_hu(bundle.pixels(t)) for t in (trial.left, trial.right or ""))
+            pull = 4 * np.log(right / left)
+            value = "tie" if left == right else "left" if rng.logistic() < pull else "right"
             seconds = float(rng.gamma(6, 2))
             session.act(
                 {"action": "answer", "id": screen["id"], "value": value, "seconds": seconds}
             )
 
 
-def _grain(pixels: bytes) -> float:
+def _roughness_hu(pixels: bytes) -> float:
     """Mean step between neighbouring voxels, HU."""
     return float(np.abs(np.diff(np.frombuffer(pixels, "<i2").astype(np.float32))).mean())
 
@@ -235,28 +239,29 @@ def own_reading(folder: str | Path) -> "pd.DataFrame":
     ValueError
         The folder is no demonstration, or pairs are still to be read.
     """
-    from reader_study.analysis.tables import final_ratings, ratings_table, read_key
+    from reader_study.analysis.tables import final_ratings, ratings_table
     from reader_study.blinding.unblind import unblind
-    from reader_study.record.coordinator import close, status
+    from reader_study.record.coordinator import close, status_of
+    from reader_study.record.study_record import read_study, read_unblinded
 
     note = Path(folder) / NOTE
     if not note.is_file():
         raise ValueError(f"{folder} is no demonstration study ({NOTE} is not in it)")
-    progress = status(folder)
-    done, pairs = (sum(row[key] for row in progress["readers"]) for key in ("done", "of"))
+    progress = status_of(read_study(folder))
+    done, pairs = sum(r.done for r in progress.readers), sum(r.of for r in progress.readers)
     if done < pairs:
         raise ValueError(
             f"{done} of {pairs} pairs are answered; start the reading room again with the same "
             "command and go on where you stopped"
         )
-    if not progress["closed"]:
+    if not progress.closed:
         close(folder)
-    if not progress["unblinded"]:
+    if not progress.unblinded:
         passphrase = note.read_text("utf-8").splitlines()[1]
         unblind(
             folder, passphrase=passphrase, who="demonstration", reason="the reader's own lesson"
         )
-    answers = final_ratings(ratings_table(folder, read_key(folder)))
+    answers = final_ratings(ratings_table(read_unblinded(folder)))
     answers = answers[(answers["item"] == "preference") & (answers["kind"] != "practice")]
     names = {"arm_left": "left", "arm_right": "right", "value": "choice"}
     return answers.rename(columns=names)[["reader", "case", "kind", "left", "right", "choice"]]
@@ -290,10 +295,10 @@ def open_demo(
     serve(folder, port=port, open_browser=browser, ready=ready)
 
 
-def robot_demo(
+def simulated_demo(
     folder: str | Path, *, say: Callable[[str], None], plan: DemoPlan = DEMONSTRATION
 ) -> None:
-    """A whole study without a person: built, locked, read by robots, unblinded and reported.
+    """A whole study without a person: built, locked, read by simulated readers and reported.
 
     Raises
     ------
@@ -303,7 +308,8 @@ def robot_demo(
     say(f"Building a demonstration study in {folder} (about half a minute) ...")
     secret = build_demo(folder, plan=plan)
     say("Simulated readers read it, then it is closed, unblinded and analysed ...")
-    files = read_by_robots(folder, passphrase=secret["passphrase"], rng=np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    files = read_by_simulated_readers(folder, passphrase=secret["passphrase"], rng=rng)
     say(f"Report: {files[0]}")
     say("The answers are a simulation and no finding. Now try, on this study:")
     for command in ("status", "verify", "analyse", "export"):

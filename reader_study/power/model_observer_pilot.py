@@ -23,6 +23,7 @@ from reader_study.design.protocol_file import read_protocol
 from reader_study.design.trial_order import Trial
 from reader_study.record.bundle import open_bundle
 from reader_study.record.paths import bundle_folder, sealed_key
+from reader_study.record.study_record import key_from
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.power.closed_form import OrComponents, components_of
@@ -115,12 +116,12 @@ def _slots(
         drawn = draw_allocation(protocol, seed=int(rng.integers(2**63)))
         return [[t for t in trials if t.kind == "main"] for trials in drawn.slots]
     bundle = open_bundle(bundle_folder(study))
-    key = unseal(sealed_key(study).read_bytes(), passphrase, commitment=bundle.commitment)
-    names = ("kind", "case", "left_arm", "right_arm", "session")
+    sealed = sealed_key(study).read_bytes()
+    key = key_from(unseal(sealed, passphrase, commitment=bundle.commitment))
     slots: list[list[Trial]] = [[] for _ in range(bundle.n_slots)]
-    for facts in sorted(key["trials"].values(), key=lambda t: t["position"]):
-        if facts["kind"] == "main":
-            slots[facts["slot"] - 1].append(Trial(**{name: facts[name] for name in names}))
+    for t in sorted(key.trials.values(), key=lambda t: t.position):
+        if t.kind == "main":
+            slots[t.slot - 1].append(Trial("main", t.case, t.left_arm, t.right_arm, t.session))
     return slots
 
 

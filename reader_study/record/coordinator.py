@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -11,12 +12,8 @@ from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import Bundle, open_bundle
 from reader_study.record.paths import bundle_folder, database_url
 from reader_study.record.reader_codes import hash_of, new_code
-from reader_study.record.store import (
-    Reader,
-    Store,
-    latest,
-    utc_now,
-)
+from reader_study.record.store import Reader, Store, latest, utc_now
+from reader_study.record.study_record import StudyRecord, read_study
 
 FASTEST_SECONDS = 2.0  # a median below this per trial is flagged as speeding
 _QUIET_DAYS = 7  # a reader in the middle of a session and silent this long is flagged
@@ -96,27 +93,70 @@ def active_reader(store: Store, name: str) -> Reader:
 # ---------------------------------------------------------------- progress
 
 
+@dataclass(frozen=True)
+class ReaderProgress:
+    """How far a reader is: trials done and in all, seconds per trial (median), and flags."""
+
+    reader: str
+    slot: int
+    active: bool
+    done: int
+    of: int
+    median_seconds: float | None
+    last_answer: str | None
+    flags: list[str]
+
+    @property
+    def finished(self) -> bool:
+        """Every trial is answered."""
+        return self.done == self.of
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """Where a study stands; nothing in it unblinds."""
+
+    study: str
+    title: str
+    closed: bool
+    unblinded: bool
+    commitment: str
+    slots: int
+    events: int
+    head: str
+    readers: list[ReaderProgress]
+
+    @property
+    def empty_slots(self) -> int:
+        """Reader slots of the design that nobody reads in."""
+        return self.slots - sum(row.active for row in self.readers)
+
+
 def status(study: str | Path) -> dict[str, Any]:
-    """Progress of every reader; no rating, no arm, nothing that unblinds."""
-    with opened(study) as (bundle, store):
-        rows = [_progress(bundle, store, reader) for reader in store.readers()]
-        events = store.events()
-    return {
-        "study": bundle.study_id,
-        "title": bundle.facts["title"],
-        "closed": any(e.kind == "closed" for e in events),
-        "unblinded": any(e.kind == "unblinded" for e in events),
-        "commitment": bundle.commitment,
-        "slots": bundle.n_slots,
-        "events": len(events),
-        "head": f"{events[-1].seq}:{events[-1].hash}",
-        "readers": rows,
-    }
+    """Progress of every reader, as plain data; no rating, no arm, nothing that unblinds."""
+    return asdict(status_of(read_study(study)))
 
 
-def _progress(bundle: Bundle, store: Store, reader: Reader) -> dict[str, Any]:
+def status_of(record: StudyRecord) -> StudyStatus:
+    """Progress of every reader."""
+    bundle = record.bundle
+    return StudyStatus(
+        study=bundle.study_id,
+        title=str(bundle.facts["title"]),
+        closed=record.has("closed"),
+        unblinded=record.has("unblinded"),
+        commitment=bundle.commitment,
+        slots=bundle.n_slots,
+        events=len(record.events),
+        head=record.head,
+        readers=[_progress(record, reader) for reader in record.readers],
+    )
+
+
+def _progress(record: StudyRecord, reader: Reader) -> ReaderProgress:
+    bundle = record.bundle
     trials = [t for t in bundle.trials(reader.slot) if not t.practice]
-    answers = store.answers(reader.reader)
+    answers = record.answers_of(reader.reader)
     given = latest(answers)
     per_trial = sum(2 if item["about"] == "each" else 1 for item in bundle.items)
     tokens = {t.token for t in trials}
@@ -132,16 +172,9 @@ def _progress(bundle: Bundle, store: Store, reader: Reader) -> dict[str, Any]:
         flags.append("speeding")
     if last and len(done) < len(trials) and _days_since(last) > _QUIET_DAYS:
         flags.append("silent")
-    return {
-        "reader": reader.reader,
-        "slot": reader.slot,
-        "active": reader.active,
-        "done": len(done),
-        "of": len(trials),
-        "median_seconds": pace,
-        "last_answer": last,
-        "flags": flags,
-    }
+    return ReaderProgress(
+        reader.reader, reader.slot, reader.active, len(done), len(trials), pace, last, flags
+    )
 
 
 def _days_since(at: str) -> float:
@@ -150,7 +183,8 @@ def _days_since(at: str) -> float:
 
 def close(study: str | Path) -> dict[str, Any]:
     """End the reading; no answer is taken from then on."""
-    counts = {row["reader"]: [row["done"], row["of"]] for row in status(study)["readers"]}
+    rows = status_of(read_study(study)).readers
+    counts = {row.reader: [row.done, row.of] for row in rows}
     with opened(study) as (_, store):
         if store.is_closed():
             raise ValueError("the study is closed already")

@@ -1,11 +1,11 @@
-"""Verification: is the record whole, in order, and unchanged?"""
+"""The verdict on a record: whole, in order and unchanged, or the first event that is not."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reader_study.record import store as keeping
-from reader_study.record.store import Event, Store
+from reader_study.record.store import GENESIS, Contents, Event, Store
 
 
 @dataclass(frozen=True)
@@ -20,22 +20,27 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
+        """Nothing was found to be wrong."""
         return not self.fault
 
 
 def verify_store(store: Store, anchors: dict[int, str] | None = None) -> Verdict:
-    """Check the hash chain, the answers against it, and anchors kept elsewhere.
+    """Verdict on a database, as :func:`verify_contents` gives it."""
+    return verify_contents(store.contents(), anchors)
+
+
+def verify_contents(contents: Contents, anchors: dict[int, str] | None = None) -> Verdict:
+    """Verdict on the hash chain, on the answers beside it, and on anchors kept elsewhere.
 
     Parameters
     ----------
-    store : database of the study
+    contents : of the database of the study
     anchors : event number to hash, from receipts and ``anchors.txt``. Without them a chain that
         was cut short, or wholly rewritten, looks like a good one.
     """
-    events = store.events()
-    n_answers = len(store.answers())
+    events, n_answers = contents.events, len(contents.answers)
     for check in (_links, _answers_match, _readers_match):
-        fault = check(events, store)
+        fault = check(contents)
         if fault:
             return Verdict(len(events), n_answers, fault[1], fault[0])
     for seq, digest in sorted((anchors or {}).items()):
@@ -48,9 +53,9 @@ def verify_store(store: Store, anchors: dict[int, str] | None = None) -> Verdict
     return Verdict(len(events), n_answers, notes=tuple(_clock_notes(events)))
 
 
-def _links(events: list[Event], _store: Store) -> tuple[int, str] | None:
-    prev = keeping.GENESIS
-    for expected, event in enumerate(events, start=1):
+def _links(contents: Contents) -> tuple[int, str] | None:
+    prev = GENESIS
+    for expected, event in enumerate(contents.events, start=1):
         if event.seq != expected:
             return expected, f"event {expected} is missing"
         if event.prev != prev:
@@ -58,14 +63,14 @@ def _links(events: list[Event], _store: Store) -> tuple[int, str] | None:
         if event.hash != event.digest():
             return event.seq, f"event {event.seq} ({event.kind}) was changed"
         prev = event.hash
-    if not events or events[0].kind != "locked":
+    if not contents.events or contents.events[0].kind != "locked":
         return 1, "the record does not begin with the lock of the study"
     return None
 
 
-def _answers_match(events: list[Event], store: Store) -> tuple[int, str] | None:
-    said = {e.seq: e for e in events if e.kind == "answer"}
-    rows = {a.seq: a for a in store.answers()}
+def _answers_match(contents: Contents) -> tuple[int, str] | None:
+    said = {e.seq: e for e in contents.events if e.kind == "answer"}
+    rows = {a.seq: a for a in contents.answers}
     for seq in sorted(said.keys() | rows.keys()):
         if seq not in rows:
             return seq, f"the answer of event {seq} was removed"
@@ -79,9 +84,9 @@ def _answers_match(events: list[Event], store: Store) -> tuple[int, str] | None:
     return None
 
 
-def _readers_match(events: list[Event], store: Store) -> tuple[int, str] | None:
-    said = {e.reader: e for e in events if e.kind == "reader-added"}
-    rows = {r.reader: r for r in store.readers()}
+def _readers_match(contents: Contents) -> tuple[int, str] | None:
+    said = {e.reader: e for e in contents.events if e.kind == "reader-added"}
+    rows = {r.reader: r for r in contents.readers}
     for name in sorted(said.keys() | rows.keys()):
         if name not in said or name not in rows:
             return (said[name].seq if name in said else 0), f"reader {name} was added or removed"
@@ -92,7 +97,7 @@ def _readers_match(events: list[Event], store: Store) -> tuple[int, str] | None:
     return None
 
 
-def _clock_notes(events: list[Event]) -> list[str]:
+def _clock_notes(events: Sequence[Event]) -> list[str]:
     """A clock set back breaks no chain (numbers give the order) but must be known."""
     return [
         f"the clock went back between events {before.seq} and {after.seq}"

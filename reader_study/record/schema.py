@@ -1,5 +1,7 @@
 """Tables of the study database, and the triggers that make them insert-only."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
@@ -50,6 +52,12 @@ answers = sa.Table(
     sa.Column("at", sa.String(32), nullable=False),
     sa.UniqueConstraint("reader", "trial", "item", "revision", name="one_answer_per_revision"),
 )
+
+# First statement of a transaction whose queries all see the same moment.
+SNAPSHOT = {
+    "sqlite": "BEGIN",
+    "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+}
 
 _TABLES = [table.name for table in metadata.sorted_tables]
 
@@ -108,13 +116,13 @@ def connect(url: str) -> Engine:
     engine = sa.create_engine(url, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
-    def _configure(connection, _record) -> None:
+    def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def _begin(connection) -> None:
+    def _begin(connection: sa.Connection) -> None:
         # Readers need no lock: the log shows them the last committed state.
         if not connection.get_execution_options().get("reading"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")

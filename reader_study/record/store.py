@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,6 +40,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Reader:
+    """A reader number, its slot of the allocation, and until when its code is taken."""
+
     reader: str
     slot: int
     code_hash: str
@@ -62,16 +64,28 @@ class Answer:
     at: str
 
 
+@dataclass(frozen=True)
+class Contents:
+    """All that a database holds, as it was at one moment, oldest first."""
+
+    events: tuple[Event, ...]
+    answers: tuple[Answer, ...]
+    readers: tuple[Reader, ...]
+
+
 def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: one text for one value, so that hashes agree."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def link_hash(prev: str, seq: int, at: str, kind: str, reader: str, payload: dict[str, Any]) -> str:
+    """SHA-256 (hex) of an event and the hash of the event before it."""
     text = canonical([prev, seq, at, kind, reader, payload])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def utc_now() -> datetime:
+    """The time now, in UTC."""
     return datetime.now(UTC)
 
 
@@ -89,6 +103,7 @@ class Store:
         self._now = now
 
     def close(self) -> None:
+        """Let go of the database."""
         self.engine.dispose()
 
     # ------------------------------------------------------------ transactions
@@ -170,15 +185,27 @@ class Store:
         with self._writing() as connection:
             return self._append(connection, kind, reader, payload)
 
+    def contents(self) -> Contents:
+        """Events, answers and readers of one moment, whatever is added meanwhile."""
+        with self._reading() as connection:
+            connection.exec_driver_sql(schema.SNAPSHOT[self.engine.dialect.name])
+            links = connection.execute(_EVERY_EVENT).mappings()
+            events = tuple(_event(row) for row in links)
+            answers = tuple(_answer(row) for row in connection.execute(_EVERY_ANSWER).mappings())
+            gone = {e.reader for e in events if e.kind == "reader-withdrawn"}
+            readers = tuple(_reader(row, gone) for row in connection.execute(_EVERY_READER))
+        return Contents(events, answers, readers)
+
     def events(self, kind: str | None = None, reader: str | None = None) -> list[Event]:
-        query = sa.select(schema.events).order_by(schema.events.c.seq)
+        """Events of a kind and a reader, or all, oldest first."""
+        query = _EVERY_EVENT
         if kind is not None:
             query = query.where(schema.events.c.kind == kind)
         if reader is not None:
             query = query.where(schema.events.c.reader == reader)
         with self._reading() as connection:
             rows = connection.execute(query).mappings().all()
-        return [Event(**{**row, "payload": json.loads(row["payload"])}) for row in rows]
+        return [_event(row) for row in rows]
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the last event: the anchor that a receipt carries."""
@@ -187,6 +214,7 @@ class Store:
         return last.seq, last.hash
 
     def is_closed(self) -> bool:
+        """The study was closed: no further answer is taken."""
         with self._reading() as connection:
             return _has(connection, "closed")
 
@@ -208,12 +236,11 @@ class Store:
         return Reader(name, slot, code_hash, expires, active=True)
 
     def readers(self) -> list[Reader]:
+        """Every reader, those who left included, in the order of their numbers."""
         with self._reading() as connection:
-            rows = connection.execute(sa.select(schema.readers).order_by(schema.readers.c.seq))
+            rows = connection.execute(_EVERY_READER).all()
             gone = _withdrawn(connection)
-            return [
-                Reader(r.reader, r.slot, r.code_hash, r.expires, r.reader not in gone) for r in rows
-            ]
+        return [_reader(row, gone) for row in rows]
 
     def reader_of_code(self, code_hash: str) -> Reader | None:
         """Active reader with this code who may still enter today."""
@@ -282,21 +309,36 @@ class Store:
 
     def answers(self, reader: str | None = None) -> list[Answer]:
         """Every revision of every answer, oldest first."""
-        query = sa.select(schema.answers).order_by(schema.answers.c.seq)
+        query = _EVERY_ANSWER
         if reader is not None:
             query = query.where(schema.answers.c.reader == reader)
         with self._reading() as connection:
             rows = connection.execute(query).mappings().all()
-        return [Answer(**{**row, "value": json.loads(row["value"])}) for row in rows]
+        return [_answer(row) for row in rows]
 
 
-def latest(answers: list[Answer]) -> dict[tuple[str, str], Answer]:
+def _event(row: Any) -> Event:
+    return Event(**{**row, "payload": json.loads(row["payload"])})
+
+
+def _answer(row: Any) -> Answer:
+    return Answer(**{**row, "value": json.loads(row["value"])})
+
+
+def _reader(row: Any, gone: set[str]) -> Reader:
+    return Reader(row.reader, row.slot, row.code_hash, row.expires, row.reader not in gone)
+
+
+def latest(answers: Iterable[Answer]) -> dict[tuple[str, str], Answer]:
     """Last revision of each (trial, item), without those that were taken back."""
     last = {(a.trial, a.item): a for a in answers}
     return {key: answer for key, answer in last.items() if answer.value is not None}
 
 
 # Written once, so that a commit costs the disk's time and little of ours.
+_EVERY_EVENT = sa.select(schema.events).order_by(schema.events.c.seq)
+_EVERY_ANSWER = sa.select(schema.answers).order_by(schema.answers.c.seq)
+_EVERY_READER = sa.select(schema.readers).order_by(schema.readers.c.seq)
 _EVENT, _ANSWER = schema.events.c, schema.answers.c
 _LAST = sa.select(_EVENT.seq, _EVENT.hash).order_by(_EVENT.seq.desc()).limit(1)
 _NEW_EVENT, _NEW_ANSWER = sa.insert(schema.events), sa.insert(schema.answers)

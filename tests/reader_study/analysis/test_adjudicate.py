@@ -50,11 +50,12 @@ def test_each_mark_is_shown_beside_the_reference_and_its_class_comes_back(marked
     folder = made["folder"]
     bundle = open_bundle(folder / "bundle")
     assert bundle.damaged() == []
-    arms = [arm["name"] for arm in key["protocol"]["arms"]]
+    arms = [arm.name for arm in key.protocol.arms]
     for trial in bundle.trials(1):
-        assert arms[key["images"][trial.left]["arm"]] == "alpha", "the reference stands left"
-        assert arms[key["images"][trial.right]["arm"]] == "bravo"
-        assert key["images"][trial.left]["case"] == key["images"][trial.right]["case"]
+        left, right = key.images[trial.left], key.images[trial.right]
+        assert arms[left.arm] == "alpha", "the reference stands left"
+        assert arms[right.arm] == "bravo"
+        assert left.case == right.case
     text = (folder / "bundle" / "study.json").read_text()
     assert "R1" not in text, "who set a mark is not told"
 
@@ -78,9 +79,8 @@ def test_each_mark_is_shown_beside_the_reference_and_its_class_comes_back(marked
     assert sorted(table["class"]) == sorted(CLASSES)
     assert set(table["reader"]) == {"R1"}
     assert sorted(table["case"]) == ["case-0", "case-1", "case-2", "case-3"]
-    sides = {t: v for t, v in key["trials"].items() if v["kind"] == "main"}
     for row in table.itertuples():
-        assert row.arm == arms[sides[row.trial]["right_arm"]]
+        assert row.arm == arms[key.trials[row.trial].right_arm]
     with pytest.raises(ValueError, match="not empty"):
         lock_adjudication(study, passphrase=passphrase)
 

@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from reader_study.analysis.analyse import analyse, conclusion
-from reader_study.analysis.tables import read_key
 from reader_study.blinding.amend import amend_study
 from reader_study.cli.study import app
 from reader_study.design.analysis_plan import plan_of
+from reader_study.record import schema
 from reader_study.record.coordinator import opened, override_washout, withdraw_reader
+from reader_study.record.paths import database_url
+from reader_study.record.study_record import read_key
 from reader_study.room.session import MARKS
 from reader_study.stats.paired.preference_share import pooled_share
 
@@ -290,7 +292,15 @@ def test_progress_reaches_its_end_and_words_follow_the_aim(read_study):
 
 def test_the_key_that_was_used_is_the_unsealed_one(read_study):
     study = read_study(n_cases=6, readers=2)
-    assert analyse(study)["study"] == read_key(study)["study_id"]
+    assert analyse(study)["study"] == read_key(study).study_id
+
+
+def test_one_analysis_opens_the_database_once(read_study, monkeypatch):
+    study = read_study(n_cases=6, readers=2)
+    opened_at, connect = [], schema.connect
+    monkeypatch.setattr(schema, "connect", lambda url: opened_at.append(url) or connect(url))
+    analyse(study)
+    assert opened_at == [database_url(study)]
 
 
 def test_answers_outside_the_scale_are_refused_by_row(read_study, robots):

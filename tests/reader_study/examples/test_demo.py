@@ -8,7 +8,7 @@ import pytest
 
 from ctlab.ct.volume import Volume
 from ctlab.lessons import beside_colleagues
-from reader_study.analysis.tables import final_ratings, ratings_table, read_key
+from reader_study.analysis.tables import final_ratings, ratings_table
 from reader_study.blinding.lock import lock_study
 from reader_study.blinding.unblind import verify
 from reader_study.examples.demo import (
@@ -18,10 +18,11 @@ from reader_study.examples.demo import (
     _read,
     build_demo,
     own_reading,
-    read_by_robots,
+    read_by_simulated_readers,
 )
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import opened
+from reader_study.record.study_record import read_unblinded
 from reader_study.stats import share_per_reader
 
 
@@ -50,8 +51,8 @@ def test_the_demonstration_needs_no_torch():
 
 
 @pytest.mark.usefixtures("cheap_seal")
-def test_robots_read_a_whole_study_up_to_its_report(unlocked, fake_reader, passphrase):
-    """Nobody answers; the smoother arm is preferred, as robots do, and the record is intact."""
+def test_simulated_readers_read_a_whole_study_up_to_its_report(unlocked, fake_reader, passphrase):
+    """Nobody answers; the smoother arm is preferred by design, and the record is intact."""
     study = unlocked(n_cases=6, design="repeats = 0.2\ncatch_trials = 1")
 
     def read(folder):
@@ -60,11 +61,11 @@ def test_robots_read_a_whole_study_up_to_its_report(unlocked, fake_reader, passp
         return Volume(volume.hu * calm, volume.spacing_mm)
 
     lock_study(study, passphrase=passphrase, read=read)
-    files = read_by_robots(study, passphrase=passphrase, rng=np.random.default_rng(1))
+    files = read_by_simulated_readers(study, passphrase=passphrase, rng=np.random.default_rng(1))
     assert [path.name for path in files][:2] == ["report.html", "report.md"]
     assert "prefer" in files[1].read_text("utf-8")
     assert verify(study).ok
-    ratings = final_ratings(ratings_table(study, read_key(study)))
+    ratings = final_ratings(ratings_table(read_unblinded(study)))
     catch = ratings[ratings["kind"] == "catch"]
     assert set(catch["value"]) == {"tie"}, "identical images"
     main = ratings[ratings["kind"] == "main"]

@@ -8,7 +8,7 @@ import pytest
 
 from reader_study.analysis.export import write_tables
 from reader_study.analysis.preference_summary import preference_results
-from reader_study.analysis.tables import final_ratings, ratings_table, read_key
+from reader_study.analysis.tables import final_ratings, ratings_table
 from reader_study.blinding import unblind as unblinding
 from reader_study.blinding.unblind import unblind, verify
 from reader_study.record import coordinator
@@ -19,6 +19,7 @@ from reader_study.record.coordinator import (
     status,
     withdraw_reader,
 )
+from reader_study.record.study_record import read_key, read_unblinded
 
 
 @pytest.fixture
@@ -162,8 +163,8 @@ def test_verify_checks_bundle_record_and_receipts(read_study, tmp_path, read_all
 def test_the_tables_say_what_was_answered_about_which_arms(read_study, passphrase):
     study = read_study(n_cases=6)
     close(study)
-    key = unblind(study, passphrase=passphrase, who="c", reason="one slot")
-    ratings = ratings_table(study, key)
+    unblind(study, passphrase=passphrase, who="c", reason="one slot")
+    ratings = ratings_table(read_unblinded(study))
     assert set(ratings["kind"]) == {"practice", "main", "repeat", "catch"}
     assert set(ratings["arm_left"]) == {"alpha", "bravo"}
     catch = ratings[ratings["kind"] == "catch"]
@@ -209,11 +210,11 @@ def test_a_reader_who_prefers_one_arm_is_read_back_exactly(locked, read_all, pas
             screen = session.act({"action": "answer", "id": screen["id"], "value": better})
     close(study)
     key = unblind(study, passphrase=passphrase, who="c", reason="one slot")
-    arms = [arm["name"] for arm in key["protocol"]["arms"]]
-    ratings = final_ratings(ratings_table(study, key))
+    arms = [arm.name for arm in key.protocol.arms]
+    ratings = final_ratings(ratings_table(read_unblinded(study)))
     main = ratings[ratings["kind"] == "main"]
     chosen = main["arm_left"].where(main["value"] == "left", main["arm_right"])
-    truth = [arms[key["images"][expected[t]]["arm"]] for t in main["trial"]]
+    truth = [arms[key.images[expected[t]].arm] for t in main["trial"]]
     assert chosen.tolist() == truth
     wins = preference_results(study)["comparisons"][0]["readers"][0]["wins"]
     assert wins == truth.count("alpha")

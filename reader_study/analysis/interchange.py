@@ -1,4 +1,4 @@
-"""Tables in the formats of other programs: iMRMC, MRMCaov, RJafroc."""
+"""Interchange formats: final ratings and marks as iMRMC, MRMCaov and RJafroc read them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,17 +6,21 @@ from typing import Any
 import pandas as pd
 
 from ctlab.files import write_whole
-from reader_study.analysis.localisation import case_truth, lesion_table, marks_mm
+from reader_study.analysis.localisation import (
+    case_truth,
+    lesion_table,
+    marks_mm,
+    spacing_of_cases,
+)
 from reader_study.analysis.tables import marks_table
-from reader_study.record.coordinator import opened
+from reader_study.design.protocol import Protocol
+from reader_study.record.study_record import UnblindedStudy
 from reader_study.stats.free_response.match_marks import match_marks
 
 FORMATS = ("imrmc", "rjafroc", "mrmcaov")
 
 
-def write_foreign(
-    study: Path, ratings: pd.DataFrame, key: dict[str, Any], *, to: str
-) -> list[Path]:
+def write_interchange(record: UnblindedStudy, ratings: pd.DataFrame, *, to: str) -> list[Path]:
     """Write the final ratings for another program; the paths written.
 
     Raises
@@ -25,11 +29,12 @@ def write_foreign(
         Unknown format, or the study lacks what the format is about.
     """
     if to not in FORMATS:
-        raise ValueError(f"--to must be csv, {', '.join(FORMATS)}; got {to!r}")
+        raise ValueError(f"expected --to csv, {', '.join(FORMATS)}; got {to!r}; name one of them")
+    folder = record.folder / "tables"
     if to == "rjafroc":
-        return _write_sheets(study / "tables" / "rjafroc", rjafroc_sheets(study, ratings, key))
-    scores = confidence_scores(ratings, key)
-    path = study / "tables" / ("ratings.imrmc" if to == "imrmc" else "mrmcaov.csv")
+        return _write_sheets(folder / "rjafroc", rjafroc_sheets(record, ratings))
+    scores = confidence_scores(ratings, record.protocol)
+    path = folder / ("ratings.imrmc" if to == "imrmc" else "mrmcaov.csv")
     with write_whole(path) as part:
         if to == "imrmc":
             part.write_text(imrmc_text(scores), "utf-8")
@@ -38,7 +43,7 @@ def write_foreign(
     return [path]
 
 
-def confidence_scores(ratings: pd.DataFrame, key: dict[str, Any]) -> pd.DataFrame:
+def confidence_scores(ratings: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """``reader, arm, case, truth, rating`` of the 0 to 100 item asked of every image.
 
     Raises
@@ -46,24 +51,23 @@ def confidence_scores(ratings: pd.DataFrame, key: dict[str, Any]) -> pd.DataFram
     ValueError
         No such item, or no case with and no case without a lesion.
     """
-    pair = key["protocol"]["design"]["layout"] != "single"
     names = [
-        item["name"]
-        for item in key["protocol"]["items"]
-        if item["kind"] == "slider" and (item["about"] == "each" or not pair)
+        item.name
+        for item in protocol.items
+        if item.kind == "slider" and (item.about == "each" or not protocol.design.is_paired)
     ]
     if not names:
         raise ValueError(
-            "ROC formats want a slider (0 to 100) about each image; this protocol has none: use "
-            "--to csv"
+            "expected a slider (0 to 100) about each image, as ROC formats need; this protocol "
+            "has none; use --to csv"
         )
     chosen = ratings[(ratings["kind"] == "main") & (ratings["item"] == names[0])]
     arm = chosen["arm_right"].where(chosen["side"] == "right", chosen["arm_left"])
-    truth = case_truth(key["protocol"]).set_index("case")["truth"]
+    truth = case_truth(protocol).set_index("case")["truth"]
     if truth.nunique() < 2:
         raise ValueError(
-            "ROC formats want cases with and cases without a lesion; write the lesions of the "
-            "cases into the protocol"
+            "expected cases with and cases without a lesion, as ROC formats need, got one kind; "
+            "write the lesions of the cases into the protocol"
         )
     table = chosen[["reader", "case"]].assign(
         arm=arm, truth=chosen["case"].map(truth), rating=pd.to_numeric(chosen["value"])
@@ -74,7 +78,7 @@ def confidence_scores(ratings: pd.DataFrame, key: dict[str, Any]) -> pd.DataFram
 def imrmc_text(scores: pd.DataFrame) -> str:
     """Input of the iMRMC program: counts, truth of every case, then one score a line.
 
-    Cases and arms are numbered, because iMRMC wants whole numbers; the lines on top say which.
+    Cases and arms are numbered, because iMRMC reads whole numbers; the lines on top say which.
 
     Examples
     --------
@@ -103,27 +107,21 @@ def imrmc_text(scores: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rjafroc_sheets(
-    study: Path, ratings: pd.DataFrame, key: dict[str, Any]
-) -> dict[str, pd.DataFrame]:
+def rjafroc_sheets(record: UnblindedStudy, ratings: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The three sheets of an RJafroc workbook: TRUTH, TP (marks on lesions), FP (other marks)."""
-    protocol = key["protocol"]
-    with opened(study) as (bundle, _):
-        spacing = {
-            protocol["cases"][where["case"]]["name"]: bundle.images[token].spacing_mm
-            for token, where in key["images"].items()
-        }
+    protocol, spacing_mm = record.protocol, spacing_of_cases(record)
     main = ratings[ratings["kind"] == "main"]
-    marks = marks_table(study, key)
+    marks = marks_table(record)
     marks = marks[marks["trial"].isin(main["trial"])]
     if marks.empty:
-        raise ValueError("RJafroc is about marks; no reader has set one in this study")
+        raise ValueError("expected marks, as RJafroc needs; no reader has set one; use --to csv")
+    rule = protocol.analysis
     matched = match_marks(
-        marks_mm(marks, spacing),
-        lesion_table(protocol, spacing),
-        radius_mm=protocol["analysis"]["mark_radius_mm"],
-        rule=protocol["analysis"].get("mark_rule", "fixed"),
-        duplicates=protocol["analysis"].get("mark_duplicates", "highest"),
+        marks_mm(marks, spacing_mm),
+        lesion_table(protocol, spacing_mm),
+        radius_mm=rule.mark_radius_mm,
+        rule=rule.mark_rule,
+        duplicates=rule.mark_duplicates,
     )
     numbers = {case: i for i, case in enumerate(case_truth(protocol)["case"], start=1)}
     names = {"reader": "ReaderID", "arm": "ModalityID", "case": "CaseID", "lesion": "LesionID"}
@@ -137,12 +135,10 @@ def rjafroc_sheets(
     }
 
 
-def _truth_sheet(
-    protocol: dict[str, Any], numbers: dict[str, int], main: pd.DataFrame
-) -> pd.DataFrame:
+def _truth_sheet(protocol: Protocol, numbers: dict[str, int], main: pd.DataFrame) -> pd.DataFrame:
     """One row per lesion, all of a case equally heavy, and one with lesion 0 per normal case."""
     readers = ", ".join(sorted(main["reader"].unique()))
-    arms = ", ".join(arm["name"] for arm in protocol["arms"])
+    arms = ", ".join(arm.name for arm in protocol.arms)
     rows: list[tuple[Any, ...]] = []
     for case in case_truth(protocol).itertuples():
         lesions = range(1, case.n_lesions + 1) or [0]

@@ -1,14 +1,16 @@
-"""Answers of a record that its protocol does not offer are refused, by their rows."""
+"""Answer validation: every answer of a record is one that its protocol offers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from reader_study.design.protocol import Item
 from reader_study.room.answer_check import checked_value
 from reader_study.stats.tables import refuse
 
 
-def refuse_unoffered(ratings: pd.DataFrame, items: list[dict[str, Any]]) -> None:
+def check_answers_in_protocol(ratings: pd.DataFrame, items: Sequence[Item]) -> None:
     """Nothing where every answer is one that its question offers.
 
     Parameters
@@ -16,7 +18,7 @@ def refuse_unoffered(ratings: pd.DataFrame, items: list[dict[str, Any]]) -> None
     ratings : DataFrame
         ``item`` and ``value``, one answer a row, as ``export --to csv`` writes them; empty values
         (answers taken back) pass.
-    items : the questions of the protocol: ``name, kind, answers, ties``
+    items : the questions of the protocol
 
     Raises
     ------
@@ -26,13 +28,15 @@ def refuse_unoffered(ratings: pd.DataFrame, items: list[dict[str, Any]]) -> None
     Examples
     --------
     >>> table = pd.DataFrame({"item": ["noise"] * 2, "value": [3, 9]})
-    >>> refuse_unoffered(table, [{"name": "noise", "kind": "scale", "answers": ["a", "b", "c"]}])
+    >>> noise = Item(name="noise", kind="scale", question="?", answers=("a", "b", "c"))
+    >>> check_answers_in_protocol(table, [noise])
     Traceback (most recent call last):
         ...
     ValueError: the answer 9 to 'noise' is not one that the protocol offers in row 3 (the header is
     row 1); it was not given in the reading room: mend the record or leave it out
     """
-    asked = {item["name"]: item for item in items} | {"guess": {"kind": "guess"}}
+    asked: dict[str, dict[str, Any]] = {"guess": {"kind": "guess"}}
+    asked |= {item.name: item.model_dump() for item in items}
     given = ratings["value"].notna()
     pairs = ratings.loc[given, ["item", "value"]].drop_duplicates()
     for name, value in pairs.itertuples(index=False):

@@ -90,7 +90,7 @@ def test_rjafroc_sheets_tell_hits_from_other_marks(unblinded):
     assert sorted(sheets["TP"]["CaseID"]) == [1, 2]
     assert sorted(sheets["FP"]["CaseID"]) == [3, 4]
     assert set(sheets["TP"]["TP_Rating"]) == {60}
-    names = [arm["name"] for arm in key["protocol"]["arms"]]
+    names = [arm.name for arm in key.protocol.arms]
     assert set(sheets["FP"]["ModalityID"]) <= set(names)
 
 
@@ -109,7 +109,7 @@ def test_a_preference_study_has_no_roc_table(locked, read_all, passphrase):
     read_all(study, reader)
     close(study)
     unblind(study, passphrase=passphrase, who="c", reason="a slot stayed empty")
-    with pytest.raises(ValueError, match="want a slider"):
+    with pytest.raises(ValueError, match="expected a slider"):
         write_tables(study, to="imrmc")
-    with pytest.raises(ValueError, match="about marks"):
+    with pytest.raises(ValueError, match="expected marks"):
         write_tables(study, to="rjafroc")
