@@ -20,6 +20,7 @@ def publication(root: Path = ROOT) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Print the fact that is named, or whether the book is published."""
     facts = publication()
     if len(sys.argv) > 1:
         print(facts[sys.argv[1]])

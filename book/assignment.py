@@ -44,6 +44,7 @@ class Part:
 
     @property
     def text(self) -> str:
+        """Markdown of the part."""
         return "\n\n".join(cell.source for cell in self.cells if cell.cell_type == "markdown")
 
 
@@ -234,9 +235,14 @@ def write_exemplar(folder: Path) -> None:
             cell.source = plain(cell.source, book)
     nbformat.write(notebook, folder / "capstone-exemplar.ipynb")
     exporter = nbconvert.HTMLExporter(
-        exclude_input_prompt=True, exclude_output_prompt=True, embed_images=True,
-        mathjax_url="", require_js_url="", jquery_url="", widget_renderer_url="",
-    )  # fmt: skip
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        embed_images=True,
+        mathjax_url="",
+        require_js_url="",
+        jquery_url="",
+        widget_renderer_url="",
+    )
     page, _ = exporter.from_notebook_node(notebook)
     (folder / "capstone-exemplar.html").write_text(page, "utf-8")
 
@@ -260,6 +266,7 @@ def chapters_with_exercises(names: list[str] | None = None) -> list[Path]:
 
 
 def main() -> int:
+    """Write the homework; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chapters", nargs="+", help="names of chapters; all, if not given")
     parser.add_argument("--out", type=Path, default=ROOT / "dist" / "assignment")

@@ -187,6 +187,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
+    """Execute and build; the exit code."""
     options = parse()
     toc, title, output = read_toc(), "", HERE
     if options.study:

@@ -46,6 +46,7 @@ class MeasuredClient(NotebookClient):
     cost: tuple[float, float] = (0.0, 0.0)
 
     def set_widgets_metadata(self) -> None:
+        """Keep what the kernel cost; this runs after the last cell, while the kernel lives."""
         super().set_widgets_metadata()
         process = psutil.Process(self.km.provisioner.pid)
         times = process.cpu_times()
@@ -180,8 +181,9 @@ def too_slow(times: dict[str, dict[str, Any]]) -> list[str]:
     rows = list(times.values())
     said = [
         f"{row['page']} took {row['cpu_s']:.0f} s of processor time, the limit is {CHAPTER_S} s"
-        for row in rows if row["cpu_s"] > CHAPTER_S
-    ]  # fmt: skip
+        for row in rows
+        if row["cpu_s"] > CHAPTER_S
+    ]
     total = sum(row["cpu_s"] for row in rows)
     if rows and total / len(rows) > AVERAGE_S:
         said.append(

@@ -47,11 +47,11 @@ def is_notebook(path: Path) -> bool:
 
 
 def code_cells(text: str) -> list[str]:
-    """Code of each cell, without its options.
+    r"""Code of each cell, without its options.
 
     Examples
     --------
-    >>> code_cells("Text\\n```{code-cell} python3\\n:tags: [hide-input]\\n\\nx = 1\\n```\\n")
+    >>> code_cells("Text\n```{code-cell} python3\n:tags: [hide-input]\n\nx = 1\n```\n")
     ['x = 1']
     """
     found = []
@@ -64,11 +64,11 @@ def code_cells(text: str) -> list[str]:
 
 
 def needs_torch(text: str) -> bool:
-    """Whether a chapter imports torch or a room of the library that stands on it.
+    r"""Whether a chapter imports torch or a room of the library that stands on it.
 
     Examples
     --------
-    >>> needs_torch("```{code-cell} python3\\nfrom ctlab.learn import losses\\n```\\n")
+    >>> needs_torch("```{code-cell} python3\nfrom ctlab.learn import losses\n```\n")
     True
     >>> needs_torch("from ctlab.learn import losses")
     False

@@ -28,11 +28,17 @@ FLAGS = [
 ]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 600_000  # a loaded machine may take minutes for a page
-PAPER = {"format": "A4", "print_background": True, "tagged": True, "outline": True,
-         "margin": {"top": "18mm", "bottom": "20mm", "left": "20mm", "right": "20mm"},
-         "display_header_footer": True, "header_template": "<span></span>",
-         "footer_template": "<div style='font:8px sans-serif;width:100%;text-align:center'>"
-                            "<span class='pageNumber'></span></div>"}  # fmt: skip
+PAPER = {
+    "format": "A4",
+    "print_background": True,
+    "tagged": True,
+    "outline": True,
+    "margin": {"top": "18mm", "bottom": "20mm", "left": "20mm", "right": "20mm"},
+    "display_header_footer": True,
+    "header_template": "<span></span>",
+    "footer_template": "<div style='font:8px sans-serif;width:100%;text-align:center'>"
+    "<span class='pageNumber'></span></div>",
+}
 READY = """() => (!window.MathJax?.startup?.promise || window.mathsDone)
   && [...document.querySelectorAll('.ctv-state')].every((node) => node.textContent)
   && document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length
@@ -157,9 +163,13 @@ def one_document(articles: dict[str, tuple[str, str]], *, title: str, notice: st
     )
     sheets = "".join(
         f'<link rel="stylesheet" href="../_static/{sheet}">'
-        for sheet in ("styles/pydata-sphinx-theme.css", "styles/sphinx-book-theme.css",
-                      "pygments.css", "ctlab.css")
-    )  # fmt: skip
+        for sheet in (
+            "styles/pydata-sphinx-theme.css",
+            "styles/sphinx-book-theme.css",
+            "pygments.css",
+            "ctlab.css",
+        )
+    )
     return (
         f'<!doctype html><html lang="en" data-theme="light" data-mode="light"><head>'
         f'<meta charset="utf-8"><title>{html.escape(title)}</title>{sheets}'
@@ -171,6 +181,7 @@ def one_document(articles: dict[str, tuple[str, str]], *, title: str, notice: st
 
 
 def main() -> int:
+    """Print the built pages; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pages", nargs="+", help="names such as book/start; all, if not given")
     options = parser.parse_args()

@@ -12,8 +12,16 @@ from pathlib import Path
 OPENING = re.compile(r"^(:{3,}|`{3,})\{([\w:-]+)\}\s*(.*)$")
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]+)`")
 # A box whose name says what it is; others carry their own title.
-NAMED = {"note": "Note", "warning": "Warning", "tip": "Tip", "important": "Important",
-         "hint": "Hint", "caution": "Caution", "seealso": "See also"}  # fmt: skip
+NAMED = {
+    "note": "Note",
+    "warning": "Warning",
+    "tip": "Tip",
+    "important": "Important",
+    "hint": "Hint",
+    "caution": "Caution",
+    "seealso": "See also",
+}
+HEADED = {"exercise": "Exercise", "solution": "Solution"}
 INVISIBLE = frozenset({"exercise-end", "solution-end", "bibliography", "index", "tableofcontents"})
 SEE_THROUGH = frozenset({"grid", "tab-set", "div", "container", "glossary", "table"})
 
@@ -70,11 +78,11 @@ def blocks(lines: list[str]) -> list[str | Directive]:
 
 
 def plain(text: str, book: Book) -> str:
-    """Markdown that needs no MyST.
+    r"""Markdown that needs no MyST.
 
     Examples
     --------
-    >>> box = ":::{admonition} Mind\\n:class: pitfalls\\n\\nNoise is {glue:text}`n:.1f` HU.\\n:::"
+    >>> box = ":::{admonition} Mind\n:class: pitfalls\n\nNoise is {glue:text}`n:.1f` HU.\n:::"
     >>> print(plain(box, Book(numbers={"n": "2.04"})))
     > **Mind**
     >
@@ -102,10 +110,9 @@ def _render(block: Directive, book: Book) -> list[str]:
         return []
     if name in SEE_THROUGH:
         return body.splitlines()
-    if name in ("exercise-start", "exercise"):
-        return [f"### Exercise{': ' + title if title else ''}", "", *body.splitlines()]
-    if name in ("solution-start", "solution"):
-        return ["### Solution", "", *body.splitlines()]
+    if heading := HEADED.get(name.removesuffix("-start")):
+        named = f": {title}" if title and heading == "Exercise" else ""  # a solution's is a label
+        return [f"### {heading}{named}", "", *body.splitlines()]
     if name == "dropdown":
         head = f"<details><summary>{title}</summary>"
         return [head, "", *body.splitlines(), "", "</details>"]
@@ -189,13 +196,13 @@ def _unquoted(text: str) -> str:
 
 
 def without_glue(code: str) -> str:
-    """Code without the lines that hand numbers to the book; those need the book's own tools.
+    r"""Code without the lines that hand numbers to the book; those need the book's own tools.
 
     Examples
     --------
-    >>> without_glue("import time\\nfrom myst_nb import glue\\nx = 1\\nglue('x', x, display=False)")
+    >>> without_glue("import time\nfrom myst_nb import glue\nx = 1\nglue('x', x, display=False)")
     'x = 1'
-    >>> print(without_glue("for k in a:\\n    b = k\\n    glue(k, b)\\nfor k in a: glue(k, 1)\\n"))
+    >>> print(without_glue("for k in a:\n    b = k\n    glue(k, b)\nfor k in a: glue(k, 1)\n"))
     for k in a:
         b = k
     """
@@ -205,8 +212,12 @@ def without_glue(code: str) -> str:
     gone = _glue_in(tree.body)
     inside = {id(part) for node in gone for part in ast.walk(node)}
     used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in inside}
-    gone += [node for node in tree.body if isinstance(node, ast.Import)
-             and not {a.asname or a.name.partition(".")[0] for a in node.names} & used]  # fmt: skip
+    gone += [
+        node
+        for node in tree.body
+        if isinstance(node, ast.Import)
+        and not {a.asname or a.name.partition(".")[0] for a in node.names} & used
+    ]
     lines = code.splitlines()
     drop = {k for node in gone for k in range(node.lineno - 1, node.end_lineno or node.lineno)}
     kept = "\n".join(line for k, line in enumerate(lines) if k not in drop)
@@ -230,9 +241,11 @@ def _is_glue(node: ast.stmt) -> bool:
     if isinstance(node, ast.ImportFrom):
         return node.module == "myst_nb"
     return (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Name) and node.value.func.id == "glue"
-    )  # fmt: skip
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "glue"
+    )
 
 
 def sources_of(bibliography: str) -> dict[str, tuple[str, str]]:
@@ -243,11 +256,19 @@ def sources_of(bibliography: str) -> dict[str, tuple[str, str]]:
         names = [part.partition(",")[0] for part in (authors[1] or authors[2]).split(" and ")]
         names = [re.sub(r"[{}\\\"']", "", name.strip()) for name in names]
         year = re.search(r"year = \{(\d+)\}", body)
-        who = names[0] if len(names) == 1 else " and ".join(names) if len(names) == 2 else (
-            f"{names[0]} et al.")  # fmt: skip
+        who = (
+            names[0]
+            if len(names) == 1
+            else " and ".join(names)
+            if len(names) == 2
+            else (f"{names[0]} et al.")
+        )
         doi = re.search(r"doi = \{([^}]+)\}", body)
         eprint = re.search(r"eprint = \{([^}]+)\}", body)
-        address = f"https://doi.org/{doi[1]}" if doi else (
-            f"https://arxiv.org/abs/{eprint[1]}" if eprint else "")  # fmt: skip
+        address = (
+            f"https://doi.org/{doi[1]}"
+            if doi
+            else (f"https://arxiv.org/abs/{eprint[1]}" if eprint else "")
+        )
         found[key.strip()] = (f"{who} {year[1] if year else ''}".strip(), address)
     return found

@@ -69,8 +69,9 @@ def zenodo_metadata(citation: dict[str, Any]) -> dict[str, Any]:
         creators.append(creator)
     related = [
         {"identifier": ref["doi"], "relation": "references", "scheme": "doi"}
-        for ref in citation.get("references", []) if "doi" in ref
-    ]  # fmt: skip
+        for ref in citation.get("references", [])
+        if "doi" in ref
+    ]
     return {
         "title": citation["title"],
         "upload_type": "software",
@@ -93,17 +94,21 @@ def codemeta(citation: dict[str, Any]) -> dict[str, Any]:
         "name": citation["title"],
         "version": str(citation["version"]),
         "datePublished": str(citation["date-released"]),
-        "license": [f"https://spdx.org/licenses/{citation['license']}",
-                    "https://spdx.org/licenses/CC-BY-4.0"],
+        "license": [
+            f"https://spdx.org/licenses/{citation['license']}",
+            "https://spdx.org/licenses/CC-BY-4.0",
+        ],
         "author": [{"@type": "Organization", "name": _name(a)} for a in citation["authors"]],
         "keywords": citation["keywords"],
         "programmingLanguage": "Python",
         "inLanguage": "en",
-        "audience": [{"@type": "EducationalAudience", "educationalRole": role}
-                     for role in ("student", "radiologist", "researcher", "teacher")],
+        "audience": [
+            {"@type": "EducationalAudience", "educationalRole": role}
+            for role in ("student", "radiologist", "researcher", "teacher")
+        ],
         "learningResourceType": ["book", "exercise", "quiz", "notebook"],
         "isAccessibleForFree": True,
-    }  # fmt: skip
+    }
 
 
 def as_json(facts: dict[str, Any]) -> str:
@@ -150,8 +155,11 @@ def pack(folder: Path, html: Path, names: list[str], cache: Path | None) -> None
     with tempfile.TemporaryDirectory() as scratch:
         address = build.publication()["repository"]
         notebooks.write_all(Path(scratch) / "notebooks", cache, address)
-        zip_folder(Path(scratch) / "notebooks" / "book", folder / f"{stem}-notebooks.zip",
-                   top=f"{stem}-notebooks")  # fmt: skip
+        zip_folder(
+            Path(scratch) / "notebooks" / "book",
+            folder / f"{stem}-notebooks.zip",
+            top=f"{stem}-notebooks",
+        )
         homework = Path(scratch) / "homework"
         chapters = assignment.chapters_with_exercises()
         assignment.write_assignment(homework, chapters, exemplar=False)
@@ -161,6 +169,7 @@ def pack(folder: Path, html: Path, names: list[str], cache: Path | None) -> None
 
 
 def main() -> int:
+    """Write the release; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep-outputs", action="store_true", help="do not execute chapters again")
     parser.add_argument("--out", type=Path, default=TARGET)

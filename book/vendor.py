@@ -81,6 +81,7 @@ def anywidget_script() -> Path:
 
 
 def main() -> None:
+    """Fetch the browser libraries that are missing or old."""
     stamp = FOLDER / "versions.json"
     if stamp.is_file() and json.loads(stamp.read_text("utf-8")) == versions():
         return

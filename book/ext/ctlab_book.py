@@ -11,12 +11,43 @@ from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # Words with an everyday meaning as well: linked where the author writes {term}, not by themselves.
-BY_HAND = frozenset({"arm", "bundle", "case", "critic", "cycle", "dose", "item", "kernel", "mark",
-                     "power", "prior", "reader", "series", "slice", "tube", "view",
-                     "window"})  # fmt: skip
-CLOSED = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.reference,
-          nodes.title, nodes.rubric, nodes.raw, nodes.comment, nodes.footnote, nodes.label,
-          nodes.term, addnodes.pending_xref, addnodes.glossary)  # fmt: skip
+BY_HAND = frozenset(
+    {
+        "arm",
+        "bundle",
+        "case",
+        "critic",
+        "cycle",
+        "dose",
+        "item",
+        "kernel",
+        "mark",
+        "power",
+        "prior",
+        "reader",
+        "series",
+        "slice",
+        "tube",
+        "view",
+        "window",
+    }
+)
+CLOSED = (
+    nodes.literal,
+    nodes.literal_block,
+    nodes.math,
+    nodes.math_block,
+    nodes.reference,
+    nodes.title,
+    nodes.rubric,
+    nodes.raw,
+    nodes.comment,
+    nodes.footnote,
+    nodes.label,
+    nodes.term,
+    addnodes.pending_xref,
+    addnodes.glossary,
+)
 
 
 def pattern(term: str) -> re.Pattern[str]:
@@ -45,6 +76,7 @@ class LinkFirstUse(SphinxPostTransform):
     default_priority = 5  # before references are resolved
 
     def run(self, **_) -> None:
+        """Link the first use of each term of the glossary."""
         objects = self.env.domaindata["std"]["objects"]
         terms = {name: doc for (kind, name), (doc, _) in objects.items() if kind == "term"}
         here = self.env.docname
@@ -80,10 +112,15 @@ class LinkFirstUse(SphinxPostTransform):
 
     def _reference(self, name: str, words: str) -> addnodes.pending_xref:
         return addnodes.pending_xref(
-            "", nodes.inline("", words, classes=["xref", "std", "std-term"]),
-            refdomain="std", reftype="term", reftarget=name, refdoc=self.env.docname,
-            refexplicit=True, refwarn=True,
-        )  # fmt: skip
+            "",
+            nodes.inline("", words, classes=["xref", "std", "std-term"]),
+            refdomain="std",
+            reftype="term",
+            reftarget=name,
+            refdoc=self.env.docname,
+            refexplicit=True,
+            refwarn=True,
+        )
 
 
 def _is_closed(text: nodes.Text) -> bool:
@@ -95,13 +132,13 @@ def _is_closed(text: nodes.Text) -> bool:
     return False
 
 
-def offer_notebook(app, pagename, templatename, context, doctree) -> None:
+def offer_notebook(app, pagename, _templatename, context, doctree) -> None:
     """Pages with code offer the notebook that the build writes beside their source."""
     if doctree is not None and "kernelspec" in app.env.metadata.get(pagename, {}):
         context["ipynb_source"] = f"{pagename}.ipynb"
 
 
-def offer_pdf(app, pagename, templatename, context, doctree) -> None:
+def offer_pdf(app, pagename, _templatename, context, doctree) -> None:
     """A release links the PDF of each page; other builds leave the print button."""
     if doctree is None or not app.config.ctlab_pdf:
         return
@@ -113,7 +150,7 @@ def offer_pdf(app, pagename, templatename, context, doctree) -> None:
                 del button["javascript"]
 
 
-def launch_notebooks(app, pagename, templatename, context, doctree) -> None:
+def launch_notebooks(app, _pagename, _templatename, context, _doctree) -> None:
     """Launch services open the notebook of a chapter, on the branch that holds notebooks."""
     written, launched = app.config.ctlab_branches
     for group in context.get("header_buttons", ()):
@@ -132,12 +169,17 @@ def launch_address(url: str, written: str, launched: str) -> str:
     """
     written = re.escape(written)
     # Binder names the branch before the question mark, Colab after "blob", a hub by itself.
-    url = re.sub(rf"(/blob/|\bbranch=){written}(?=[/&]|$)|/{written}(?=\?)",
-                 lambda match: f"{match[1] or '/'}{launched}", url, count=1)  # fmt: skip
+    url = re.sub(
+        rf"(/blob/|\bbranch=){written}(?=[/&]|$)|/{written}(?=\?)",
+        lambda match: f"{match[1] or '/'}{launched}",
+        url,
+        count=1,
+    )
     return re.sub(r"\.md(?=$|&)", ".ipynb", url)
 
 
 def setup(app):
+    """Register the additions with Sphinx."""
     app.add_config_value("ctlab_pdf", False, "html")
     app.add_config_value("ctlab_branches", ["main", "notebooks"], "html")
     app.add_post_transform(LinkFirstUse)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -128,7 +129,7 @@ def _window_words(window: Window) -> str:
     return words.replace("-", "−")
 
 
-def _outline(ax, box: tuple[slice, slice]) -> None:
+def _outline(ax: Axes, box: tuple[slice, slice]) -> None:
     """A yellow frame over a black one: seen on lung and on bone."""
     rows, columns = box
     corner = (columns.start - 0.5, rows.start - 0.5)
@@ -137,7 +138,7 @@ def _outline(ax, box: tuple[slice, slice]) -> None:
         ax.add_patch(Rectangle(corner, *size, fill=False, linewidth=width, edgecolor=colour))
 
 
-def _scale_bar(ax, width: int, height: int, spacing_mm: float) -> int:
+def _scale_bar(ax: Axes, width: int, height: int, spacing_mm: float) -> int:
     """Draw a bar a fifth to a third of the slice long; its length in mm."""
     fits = [mm for mm in _BARS_MM if mm <= width * spacing_mm / 3]
     bar_mm = fits[0] if fits else 1

@@ -14,11 +14,13 @@ from ctlab.figures.picture import (
 )
 from ctlab.figures.plots import _COLOURS, _MARKERS
 
+Panels = Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]]
+
 _WIDTH_IN = 9.0
 
 
 def moves(
-    panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
+    panels: Panels,
     *,
     x: str,
     y: str,
@@ -41,16 +43,23 @@ def moves(
         return finish(wide, alt=alt, caption=note, kind="svg", narrow=high)
 
 
-def _draw(figure: Figure, panels: Mapping, x: str, y: str, *, shape: tuple[int, int]) -> None:
+def _draw(figure: Figure, panels: Panels, x: str, y: str, *, shape: tuple[int, int]) -> None:
     """One panel beside or below another; labels at the outer ones."""
     axes = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False)
     for ax, (title, groups) in zip(axes.flat, panels.items(), strict=True):
         for i, (name, (start, end)) in enumerate(groups.items()):
             colour, (dx, dy) = _COLOURS[i % 6], (end - start).T
             ax.quiver(
-                *start.T, dx, dy, color=colour, angles="xy", scale_units="xy", scale=1,
-                width=0.006, alpha=0.55,
-            )  # fmt: skip
+                *start.T,
+                dx,
+                dy,
+                color=colour,
+                angles="xy",
+                scale_units="xy",
+                scale=1,
+                width=0.006,
+                alpha=0.55,
+            )
             ax.plot(*start.T, _MARKERS[i % 6], color=colour, markersize=5, label=name)
         ends = np.concatenate([np.concatenate(pair) for pair in groups.values()])
         ax.update_datalim(ends)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ctlab.figures.picture import (
@@ -48,9 +49,14 @@ def lines(
         for i, (name, (xs, ys)) in enumerate(curves.items()):
             few = len(np.atleast_1d(xs)) <= 20 if marked is None else marked
             ax.plot(
-                xs, ys, label=name, color=_COLOURS[i % 6], linestyle=_DASHES[i % 6],
-                marker=_MARKERS[i % 6] if few else None, markersize=5.5,
-            )  # fmt: skip
+                xs,
+                ys,
+                label=name,
+                color=_COLOURS[i % 6],
+                linestyle=_DASHES[i % 6],
+                marker=_MARKERS[i % 6] if few else None,
+                markersize=5.5,
+            )
         if y_range is not None:
             ax.set_ylim(*y_range)
         if len(curves) > 1:
@@ -77,9 +83,14 @@ def scatter(
         figure, ax = _frame(x, y, "")
         for i, (name, (xs, ys)) in enumerate(groups.items()):
             ax.plot(
-                xs, ys, _MARKERS[i % 6], label=name, color=_COLOURS[i % 6], markersize=6,
+                xs,
+                ys,
+                _MARKERS[i % 6],
+                label=name,
+                color=_COLOURS[i % 6],
+                markersize=6,
                 alpha=0.85,
-            )  # fmt: skip
+            )
             if named:
                 place = (np.atleast_1d(xs)[-1], np.atleast_1d(ys)[-1])
                 ax.annotate(name, place, xytext=(7, 4), textcoords="offset points")
@@ -110,9 +121,13 @@ def histogram(
         for i, (name, values) in enumerate(samples.items()):
             heights, _ = np.histogram(np.ravel(values), edges, density=True)
             ax.stairs(
-                heights, edges, label=name, color=_COLOURS[i % 6], linestyle=_DASHES[i % 6],
+                heights,
+                edges,
+                label=name,
+                color=_COLOURS[i % 6],
+                linestyle=_DASHES[i % 6],
                 linewidth=1.9,
-            )  # fmt: skip
+            )
         if y_range is not None:
             ax.set_ylim(*y_range)
         if len(samples) > 1:
@@ -130,9 +145,15 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, y: str, alt: str, note: s
         for i, (name, heights) in enumerate(groups.items()):
             at = np.arange(len(categories)) + (i - (len(groups) - 1) / 2) * width
             ax.bar(
-                at, [heights[c] for c in categories], width * 0.92, label=name,
-                color=_COLOURS[i % 6], hatch=_HATCHES[i % 6], edgecolor="white", linewidth=0.5,
-            )  # fmt: skip
+                at,
+                [heights[c] for c in categories],
+                width * 0.92,
+                label=name,
+                color=_COLOURS[i % 6],
+                hatch=_HATCHES[i % 6],
+                edgecolor="white",
+                linewidth=0.5,
+            )
         # Names of several words are broken: beside each other they would not fit on a phone.
         ax.set_xticks(np.arange(len(categories)), [name.replace(" ", "\n") for name in categories])
         ax.grid(axis="x", visible=False)
@@ -175,7 +196,7 @@ def intervals(
         return finish(figure, alt=alt, caption=note, kind="svg")
 
 
-def _frame(x: str, y: str, log: str):
+def _frame(x: str, y: str, log: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(7.2, 3.9), layout="constrained")
     ax = figure.subplots()
     ax.set(xlabel=x, ylabel=y)

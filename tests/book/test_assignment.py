@@ -40,9 +40,12 @@ def test_students_get_every_exercise_and_no_solution(made):
 def test_each_check_that_an_exercise_names_exists_and_refuses_an_unanswered_cell(made):
     assignment, _, chapters = made
     names = [
-        name for path in chapters for part in assignment.parts_of(path)
-        if part.kind == "exercise" for name in assignment.checks_of(part)
-    ]  # fmt: skip
+        name
+        for path in chapters
+        for part in assignment.parts_of(path)
+        if part.kind == "exercise"
+        for name in assignment.checks_of(part)
+    ]
     assert len(names) >= len(chapters) - 1
     for name in names:
         assert not checking.check(name, None).passed, name

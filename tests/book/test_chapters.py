@@ -13,16 +13,42 @@ PAGES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapt
 SOURCES = [BOOK.parent / f"{page}.md" for page in PAGES]
 CHAPTERS = [path for path in SOURCES if "```{code-cell}" in path.read_text("utf-8")]
 TAUGHT = [path for path in CHAPTERS if "{exercise-start}" in path.read_text("utf-8")]
-TEACHING = ("start", "physics", "noise-and-dose", "dicom", "classic", "metrics", "paired", "gans",
-            "transport", "training", "explaining", "hallucination", "designing-a-study",
-            "running-a-study", "ratings", "reporting", "capstone")  # fmt: skip
+TEACHING = (
+    "start",
+    "physics",
+    "noise-and-dose",
+    "dicom",
+    "classic",
+    "metrics",
+    "paired",
+    "gans",
+    "transport",
+    "training",
+    "explaining",
+    "hallucination",
+    "designing-a-study",
+    "running-a-study",
+    "ratings",
+    "reporting",
+    "capstone",
+)
 # Figures that a reader moves where there is no kernel.
 ALIVE = {"compare", "compare_with_map", "flip", "map_viewer"}
 # Timetables and lists of what a checklist asks are chosen, not measured.
 PLANS = {"instructor-guide", "publishing", "migration"}
 # What the lite route covers: everything up to metrics, and everything about readers.
-LITE = ("start", "physics", "noise-and-dose", "dicom", "classic", "metrics", "designing-a-study",
-        "running-a-study", "ratings", "reporting")  # fmt: skip
+LITE = (
+    "start",
+    "physics",
+    "noise-and-dose",
+    "dicom",
+    "classic",
+    "metrics",
+    "designing-a-study",
+    "running-a-study",
+    "ratings",
+    "reporting",
+)
 DOI = re.compile(r"^10\.\d{4,9}/[-._;()/:A-Za-z0-9<>]+$")
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -112,7 +138,7 @@ def test_a_chapter_says_for_whom_and_what_for_after_a_figure_that_makes_curious(
 def test_a_chapter_has_a_quiz_and_exercises_to_predict_to_run_and_to_explain(name):
     text = (BOOK / f"{name}.md").read_text("utf-8")
     (chapter,) = re.findall(r'^quiz\("(\w+)"\)$', text, re.MULTILINE)
-    assert (BOOK.parent / "ctlab" / "lessons" / f"{chapter}.py").is_file()
+    assert (BOOK.parent / "ctlab" / "lessons" / "chapters" / f"{chapter}.py").is_file()
     asked = re.findall(r":::\{exercise-start\}\n.*?\n:::\n\*\*(\w+)\.\*\*", text, re.DOTALL)
     assert asked == ["Predict", "Run", "Explain"]
 
@@ -121,9 +147,10 @@ def test_a_chapter_has_a_quiz_and_exercises_to_predict_to_run_and_to_explain(nam
 def test_a_chapter_has_two_figures_that_a_reader_moves_without_a_kernel(name):
     calls = [
         getattr(node.func, "attr", getattr(node.func, "id", ""))
-        for cell in cells(BOOK / f"{name}.md") for node in ast.walk(ast.parse(cell))
+        for cell in cells(BOOK / f"{name}.md")
+        for node in ast.walk(ast.parse(cell))
         if isinstance(node, ast.Call)
-    ]  # fmt: skip
+    ]
     assert sum(call in ALIVE for call in calls) >= 2
 
 
@@ -148,8 +175,9 @@ def test_chapter_length(path):
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.stem not in PLANS], ids=lambda p: p.stem)
 def test_numbers_in_prose_are_computed_or_cited(path):
     """A number stands in maths, code or a computed role; or its sentence cites a source."""
-    text = re.sub(r"\{[a-z:]+\}`[^`]*`", lambda m: m[0] if m[0].startswith("{cite") else " ",
-                  prose(path))  # fmt: skip
+    text = re.sub(
+        r"\{[a-z:]+\}`[^`]*`", lambda m: m[0] if m[0].startswith("{cite") else " ", prose(path)
+    )
     text = re.sub(r"(?<!\})`[^`]*`", " ", text)
     text = re.sub(r"\]\([^)]*\)|<[^>]*>|^[:(].*$|^#.*$", " ", text, flags=re.MULTILINE)
     loose = []

@@ -94,15 +94,27 @@ def test_axes_stay_put_from_page_to_page_where_their_ends_are_given(held):
     def draw(top):
         few = np.linspace(0, top, 9)
         return [
-            figures.lines({"a": ([0, 1], [0, top])}, x="x", y="y", alt=ALT,
-                          y_range=(0, 9) if held else None),
-            figures.histogram({"a": few / top}, x="x", alt=ALT, bins=[0, 0.2 * top / 7, 1],
-                              y_range=(0, 9) if held else None),
-            figures.intervals({"a": (top / 2, 0, top)}, x="x", alt=ALT,
-                              x_range=(0, 9) if held else None),
-            figures.scatter({"a": ([top], [top])}, x="x", y="y", alt=ALT,
-                            ranges=((0, 9), (0, 9)) if held else None),
-        ]  # fmt: skip
+            figures.lines(
+                {"a": ([0, 1], [0, top])}, x="x", y="y", alt=ALT, y_range=(0, 9) if held else None
+            ),
+            figures.histogram(
+                {"a": few / top},
+                x="x",
+                alt=ALT,
+                bins=[0, 0.2 * top / 7, 1],
+                y_range=(0, 9) if held else None,
+            ),
+            figures.intervals(
+                {"a": (top / 2, 0, top)}, x="x", alt=ALT, x_range=(0, 9) if held else None
+            ),
+            figures.scatter(
+                {"a": ([top], [top])},
+                x="x",
+                y="y",
+                alt=ALT,
+                ranges=((0, 9), (0, 9)) if held else None,
+            ),
+        ]
 
     for first, second in zip(draw(1.5), draw(7.0), strict=True):
         assert (_ticks(first) == _ticks(second)) is held

@@ -100,8 +100,10 @@ def test_a_linear_filter_keeps_the_same_share_at_every_contrast(chest):
     table = lesion_survival(
         chest,
         {"nothing": np.copy, "blur": blur},
-        contrasts_hu=(25.0, 400.0), diameters_mm=(3.0, 9.0), count=3,
-    ).set_index(["method", "diameter_mm", "contrast_hu"])["kept"]  # fmt: skip
+        contrasts_hu=(25.0, 400.0),
+        diameters_mm=(3.0, 9.0),
+        count=3,
+    ).set_index(["method", "diameter_mm", "contrast_hu"])["kept"]
     assert table["nothing"].to_numpy() == pytest.approx(1.0, abs=1e-4)
     assert table["blur", 3.0, 25.0] == pytest.approx(table["blur", 3.0, 400.0], abs=1e-4)
     assert table["blur", 3.0, 25.0] < 0.7 < table["blur", 9.0, 25.0] < 1.0

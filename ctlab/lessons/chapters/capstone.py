@@ -1,10 +1,12 @@
 """Exercises and quiz of the capstone."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_pilot(answer) -> str | None:
+def _judge_pilot(answer: Any) -> str | None:
     if near(answer, 112 / 1024, relative=0.01):
         return None
     if near(answer, 56 / 1024, relative=0.01):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from ctlab.lessons.exercises.checking import Exercise, number
 from ctlab.lessons.exercises.quizzes import Option, Question
@@ -23,7 +24,7 @@ def _rmse_on_unseen(strength: float) -> float:
     return rmse_ladder(volume.hu[0][AROUND], low[AROUND], "nlm", [strength], noise_hu=noise_hu)[0]
 
 
-def _judge_strength(answer) -> str | None:
+def _judge_strength(answer: Any) -> str | None:
     value = number(answer)
     if value is None or not 0 < value < 20:
         return "Give one number above 0: the strength, in multiples of the noise."

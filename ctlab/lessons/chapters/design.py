@@ -1,5 +1,7 @@
 """Exercises and quiz of the chapter on designing a reader study."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
@@ -7,7 +9,7 @@ FLAWS = ("endpoint", "margin", "truth", "patients", "washout", "scale")
 """What is wrong with the plan of the exercise, one word each."""
 
 
-def _judge_flaws(answer) -> str | None:
+def _judge_flaws(answer: Any) -> str | None:
     if isinstance(answer, str):
         return "Give a list of words, chosen from endpoint, margin, truth, patients, washout, ..."
     try:
@@ -20,7 +22,7 @@ def _judge_flaws(answer) -> str | None:
     return f"{missing} more to find." if missing else None
 
 
-def _judge_cases(answer) -> str | None:
+def _judge_cases(answer: Any) -> str | None:
     if near(answer, 400, relative=0.001):
         return None
     if near(answer, 200):

@@ -1,5 +1,7 @@
 """Exercises and quiz of the chapter on DICOM."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
@@ -7,7 +9,7 @@ PLANTED = {"gap", "rescale", "copy", "burned"}
 CHOICES = PLANTED | {"tilt", "kernel", "lossy", "orientation"}
 
 
-def _judge_faults(answer) -> str | None:
+def _judge_faults(answer: Any) -> str | None:
     if isinstance(answer, str):
         return "Give a list of words."
     try:
@@ -22,7 +24,7 @@ def _judge_faults(answer) -> str | None:
     return f"{missing} more to find in the report." if missing else None
 
 
-def _judge_hu(answer) -> str | None:
+def _judge_hu(answer: Any) -> str | None:
     if near(answer, -600.0, relative=0.001):
         return None
     if near(answer, 424.0):

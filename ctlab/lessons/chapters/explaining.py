@@ -1,5 +1,7 @@
 """Exercises and quiz of the chapter on explaining a denoiser."""
 
+from typing import Any
+
 import numpy as np
 
 from ctlab.lessons.exercises.checking import Exercise, near, number
@@ -9,7 +11,7 @@ FILTER = np.array([[0.05, 0.10, 0.05], [0.10, 0.30, 0.10], [0.05, 0.10, 0.05]])
 """A row of a Jacobian as a small filter, for the exercise: weights of the input pixels."""
 
 
-def _judge_gain(answer) -> str | None:
+def _judge_gain(answer: Any) -> str | None:
     if near(answer, FILTER.sum()):
         return None
     if near(answer, FILTER.max()):
@@ -21,7 +23,7 @@ def _judge_gain(answer) -> str | None:
     return "Feed a constant of one HU: each pixel contributes its weight, so add all nine."
 
 
-def _judge_trust(answer) -> str | None:
+def _judge_trust(answer: Any) -> str | None:
     if not isinstance(answer, bool | np.bool_):
         return "Answer True or False."
     if answer:

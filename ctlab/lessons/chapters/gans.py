@@ -1,6 +1,7 @@
 """Exercises and quiz of the chapter on GANs and CycleGAN."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ TERMS = ("gap", "cycle", "identity")
 """Terms of the objective that the exercise on the mirrored patient chooses from."""
 
 
-def _judge_best(answer) -> str | None:
+def _judge_best(answer: Any) -> str | None:
     if near(answer, 0.75, relative=0.005):
         return None
     if near(answer, 3.0):
@@ -25,7 +26,7 @@ def _judge_best(answer) -> str | None:
     return "The best judge answers p / (p + q): real images over all images at that place."
 
 
-def _judge_term(answer) -> str | None:
+def _judge_term(answer: Any) -> str | None:
     if not isinstance(answer, str) or answer.strip().lower() not in TERMS:
         return f"Choose one word from {', '.join(TERMS)}."
     word = answer.strip().lower()
@@ -39,7 +40,7 @@ def _judge_term(answer) -> str | None:
     return None
 
 
-def _judge_broken(answer) -> str | None:
+def _judge_broken(answer: Any) -> str | None:
     if not all(hasattr(answer, name) for name in ("kept", "gap", "cycle")):
         return "Give what train_toy returned: it has kept, gap and cycle."
     kept, gap, cycle = (np.asarray(getattr(answer, name)) for name in ("kept", "gap", "cycle"))

@@ -1,10 +1,12 @@
 """Exercises and quiz of the chapter on hallucination and harm."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_invented(answer) -> str | None:
+def _judge_invented(answer: Any) -> str | None:
     if near(answer, 150.0, relative=0.001):
         return None
     if near(answer, 250.0):
@@ -18,7 +20,7 @@ def _judge_invented(answer) -> str | None:
     return "Matching the pile needs 25 % of 1,000 sick patients. Only 10 % were."
 
 
-def _judge_kept(answer) -> str | None:
+def _judge_kept(answer: Any) -> str | None:
     if near(answer, 0.6, relative=0.01):
         return None
     if near(answer, 60.0, relative=0.01):

@@ -1,12 +1,13 @@
 """Exercises and quiz of the chapter on metrics."""
 
 import math
+from typing import Any
 
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_psnr(answer) -> str | None:
+def _judge_psnr(answer: Any) -> str | None:
     if near(answer, 20 * math.log10(1500 / 30), relative=0.005):
         return None
     if near(answer, 10 * math.log10(1500 / 30), relative=0.005):
@@ -18,7 +19,7 @@ def _judge_psnr(answer) -> str | None:
     return "PSNR = 20 log10(range / RMSE), with the width of the window as the range."
 
 
-def _judge_sigma(answer) -> str | None:
+def _judge_sigma(answer: Any) -> str | None:
     value = number(answer)
     if value is None:
         return "Give the standard deviation of the blur in pixels."

@@ -1,10 +1,12 @@
 """Exercises and quiz of the chapter on noise and dose."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_dose(answer) -> str | None:
+def _judge_dose(answer: Any) -> str | None:
     value = number(answer)
     if value is None:
         return "Give one number: the dose as a fraction of the scan's own."

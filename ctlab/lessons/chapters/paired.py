@@ -1,5 +1,7 @@
 """Exercises and quiz of the chapter on learning from pairs."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
@@ -7,7 +9,7 @@ TESTS, LEAKS = {"b", "d", "e", "g"}, {"b", "e"}
 """Test slices of the chapter's table, and those whose patient is in the training as well."""
 
 
-def _judge_mean(answer) -> str | None:
+def _judge_mean(answer: Any) -> str | None:
     if near(answer, -715.0, relative=0.001):
         return None
     if near(answer, -850.0):
@@ -21,7 +23,7 @@ def _judge_mean(answer) -> str | None:
     return "The mean of both stories, each times its chance: 0.3 of -400 and 0.7 of -850."
 
 
-def _judge_leak(answer) -> str | None:
+def _judge_leak(answer: Any) -> str | None:
     try:
         given = {str(letter).strip().lower() for letter in answer}
     except TypeError:

@@ -1,10 +1,12 @@
 """Exercises and quiz of the chapter on CT physics and HU."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_hu(answer) -> str | None:
+def _judge_hu(answer: Any) -> str | None:
     if near(answer, 1000 * (0.0212 - 0.0193) / 0.0193):
         return None
     if near(answer, 0.0984):

@@ -1,12 +1,13 @@
 """Exercises and quiz of the chapter on the statistics of ratings."""
 
 import math
+from typing import Any
 
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_odds(answer) -> str | None:
+def _judge_odds(answer: Any) -> str | None:
     if near(answer, math.exp(0.7)):
         return None
     if near(answer, 0.7):
@@ -18,7 +19,7 @@ def _judge_odds(answer) -> str | None:
     return "An odds ratio is the exponential of the coefficient."
 
 
-def _judge_verdict(answer) -> str | None:
+def _judge_verdict(answer: Any) -> str | None:
     word = str(answer).strip().lower()
     if word in {"non-inferior", "noninferior"}:
         return None

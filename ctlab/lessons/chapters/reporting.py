@@ -1,5 +1,7 @@
 """Exercises and quiz of the chapter on reporting and publishing."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
@@ -7,7 +9,7 @@ BEST_OF_20 = 1.867
 """Expected largest of twenty independent standard normal values."""
 
 
-def _judge_best(answer) -> str | None:
+def _judge_best(answer: Any) -> str | None:
     if near(answer, 2 * BEST_OF_20, relative=0.06):
         return None
     if near(answer, 0.0) or number(answer) == 0:

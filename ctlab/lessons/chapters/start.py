@@ -1,5 +1,7 @@
 """Exercises and quiz of the first page."""
 
+from typing import Any
+
 from ctlab.ct.hu import LUNG
 from ctlab.lessons.exercises.checking import Exercise, near
 from ctlab.lessons.exercises.quizzes import Option, Question
@@ -7,7 +9,7 @@ from ctlab.lessons.exercises.quizzes import Option, Question
 _BLACK_HU = LUNG.level_hu - LUNG.width_hu / 2
 
 
-def _judge_black(answer) -> str | None:
+def _judge_black(answer: Any) -> str | None:
     if near(answer, _BLACK_HU):
         return None
     if near(answer, LUNG.level_hu):

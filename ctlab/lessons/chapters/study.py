@@ -1,6 +1,7 @@
 """Exercises and quiz of the chapter on a blinded reader study."""
 
 from math import comb
+from typing import Any
 
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
@@ -9,7 +10,7 @@ FLAWS = ("order", "file names", "window", "repeats", "one reader", "peeking")
 """What is wrong with the protocol of the exercise, one word each."""
 
 
-def _judge_flaws(answer) -> str | None:
+def _judge_flaws(answer: Any) -> str | None:
     if isinstance(answer, str):
         return "Give a list of words, chosen from order, colour, file names, window, font, ..."
     try:
@@ -22,7 +23,7 @@ def _judge_flaws(answer) -> str | None:
     return f"{missing} more to find." if missing else None
 
 
-def _judge_sign(answer) -> str | None:
+def _judge_sign(answer: Any) -> str | None:
     exact = sum(comb(10, k) for k in (0, 1, 2, 8, 9, 10)) / 2**10
     if near(answer, exact, relative=0.005):
         return None

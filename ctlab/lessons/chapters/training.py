@@ -1,10 +1,12 @@
 """Exercises and quiz of the chapter on training an OT-CycleGAN."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_penalty(answer) -> str | None:
+def _judge_penalty(answer: Any) -> str | None:
     if near(answer, 4.0):
         return None
     if near(answer, 9.0):

@@ -1,10 +1,12 @@
 """Exercises and quiz of the chapter on optimal transport."""
 
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 
-def _judge_w1(answer) -> str | None:
+def _judge_w1(answer: Any) -> str | None:
     if near(answer, 3.0):
         return None
     if near(answer, 6.0):

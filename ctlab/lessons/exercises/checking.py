@@ -67,7 +67,9 @@ def find(name: str) -> Exercise:
     """The exercise of that name; ``ValueError`` lists those of the chapter where it is unknown."""
     chapter, _, task = name.partition(".")
     try:
-        exercises = import_module(f"ctlab.lessons.chapters.{chapter}").EXERCISES
+        exercises: dict[str, Exercise] = import_module(
+            f"ctlab.lessons.chapters.{chapter}"
+        ).EXERCISES
     except (ModuleNotFoundError, AttributeError):
         raise ValueError(
             f"no chapter {chapter!r} with exercises; a name is 'chapter.task'"

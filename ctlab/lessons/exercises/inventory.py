@@ -108,10 +108,16 @@ def _read(path: Path) -> list[dict[str, Any]]:
     rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
     try:
         kept = [
-            {"stage": row["stage"], "person": row["person"], "item": row["item"],
-             "answer": int(row["answer"]), "is_right": is_right(row["item"], int(row["answer"]))}
-            for row in rows if int(row["format_version"]) <= FORMAT_VERSION
-        ]  # fmt: skip
+            {
+                "stage": row["stage"],
+                "person": row["person"],
+                "item": row["item"],
+                "answer": int(row["answer"]),
+                "is_right": is_right(row["item"], int(row["answer"])),
+            }
+            for row in rows
+            if int(row["format_version"]) <= FORMAT_VERSION
+        ]
     except (KeyError, ValueError, IndexError, TypeError):
         raise ValueError(f"{path.name} is not an export of the concept inventory") from None
     if not kept or any(row["stage"] not in STAGES for row in kept):

@@ -26,13 +26,17 @@ def filter_ladder(
     return np.stack([_filter(image, method, strength, noise_hu) for strength in strengths])
 
 
-def errors_by_place(truth: np.ndarray, image: np.ndarray, *, share: float = 0.1) -> dict:
+def errors_by_place(
+    truth: np.ndarray, image: np.ndarray, *, share: float = 0.1
+) -> dict[str, float]:
     """RMSE in HU ``at edges`` (the steepest share of the pixels of the truth) and ``elsewhere``."""
     slope = ndimage.gaussian_gradient_magnitude(truth.astype(float), 1.0)
     edge = slope >= np.quantile(slope, 1 - share)
     error = (image - truth) ** 2
-    return {"at edges": float(error[edge].mean() ** 0.5),
-            "elsewhere": float(error[~edge].mean() ** 0.5)}  # fmt: skip
+    return {
+        "at edges": float(error[edge].mean() ** 0.5),
+        "elsewhere": float(error[~edge].mean() ** 0.5),
+    }
 
 
 def rmse_ladder(
@@ -50,9 +54,10 @@ def rmse_ladder(
 
 def _filter(image: np.ndarray, method: str, strength: float, noise_hu: float) -> np.ndarray:
     if method == "gaussian":
-        return ndimage.gaussian_filter(image, strength).astype(np.float32)
+        return np.asarray(ndimage.gaussian_filter(image, strength), np.float32)
     if method == "median":
-        return ndimage.median_filter(image, 2 * round(strength) + 1).astype(np.float32)
+        return np.asarray(ndimage.median_filter(image, 2 * round(strength) + 1), np.float32)
     if method not in METHODS:
         raise ValueError(f"no filter {method!r}; choose {', '.join((*LINEAR, *METHODS))}")
-    return denoise_classic(image, method, noise_sd_hu=noise_hu, strength=strength)
+    filtered: np.ndarray = denoise_classic(image, method, noise_sd_hu=noise_hu, strength=strength)
+    return filtered

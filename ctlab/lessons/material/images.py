@@ -63,4 +63,4 @@ def without_nodule(volume: Volume) -> np.ndarray:
     blend = np.clip((_NODULE_REACH_PX - distance) / _FEATHER_PX, 0.0, 1.0)
     lung = np.roll(image, _LUNG_SHIFT_PX, axis=0)
     # Only what is denser than the lung that comes instead is nodule; the rest stays.
-    return (image + blend * np.minimum(lung - image, 0.0)).astype(np.float32)
+    return np.asarray(image + blend * np.minimum(lung - image, 0.0), np.float32)

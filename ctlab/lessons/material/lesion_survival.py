@@ -11,10 +11,14 @@ from ctlab.classic import denoise_classic
 from ctlab.ct import Volume
 from ctlab.lessons.material.images import dose_ladder
 
+Method = str | Callable[[np.ndarray], np.ndarray]
+
 PATCH_PX = 64
 
 
-def quiet_places(image: np.ndarray, count: int, *, size_px: int = PATCH_PX) -> list[tuple]:
+def quiet_places(
+    image: np.ndarray, count: int, *, size_px: int = PATCH_PX
+) -> list[tuple[int, int]]:
     """Corners (row, column) of patches of lung without large vessels, the emptiest first.
 
     Patches overlap by half at most. "Empty" means that the middle third varies little.
@@ -24,7 +28,8 @@ def quiet_places(image: np.ndarray, count: int, *, size_px: int = PATCH_PX) -> l
     mean = ndimage.uniform_filter(smooth, third)
     spread = ndimage.uniform_filter(smooth**2, third) - mean**2
     spread[(mean > -750) | (mean < -950)] = np.inf
-    half, found = size_px // 2, []
+    half = size_px // 2
+    found: list[tuple[int, int]] = []
     for edge in (np.s_[:half], np.s_[-half:]):
         spread[edge], spread[:, edge] = np.inf, np.inf
     for _ in range(count):
@@ -39,7 +44,7 @@ def quiet_places(image: np.ndarray, count: int, *, size_px: int = PATCH_PX) -> l
 
 def lesion_survival(
     volume: Volume,
-    methods: Mapping[str, str | Callable[[np.ndarray], np.ndarray]],
+    methods: Mapping[str, Method],
     *,
     contrasts_hu: Sequence[float] = (25.0, 50.0, 100.0, 200.0, 400.0),
     diameters_mm: Sequence[float] = (4.0, 8.0),
@@ -107,12 +112,13 @@ def lesion_pages(
     return noisy, denoise(noisy)
 
 
-def _inside(places: list[tuple]) -> tuple[np.ndarray, np.ndarray]:
+def _inside(places: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     centres = np.array(places) + PATCH_PX // 2
     return centres[:, 0], centres[:, 1]
 
 
-def _denoise(patches: np.ndarray, method, noise_hu: float) -> np.ndarray:
-    if isinstance(method, str):
-        return denoise_classic(patches, method, noise_sd_hu=noise_hu)
-    return method(patches)
+def _denoise(patches: np.ndarray, method: Method, noise_hu: float) -> np.ndarray:
+    if callable(method):
+        return method(patches)
+    filtered: np.ndarray = denoise_classic(patches, method, noise_sd_hu=noise_hu)
+    return filtered

@@ -28,4 +28,5 @@ def experiment_results(name: str, path: Path | None = None) -> dict[str, Any]:
             f"expected results in {path}, which a clone of the repository holds and an installed "
             f"package does not; make them with python -m experiments.{name}"
         ) from None
-    return json.loads(text)
+    results: dict[str, Any] = json.loads(text)
+    return results

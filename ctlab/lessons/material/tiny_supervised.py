@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 CENTRE_HU, UNIT_HU, PATCH_PX, BATCH, WIDTH = -600.0, 50.0, 32, 8, 16
 
-LOSSES: dict[str, Callable] = {"l2": nn.functional.mse_loss, "l1": nn.functional.l1_loss}
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l2": nn.functional.mse_loss,
+    "l1": nn.functional.l1_loss,
+}
 
 
 def train_pairs(
@@ -48,7 +51,7 @@ def train_pairs(
         given, wanted = _draw(noisy, target, rng)
         error = LOSSES[loss](given - network(given), wanted)
         optimiser.zero_grad(set_to_none=True)
-        error.backward()
+        torch.autograd.backward(error)
         optimiser.step()
     return [*kept, _as_function(network)]
 
@@ -81,9 +84,8 @@ def best_answers(
     (0.5, 50.0)
     """
     common, rare = values_hu
-    logit = np.log(share / (1 - share)) + (
-        (seen_hu - common) ** 2 - (seen_hu - rare) ** 2
-    ) / (2 * noise_hu**2)  # fmt: skip
+    evidence = ((seen_hu - common) ** 2 - (seen_hu - rare) ** 2) / (2 * noise_hu**2)
+    logit = np.log(share / (1 - share)) + evidence
     chance = 1 / (1 + np.exp(-logit))
     return {
         "chance": chance,
@@ -103,7 +105,7 @@ def _network() -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-def _draw(noisy: np.ndarray, target: np.ndarray, rng: np.random.Generator):
+def _draw(noisy: np.ndarray, target: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     pairs = []
     for _ in range(BATCH):
         z = rng.integers(len(noisy))
@@ -121,6 +123,7 @@ def _as_function(network: nn.Sequential) -> Callable[[np.ndarray], np.ndarray]:
     @torch.no_grad()
     def denoise(image: np.ndarray) -> np.ndarray:
         given = (torch.from_numpy(np.asarray(image, np.float32))[None, None] - CENTRE_HU) / UNIT_HU
-        return np.asarray(image, np.float32) - UNIT_HU * copy(given)[0, 0].numpy()
+        residual: np.ndarray = UNIT_HU * copy(given)[0, 0].numpy()
+        return np.asarray(np.asarray(image, np.float32) - residual)
 
     return denoise

@@ -58,7 +58,9 @@ def _gap_sd(critic: torch.nn.Module, real: torch.Tensor, made: torch.Tensor) -> 
     return float(gap(scores, critic(made)) / scores.std())
 
 
-def _patches(checkpoint: Checkpoint, count: int, seed: int):
+def _patches(
+    checkpoint: Checkpoint, count: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Unpaired patches of full and low dose in network units, and noise levels for the former."""
     piles: tuple[PatchDomain, PatchDomain] = shipped_domains()
     rng = np.random.default_rng(seed)

@@ -8,6 +8,7 @@ to the quality and leaves the anatomy alone. Nothing in the two piles says so.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,17 +37,18 @@ class ToyRun:
     @property
     def kept(self) -> np.ndarray:
         """Share of the patients of each run (runs,) whose anatomy is on its side of zero still."""
-        return (np.sign(self.denoised[..., 0]) == np.sign(self.low[:, 0])).mean(1)
+        same_side = np.sign(self.denoised[..., 0]) == np.sign(self.low[:, 0])
+        return np.asarray(same_side.mean(1))
 
     @property
     def cycle(self) -> np.ndarray:
         """Mean distance of each run (runs,) between an image and itself after the round trip."""
-        return np.linalg.norm(self.returned - self.low, axis=-1).mean(1)
+        return np.asarray(np.linalg.norm(self.returned - self.low, axis=-1).mean(1))
 
     @property
     def moved(self) -> np.ndarray:
         """Mean distance of each run (runs,) that an image was moved by denoising."""
-        return np.linalg.norm(self.denoised - self.low, axis=-1).mean(1)
+        return np.asarray(np.linalg.norm(self.denoised - self.low, axis=-1).mean(1))
 
     @property
     def gap(self) -> np.ndarray:
@@ -73,7 +75,7 @@ def draw_pile(
     """
     side = np.where(np.arange(count) < round(with_nodule * count), 1.0, -1.0)
     points = np.column_stack([1.5 * side, np.full(count, quality)])
-    return points + rng.normal(0.0, 0.25, (count, 2)).clip(-0.75, 0.75)
+    return np.asarray(points + rng.normal(0.0, 0.25, (count, 2)).clip(-0.75, 0.75))
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def train_toys(
     return ended
 
 
-def train_toy(*, runs: int = 8, steps: int = 400, seed: int = 0, **asked) -> ToyRun:
+def train_toy(*, runs: int = 8, steps: int = 400, seed: int = 0, **asked: Any) -> ToyRun:
     """Train one plan, given by the fields of :class:`ToyPlan`; see :func:`train_toys`."""
     return train_toys({"": ToyPlan(**asked)}, runs=runs, steps=steps, seed=seed)[""]
 
@@ -198,12 +200,13 @@ def _swapped_all(network: list[Tensor]) -> list[Tensor]:
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return (a - b).norm(dim=-1).mean(1)
+    distances: Tensor = torch.linalg.vector_norm(a - b, dim=-1)
+    return distances.mean(1)
 
 
 def _step(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     optimiser.step()
 
 
