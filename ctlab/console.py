@@ -1,14 +1,12 @@
 """What both command lines share: one sentence and exit code 2 on bad input, JSON on request."""
 
-import functools
-import inspect
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import fill
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import typer
 
@@ -28,65 +26,6 @@ def run(app: typer.Typer, name: str) -> None:
     except (ValueError, OSError) as error:
         sys.stderr.write(f"{name}: {sentence(error)}\n")
         sys.exit(2)
-
-
-_END = "Series Instance UID or its end, where a folder holds several"
-_READING: dict[str, tuple[Any, Any]] = {  # keyword of read_series -> annotation and default
-    "series_uid": (Annotated[str | None, typer.Option("--series", metavar="UID", help=_END)], None),
-    "series_uids": (
-        Annotated[list[str] | None, typer.Option("--series", metavar="UID", help=_END)],
-        None,
-    ),
-    "allow_gaps": (
-        Annotated[bool, typer.Option("--allow-gaps", help="read series with gaps, too")],
-        False,
-    ),
-    "allow_tilt": (
-        Annotated[bool, typer.Option("--allow-tilt", help="take tilted slices as they are")],
-        False,
-    ),
-    "straighten": (
-        Annotated[bool, typer.Option("--straighten", help="resample tilted slices upright")],
-        False,
-    ),
-}
-
-
-def reads_series(
-    *, several: bool = False, tilt: bool = False
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorator: the options by which every command reads series, as its argument ``reading``.
-
-    ``reading`` holds keywords of ``ctlab.ct.read_series``: ``series_uid`` from ``--series``, which
-    may be given more than once where a command takes ``several`` folders (then a list),
-    ``allow_gaps``, and with ``tilt`` also ``allow_tilt`` and ``straighten``.
-    """
-    names = ["series_uids" if several else "series_uid", "allow_gaps"]
-    names += ["allow_tilt", "straighten"] if tilt else []
-    options = [
-        inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, annotation=_READING[name][0],
-            default=_READING[name][1],
-        )
-        for name in names
-    ]  # fmt: skip
-
-    def added(command: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(command)
-        own = [p for name, p in signature.parameters.items() if name != "reading"]
-
-        @functools.wraps(command)
-        def called(**given: Any) -> None:
-            reading = {name: given.pop(name) for name in names}
-            if several:
-                reading["series_uid"] = reading.pop("series_uids") or []
-            command(**given, reading=reading)
-
-        called.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
-        called.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
-        return called
-
-    return added
 
 
 def sentence(error: BaseException) -> str:
@@ -148,6 +87,11 @@ def in_text(value: object) -> str:
     if isinstance(value, list | tuple):
         return " x ".join(in_text(v) for v in value)
     return str(value)
+
+
+def number_or_dash(value: float) -> str:
+    """A number for a cell in four digits; a dash where it is unknown (NaN)."""
+    return f"{value:.4g}" if value == value else "-"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -62,10 +62,10 @@ def diagnose() -> dict[str, Any]:
 
 
 def available_codecs() -> dict[str, bool]:
-    """Which compressed transfer syntaxes pydicom can decode here, by name."""
-    from pydicom.pixels import get_decoder
+    """Which compressed transfer syntaxes the reader can decode here, by name."""
+    from ctlab.ct.dicom.pixels import has_decoder
 
-    return {name: bool(get_decoder(uid).is_available) for name, uid in CODECS.items()}
+    return {name: has_decoder(uid) for name, uid in CODECS.items()}
 
 
 def _installed(package: str) -> bool:

@@ -97,7 +97,7 @@ def broken_inputs(scan, tmp_path):
     for folder in (empty, texts, cut):
         folder.mkdir()
     (texts / "notes.txt").write_text("not an image")
-    first = sorted(scan.glob("*.dcm"))[0]
+    first = min(scan.glob("*.dcm"))
     (cut / "cut.dcm").write_bytes(first.read_bytes()[: first.stat().st_size // 2])
     return {"empty": empty, "texts": texts, "cut": cut, "absent": tmp_path / "absent"}
 
@@ -150,7 +150,7 @@ def test_bad_values_are_refused_in_one_sentence_and_leave_nothing(scan, tmp_path
 def test_an_unreadable_series_gives_exit_code_1_and_is_named(scan, tmp_path):
     doubled = tmp_path / "doubled"
     shutil.copytree(scan, doubled)
-    one = sorted(doubled.glob("*.dcm"))[0]
+    one = min(doubled.glob("*.dcm"))
     copy = pydicom.dcmread(one)
     copy.SOPInstanceUID = generate_uid()
     copy.file_meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID

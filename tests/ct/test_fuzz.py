@@ -26,7 +26,7 @@ from ctlab.ct.dicom.frames import frames_of
 from ctlab.ct.dicom.header import read_header
 from ctlab.ct.dicom.jpeg import JPEG
 from ctlab.ct.dicom.parallel_decode import stream_hu
-from ctlab.ct.dicom.pixels import PLUGINS
+from ctlab.ct.dicom.pixels import DECODERS
 from ctlab.ct.dicom.series import find_series, reason_aside
 from ctlab.ct.simulation.test_objects import water_cylinder
 
@@ -243,7 +243,7 @@ def check_against_pydicom(data, frame, hu, number):
         dataset = pydicom.dcmread(io.BytesIO(data), force=True)
         if dataset.file_meta.TransferSyntaxUID in JPEG:
             return
-        plugin = PLUGINS.get(dataset.file_meta.TransferSyntaxUID, "")
+        plugin = DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
         stored = pydicom.pixels.pixel_array(
             dataset, index=frame.index, raw=True, decoding_plugin=plugin
         )

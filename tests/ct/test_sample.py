@@ -56,7 +56,7 @@ def test_it_is_compressed_without_loss():
     import pydicom
     from pydicom.uid import JPEGLSLossless
 
-    file = sorted(SAMPLE_FOLDER.glob("*.dcm"))[0]
+    file = min(SAMPLE_FOLDER.glob("*.dcm"))
     dataset = pydicom.dcmread(file)
     assert dataset.file_meta.TransferSyntaxUID == JPEGLSLossless
     assert "LossyImageCompression" not in dataset

@@ -94,7 +94,7 @@ def test_passports_are_named_by_denoiser_or_else_by_folder(tmp_path):
 def command(monkeypatch):
     """The command line in this process, without its progress bar, which draws random numbers."""
     monkeypatch.setattr(
-        "ctlab.__main__.working", lambda what: nullcontext(lambda done, total: None)
+        "ctlab.cli.judge.working", lambda what: nullcontext(lambda done, total: None)
     )
     return lambda *words: CliRunner().invoke(app, ["passport", *map(str, words)])
 

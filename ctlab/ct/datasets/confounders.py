@@ -42,6 +42,7 @@ class DomainFacts:
 
     @classmethod
     def of(cls, volume: Volume) -> "DomainFacts":
+        """Facts of a whole volume."""
         facts = volume.acquisition
         z, y, x = volume.spacing_mm
         scanner = f"{facts.manufacturer} {facts.model}".strip() or "unknown"

@@ -177,7 +177,7 @@ def check_network() -> None:
 
 def _download(collection_id: str, rows: list[dict[str, Any]], out: Path) -> None:
     try:
-        from idc_index import IDCClient
+        from idc_index.index import IDCClient
     except ImportError as error:
         raise ValueError(
             "fetching needs the optional package idc-index: pip install 'ctlab[fetch]'"

@@ -61,6 +61,7 @@ class Collection:
 
     @property
     def patients(self) -> list[str]:
+        """Identifiers of all patients, sorted."""
         return sorted({s.patient for s in self.scans})
 
     @property
@@ -122,8 +123,11 @@ def _opened(kind: str, root: Path, heads: list["Head"]) -> Collection:
         return ieee_covid(root, heads)
     if kind == "mayo":
         return _mayo(heads)
-    arm_of = (lambda folder: "full") if kind == "lidc" else (lambda folder: _top(folder, root))
-    scans = [_scan(h.header, h.header.text("patient_id"), arm_of(h.folder)) for h in heads]
+    arms = ["full" if kind == "lidc" else _top(h.folder, root) for h in heads]
+    scans = [
+        _scan(h.header, h.header.text("patient_id"), arm)
+        for h, arm in zip(heads, arms, strict=True)
+    ]
     return Collection(kind, tuple(scans))
 
 

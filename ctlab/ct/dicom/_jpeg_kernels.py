@@ -3,18 +3,23 @@
 import numpy as np
 from numba import njit
 
+Array = np.ndarray
+
 
 @njit(cache=True)
-def _bit(data, position):
+def _bit(data: Array, position: int) -> int:
     """Bit at a position; zero behind the end, as decoders pad."""
     byte = position >> 3
     if byte >= data.size:
         return 0
-    return (data[byte] >> (7 - (position & 7))) & 1
+    bit: int = (data[byte] >> (7 - (position & 7))) & 1
+    return bit
 
 
 @njit(cache=True)
-def _symbol(data, position, largest, offset, values):
+def _symbol(
+    data: Array, position: int, largest: Array, offset: Array, values: Array
+) -> tuple[int, int]:
     """Huffman symbol and the position behind it; -1 where no code fits (T.81, F.16)."""
     code = 0
     for length in range(1, 17):
@@ -29,7 +34,7 @@ def _symbol(data, position, largest, offset, values):
 
 
 @njit(cache=True)
-def _signed(data, position, size):
+def _signed(data: Array, position: int, size: int) -> tuple[int, int]:
     """Number of ``size`` bits, negative ones in ones' complement (T.81, F.12)."""
     value = 0
     for _ in range(size):
@@ -42,8 +47,16 @@ def _signed(data, position, size):
 
 @njit(cache=True)
 def decode_blocks(
-    data, dc_largest, dc_offset, dc_values, ac_largest, ac_offset, ac_values, order, blocks
-):
+    data: Array,
+    dc_largest: Array,
+    dc_offset: Array,
+    dc_values: Array,
+    ac_largest: Array,
+    ac_offset: Array,
+    ac_values: Array,
+    order: Array,
+    blocks: Array,
+) -> bool:
     """Fill ``blocks`` (n, 64); false where the data are damaged or end early."""
     position, level = 0, 0
     limit = 8 * data.size
@@ -76,7 +89,15 @@ def decode_blocks(
 
 
 @njit(cache=True)
-def decode_lossless(data, largest, offset, values, predictor, first_value, image):
+def decode_lossless(
+    data: Array,
+    largest: Array,
+    offset: Array,
+    values: Array,
+    predictor: int,
+    first_value: int,
+    image: Array,
+) -> bool:
     """Fill ``image`` (y, x), uint16, from coded differences; false where they are damaged."""
     position, limit = 0, 8 * data.size
     for y in range(image.shape[0]):
@@ -106,7 +127,7 @@ def decode_lossless(data, largest, offset, values, predictor, first_value, image
 
 
 @njit(cache=True)
-def _predicted(left, above, corner, predictor):
+def _predicted(left: np.int64, above: np.int64, corner: np.int64, predictor: int) -> np.int64:
     """Prediction of a pixel (T.81, table H.1)."""
     if predictor == 1:
         return left

@@ -20,7 +20,7 @@ from typing import Any
 
 from ctlab.ct.dicom.discover import list_files
 from ctlab.ct.dicom.header import NotDicom, read_dataset, read_header
-from ctlab.ct.dicom.scrub_pixels import bleach_pixels
+from ctlab.ct.dicom.scrub_pixels import scrub_pixels
 from ctlab.ct.dicom.series import reason_aside
 from ctlab.files import fresh_folder, refuse_own_source
 
@@ -206,7 +206,7 @@ def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
     names = identifiers(dataset)
     done.removed.update(dict.fromkeys(_remove_unknown(dataset), 1))
     before = {element.keyword: str(element.value) for element in _short(dataset)}
-    bleach_pixels(dataset)
+    scrub_pixels(dataset)
     anonymizer.anonymize(dataset)
     for keyword in _EMPTIED:
         if keyword in dataset:

@@ -27,10 +27,12 @@ class Frame:
 
     @property
     def path(self) -> Path:
+        """File that holds the image."""
         return self.header.path
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Rows and columns (y, x)."""
         return self.header.integer("rows"), self.header.integer("columns")
 
 

@@ -27,7 +27,8 @@ def sideways_mm(frames: list[Frame]) -> np.ndarray | None:
     if len(row_column) != 2 or any(len(f.position_mm) != 3 for f in frames):
         return None
     way = np.array([f.position_mm for f in frames]) - frames[0].position_mm
-    return way @ row_column[::-1].T
+    shifts: np.ndarray = way @ row_column[::-1].T
+    return shifts
 
 
 def tilt_findings(frames: list[Frame], step_mm: float) -> tuple[str, np.ndarray]:

@@ -115,6 +115,7 @@ class Header:
         return values[0] if values else None
 
     def integer(self, name: str, default: int = 0) -> int:
+        """First value as a whole number, ``default`` where there is none."""
         value = self.number(name)
         return default if value is None else int(value)
 
@@ -151,17 +152,8 @@ class _Unusual(Exception):  # noqa: N818
 
 
 def _walk(path: Path, data: bytes) -> Header:
-    if data[128:132] != b"DICM":
-        raise _Unusual
-    try:
-        meta, start = _meta(data)
-    except (struct.error, IndexError):
-        raise _Short from None
-    syntax = meta.get(0x00020010, b"").rstrip(b"\0 ").decode("latin-1")
-    if syntax in (DEFLATED, BIG_ENDIAN, ""):
-        raise _Unusual
+    syntax, position = _syntax(data)
     elements: dict[str, bytes] = {}
-    position = start
     explicit = syntax != IMPLICIT
     while True:
         if position + 8 > len(data):
@@ -182,6 +174,20 @@ def _walk(path: Path, data: bytes) -> Header:
             elements[_NAMES[tag]] = data[value:position]
 
 
+def _syntax(data: bytes) -> tuple[str, int]:
+    """Transfer syntax, and where the data set begins; little endian and not deflated."""
+    if data[128:132] != b"DICM":
+        raise _Unusual
+    try:
+        meta, start = _meta(data)
+    except (struct.error, IndexError):
+        raise _Short from None
+    syntax = meta.get(0x00020010, b"").rstrip(b"\0 ").decode("latin-1")
+    if syntax in (DEFLATED, BIG_ENDIAN, ""):
+        raise _Unusual
+    return syntax, start
+
+
 def _meta(data: bytes) -> tuple[dict[int, bytes], int]:
     """Elements of group 0002 and the offset behind them."""
     found: dict[int, bytes] = {}
@@ -197,7 +203,7 @@ def _meta(data: bytes) -> tuple[dict[int, bytes], int]:
 
 def _tag(data: bytes, position: int) -> int:
     group, element = struct.unpack_from("<HH", data, position)
-    return group << 16 | element
+    return int(group << 16 | element)
 
 
 def _element(data: bytes, position: int, explicit: bool) -> tuple[int, int, int]:

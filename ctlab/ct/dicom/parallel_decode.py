@@ -91,8 +91,7 @@ def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
     turns = max(min(cores(), len(rest)), 1)
     workers: list[subprocess.Popen[bytes]] = []
     try:
-        for i in range(1, turns):
-            workers.append(_started(rest[i::turns]))
+        workers.extend(_started(rest[i::turns]) for i in range(1, turns))
         own = decode_hu(frames[:alone] + rest[::turns])
         for _ in range(alone):
             yield next(own)

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from pydicom.uid import UID
 
 from ctlab.ct.dicom.discover import open_source
 from ctlab.ct.dicom.frames import Frame
@@ -18,16 +19,35 @@ from ctlab.ct.dicom.header import (
 from ctlab.ct.dicom.jpeg import JPEG, decode_jpeg
 from ctlab.ct.hu import HU_MIN
 
-PLUGINS = {"1.2.840.10008.1.2.5": "pydicom"}  # RLE; the faster one panics on damaged data
-
-PLUGINS |= {f"1.2.840.10008.1.2.4.{n}": "pyjpegls" for n in (80, 81)}
-
-PLUGINS |= {f"1.2.840.10008.1.2.4.{n}": "pylibjpeg" for n in (90, 91, 201, 202, 203)}
-"""pydicom's decoder for each compressed syntax. Left to choose, it would try GDCM where another
-fails, and GDCM ends the whole program on damaged data."""
+OWN = "ctlab"
+DECODERS = {
+    "1.2.840.10008.1.2.5": "pydicom",  # RLE; the faster one panics on damaged data
+    **dict.fromkeys(JPEG, OWN),
+    **{f"1.2.840.10008.1.2.4.{n}": "pyjpegls" for n in (80, 81)},  # JPEG-LS
+    **{f"1.2.840.10008.1.2.4.{n}": "pylibjpeg" for n in (90, 91, 201, 202, 203)},  # JPEG 2000
+}
+"""The one decoder of each compressed transfer syntax: :mod:`ctlab.ct.dicom.jpeg` or a plugin of
+pydicom. Left to choose, pydicom would try GDCM where another fails, and GDCM ends the whole
+program on damaged data."""
 
 LARGEST_SIDE = 8192
 """Rows or columns above this are a damaged header: no CT reconstructs such an image."""
+
+
+def has_decoder(transfer_syntax: str) -> bool:
+    """Whether the decoder that reads this compressed transfer syntax is installed.
+
+    Examples
+    --------
+    >>> has_decoder("1.2.840.10008.1.2.5"), has_decoder("1.2.840.10008.1.2.4.100")
+    (True, False)
+    """
+    from pydicom.pixels.decoders.base import get_decoder
+
+    decoder = DECODERS.get(transfer_syntax)
+    if decoder in (None, OWN):
+        return decoder == OWN
+    return decoder in get_decoder(UID(transfer_syntax)).available_plugins
 
 
 def decode_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
@@ -109,12 +129,12 @@ def _native(header: Header, rows: int, columns: int, index: int) -> np.ndarray:
             f"{header.path.name} is cut short: {wanted} bytes of pixels are needed, "
             f"{len(data)} are there; copy the file again"
         )
-    signed = header.integer("signed") == 1
-    stored = np.frombuffer(data, "<i2" if signed else "<u2").reshape(rows, columns)
-    return _only_stored_bits(stored, header, signed)
+    kind = "<i2" if header.integer("signed") == 1 else "<u2"
+    stored = np.frombuffer(data, kind).reshape(rows, columns)
+    return _only_stored_bits(stored, header)
 
 
-def _only_stored_bits(stored: np.ndarray, header: Header, signed: bool) -> np.ndarray:
+def _only_stored_bits(stored: np.ndarray, header: Header) -> np.ndarray:
     """Bits above the stored ones (old overlays) removed, the sign extended again."""
     bits = header.integer("bits_stored", 16)
     if not 0 < bits <= 16 or header.integer("high_bit", bits - 1) != bits - 1:
@@ -127,16 +147,18 @@ def _only_stored_bits(stored: np.ndarray, header: Header, signed: bool) -> np.nd
 
 
 def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) -> np.ndarray:
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
-    plugin = PLUGINS.get(header.transfer_syntax, "")
-    if not plugin and header.transfer_syntax not in NATIVE | JPEG:
+    syntax = header.transfer_syntax
+    plugin = DECODERS.get(syntax, "")
+    if syntax not in NATIVE and not has_decoder(syntax):
+        known = f"needs the decoder {plugin}, which is not installed" if plugin else "is unknown"
         raise ValueError(
-            f"{header.path.name} is encoded as {header.transfer_syntax or 'unknown'}, which cannot "
-            "be decoded; export it uncompressed"
+            f"{header.path.name}: its encoding ({syntax or 'not given'}) {known}; run `ctlab "
+            "doctor` to see what can be read, or export the series uncompressed"
         )
     try:
-        if header.transfer_syntax in JPEG:
+        if plugin == OWN:
             stored = _jpeg(header, dataset, index)
         else:
             stored = pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
@@ -159,5 +181,4 @@ def _jpeg(header: Header, dataset: Any, index: int) -> np.ndarray:
 
     frames = int(dataset.get("NumberOfFrames") or 1)
     stored = decode_jpeg(get_frame(dataset.PixelData, index, number_of_frames=frames))
-    signed = header.integer("signed") == 1
-    return _only_stored_bits(stored.view(np.int16) if signed else stored, header, signed)
+    return _only_stored_bits(stored.view(np.int16) if header.integer("signed") else stored, header)

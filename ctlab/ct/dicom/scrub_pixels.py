@@ -14,15 +14,15 @@ import numpy as np
 
 from ctlab.ct.dicom.header import NATIVE
 from ctlab.ct.dicom.jpeg import JPEG
-from ctlab.ct.dicom.pixels import PLUGINS
+from ctlab.ct.dicom.pixels import DECODERS
 
 RLE = "1.2.840.10008.1.2.5"
 JPEG_LIKE = JPEG | {f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)}
-J2K_LIKE = set(PLUGINS) - JPEG_LIKE - {RLE}
+J2K_LIKE = set(DECODERS) - JPEG_LIKE - {RLE}
 _J2K_START, _JP2_BOX = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "
 
 
-def bleach_pixels(dataset: Any) -> None:
+def scrub_pixels(dataset: Any) -> None:
     """Blank in place whatever the pixel data of a CT image hold beside the image.
 
     Raises
@@ -35,17 +35,17 @@ def bleach_pixels(dataset: Any) -> None:
         if keyword in dataset:  # not kept by any profile, and wrong after a change
             del dataset[keyword]
     if syntax in NATIVE:
-        _bleach_native(dataset)
+        _scrub_native(dataset)
     elif syntax == RLE:
         dataset.decompress(generate_instance_uid=False, decoding_plugin="pydicom")
         dataset.compress(RLE, generate_instance_uid=False)
     elif syntax in JPEG_LIKE | J2K_LIKE:
-        _bleach_frames(dataset, jpeg=syntax in JPEG_LIKE)
+        _scrub_frames(dataset, jpeg=syntax in JPEG_LIKE)
     else:
         raise ValueError(f"pixels encoded as {syntax} cannot be looked through for hidden text")
 
 
-def _bleach_native(dataset: Any) -> None:
+def _scrub_native(dataset: Any) -> None:
     allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
     if allocated not in (8, 16, 32) or dataset.get("HighBit", stored - 1) != stored - 1:
         raise ValueError("an unusual layout of bits cannot be looked through for hidden text")
@@ -63,25 +63,25 @@ def _bleach_native(dataset: Any) -> None:
     dataset.PixelData = data + b"\0" * (len(data) % 2)
 
 
-def _bleach_frames(dataset: Any, *, jpeg: bool) -> None:
+def _scrub_frames(dataset: Any, *, jpeg: bool) -> None:
     from pydicom.encaps import encapsulate, generate_frames
 
     count = int(dataset.get("NumberOfFrames") or 1)
     frames = [
-        bleached_jpeg(frame) if jpeg else bleached_j2k(frame)
+        scrubbed_jpeg(frame) if jpeg else scrubbed_j2k(frame)
         for frame in generate_frames(dataset.PixelData, number_of_frames=count)
     ]
     dataset.PixelData = encapsulate(frames)
 
 
-def bleached_jpeg(data: bytes) -> bytes:
-    """A JPEG or JPEG-LS image without the payload of APPn and COM, and without a tail.
+def scrubbed_jpeg(data: bytes) -> bytes:
+    r"""A JPEG or JPEG-LS image without the payload of APPn and COM, and without a tail.
 
     Examples
     --------
-    >>> image = b"\\xff\\xd8\\xff\\xfe\\x00\\x05Bob\\xff\\xda\\x00\\x02\\x01\\xff\\xd9Bob"
-    >>> bleached_jpeg(image)
-    b'\\xff\\xd8\\xff\\xfe\\x00\\x05\\x00\\x00\\x00\\xff\\xda\\x00\\x02\\x01\\xff\\xd9'
+    >>> image = b"\xff\xd8\xff\xfe\x00\x05Bob\xff\xda\x00\x02\x01\xff\xd9Bob"
+    >>> scrubbed_jpeg(image)
+    b'\xff\xd8\xff\xfe\x00\x05\x00\x00\x00\xff\xda\x00\x02\x01\xff\xd9'
     """
     made = bytearray(data)
     if data[:2] != b"\xff\xd8":
@@ -129,7 +129,7 @@ def _behind_scan(data: bytes, position: int) -> int:
         position += 1 if following == 0xFF else 2
 
 
-def bleached_j2k(data: bytes) -> bytes:
+def scrubbed_j2k(data: bytes) -> bytes:
     """A JPEG 2000 codestream without the payload of COM segments, without file boxes or a tail."""
     if data[:8] == _JP2_BOX:
         data = _codestream(data)
@@ -147,19 +147,23 @@ def bleached_j2k(data: bytes) -> bytes:
         if marker >> 8 != 0xFF or length < 2 or position + 2 + length > len(data):
             raise ValueError("a JPEG 2000 image is damaged between its segments")
         if marker == 0xFF90:
-            if length != 10:
-                raise ValueError("a JPEG 2000 image is damaged: a tile-part has no length")
-            size = struct.unpack_from(">I", data, position + 6)[0]
-            # Nought is for the last one: it ends with the codestream.
-            tile_end = position + size if size else data.rfind(b"\xff\xd9")
-            if tile_end < position + 12:
-                raise ValueError("a JPEG 2000 image is damaged: a tile-part has no length")
+            tile_end = _tile_end(data, position, length)
         if marker == 0xFF64:
             made[position + 6 : position + 2 + length] = b"\0" * (length - 4)
         position += 2 + length
     if data[position : position + 2] != b"\xff\xd9":
         raise ValueError("a JPEG 2000 image has no end")
     return bytes(made[: position + 2])
+
+
+def _tile_end(data: bytes, position: int, length: int) -> int:
+    """Where the tile-part that begins at ``position`` ends (ITU-T T.800, A.4.2)."""
+    size = struct.unpack_from(">I", data, position + 6)[0] if length == 10 else 1
+    # Nought is for the last one: it ends with the codestream.
+    end: int = position + size if size else data.rfind(b"\xff\xd9")
+    if end < position + 12:
+        raise ValueError("a JPEG 2000 image is damaged: a tile-part has no length")
+    return end
 
 
 def _codestream(data: bytes) -> bytes:

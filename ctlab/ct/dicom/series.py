@@ -111,6 +111,7 @@ class Plan:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns (z, y, x)."""
         return (len(self.frames), *self.frames[0].shape)
 
 

@@ -81,10 +81,10 @@ def write_series(
     compression: str = "none",
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write the volume as a new series of classic CT images; paths in slice order.
+    r"""Write the volume as a new series of classic CT images; paths in slice order.
 
     Patient, study and frame of reference are those of the volume's sources. Series and instance
-    UIDs are new, ImageType is ``DERIVED\\SECONDARY\\AXIAL``, each image refers to its source,
+    UIDs are new, ImageType is ``DERIVED\SECONDARY\AXIAL``, each image refers to its source,
     and HU are kept within half a unit.
 
     Parameters
@@ -125,6 +125,7 @@ class SeriesWriter:
     def of(
         cls, volume: Volume, description: str, derivation: Derivation | str, compression: str
     ) -> "SeriesWriter":
+        """Writer of a series with the volume's geometry and header facts, under new UIDs."""
         from pydicom.uid import generate_uid
 
         if compression not in COMPRESSIONS:

