@@ -63,7 +63,8 @@ def can_read(name):
     try:
         return read_series(CODECS / f"{FILES[name]}.dcm").hu.size > 0
     except ValueError as error:
-        assert "ctlab doctor" in str(error)
+        if "ctlab doctor" not in str(error):
+            raise
         return False
 
 
