@@ -10,8 +10,8 @@ import struct
 
 import numpy as np
 
-# imagecodecs 2026.3.6 is right on whole files and survived 6,000 damaged ones, but for most of those
-# that this decoder refuses it gave an image, with grey where data were lost.
+# imagecodecs 2026.3.6 is right on whole files and survived 6,000 damaged ones, but for most of
+# those that this decoder refuses it gave an image, with grey where data were lost.
 JPEG = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70)}
 """Transfer syntaxes: baseline, extended, lossless with any predictor and with the first."""
 
