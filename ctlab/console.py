@@ -1,7 +1,6 @@
 """What both command lines share: one sentence and exit code 2 on bad input, JSON on request."""
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,8 @@ from textwrap import fill
 from typing import Any, Protocol
 
 import typer
+
+from ctlab.files import plain
 
 
 def run(app: typer.Typer, name: str) -> None:
@@ -48,20 +49,8 @@ def emit(result: dict[str, Any], as_json: bool) -> bool:
     Numbers that are not finite become null, since JSON has no word for them.
     """
     if as_json:
-        sys.stdout.write(json.dumps(_plain(result), allow_nan=False) + "\n")
+        sys.stdout.write(json.dumps(plain(result), allow_nan=False) + "\n")
     return as_json
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):  # numpy arrays and scalars
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool | None) else str(value)
 
 
 def say(text: str) -> None:
@@ -129,14 +118,19 @@ def _is_number(cell: str) -> bool:
 class Progress(Protocol):
     """Called with how much is done and how much there is."""
 
-    def __call__(self, done: int, total: int) -> None: ...
+    def __call__(self, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` parts are there."""
+
+
+def _silent(done: int, total: int) -> None:  # noqa: ARG001  (a Progress that shows nothing)
+    return
 
 
 @contextmanager
 def working(what: str) -> Iterator[Progress]:
     """Progress bar on stderr with the time left; silent where stderr is no terminal."""
     if not sys.stderr.isatty():  # rich would draw from the global random state all the same
-        yield lambda done, total: None
+        yield _silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

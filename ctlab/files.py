@@ -1,10 +1,16 @@
-"""Files and folders that are written whole or not at all."""
+"""Files and folders that appear whole or not at all, folders whose writing can be resumed, JSON.
+
+- :func:`write_whole`, :func:`write_json`: a file.
+- :func:`fresh_folder`: a folder; an error leaves nothing.
+- :class:`ResumableFolder`: a folder of many files; a killed run is continued.
+"""
 
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +46,37 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def plain(value: Any) -> Any:
+    """The same value in the types that JSON has; numbers that are not finite become ``None``.
+
+    Mappings, lists, tuples, numpy arrays and scalars, and tables (a list of rows) are taken apart;
+    anything else (a path, a date) becomes its text.
+
+    Examples
+    --------
+    >>> plain({"a": float("nan"), "b": (2, float("inf")), "c": Path("x")})
+    {'a': None, 'b': [2, None], 'c': 'x'}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):  # a table; pandas stays unloaded
+        return [plain(row) for row in value.to_dict("records")]
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` to ``path`` as JSON for people and programs, whole or not at all."""
+    with write_whole(path) as part:
+        text = json.dumps(plain(value), indent=1, allow_nan=False)
+        part.write_text(text + "\n", encoding="utf-8")
+
+
 def refuse_full_folder(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise ``ValueError`` where :func:`fresh_folder` would; for use before long work."""
     path = Path(path)
@@ -57,6 +94,19 @@ def refuse_own_source(source: str | Path, out: str | Path) -> None:
 
 
 @contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """Empty folder beside ``path``, on its disk, that is removed when the block ends."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    part.chmod(0o755)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
 def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Temporary folder that becomes ``path`` when the block ends without an error.
 
@@ -67,36 +117,89 @@ def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]
     """
     path = Path(path)
     refuse_full_folder(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    part.chmod(0o755)
-    try:
+    with scratch_folder(path) as part:
         yield part
-        if path.exists():
-            shutil.rmtree(path)
-        part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _put(part, path)
 
 
-STATE = "unfinished.json"
+def _put(part: Path, path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)
+    part.rename(path)
+
+
+_STATE = "unfinished.json"
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """Folder beside ``out`` that becomes ``out`` when all files are there.
+class ResumableFolder:
+    """A folder in the making, which becomes ``out`` when :meth:`finish` is called.
 
-    ``facts`` say what is being made and from what: only work on the same facts is continued.
-    ``given`` are values drawn at the start (new identifiers), which a continued run must share.
+    Attributes
+    ----------
+    out : where it will lie
+    facts : what is being made and from what: only work on the same facts is continued
+    given : values drawn at the start (new identifiers), which a continued run must share
     """
 
     out: Path
     facts: dict[str, Any]
     given: dict[str, Any]
 
+    @staticmethod
+    def folder_of(out: str | Path) -> Path:
+        """Where unfinished work on ``out`` lies."""
+        out = Path(out)
+        return out.with_name(f".{out.name}.unfinished")
+
     @property
     def folder(self) -> Path:
-        return folder_of(self.out)
+        """Where files are written until all are there."""
+        return self.folder_of(self.out)
+
+    @classmethod
+    def begin(
+        cls,
+        out: str | Path,
+        facts: dict[str, Any],
+        given: dict[str, Any],
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> "ResumableFolder":
+        """Start work on ``out``, or go on with what a killed run left.
+
+        Raises
+        ------
+        ValueError
+            ``out`` is full; unfinished work is there and neither ``resume`` nor ``overwrite`` is
+            true; or it was begun with other facts.
+        """
+        refuse_full_folder(out, overwrite=overwrite)
+        folder = cls.folder_of(out)
+        if folder.exists() and not (resume or overwrite):
+            raise ValueError(
+                f"work on {out} was cut short; pass --resume to go on, or --overwrite to begin anew"
+            )
+        if resume and (folder / _STATE).exists():
+            begun = cls.join(out)
+            for name, value in facts.items():
+                if begun.facts.get(name) != plain(value):
+                    raise ValueError(
+                        f"work on {out} was begun with {name} {begun.facts.get(name)!r}, now it is "
+                        f"{value!r}; use what it was begun with, or --overwrite"
+                    )
+            return begun
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_json(folder / _STATE, {"facts": facts, "given": given})
+        return cls.join(out)
+
+    @classmethod
+    def join(cls, out: str | Path) -> "ResumableFolder":
+        """The work on ``out`` that another process, or an earlier run, began."""
+        kept = json.loads((cls.folder_of(out) / _STATE).read_text(encoding="utf-8"))
+        return cls(Path(out), kept["facts"], kept["given"])
 
     def abandon(self) -> None:
         """Remove what was made."""
@@ -104,58 +207,5 @@ class Unfinished:
 
     def finish(self) -> None:
         """Put the folder in its place."""
-        (self.folder / STATE).unlink()
-        if self.out.exists():
-            shutil.rmtree(self.out)
-        self.folder.rename(self.out)
-
-
-def folder_of(out: str | Path) -> Path:
-    """Where unfinished work on ``out`` lies."""
-    out = Path(out)
-    return out.with_name(f".{out.name}.unfinished")
-
-
-def begin(
-    out: str | Path,
-    facts: dict[str, Any],
-    given: dict[str, Any],
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> Unfinished:
-    """Start work on ``out``, or go on with what a killed run left.
-
-    Raises
-    ------
-    ValueError
-        ``out`` is full; unfinished work is there and neither ``resume`` nor ``overwrite`` is
-        true; or it was begun with other facts.
-    """
-    out = Path(out)
-    refuse_full_folder(out, overwrite=overwrite)
-    folder = folder_of(out)
-    if folder.exists() and not (resume or overwrite):
-        raise ValueError(
-            f"work on {out} was cut short; pass --resume to go on, or --overwrite to begin anew"
-        )
-    if resume and (folder / STATE).exists():
-        kept = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        for name in facts:
-            if kept["facts"].get(name) != facts[name]:
-                raise ValueError(
-                    f"work on {out} was begun with {name} {kept['facts'].get(name)!r}, now it is "
-                    f"{facts[name]!r}; use what it was begun with, or --overwrite"
-                )
-        return Unfinished(out, facts, kept["given"])
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with write_whole(folder / STATE) as part:
-        part.write_text(json.dumps({"facts": facts, "given": given}), encoding="utf-8")
-    return Unfinished(out, facts, given)
-
-
-def join(out: str | Path, facts: dict[str, Any]) -> Unfinished:
-    """The work that another process began."""
-    kept = json.loads((folder_of(out) / STATE).read_text(encoding="utf-8"))
-    return Unfinished(Path(out), facts, kept["given"])
+        (self.folder / _STATE).unlink()
+        _put(self.folder, self.out)

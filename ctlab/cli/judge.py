@@ -29,7 +29,8 @@ def evaluate(
 ) -> None:
     """Print image quality beside a reference: PSNR, SSIM, RMSE, VIF, bias."""
     from ctlab.assess import write_table
-    from ctlab.workflows.evaluate import evaluate_folders, named_window, report_of
+    from ctlab.ct import named_window
+    from ctlab.workflows.evaluate import evaluate_folders, report_of
 
     shown = named_window(window)
     with working("measuring series") as progress:

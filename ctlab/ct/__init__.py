@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "dicom.write": ["Derivation", "write_series"],
         "series_facts": ["describe_series", "range_of_use"],
         "tissue": ["LUNG_ROI_HU", "SOFT_ROI_HU", "TISSUES_HU", "find_rois", "tissue_masks"],
-        "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window"],
+        "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window", "named_window"],
         "datasets.sample": [
             "SAMPLE_CREDIT",
             "SAMPLE_NODULE",

@@ -1,8 +1,11 @@
 """Hounsfield units: display windows, and the affine map between HU and network units."""
 
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
+
+_Numbers = TypeVar("_Numbers", bound=Any)  # an array or a tensor in, the same kind out
 
 HU_MIN, HU_MAX = -1024.0, 3071.0
 """Range that 12-bit CT stores: air just below -1000 HU, metal clipped at 3071 HU."""
@@ -30,10 +33,12 @@ class Window:
 
     @property
     def low_hu(self) -> float:
+        """HU shown black."""
         return self.level_hu - self.width_hu / 2
 
     @property
     def high_hu(self) -> float:
+        """HU shown white."""
         return self.level_hu + self.width_hu / 2
 
     def scale(self, hu: np.ndarray) -> np.ndarray:
@@ -59,6 +64,26 @@ MEDIASTINUM = Window(40.0, 400.0, "mediastinum")
 BONE = Window(400.0, 1800.0, "bone")
 WINDOWS = {w.name: w for w in (LUNG, MEDIASTINUM, BONE)}
 
+CHEST = Window(-600.0, 1500.0, "chest")
+PROTOCOL_WINDOWS = {
+    w.name: w for w in (CHEST, Window(50.0, 400.0, "abdomen"), Window(40.0, 80.0, "head"))
+}
+"""Windows of the LDCT benchmark (Eulig et al., Med Phys 51, 2024, doi 10.1002/mp.17379)."""
+
+
+def named_window(name: str) -> Window:
+    """A display window, or one of the LDCT benchmark, by its name.
+
+    Raises
+    ------
+    ValueError
+        There is none of that name; the message lists those there are.
+    """
+    known = WINDOWS | PROTOCOL_WINDOWS
+    if name not in known:
+        raise ValueError(f"expected a window among {', '.join(sorted(known))}, got {name!r}")
+    return known[name]
+
 
 @dataclass(frozen=True)
 class HuScale:
@@ -80,10 +105,10 @@ class HuScale:
         if not self.unit_hu > 0:
             raise ValueError(f"unit_hu must be above 0 HU, got {self.unit_hu}")
 
-    def to_net(self, hu):  # numpy array or tensor in, same kind out
+    def to_net(self, hu: _Numbers) -> _Numbers:
         """Network units of HU values; any array or tensor type, same shape."""
-        return (hu - self.centre_hu) / self.unit_hu
+        return cast(_Numbers, (hu - self.centre_hu) / self.unit_hu)
 
-    def to_hu(self, net):
+    def to_hu(self, net: _Numbers) -> _Numbers:
         """HU of network values; any array or tensor type, same shape."""
-        return net * self.unit_hu + self.centre_hu
+        return cast(_Numbers, net * self.unit_hu + self.centre_hu)

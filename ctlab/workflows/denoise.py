@@ -16,13 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from ctlab.classic import METHODS, denoise_classic
+from ctlab.console import Progress
 from ctlab.ct import Derivation, Volume, measure_noise_hu
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
-from ctlab.files import Unfinished, begin, join, refuse_full_folder, refuse_own_source, write_whole
-
-Progress = Callable[[int, int], None]
-"""Called with (slices done, slices in all)."""
+from ctlab.files import ResumableFolder, refuse_full_folder, refuse_own_source, write_whole
 
 BATCH = 2
 """Slices that are in memory and pass through the network together."""
@@ -172,17 +170,17 @@ def _begun(
     processes: _Processes,
     resume: bool,
     overwrite: bool,
-) -> tuple[Unfinished, SeriesWriter]:
+) -> tuple[ResumableFolder, SeriesWriter]:
     """The folder in the making, and a writer whose identifiers all processes share."""
     writer = SeriesWriter.of(volume, f"Denoised ({method})", work.made, "none")
     facts = {"series": volume.acquisition.series_uid, "slices": len(volume.hu), **work.facts}
     if processes.global_rank == 0:
         drawn = {n: getattr(writer, n) for n in ("series_uid", "study_uid", "frame_uid")}
         given = drawn | {"created": writer.created.isoformat()}
-        unfinished = begin(out, facts, given, resume=resume, overwrite=overwrite)
+        unfinished = ResumableFolder.begin(out, facts, given, resume=resume, overwrite=overwrite)
     processes.barrier()
     if processes.global_rank != 0:
-        unfinished = join(out, facts)
+        unfinished = ResumableFolder.join(out)
     shared = unfinished.given | {
         "created": datetime.datetime.fromisoformat(unfinished.given["created"])
     }

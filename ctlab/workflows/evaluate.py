@@ -1,13 +1,14 @@
 """Series beside their reference: which patients there are, and the metrics of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ctlab.assess import PROTOCOL_WINDOWS, evaluate_volume, summarise
-from ctlab.ct import WINDOWS, Window, read_series
+from ctlab.assess import evaluate_volume, summarise
+from ctlab.console import Progress
+from ctlab.ct import Window, read_series
 from ctlab.ct.dicom.read import named_uids, refuse_unused
 from ctlab.ct.dicom.series import find_series
 
@@ -19,7 +20,7 @@ def evaluate_folders(
     window: Window,
     series_uid: Sequence[str] = (),
     allow_gaps: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Metrics of every slice of every patient, one row each, ``arm`` naming the image folder.
 
@@ -59,20 +60,6 @@ def evaluate_folders(
             if progress:
                 progress(len(tables), total)
     return pd.concat(tables, ignore_index=True)
-
-
-def named_window(name: str) -> Window:
-    """A display window or protocol preset by its name.
-
-    Raises
-    ------
-    ValueError
-        There is none of that name; the message lists those there are.
-    """
-    known = {**WINDOWS, **PROTOCOL_WINDOWS}
-    if name not in known:
-        raise ValueError(f"unknown window {name!r}; choose one of {', '.join(sorted(known))}")
-    return known[name]
 
 
 def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:

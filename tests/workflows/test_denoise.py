@@ -17,7 +17,7 @@ from ctlab.ct import (
     read_series,
     write_series,
 )
-from ctlab.files import folder_of
+from ctlab.files import ResumableFolder
 from ctlab.learn import (
     TrainConfig,
     denoise_volume,
@@ -71,7 +71,7 @@ def test_streamed_slices_are_those_of_the_whole_volume(scan, checkpoint, tmp_pat
     assert np.array_equal(streamed.hu, np.rint(whole.hu))
     assert np.abs(streamed.hu - read_series(scan).hu).max() > 5
     assert (report.slices, report.resumed_slices, report.processes) == (SLICES, 0, 1)
-    assert not folder_of(tmp_path / "out").exists()
+    assert not ResumableFolder.folder_of(tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("method", ["model", "nlm"])
@@ -104,7 +104,7 @@ def test_strength_turns_a_switchable_model_and_only_that(scan, checkpoint, tmp_p
     with pytest.raises(ValueError, match="needs a switchable generator"):
         denoise_series(scan, tmp_path / "x", strength=0.5, force=True)
     assert not (tmp_path / "x").exists()
-    assert not folder_of(tmp_path / "x").exists()
+    assert not ResumableFolder.folder_of(tmp_path / "x").exists()
 
 
 def test_memory_does_not_grow_with_the_series(tmp_path, monkeypatch):
@@ -137,7 +137,7 @@ def test_a_killed_run_goes_on_and_keeps_what_was_done(scan, checkpoint, tmp_path
     words = [sys.executable, "-c", KILLED, str(scan), str(out), str(checkpoint)]
     assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
     assert not out.exists()
-    made = {p.name: p.stat().st_mtime_ns for p in folder_of(out).glob("IM*.dcm")}
+    made = {p.name: p.stat().st_mtime_ns for p in ResumableFolder.folder_of(out).glob("IM*.dcm")}
     assert len(made) == 4
     with pytest.raises(ValueError, match="pass --resume"):
         denoise_series(scan, out, checkpoint=checkpoint)

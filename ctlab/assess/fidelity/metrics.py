@@ -12,15 +12,9 @@ import numpy as np
 
 from ctlab.assess.fidelity import ssim as structure
 from ctlab.assess.fidelity import vif_gmsd as fidelity
+from ctlab.ct.hu import CHEST as CHEST
+from ctlab.ct.hu import PROTOCOL_WINDOWS as PROTOCOL_WINDOWS
 from ctlab.ct.hu import Window
-
-CHEST = Window(-600.0, 1500.0, "chest")
-PROTOCOL_WINDOWS = {
-    "chest": CHEST,
-    "abdomen": Window(50.0, 400.0, "abdomen"),
-    "head": Window(40.0, 80.0, "head"),
-}
-"""Windows of the LDCT benchmark (Eulig et al., Med Phys 51, 2024, doi 10.1002/mp.17379)."""
 
 PROTOCOL_CLIP_HU = (-1024.0, 1900.0)
 """HU interval on which that benchmark takes RMSE and VIF (stored values 0 to 2924)."""

@@ -34,7 +34,7 @@ def evaluate_volume(
 
     PSNR, SSIM and GMSD are taken in the window; RMSE, MAE, bias and VIF on HU clipped to
     ``clip_hu``. With the default both follow the LDCT benchmark's chest protocol (see
-    :data:`ctlab.assess.fidelity.metrics.PROTOCOL_WINDOWS`). The reference is noisy:
+    :data:`ctlab.ct.hu.PROTOCOL_WINDOWS`). The reference is noisy:
     ``reference_noise_hu`` says how much (one figure a series: that of
     ``ctlab.ct.measure_noise_hu``), and an image cannot be told from the truth below it.
 

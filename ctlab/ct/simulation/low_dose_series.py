@@ -1,12 +1,13 @@
 """A whole DICOM series at a lower dose, streamed slice by slice so that memory stays small."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ctlab.console import Progress
 from ctlab.ct.dicom.read import (
     choose_series,
     slice_currents_ma,
@@ -27,9 +28,6 @@ from ctlab.ct.simulation.low_dose import (
 from ctlab.ct.simulation.scanner import Scanner
 from ctlab.ct.volume import Volume
 from ctlab.files import fresh_folder, refuse_own_source
-
-Progress = Callable[[int, int], None]
-"""Called with (slices done, slices in all)."""
 
 
 @dataclass(frozen=True)
