@@ -1,6 +1,5 @@
 """Several denoisers on the same series, and their passports side by side on one page."""
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import Any
 import pandas as pd
 
 from ctlab.assess import write_table
+from ctlab.console import Progress
 from ctlab.ct import read_series
 from ctlab.ct.dicom.read import refuse_unused
-from ctlab.files import fresh_folder, refuse_full_folder
+from ctlab.files import fresh_folder, plain, refuse_full_folder, write_json
 from ctlab.passport import page
 from ctlab.passport.document import (
     FORMAT_VERSION,
     Passport,
-    Progress,
     make_passport,
-    plain,
     read_passport,
     write_passport,
 )
@@ -154,8 +152,7 @@ def write_comparison(
     """Writes ``comparison.json``, ``comparison.csv`` and ``index.html``; returns the table."""
     table = side_by_side(passports)
     with fresh_folder(out, overwrite=overwrite) as folder:
-        text = json.dumps(plain(comparison(table)), indent=1, allow_nan=False)
-        (folder / "comparison.json").write_text(text, encoding="utf-8")
+        write_json(folder / "comparison.json", comparison(table))
         write_table(table, folder / "comparison.csv")
         (folder / "index.html").write_text(_page(passports, table), encoding="utf-8")
     return table

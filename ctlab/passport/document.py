@@ -2,15 +2,16 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ctlab.console import Progress
 from ctlab.ct import Volume
-from ctlab.files import fresh_folder
+from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
 from ctlab.passport.candidate import Candidate, filter_candidate, model_candidate
 from ctlab.passport.checks import CHECKS, NAMES, Finding
@@ -20,7 +21,6 @@ from ctlab.passport.test_scans import Denoiser, Scene, make_scene
 
 FORMAT_VERSION = 1
 NEIGHBOURS = 12  # slices looked at for bands along z
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,7 @@ def measure(
 def write_passport(passport: Passport, out: str | Path, *, overwrite: bool = False) -> None:
     """Writes ``passport.json``, ``index.html`` and its pictures into a new folder."""
     with fresh_folder(out, overwrite=overwrite) as folder:
-        text = json.dumps(passport.as_dict(), indent=1, allow_nan=False)
-        (folder / "passport.json").write_text(text, encoding="utf-8")
+        write_json(folder / "passport.json", passport.as_dict())
         for name, rgb in passport.pictures.items():
             page.save_png(rgb, folder / f"{name}.png")
         html = page.page(passport.as_dict(), list(passport.pictures))
@@ -220,16 +219,3 @@ def _explanation(candidate: Candidate, scene: Scene, limits, seed: int):
 def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
-
-
-def plain(value: Any) -> Any:
-    """Only what JSON knows; NaN and infinity become None."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool | None) else str(value)

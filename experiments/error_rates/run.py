@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from ctlab.files import write_json
 from experiments.error_rates import null_designs, null_fixed, null_studies
 from experiments.error_rates.null_studies import Procedure
 
@@ -179,9 +180,7 @@ def _save(path: Path, results: dict[str, Any], found: dict[str, Any]) -> None:
     )
     results["command"] = COMMAND
     results["versions"] = {name: version(name) for name in ("numpy", "scipy", "pandas")}
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_json(path, results)
 
 
 def main(

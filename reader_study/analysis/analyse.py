@@ -4,7 +4,6 @@ It has no options. What the protocol leaves out is not tested, and what went oth
 planned is listed beside the result.
 """
 
-import json
 import math
 import platform
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from ctlab.files import write_whole
+from ctlab.files import plain, write_json, write_whole
 from reader_study.analysis import conduct, secondary
 from reader_study.analysis.answer_validation import check_answers_in_protocol
 from reader_study.analysis.endpoints import Estimate, estimate, judged
@@ -339,23 +338,9 @@ def _versions() -> dict[str, str]:
 def _write(
     study: Path, facts: dict[str, Any], primary: pd.DataFrame, cases: pd.DataFrame
 ) -> dict[str, Any]:
-    plain = json.loads(json.dumps(_plain(facts), allow_nan=False))
+    result: dict[str, Any] = plain(facts)
     for name, table in (("primary.csv", primary), ("cases.csv", cases)):
         with write_whole(study / "report" / name) as part:
             table.to_csv(part, index=False)
-    with write_whole(study / "report" / "analysis.json") as part:
-        part.write_text(json.dumps(plain, indent=1), "utf-8")
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    """Values that JSON has: numbers that are not finite become null."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool | None) else str(value)
+    write_json(study / "report" / "analysis.json", result)
+    return result

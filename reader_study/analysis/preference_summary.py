@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ctlab.files import plain
 from reader_study.analysis.tables import final_ratings, ratings_table
 from reader_study.record.study_record import read_unblinded
 from reader_study.stats.paired.preference_share import (
@@ -55,7 +56,7 @@ def preference_results(study: str | Path, *, item: str | None = None) -> dict[st
     return {
         "item": item,
         "comparisons": [_comparison(trials, a, b) for a, b in combinations(arms, 2)],
-        "position": _records(position_effect(trials)),
+        "position": plain(position_effect(trials)),
         "catch": _catch(ratings, item),
     }
 
@@ -66,8 +67,8 @@ def _comparison(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
     return {
         "arm": arm,
         "over": over,
-        "readers": _records(share_per_reader(trials, arm=arm, over=over)),
-        "pooled": _plain(as_record(pooled_share(trials, arm=arm, over=over))),
+        "readers": plain(share_per_reader(trials, arm=arm, over=over)),
+        "pooled": plain(as_record(pooled_share(trials, arm=arm, over=over))),
         "signed_rank": {"w_plus": test.w_plus, "p": test.p, "n": test.n, "n_zero": test.n_zero},
     }
 
@@ -88,12 +89,3 @@ def _catch(ratings: pd.DataFrame, item: str) -> dict[str, int]:
     shown = ratings[(ratings["kind"] == "catch") & (ratings["item"] == item)]
     counts = shown["value"].value_counts()
     return {side: int(counts.get(side, 0)) for side in ("left", "right", "tie")}
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_plain(row) for row in table.to_dict("records")]
-
-
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
-    """Values that JSON has: NaN becomes null."""
-    return {str(k): None if isinstance(v, float) and v != v else v for k, v in row.items()}

@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ctlab.files import scratch_folder
 from reader_study.blinding import leak_check as leaks
 from reader_study.blinding import sealed_key as seal
 from reader_study.blinding.amend import reader_facts
@@ -117,12 +116,9 @@ def _default_reader() -> SeriesReader:
 @contextmanager
 def _staged(study: Path) -> Iterator[Path]:
     """Folder beside the final places; its parts are moved there at the very end."""
-    stage = Path(tempfile.mkdtemp(prefix=".lock.", suffix=".part", dir=study))
-    try:
+    with scratch_folder(study / "lock") as stage:
         (stage / "bundle" / PIXEL_FOLDER).mkdir(parents=True)
         yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _render_all(

@@ -48,27 +48,6 @@ WEIGHTS = {
 }
 
 
-def plain(value: Any) -> Any:
-    """A value that JSON has: numpy numbers become Python's, NaN and infinities null.
-
-    Examples
-    --------
-    >>> plain({"a": np.float64("nan"), "b": [np.int64(2), float("inf")]})
-    {'a': None, 'b': [2, None]}
-    """
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, pd.DataFrame):
-        return [plain(row) for row in value.to_dict("records")]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
 def read_csv(path: Path, *, where: list[str] | None = None) -> pd.DataFrame:
     """The table in ``path``, rows kept as ``COLUMN=VALUE`` conditions ask.
 

@@ -46,7 +46,7 @@ def study_rows(endpoint, rng):
 
 def analysed(endpoint, rng):
     """An analysis as ``analysis.json`` holds it, and its rows, without a locked study."""
-    from reader_study.analysis.analyse import _plain
+    from ctlab.files import plain
     from reader_study.analysis.endpoints import estimate, judged
 
     rows = study_rows(endpoint, rng)
@@ -55,7 +55,7 @@ def analysed(endpoint, rng):
     test = planned(endpoint)
     row = judged(test, estimate(test, table, truth=truth), aim="superiority", margin=None)
     row["p_adjusted"] = row["p_aim"]
-    return _plain({**SKELETON, "primary": [row]}), rows
+    return plain({**SKELETON, "primary": [row]}), rows
 
 
 SKELETON = {
@@ -281,7 +281,7 @@ def test_r_repeats_the_primary_result(endpoint, rng, tmp_path):
 @pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
 @pytest.mark.parametrize("change", ["value", "rows", "one reader", "two readers", "unanimous"])
 def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path):
-    from reader_study.analysis.analyse import _plain
+    from ctlab.files import plain
     from reader_study.analysis.endpoints import estimate, judged
 
     facts, rows = analysed("share", rng)
@@ -297,7 +297,7 @@ def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path
             rows = rows.assign(choice=won)
         test = planned("share")
         row = judged(test, estimate(test, rows), aim="superiority", margin=None)
-        facts["primary"] = [_plain(row)]
+        facts["primary"] = [plain(row)]
     done = run_r(facts, rows, tmp_path)
     assert (done.returncode == 0) == (change not in {"value", "rows"}), done.stderr
 
