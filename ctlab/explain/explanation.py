@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -57,7 +58,7 @@ class Explanation:
     value: float
     image_hu: np.ndarray
     output_hu: np.ndarray
-    audit: dict = field(repr=False)
+    audit: dict[str, Any] = field(repr=False)
     field_box: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     @property
@@ -69,7 +70,7 @@ class Explanation:
     @property
     def verdict(self) -> str:
         """``believe``, ``weak`` or ``no better than chance``."""
-        return self.audit["verdict"]
+        return str(self.audit["verdict"])
 
     def in_words(self) -> str:
         """One sentence with what the numbers allow."""

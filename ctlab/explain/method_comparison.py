@@ -110,17 +110,17 @@ def study_of_sample(
     methods = [name for name in methods if is_possible(name, subject)]
     audits = (len(methods) + 1) * len(regions)
     total = audits + 2 * plants
-    step = progress or (lambda done, all_: None)
+    step = progress or (lambda _done, _total: None)
     middle = scans[STUDY_SLICES.index(SAMPLE_NODULE.centre[0])]
     audited = study_methods(
-        subject, middle, regions, methods=methods, plan=plan, progress=lambda k, n: step(k, total)
+        subject, middle, regions, methods=methods, plan=plan, progress=lambda k, _n: step(k, total)
     )
     finds = usefulness(
         subject,
         np.stack([scan[..., *_ONE_LUNG] for scan in scans]),
         rng=np.random.default_rng(STUDY_SEED),
         plants=plants,
-        progress=lambda k, n: step(audits + k, total),
+        progress=lambda k, _n: step(audits + k, total),
     )
     result: dict[str, Any] = {
         "command": STUDY_COMMAND,
@@ -139,7 +139,8 @@ def study_of_sample(
 def packaged_study() -> dict[str, Any]:
     """The study of the shipped model, as :func:`study_of_sample` wrote it."""
     stored = files("ctlab.explain") / "method_comparison.json"
-    return json.loads(stored.read_text("utf-8"))
+    study: dict[str, Any] = json.loads(stored.read_text("utf-8"))
+    return study
 
 
 def _scan(subject: Subject, volume: Volume, z: int) -> np.ndarray:
@@ -209,7 +210,7 @@ def study_methods(
     return pd.DataFrame(rows)
 
 
-def _row(audit: dict, seconds: float) -> dict[str, object]:
+def _row(audit: dict[str, Any], seconds: float) -> dict[str, object]:
     deletion, insertion = audit["deletion"], audit["insertion"]
     return {
         "verdict": audit["verdict"],

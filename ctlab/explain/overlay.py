@@ -60,7 +60,7 @@ def overlay_rgb(
         inner = binary_dilation(mask, ring)
         shown[binary_dilation(inner, ring) & ~inner] = 0
         shown[inner & ~mask] = 255
-    return shown.round().astype(np.uint8)
+    return np.asarray(shown.round().astype(np.uint8))
 
 
 def caption_below(rgb: np.ndarray, lines: list[str]) -> np.ndarray:

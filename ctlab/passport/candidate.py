@@ -7,7 +7,7 @@ import numpy as np
 
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.ct import Volume, measure_noise_hu, simulate_dose
-from ctlab.passport.test_scans import Denoiser
+from ctlab.passport.patient_scan import Denoiser
 
 _BATCH = 4  # slices held by the network at once
 
@@ -63,6 +63,6 @@ def filter_candidate(
     noise_hu = measure_noise_hu(simulate_dose(few, dose, rng=rng))
 
     def denoise(images: np.ndarray) -> np.ndarray:
-        return denoise_classic(images, method, noise_sd_hu=noise_hu)
+        return np.asarray(denoise_classic(images, method, noise_sd_hu=noise_hu))
 
     return Candidate(f"filter {method}", denoise)

@@ -31,15 +31,15 @@ from ctlab.assess import (
 )
 from ctlab.assess.detection.detectability import MakeImages
 from ctlab.assess.safety.conformal_risk import SIDES
-from ctlab.passport.phantoms import COUNT, POPULATION, phantom_patient
-from ctlab.passport.test_scans import (
+from ctlab.passport.patient_scan import (
     PATCH_PX,
     Denoiser,
-    Scene,
+    PatientScan,
     clean_patches,
     one_by_one,
     taking_turns,
 )
+from ctlab.passport.phantoms import COUNT, POPULATION, phantom_patient
 
 TASKS = tuple(t for t in NODULE_TASKS if t.diameter_mm in (6.0, 10.0))
 CONTRAST_HU = 300.0
@@ -65,10 +65,27 @@ class Finding:
     tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-def accuracy(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+@dataclass(frozen=True)
+class Bench:
+    """What a check gets: scans, the denoiser under test, and random numbers.
+
+    Attributes
+    ----------
+    scans : one a patient
+    denoise : function
+        From slices (n, y, x) in HU to the same, denoised.
+    rng : Generator
+    """
+
+    scans: list[PatientScan]
+    denoise: Denoiser
+    rng: np.random.Generator
+
+
+def accuracy(bench: Bench) -> Finding:
     """HU bias per tissue and error beside the input's, against the noisy reference."""
-    before = pd.concat([evaluate_volume(s.full.hu, s.low, patient="") for s in scenes])
-    after = pd.concat([evaluate_volume(s.full.hu, s.out, patient="") for s in scenes])
+    before = pd.concat([evaluate_volume(s.full.hu, s.low, patient="") for s in bench.scans])
+    after = pd.concat([evaluate_volume(s.full.hu, s.out, patient="") for s in bench.scans])
     noise = f"the reference's own noise is {after['reference_noise_hu'].mean():.1f} HU"
     return Finding(
         {
@@ -81,13 +98,13 @@ def accuracy(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -
     )
 
 
-def noise(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def noise(bench: Bench) -> Finding:
     """Noise left and its mean frequency, from differences of two realisations."""
     shifts, left, rows = [], [], []
-    for scene in scenes:
+    for scan in bench.scans:
         spectra = [
-            nps_by_tissue(a, b, scene.full.spacing_mm)
-            for a, b in ((scene.low, scene.other), (scene.out, scene.other_out))
+            nps_by_tissue(a, b, scan.full.spacing_mm)
+            for a, b in ((scan.low, scan.other), (scan.out, scan.other_out))
         ]
         for tissue in spectra[0]:
             low, out = (spectrum[tissue] for spectrum in spectra)
@@ -105,9 +122,9 @@ def noise(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> F
     )
 
 
-def banding(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def banding(bench: Bench) -> Finding:
     """Offsets that jump from slice to slice, seen as bands in coronal views; noise along z."""
-    name, run = "banding along z", scenes[0].run
+    name, run = "banding along z", bench.scans[0].run
     if run is None or len(run.low) < 4:
         count = 0 if run is None else len(run.low)
         raise ValueError(f"bands need 4 neighbouring slices or more, got {count}")
@@ -126,17 +143,17 @@ def banding(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) ->
     return Finding({name: bands}, {name: note}, {"z correlation": rows})
 
 
-def resolution(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def resolution(bench: Bench) -> Finding:
     """Resolution of a 10 mm insert of 300 HU in lung after the denoiser, beside no denoiser."""
     name = "loss of resolution (f50 of a 10 mm insert)"
-    scene = scenes[0]
-    signal = LesionTask("solid", 10.0, CONTRAST_HU).draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
-    noises = np.stack(list(islice(taking_turns(scene.noise_patches(), rng), 40)))
+    scan = bench.scans[0]
+    signal = LesionTask("solid", 10.0, CONTRAST_HU).draw((PATCH_PX, PATCH_PX), scan.pixel_mm)
+    noises = np.stack(list(islice(taking_turns(scan.noise_patches(), bench.rng), 40)))
     flat = np.full((PATCH_PX, PATCH_PX), -850.0)
     curves = {
-        "input": task_transfer(lambda hu: hu, flat, signal, noises, spacing_mm=scene.pixel_mm),
+        "input": task_transfer(lambda hu: hu, flat, signal, noises, spacing_mm=scan.pixel_mm),
         "denoised": task_transfer(
-            one_by_one(denoise), flat, signal, noises, spacing_mm=scene.pixel_mm
+            one_by_one(bench.denoise), flat, signal, noises, spacing_mm=scan.pixel_mm
         ),
     }
     rows = [r for arm, c in curves.items() for r in c.frame().assign(arm=arm).to_dict("records")]
@@ -157,31 +174,31 @@ def _half_frequency(curve: Transfer) -> float:
     return float(np.interp(0.5, [both[k], both[k - 1]], [f[k], f[k - 1]]))
 
 
-def detection(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def detection(bench: Bench) -> Finding:
     """Observer and equivalent dose in even lung; recovery and false lesions among vessels."""
     worst = "change of detectability (lower 95 % bound, worst nodule)"
-    scene, single = scenes[0], one_by_one(denoise)
-    noises = np.stack(list(islice(taking_turns(scene.noise_patches(), rng), 2 * PATCHES)))
-    clean = clean_patches(rng, 60)
+    scan, single = bench.scans[0], one_by_one(bench.denoise)
+    noises = np.stack(list(islice(taking_turns(scan.noise_patches(), bench.rng), 2 * PATCHES)))
+    clean = clean_patches(bench.rng, 60)
 
     def images(task: LesionTask, dose: float) -> tuple[np.ndarray, np.ndarray]:
         # Quantum noise: the variance goes with one over the dose.
-        shown = noises * np.sqrt(scene.dose / dose) - 850.0
-        signal = task.draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+        shown = noises * np.sqrt(scan.dose / dose) - 850.0
+        signal = task.draw((PATCH_PX, PATCH_PX), scan.pixel_mm)
         return shown[:PATCHES] + signal, shown[PATCHES:]
 
-    faint = _at_threshold(images, scene.dose)
-    table = detectability_table(images, single, nodules=faint, doses=(scene.dose,))
+    faint = _at_threshold(images, scan.dose)
+    table = detectability_table(images, single, nodules=faint, doses=(scan.dose,))
     raw = detectability_table(
-        images, None, nodules=faint, doses=tuple(scene.dose * f for f in (0.3, 0.55, 1.8, 3.0))
+        images, None, nodules=faint, doses=tuple(scan.dose * f for f in (0.3, 0.55, 1.8, 3.0))
     )
     recovered, rows = [], []
     for task in TASKS:
-        signal = task.draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+        signal = task.draw((PATCH_PX, PATCH_PX), scan.pixel_mm)
         found = contrast_recovery(single, clean[:24], signal, noises[:24])
         recovered.append(found["recovery"])
         rows.append({"kind": task.kind, "diameter_mm": task.diameter_mm} | found)
-    smallest = TASKS[0].draw((PATCH_PX, PATCH_PX), scene.pixel_mm)
+    smallest = TASKS[0].draw((PATCH_PX, PATCH_PX), scan.pixel_mm)
     healthy = np.stack([single(c + n) for c, n in zip(clean, noises[:60], strict=True)])
     false = false_lesion_rate(healthy, clean, smallest, least_contrast_hu=100.0)
     notes = {
@@ -218,12 +235,12 @@ def _at_threshold(images: MakeImages, dose: float) -> list[LesionTask]:
     ]
 
 
-def structure(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def structure(bench: Bench) -> Finding:
     """Structure that went with the noise: coherence of the residual with the noise-free image."""
-    noises = np.stack(list(islice(taking_turns(scenes[0].noise_patches(), rng), 80)))
-    clean = clean_patches(rng, 80)
+    noises = np.stack(list(islice(taking_turns(bench.scans[0].noise_patches(), bench.rng), 80)))
+    clean = clean_patches(bench.rng, 80)
     shown = (clean + noises).astype(np.float32)
-    table = coherence(shown - denoise(shown), clean, scenes[0].pixel_mm)
+    table = coherence(shown - bench.denoise(shown), clean, bench.scans[0].pixel_mm)
     # Only frequencies that hold structure: a large share of nothing is nothing.
     found = table[(table["finding"] != "") & (table["frequency_per_mm"] < 0.35)]
     worst = float(found["removed_fraction"].abs().max()) if len(found) else 0.0
@@ -233,13 +250,13 @@ def structure(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) 
     )
 
 
-def hidden(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def hidden(bench: Bench) -> Finding:
     """Removed noise that can be recovered at 1 HU but no longer at 16 HU: hidden, not left."""
     middle = np.s_[:, 192:320, 192:320]
-    scene = scenes[0]
-    crop = middle if min(scene.out.shape[1:]) >= 320 else np.s_[:]
-    out = np.concatenate([scene.out[crop], scene.other_out[crop]])
-    low = np.concatenate([scene.low[crop], scene.other[crop]])
+    scan = bench.scans[0]
+    crop = middle if min(scan.out.shape[1:]) >= 320 else np.s_[:]
+    out = np.concatenate([scan.out[crop], scan.other_out[crop]])
+    low = np.concatenate([scan.low[crop], scan.other[crop]])
     removed = low - out
     if removed.std() < 0.01:  # an offset at most: there is nothing that could be hidden
         return Finding({"hidden information": 0.0}, {"hidden information": "nothing was removed"})
@@ -253,19 +270,19 @@ def hidden(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> 
     )
 
 
-def risk(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def risk(bench: Bench) -> Finding:
     """Coverage of a calibrated risk band on patients not used to calibrate it.
 
     Patients given calibrate where there are enough of them, against their noisy reference; else
     phantom patients do, whose truth is known, and the guarantee speaks of them alone.
     """
     needed, name = patients_needed(0.1), "risk coverage"
-    if len(scenes) > needed:
-        triples = [(s.full.hu, s.low, s.out) for s in scenes]
+    if len(bench.scans) > needed:
+        triples = [(s.full.hu, s.low, s.out) for s in bench.scans]
         population = "low dose simulated from patients' scans"
     else:
-        known = [phantom_patient(k, scenes[0].dose) for k in range(COUNT)]
-        triples = [(p.truth, p.low, denoise(p.low[None])[0]) for p in known]
+        known = [phantom_patient(k, bench.scans[0].dose) for k in range(COUNT)]
+        triples = [(p.truth, p.low, bench.denoise(p.low[None])[0]) for p in known]
         population = POPULATION
     losses = np.array([_losses(*triple) for triple in triples])  # (patients, sides, factors)
     spread = float(np.median([np.median(_score(low, out)) for _, low, out in triples]))
@@ -289,7 +306,9 @@ def risk(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Fi
 def _score(low: np.ndarray, out: np.ndarray) -> np.ndarray:
     """What was changed, smoothed in the plane, plus 1 HU: nothing is known better."""
     difference = np.abs(low - out)
-    return gaussian_filter(difference, (0.0,) * (difference.ndim - 2) + (2.0, 2.0)) + 1.0
+    return np.asarray(
+        gaussian_filter(difference, (0.0,) * (difference.ndim - 2) + (2.0, 2.0)) + 1.0
+    )
 
 
 def _losses(truth: np.ndarray, low: np.ndarray, out: np.ndarray) -> list[np.ndarray]:
@@ -298,40 +317,38 @@ def _losses(truth: np.ndarray, low: np.ndarray, out: np.ndarray) -> list[np.ndar
     return [loss_curve(truth, out, score, FACTORS, side=side, mask=body) for side in SIDES]
 
 
-def speed(scenes: list[Scene], denoise: Denoiser, rng: np.random.Generator) -> Finding:
+def speed(bench: Bench) -> Finding:
     """Seconds for 100 slices on the machine that made the passport."""
-    seconds = float(np.median([s.seconds_per_slice for s in scenes]))
+    seconds = float(np.median([s.seconds_per_slice for s in bench.scans]))
     return Finding({"speed": 100 * seconds})
 
 
-CHECKS: dict[str, Callable[[list[Scene], Denoiser, np.random.Generator], Finding]] = {
-    "accuracy": accuracy,
-    "noise": noise,
-    "banding": banding,
-    "resolution": resolution,
-    "detection": detection,
-    "structure": structure,
-    "hidden": hidden,
-    "risk": risk,
-    "speed": speed,
-}
+@dataclass(frozen=True)
+class Check:
+    """A family of checks: how it is measured, and which limits it answers."""
 
-NAMES: dict[str, tuple[str, ...]] = {
-    "accuracy": ("bias in lung", "bias in soft tissue", "error left"),
-    "noise": ("noise left", "shift of mean noise frequency"),
-    "banding": ("banding along z",),
-    "resolution": ("loss of resolution (f50 of a 10 mm insert)",),
-    "detection": (
-        "contrast recovery, worst nodule",
-        "change of detectability (lower 95 % bound, worst nodule)",
-        "false lesions",
+    measure: Callable[[Bench], Finding]
+    names: tuple[str, ...]
+
+
+CHECKS: dict[str, Check] = {
+    "accuracy": Check(accuracy, ("bias in lung", "bias in soft tissue", "error left")),
+    "noise": Check(noise, ("noise left", "shift of mean noise frequency")),
+    "banding": Check(banding, ("banding along z",)),
+    "resolution": Check(resolution, ("loss of resolution (f50 of a 10 mm insert)",)),
+    "detection": Check(
+        detection,
+        (
+            "contrast recovery, worst nodule",
+            "change of detectability (lower 95 % bound, worst nodule)",
+            "false lesions",
+        ),
     ),
-    "structure": ("structure removed",),
-    "hidden": ("hidden information",),
-    "risk": ("risk coverage",),
-    "speed": ("speed",),
+    "structure": Check(structure, ("structure removed",)),
+    "hidden": Check(hidden, ("hidden information",)),
+    "risk": Check(risk, ("risk coverage",)),
+    "speed": Check(speed, ("speed",)),
 }
-"""Which limits each check answers, also where it could not be made."""
 
 
 def _size(value: float) -> float | None:
@@ -339,4 +356,5 @@ def _size(value: float) -> float | None:
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return table.to_dict("records")
+    rows: list[dict[str, Any]] = table.to_dict("records")
+    return rows

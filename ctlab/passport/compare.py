@@ -171,7 +171,7 @@ def comparison(table: pd.DataFrame) -> dict[str, Any]:
                 "passed": by_name["passed"].to_dict(),
             }
         )
-    return plain({"format_version": FORMAT_VERSION, "checks": checks})
+    return {"format_version": FORMAT_VERSION, "checks": plain(checks)}
 
 
 def in_words(content: Mapping[str, Any]) -> str:

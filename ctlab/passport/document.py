@@ -14,10 +14,10 @@ from ctlab.ct import Volume
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
 from ctlab.passport.candidate import Candidate, filter_candidate, model_candidate
-from ctlab.passport.checks import CHECKS, NAMES, Finding
+from ctlab.passport.checks import CHECKS, Bench, Finding
 from ctlab.passport.facts import gather_facts
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit
-from ctlab.passport.test_scans import Denoiser, Scene, make_scene
+from ctlab.passport.patient_scan import Denoiser, PatientScan, make_patient_scan
 
 FORMAT_VERSION = 1
 NEIGHBOURS = 12  # slices looked at for bands along z
@@ -50,8 +50,9 @@ class Passport:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers that are not finite become null."""
-        content = {"format_version": FORMAT_VERSION, "passed": self.passed}
-        return plain(content | {"facts": self.facts, "checks": self.checks, "tables": self.tables})
+        content: dict[str, Any] = {"format_version": FORMAT_VERSION, "passed": self.passed}
+        content |= {"facts": self.facts, "checks": self.checks, "tables": self.tables}
+        return {name: plain(value) for name, value in content.items()}
 
 
 def make_passport(
@@ -100,18 +101,18 @@ def make_passport(
         candidate = filter_candidate(method, volumes[0], dose=dose, rng=rng)
     denoise = candidate.denoise
     steps = len(volumes) + len(CHECKS) + 1
-    scenes: list[Scene] = []
+    scans: list[PatientScan] = []
     for volume in volumes:
-        near = 0 if scenes else NEIGHBOURS
-        scenes.append(
-            make_scene(volume, denoise, dose=dose, slices=slices, rng=rng, neighbours=near)
+        near = 0 if scans else NEIGHBOURS
+        scans.append(
+            make_patient_scan(volume, denoise, dose=dose, slices=slices, rng=rng, neighbours=near)
         )
-        _tell(progress, len(scenes), steps)
-    checks, tables = measure(scenes, denoise, limits=limits, seed=seed, progress=progress)
-    explained, audit, picture = _explanation(candidate, scenes[0], limits, seed)
+        _tell(progress, len(scans), steps)
+    checks, tables = measure(scans, denoise, limits=limits, seed=seed, progress=progress)
+    explained, audit, picture = _explanation(candidate, scans[0], limits, seed)
     _tell(progress, steps, steps)
-    facts = gather_facts(candidate, volumes, scenes[0], dose=dose, slices=slices, seed=seed)
-    pictures = page.views(scenes[0]) | page.curves(tables)
+    facts = gather_facts(candidate, volumes, scans[0], dose=dose, slices=slices, seed=seed)
+    pictures = page.views(scans[0]) | page.curves(tables)
     if picture is not None:
         pictures["explanation"] = picture
         tables["explanation audit"] = audit
@@ -119,25 +120,25 @@ def make_passport(
 
 
 def measure(
-    scenes: list[Scene],
+    scans: list[PatientScan],
     denoise: Denoiser,
     *,
     limits: Mapping[str, Limit] = DEFAULT_LIMITS,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
-    """Checks and tables of any denoiser on scenes; no check stops the others."""
+    """Checks and tables of any denoiser on scans; no check stops the others."""
     rows: list[dict[str, Any]] = []
     tables: dict[str, list[dict[str, Any]]] = {}
-    for k, (name, check) in enumerate(CHECKS.items()):
+    for k, check in enumerate(CHECKS.values()):
         try:
-            finding = check(scenes, denoise, np.random.default_rng([seed, k]))
+            finding = check.measure(Bench(scans, denoise, np.random.default_rng([seed, k])))
         except ValueError as error:  # these series cannot answer this check: said in its row
-            reason = dict.fromkeys(NAMES[name], str(error))
-            finding = Finding(dict.fromkeys(NAMES[name]), reason)
+            reason = dict.fromkeys(check.names, str(error))
+            finding = Finding(dict.fromkeys(check.names), reason)
         rows += [_row(n, v, finding.notes.get(n, ""), limits[n]) for n, v in finding.values.items()]
         tables |= finding.tables
-        _tell(progress, len(scenes) + k + 1, len(scenes) + len(CHECKS) + 1)
+        _tell(progress, len(scans) + k + 1, len(scans) + len(CHECKS) + 1)
     return rows, tables
 
 
@@ -181,17 +182,19 @@ def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, A
     }
 
 
-def _explanation(candidate: Candidate, scene: Scene, limits, seed: int):
+def _explanation(
+    candidate: Candidate, scan: PatientScan, limits: Mapping[str, Limit], seed: int
+) -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray | None]:
     """Audit of the default map on a disc of lung: a check, its numbers, and its picture or None."""
     from ctlab.assess import find_rois
-    from ctlab.passport.test_scans import LUNG_HU
+    from ctlab.passport.patient_scan import LUNG_HU
 
     name = "explanation better than chance"
     if candidate.checkpoint is None:
         note = f"{candidate.name} has no layers to explain"
         return _row(name, None, note, limits[name]), [], None
-    k = len(scene.low) // 2
-    corners = find_rois(scene.full.hu[k], LUNG_HU, size_px=32)
+    k = len(scan.low) // 2
+    corners = find_rois(scan.full.hu[k], LUNG_HU, size_px=32)
     if len(corners) == 0:
         note = "no lung of 32 px was found in the middle slice"
         return _row(name, None, note, limits[name]), [], None
@@ -207,7 +210,7 @@ def _explanation(candidate: Candidate, scene: Scene, limits, seed: int):
     subject = Subject(candidate.checkpoint)
     found = explain_region(
         subject,
-        subject.of_stack(scene.low[k : k + 1], 0),  # its own neighbour, where one is wanted
+        subject.of_stack(scan.low[k : k + 1], 0),  # its own neighbour, where one is wanted
         (int(y) + 16, int(x) + 16, 8),
         plan=AuditPlan(seed=seed),
     )

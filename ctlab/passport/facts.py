@@ -12,11 +12,11 @@ from ctlab.assess import check_applicability
 from ctlab.ct import Volume
 from ctlab.passport.candidate import Candidate
 from ctlab.passport.page import claim_items
-from ctlab.passport.test_scans import Scene
+from ctlab.passport.patient_scan import PatientScan
 
 
 def gather_facts(
-    candidate: Candidate, volumes: Sequence[Volume], scene: Scene, **settings: Any
+    candidate: Candidate, volumes: Sequence[Volume], scan: PatientScan, **settings: Any
 ) -> dict[str, Any]:
     """Denoiser, card, range of use, data and code hashes, machine, and the settings."""
     data = []
@@ -31,7 +31,7 @@ def gather_facts(
         "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
         "split_hash": None if checkpoint is None else checkpoint.split_hash,
         "card": card,
-        "range_of_use": _range_of_use(card, scene),
+        "range_of_use": _range_of_use(card, scan),
         "steps": steps,
         "code_version": __version__,
         "code_sha256": code_hash(),
@@ -42,11 +42,11 @@ def gather_facts(
     } | settings
 
 
-def _range_of_use(card: dict[str, Any], scene: Scene) -> list[str]:
+def _range_of_use(card: dict[str, Any], scan: PatientScan) -> list[str]:
     """What of the first low-dose series lies outside the card, or is not known, in words."""
     if "range_of_use" not in card:
         return ["no card: nothing says what it was made for"]
-    low = replace(scene.full, hu=scene.low)
+    low = replace(scan.full, hu=scan.low)
     return check_applicability(low, card).sentences() or ["every fact lies inside the card"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.ct import LUNG, Window
-from ctlab.passport.test_scans import Scene
+from ctlab.passport.patient_scan import PatientScan
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
@@ -100,11 +100,11 @@ def claim_items(card: dict[str, Any], *, steps: int, n_patients: int) -> list[tu
     ]
 
 
-def views(scene: Scene) -> dict[str, np.ndarray]:
+def views(scan: PatientScan) -> dict[str, np.ndarray]:
     """The middle slice, and neighbouring slices from the side, as RGB uint8."""
-    k = len(scene.low) // 2
-    found = {"slices": _panels(*(a[k] for a in (scene.full.hu, scene.low, scene.out)))[::2, ::2]}
-    run = scene.run
+    k = len(scan.low) // 2
+    found = {"slices": _panels(*(a[k] for a in (scan.full.hu, scan.low, scan.out)))[::2, ::2]}
+    run = scan.run
     if run is not None:
         row = run.low.shape[1] // 2
         tall = max(1, round(run.full.spacing_mm[0] / run.full.spacing_mm[2]))
@@ -134,6 +134,7 @@ def curves(tables: dict[str, list[dict[str, Any]]]) -> dict[str, np.ndarray]:
 
 
 def save_png(rgb: np.ndarray, path: Path) -> None:
+    """Writes RGB uint8 as PNG."""
     from PIL import Image
 
     Image.fromarray(rgb).save(path, format="PNG", optimize=True)
@@ -146,7 +147,7 @@ def _plot(rows: list[dict[str, Any]], x: str, y: str, x_label: str, y_label: str
 
     groups = list(dict.fromkeys(row.get("tissue", "") for row in rows))
     figure = Figure(figsize=(4.5 * len(groups), 3), layout="constrained", dpi=100)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     for k, group in enumerate(groups):
         axes = figure.add_subplot(1, len(groups), k + 1)
         for arm, colour in (("input", "0.5"), ("denoised", "#e66101")):

@@ -41,8 +41,8 @@ def scores(
     found: dict[str, Score] = {
         "residual": lambda low, out: np.abs(low - out),
         "residual, smoothed": lambda low, out: gaussian_filter(np.abs(low - out), 2.0),
-        "symmetries": lambda low, out: spread_hu(symmetric_outputs(model, low)),
-        "MC-dropout": lambda low, out: spread_hu(
+        "symmetries": lambda low, _out: spread_hu(symmetric_outputs(model, low)),
+        "MC-dropout": lambda low, _out: spread_hu(
             dropout_outputs(model, low, passes=passes, rate=rate, seed=seed)
         ),
     }
@@ -79,7 +79,7 @@ def dropout_outputs(
 
 @contextmanager
 def _dropout(model: HuDenoiser, rate: float, generator: torch.Generator) -> Iterator[None]:
-    def drop(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    def drop(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         kept = torch.rand((1, output.shape[1], 1, 1), generator=generator) >= rate
         return output * (kept.to(output) / (1 - rate))
 

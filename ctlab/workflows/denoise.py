@@ -40,6 +40,7 @@ class DenoiseReport:
     processes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
         return asdict(self)
 
 
@@ -265,7 +266,9 @@ def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Wo
     how = METHODS[method] if strength is None else strength
 
     def part(hu: Any, start: int, stop: int) -> np.ndarray:
-        return denoise_classic(hu[start:stop], method, noise_sd_hu=noise_sd_hu, strength=how)
+        return np.asarray(
+            denoise_classic(hu[start:stop], method, noise_sd_hu=noise_sd_hu, strength=how)
+        )
 
     made = Derivation(
         f"Denoised with the filter {method}, strength {how:g}, for a noise SD of "

@@ -156,7 +156,7 @@ def protocol_metrics(reference_hu: np.ndarray, image_hu: np.ndarray) -> dict[str
 
     grey = CHEST.scale(reference_hu), CHEST.scale(image_hu)
     return {
-        "ssim": float(structural_similarity(*grey, data_range=1.0)),
+        "ssim": float(structural_similarity(*grey, data_range=1.0)),  # type: ignore[no-untyped-call]  # scikit-image declares none
         "psnr_db": psnr_db(reference_hu, image_hu, window=CHEST),
         "vif": vif(reference_hu, image_hu),
         "rmse_hu": rmse_hu(reference_hu, image_hu, clip_hu=PROTOCOL_CLIP_HU),

@@ -16,28 +16,28 @@ from ctlab.passport import (
     read_passport,
     write_passport,
 )
-from ctlab.passport.checks import NAMES, banding, risk
+from ctlab.passport.checks import CHECKS, Bench, banding, risk
 from ctlab.passport.document import measure
+from ctlab.passport.patient_scan import PatientScan, make_patient_scan
 from ctlab.passport.phantoms import POPULATION
-from ctlab.passport.test_scans import Scene, make_scene
 
 
-def scene_for(denoise, seed=0, slices=4, side=256) -> Scene:
+def scan_for(denoise, seed=0, slices=4, side=256) -> PatientScan:
     """A slab of lung in a wall of soft tissue, dose 0.1, noise of 60 HU."""
     rng = np.random.default_rng(seed)
     clean = np.full((slices, side, side), -850.0)
     clean[:, :48] = 40.0
     low, other = (clean + ct_noise(rng, clean.shape, sd_hu=60.0) for _ in range(2))
     full = Volume(clean.astype(np.float32), (2.5, 0.7, 0.7))
-    scene = Scene(full, low, other, denoise(low), denoise(other), 0.1, 0.01)
-    return replace(scene, run=scene)
+    scan = PatientScan(full, low, other, denoise(low), denoise(other), 0.1, 0.01)
+    return replace(scan, run=scan)
 
 
 pytestmark = pytest.mark.usefixtures("drawn_phantoms")
 
 
 def results(denoise) -> dict[str, dict]:
-    rows, _ = measure([scene_for(denoise)], denoise)
+    rows, _ = measure([scan_for(denoise)], denoise)
     return {row["name"]: row for row in rows}
 
 
@@ -89,13 +89,13 @@ def test_an_offset_is_caught_as_bias_and_as_nothing_else(untouched):
 
 
 def test_every_limit_is_answered_or_refused_in_words(untouched):
-    assert {n for names in NAMES.values() for n in names} == set(untouched)
+    assert {n for check in CHECKS.values() for n in check.names} == set(untouched)
     assert set(untouched) | {"explanation better than chance"} == set(DEFAULT_LIMITS)
 
 
 def test_too_little_lung_is_a_reason_and_no_failure():
-    scene = scene_for(blur, side=128, slices=1)
-    rows, _ = measure([scene], blur)
+    scan = scan_for(blur, side=128, slices=1)
+    rows, _ = measure([scan], blur)
     refused = {row["name"]: row for row in rows}["structure removed"]
     assert refused["value"] is None
     assert refused["passed"] is None
@@ -111,8 +111,8 @@ def test_one_patient_alone_leaves_the_guarantee_to_phantoms_and_says_so(untouche
 
 
 def test_patients_calibrate_where_there_are_enough():
-    scenes = [scene_for(blur, seed=k, slices=1, side=64) for k in range(14)]
-    found = risk(scenes, blur, np.random.default_rng(0))
+    scans = [scan_for(blur, seed=k, slices=1, side=64) for k in range(14)]
+    found = risk(Bench(scans, blur, np.random.default_rng(0)))
     assert found.values["risk coverage"] <= 0.1
     assert "patients' scans" in found.notes["risk coverage"]
     assert {row["side"] for row in found.tables["risk"]} == {"added", "removed"}
@@ -121,35 +121,35 @@ def test_patients_calibrate_where_there_are_enough():
 
 def test_a_filter_that_loses_the_scale_of_its_error_breaks_no_promise_but_has_no_bound():
     """An offset of 3,000 HU that no score shows: no factor on the list covers it."""
-    fooled = [replace(s, out=s.low + 3000.0, low=s.low + 3000.0) for s in
-              (scene_for(blur, seed=k, slices=1, side=64) for k in range(12))]  # fmt: skip
+    misled = [replace(s, out=s.low + 3000.0, low=s.low + 3000.0) for s in
+              (scan_for(blur, seed=k, slices=1, side=64) for k in range(12))]  # fmt: skip
     with pytest.raises(ValueError, match="no factor up to 500 controls the risk"):
-        risk(fooled, blur, np.random.default_rng(0))
+        risk(Bench(misled, blur, np.random.default_rng(0)))
 
 
 def test_offsets_that_change_from_slice_to_slice_are_bands():
     offsets = np.array([3.0, -3.0, 3.0, -3.0])[:, None, None]
-    scene = scene_for(lambda images: images + offsets)
-    found = banding([scene], blur, np.random.default_rng(0))
+    scan = scan_for(lambda images: images + offsets)
+    found = banding(Bench([scan], blur, np.random.default_rng(0)))
     assert found.values["banding along z"] == pytest.approx(6 / np.sqrt(2), rel=1e-6)
     # The same offsets in both realisations cancel: noise of independent slices stays so.
     after = [r for r in found.tables["z correlation"] if r["arm"] == "denoised"]
     assert abs(after[1]["correlation"]) < 0.03
     with pytest.raises(ValueError, match="4 neighbouring slices or more, got 0"):
-        banding([replace(scene, run=None)], blur, np.random.default_rng(0))
+        banding(Bench([replace(scan, run=None)], blur, np.random.default_rng(0)))
 
 
-def test_a_scene_holds_spread_slices_and_neighbours(rng):
+def test_a_patient_scan_holds_spread_slices_and_neighbours(rng):
     hu = np.full((20, 64, 64), -800.0)
     hu[:, 10:50, 10:50] = 40.0  # soft tissue, without which the noise cannot be measured
     hu += rng.normal(0, 5, hu.shape) + np.arange(20)[:, None, None]
     volume = Volume(hu.astype(np.float32), (2.5, 0.7, 0.7))
-    scene = make_scene(volume, blur, dose=0.5, slices=3, rng=rng, neighbours=6)
+    scan = make_patient_scan(volume, blur, dose=0.5, slices=3, rng=rng, neighbours=6)
     first = volume.hu[0].mean()
-    assert [round(float(s.mean() - first)) for s in scene.full.hu] == [0, 10, 19]
-    assert [round(float(s.mean() - first)) for s in scene.run.full.hu] == [7, 8, 9, 10, 11, 12]
-    assert scene.run.full.origin_mm[2] == pytest.approx(7 * 2.5)
-    assert make_scene(volume, blur, dose=0.5, slices=3, rng=rng).run is None
+    assert [round(float(s.mean() - first)) for s in scan.full.hu] == [0, 10, 19]
+    assert [round(float(s.mean() - first)) for s in scan.run.full.hu] == [7, 8, 9, 10, 11, 12]
+    assert scan.run.full.origin_mm[2] == pytest.approx(7 * 2.5)
+    assert make_patient_scan(volume, blur, dose=0.5, slices=3, rng=rng).run is None
 
 
 def passport(found: dict[str, dict], dose=0.1) -> Passport:

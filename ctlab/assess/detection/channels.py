@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ctlab.assess.noise.spectra import spacing_yx
+from ctlab.assess.noise.spectra import Spacing, spacing_yx
 
 
 def laguerre_gauss(
     shape: tuple[int, int],
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     width_mm: float,
     count: int = 10,
@@ -41,11 +41,11 @@ def laguerre_gauss(
     y, x = (np.arange(shape[0]) - middle[0]) * dy, (np.arange(shape[1]) - middle[1]) * dx
     g = 2 * np.pi * (y[:, None] ** 2 + x[None, :] ** 2) / width_mm**2
     planes = [np.polynomial.laguerre.Laguerre.basis(j)(g) * np.exp(-g / 2) for j in range(count)]
-    return np.sqrt(2 * dy * dx) / width_mm * np.stack(planes)
+    return np.asarray(np.sqrt(2 * dy * dx) / width_mm * np.stack(planes))
 
 
 def difference_of_gaussians(
-    shape: tuple[int, int], spacing_mm, *, count: int = 10, lowest_per_mm: float = 0.005
+    shape: tuple[int, int], spacing_mm: Spacing, *, count: int = 10, lowest_per_mm: float = 0.005
 ) -> np.ndarray:
     """Dense difference-of-Gaussians channels, shape ``(count, y, x)``; round and band-pass.
 
@@ -68,7 +68,7 @@ def difference_of_gaussians(
 
 def gabor(
     shape: tuple[int, int],
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     octaves: int = 4,
     orientations: int = 5,
@@ -96,13 +96,17 @@ def gabor(
         envelope = np.exp(-4 * np.log(2) * (y**2 + x**2) / width**2)
         for angle in np.pi * np.arange(orientations) / orientations:
             along = x * np.cos(angle) + y * np.sin(angle)
-            for phase in (0.0, np.pi / 2):
-                planes.append(envelope * np.cos(2 * np.pi * middle * along + phase))
+            waves = [np.cos(2 * np.pi * middle * along + phase) for phase in (0.0, np.pi / 2)]
+            planes += [envelope * wave for wave in waves]
     return _unit(np.stack(planes))
 
 
 def eye_filter(
-    shape: tuple[int, int], spacing_mm, *, distance_mm: float = 500.0, magnification: float = 1.0
+    shape: tuple[int, int],
+    spacing_mm: Spacing,
+    *,
+    distance_mm: float = 500.0,
+    magnification: float = 1.0,
 ) -> np.ndarray:
     """Contrast sensitivity of the eye at each DFT bin, shape ``(y, x)``, 1 at its peak.
 
@@ -127,14 +131,14 @@ def eye_filter(
     f = np.hypot(fy, fx) * degree_mm
     peak = 4.0
     c = 1.3 / (2 * peak**2)
-    return (f / peak) ** 1.3 * np.exp(c * (peak**2 - f**2))
+    return np.asarray((f / peak) ** 1.3 * np.exp(c * (peak**2 - f**2)))
 
 
 def _centred(n: int) -> np.ndarray:
     return np.arange(n) - (n - 1) / 2
 
 
-def _frequencies(shape: tuple[int, int], spacing_mm) -> tuple[np.ndarray, np.ndarray]:
+def _frequencies(shape: tuple[int, int], spacing_mm: Spacing) -> tuple[np.ndarray, np.ndarray]:
     """Frequency axes per mm that broadcast to ``shape``."""
     dy, dx = spacing_yx(spacing_mm)
     return np.fft.fftfreq(shape[0], dy)[:, None], np.fft.fftfreq(shape[1], dx)[None, :]
@@ -149,4 +153,4 @@ def _to_image(bands: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _unit(planes: np.ndarray) -> np.ndarray:
-    return planes / np.sqrt(np.sum(planes**2, axis=(1, 2), keepdims=True))
+    return np.asarray(planes / np.sqrt(np.sum(planes**2, axis=(1, 2), keepdims=True)))

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import ndimage, special, stats
 
 from ctlab.assess.detection.model_observer import auc_difference, cho
-from ctlab.assess.noise.spectra import as_rois, same_shape, spacing_yx
+from ctlab.assess.noise.spectra import Spacing, as_rois, same_shape, spacing_yx
 from ctlab.assess.resolution.mtf_ttf import Denoiser
 
 
@@ -31,7 +31,9 @@ class LesionTask:
                 f"{self.kind!r} and {self.diameter_mm}"
             )
 
-    def draw(self, shape: tuple[int, int], spacing_mm, *, blur_mm: float = 0.5) -> np.ndarray:
+    def draw(
+        self, shape: tuple[int, int], spacing_mm: Spacing, *, blur_mm: float = 0.5
+    ) -> np.ndarray:
         """The nodule's central plane on zero, shape ``(y, x)``, HU, in the middle of the region.
 
         Solid: a disc with a sharp border. Ground-glass: contrast falls as ``1 - (r/R)^2``. Drawn
@@ -55,7 +57,9 @@ class LesionTask:
         r = np.hypot(y[:, None], x[None, :]) / (self.diameter_mm / 2)
         profile = (r <= 1).astype(float) if self.kind == "solid" else np.clip(1 - r**2, 0, None)
         plane = profile.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3))
-        return self.contrast_hu * ndimage.gaussian_filter(plane, (blur_mm / dy, blur_mm / dx))
+        return np.asarray(
+            self.contrast_hu * ndimage.gaussian_filter(plane, (blur_mm / dy, blur_mm / dx))
+        )
 
 
 NODULE_TASKS = tuple(
@@ -215,7 +219,7 @@ def lesion_amplitude_hu(patches: np.ndarray, signal: np.ndarray) -> np.ndarray:
     spectrum = np.fft.rfft2(template[::-1, ::-1], patches.shape[1:])
     rows, columns = (n - 1 for n in template.shape)
     found = np.fft.irfft2(np.fft.rfft2(patches) * spectrum, patches.shape[1:])
-    return found[:, rows:, columns:].max(axis=(1, 2))
+    return np.asarray(found[:, rows:, columns:].max(axis=(1, 2)))
 
 
 def false_lesion_rate(

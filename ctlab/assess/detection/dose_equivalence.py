@@ -72,7 +72,14 @@ def equivalent_dose(
     return pd.DataFrame(rows)
 
 
-def _invert(raw, denoised, top, draws, level, rng) -> tuple[float, float, float, str]:
+def _invert(
+    raw: pd.DataFrame,
+    denoised: "pd.Series[float]",
+    top: float,
+    draws: int,
+    level: float,
+    rng: np.random.Generator,
+) -> tuple[float, float, float, str]:
     """Dose at which the fitted curve of d' reaches the denoised d', and its interval."""
     doses = np.log(raw.dose.to_numpy())
     auc, se = raw.auc.to_numpy(), raw.se.to_numpy()
@@ -99,10 +106,12 @@ def _invert(raw, denoised, top, draws, level, rng) -> tuple[float, float, float,
 def _slope(auc: np.ndarray) -> np.ndarray:
     """Inverse of d(log d')/d(AUC), so that ``slope / se`` weights log d'."""
     d_prime = np.sqrt(2) * special.ndtri(auc)
-    return d_prime * np.exp(-(d_prime**2) / 4) / (2 * np.sqrt(np.pi))
+    return np.asarray(d_prime * np.exp(-(d_prime**2) / 4) / (2 * np.sqrt(np.pi)))
 
 
-def _dose_of(wanted: float, d_prime: np.ndarray, log_doses: np.ndarray, weights) -> float:
+def _dose_of(
+    wanted: float, d_prime: np.ndarray, log_doses: np.ndarray, weights: np.ndarray
+) -> float:
     """Dose on the curve ``d' = c dose^b`` through the points; 0 where nothing is visible."""
     if wanted <= 0:
         return 0.0

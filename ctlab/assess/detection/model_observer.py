@@ -13,7 +13,7 @@ from ctlab.assess.detection.channels import (
     laguerre_gauss,
 )
 from ctlab.assess.detection.roc import area_under_roc, placements
-from ctlab.assess.noise.spectra import as_rois, same_shape
+from ctlab.assess.noise.spectra import Spacing, as_rois, same_shape
 
 NAMED_CHANNELS = ("laguerre-gauss", "dog", "gabor")
 
@@ -134,7 +134,7 @@ def cho(
 def npw_e(
     present: np.ndarray,
     absent: np.ndarray,
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     signal: np.ndarray | None = None,
     eye: np.ndarray | None = None,
@@ -207,7 +207,9 @@ def _two_classes(present: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, n
     return present, absent
 
 
-def _parts(n: int, m: int, train_share: float, rng: np.random.Generator) -> tuple[list, list]:
+def _parts(
+    n: int, m: int, train_share: float, rng: np.random.Generator
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Indices of the training and of the test images of each class."""
     if not 0 < train_share < 1:
         raise ValueError(f"train_share must lie between 0 and 1, got {train_share}")
@@ -249,7 +251,15 @@ def _channels(channels: str | np.ndarray, present: np.ndarray, absent: np.ndarra
     return laguerre_gauss(shape, 1.0, width_mm=width, count=10, centre_px=centre)
 
 
-def _observe(present, absent, template, internal_noise, level, rng, n_train) -> Observation:
+def _observe(
+    present: np.ndarray,
+    absent: np.ndarray,
+    template: np.ndarray,
+    internal_noise: float,
+    level: float,
+    rng: np.random.Generator,
+    n_train: int,
+) -> Observation:
     with_lesion, without = (np.tensordot(i, template, axes=2) for i in (present, absent))
     if internal_noise:
         sd = internal_noise * without.std(ddof=1)

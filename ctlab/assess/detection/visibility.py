@@ -51,7 +51,7 @@ def lesion_template(unit_signal: np.ndarray) -> np.ndarray:
     energy = float(np.sum(template * unit_signal))
     if not energy > 0:
         raise ValueError("the lesion is flat over its region; draw it in a region larger than it")
-    return template / energy
+    return np.asarray(template / energy)
 
 
 def grid_positions(mask: np.ndarray, unit_signal: np.ndarray, *, step_px: int = 16) -> np.ndarray:
@@ -97,7 +97,7 @@ def amplitude_noise_hu(
     same_shape(first, second, "the two realisations")
     difference = np.subtract(first, second, dtype=np.float64) / np.sqrt(2)
     amplitude = correlate(difference, lesion_template(unit_signal), mode="same")
-    return np.sqrt(np.maximum(ndimage.uniform_filter(amplitude**2, size_px), 0))
+    return np.asarray(np.sqrt(np.maximum(ndimage.uniform_filter(amplitude**2, size_px), 0)))
 
 
 def screen_visibility(
@@ -153,9 +153,9 @@ def screen_visibility(
     template, half = lesion_template(unit_signal), np.array(unit_signal.shape) // 2
     recovery = np.empty(len(positions))
     for group in _far_apart(positions, 4 * max(unit_signal.shape)):
-        change = np.zeros(np.shape(image))
-        for y, x in positions[group]:
-            change[_window((y, x), half)] += unit_signal
+        change = np.zeros(image.shape)
+        for place in positions[group]:
+            change[_window(place, half)] += unit_signal
         answer = np.asarray(jvp(image, change), float)
         for i in group:
             recovery[i] = np.sum(template * answer[_window(positions[i], half)])
@@ -208,7 +208,7 @@ def confirm_visibility(
     order = np.argsort(table.visible_hu.to_numpy(), kind="stable")
     chosen = order[np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).astype(int))]
 
-    def answer_hu(place: np.ndarray, contrast_hu: float) -> float:
+    def answer_hu(place: tuple[int, int], contrast_hu: float) -> float:
         inserted = np.array(image, float)
         inserted[_window(place, half)] += contrast_hu * unit_signal
         change = np.asarray(denoise(inserted), float) - base
@@ -243,7 +243,7 @@ def visibility_image(table: pd.DataFrame, mask: np.ndarray) -> np.ndarray:
     return filled
 
 
-def _window(place, half: np.ndarray) -> tuple[slice, slice]:
+def _window(place: np.ndarray, half: np.ndarray) -> tuple[slice, slice]:
     y, x = place
     return slice(y - half[0], y + half[0] + 1), slice(x - half[1], x + half[1] + 1)
 

@@ -16,6 +16,9 @@ from ctlab.ct.hu import CHEST as CHEST
 from ctlab.ct.hu import PROTOCOL_WINDOWS as PROTOCOL_WINDOWS
 from ctlab.ct.hu import Window
 
+Range = tuple[float, float]
+"""Lowest and highest value, HU."""
+
 PROTOCOL_CLIP_HU = (-1024.0, 1900.0)
 """HU interval on which that benchmark takes RMSE and VIF (stored values 0 to 2924)."""
 
@@ -24,7 +27,7 @@ def rmse_hu(
     reference: np.ndarray,
     image: np.ndarray,
     *,
-    clip_hu: tuple[float, float] | None = None,
+    clip_hu: Range | None = None,
     mask: np.ndarray | None = None,
 ) -> float:
     """Root mean square error in HU; 0 for identical images.
@@ -49,7 +52,7 @@ def mae_hu(
     reference: np.ndarray,
     image: np.ndarray,
     *,
-    clip_hu: tuple[float, float] | None = None,
+    clip_hu: Range | None = None,
     mask: np.ndarray | None = None,
 ) -> float:
     """Mean absolute error in HU; parameters as in :func:`rmse_hu`.
@@ -66,7 +69,7 @@ def bias_hu(
     reference: np.ndarray,
     image: np.ndarray,
     *,
-    clip_hu: tuple[float, float] | None = None,
+    clip_hu: Range | None = None,
     mask: np.ndarray | None = None,
 ) -> float:
     """Mean of image minus reference in HU; parameters as in :func:`rmse_hu`.
@@ -207,10 +210,10 @@ def gmsd(
 
 def _mean_of(
     function: Callable[[np.ndarray], np.ndarray],
-    reference,
-    image,
-    clip_hu: tuple[float, float] | None,
-    mask,
+    reference: np.ndarray,
+    image: np.ndarray,
+    clip_hu: Range | None,
+    mask: np.ndarray | None,
 ) -> float:
     """Mean of a function of image minus reference; slice by slice, so that volumes cost little."""
     reference, image = np.asarray(reference), np.asarray(image)
@@ -235,7 +238,9 @@ def _mean_of(
     return total / count
 
 
-def _pair(reference, image, clip_hu):
+def _pair(
+    reference: np.ndarray, image: np.ndarray, clip_hu: Range | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Both as floats of equal kind, checked and clipped."""
     reference, image = np.asarray(reference), np.asarray(image)
     kind = np.result_type(reference, image)
@@ -249,7 +254,7 @@ def _pair(reference, image, clip_hu):
     return reference, image
 
 
-def _check_pair(reference: np.ndarray, image: np.ndarray, clip_hu) -> None:
+def _check_pair(reference: np.ndarray, image: np.ndarray, clip_hu: Range | None) -> None:
     if reference.shape != image.shape:
         raise ValueError(
             f"reference is {reference.shape}, image {image.shape}; bring both to one grid"
@@ -266,7 +271,7 @@ def _check_finite(reference: np.ndarray, image: np.ndarray) -> None:
         raise ValueError("the images hold NaN or infinite HU; mask or replace them first")
 
 
-def _peak(range_hu, window) -> tuple[float, tuple[float, float] | None]:
+def _peak(range_hu: float | None, window: Window | None) -> tuple[float, Range | None]:
     """The peak in HU, and what to clip to if a window is given."""
     if (range_hu is None) == (window is None):
         raise ValueError(
@@ -275,19 +280,27 @@ def _peak(range_hu, window) -> tuple[float, tuple[float, float] | None]:
         )
     if window is not None:
         return window.width_hu, (window.low_hu, window.high_hu)
-    if not 0 < range_hu < math.inf:
+    if range_hu is None or not 0 < range_hu < math.inf:
         raise ValueError(f"range_hu must be above 0 HU, got {range_hu}")
     return float(range_hu), None
 
 
-def _scaled(reference, image, range_hu, window) -> tuple[np.ndarray, np.ndarray, float]:
+def _scaled(
+    reference: np.ndarray, image: np.ndarray, range_hu: float | None, window: Window | None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Both images, clipped to the window if one is given, and the peak in HU."""
     peak, clip_hu = _peak(range_hu, window)
     reference, image = _pair(reference, image, clip_hu)
     return reference, image, peak
 
 
-def _mean_over_slices(function, reference, image, peak: float, smallest_px: int) -> float:
+def _mean_over_slices(
+    function: Callable[[np.ndarray, np.ndarray, float], float],
+    reference: np.ndarray,
+    image: np.ndarray,
+    peak: float,
+    smallest_px: int,
+) -> float:
     if reference.ndim not in (2, 3) or min(reference.shape[-2:]) < smallest_px:
         raise ValueError(
             f"expected (y, x) or (z, y, x) with {smallest_px} pixels or more in plane, "

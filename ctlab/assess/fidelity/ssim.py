@@ -1,5 +1,7 @@
 """SSIM and its multi-scale form as one fused, compiled pass over the image."""
 
+from typing import Any
+
 import numba
 import numpy as np
 
@@ -19,7 +21,7 @@ def gaussian_taps(taps: int, sigma_px: float) -> np.ndarray:
     """
     offsets = np.arange(taps) - taps // 2
     weights = np.exp(-0.5 * (offsets / sigma_px) ** 2)
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def ssim_grey(reference: np.ndarray, image: np.ndarray, data_range: float) -> float:
@@ -54,14 +56,17 @@ def ms_ssim_grey(reference: np.ndarray, image: np.ndarray, data_range: float) ->
     return float(product)
 
 
-def _both_means(reference, image, data_range: float) -> tuple[float, float]:
+def _both_means(reference: np.ndarray, image: np.ndarray, data_range: float) -> tuple[float, float]:
     """Mean SSIM and mean contrast-structure term, in the precision of the images."""
     kind = np.float32 if reference.dtype == image.dtype == np.float32 else np.float64
     first, second = np.ascontiguousarray(reference, kind), np.ascontiguousarray(image, kind)
     # Twice the constants: the kernel's terms are all doubled.
-    c1, c2 = kind(2 * (K1 * data_range) ** 2), kind(2 * (K2 * data_range) ** 2)
+    centre: Any = kind(first.mean())  # of the kind that the kernel computes in
+    c1: Any = kind(2 * (K1 * data_range) ** 2)
+    c2: Any = kind(2 * (K2 * data_range) ** 2)
     taps = gaussian_taps(TAPS, SIGMA_PX).astype(kind)
-    return _fused(first, second, taps, kind(first.mean()), c1, c2)
+    whole, contrast = _fused(first, second, taps, centre, c1, c2)
+    return whole, contrast
 
 
 def halve(plane: np.ndarray) -> np.ndarray:
@@ -74,11 +79,13 @@ def halve(plane: np.ndarray) -> np.ndarray:
     """
     y, x = plane.shape[0] // 2 * 2, plane.shape[1] // 2 * 2
     plane = plane[:y, :x]
-    return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+    return np.asarray(
+        (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+    )
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _along(line, t, out):  # pragma: no cover - compiled
+def _along(line: np.ndarray, t: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover - compiled
     """Symmetric eleven-tap filter of a row; written out, so that it vectorises along x."""
     for x in range(out.size):
         out[x] = (
@@ -92,7 +99,9 @@ def _along(line, t, out):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _down(ring, y, t, out):  # pragma: no cover - compiled
+def _down(
+    ring: np.ndarray, y: int, t: np.ndarray, out: np.ndarray
+) -> None:  # pragma: no cover - compiled
     """The same filter across the eleven rows kept in a ring whose newest row is y."""
     a, b, c, d = ring[(y + 1) % 11], ring[(y + 2) % 11], ring[(y + 3) % 11], ring[(y + 4) % 11]
     e, f, g, h = ring[(y + 5) % 11], ring[(y + 6) % 11], ring[(y + 7) % 11], ring[(y + 8) % 11]
@@ -109,7 +118,9 @@ def _down(ring, y, t, out):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _fused(reference, image, taps, centre, c1, c2):  # pragma: no cover - compiled
+def _fused(  # pragma: no cover - compiled
+    reference: np.ndarray, image: np.ndarray, taps: np.ndarray, centre: float, c1: float, c2: float
+) -> tuple[float, float]:
     """Mean SSIM and mean contrast-structure term over the inside of the image.
 
     Sum and difference of the two images need four filtered maps instead of five:

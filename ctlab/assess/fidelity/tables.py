@@ -91,7 +91,9 @@ def check_same_grid(reference: Volume | np.ndarray, image: Volume | np.ndarray) 
         raise ValueError(f"reference is {shapes[0]}, image {shapes[1]}; bring both to one grid")
 
 
-def _slice_metrics(reference, image, window: Window, clip_hu) -> dict[str, float]:
+def _slice_metrics(
+    reference: np.ndarray, image: np.ndarray, window: Window, clip_hu: metrics.Range
+) -> dict[str, float]:
     row = {
         "psnr_db": metrics.psnr_db(reference, image, window=window),
         "ssim": metrics.ssim(reference, image, window=window),

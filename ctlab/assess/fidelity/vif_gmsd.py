@@ -44,7 +44,9 @@ def vif_plane(reference: np.ndarray, image: np.ndarray) -> float:
     return float(kept / present)
 
 
-def _information(reference, image, weights) -> tuple[float, float]:
+def _information(
+    reference: np.ndarray, image: np.ndarray, weights: np.ndarray
+) -> tuple[float, float]:
     """Information of the reference that is kept in the image, and that was present."""
     mean_r, mean_i = _inside(reference, weights), _inside(image, weights)
     var_r = np.maximum(_inside(reference**2, weights) - mean_r**2, 0)
@@ -67,7 +69,7 @@ def _inside(plane: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Separable filter, kept where the whole window lies inside."""
     radius = len(weights) // 2
     filtered = correlate1d(correlate1d(plane, weights, axis=0), weights, axis=1)
-    return filtered[radius : plane.shape[0] - radius, radius : plane.shape[1] - radius]
+    return np.asarray(filtered[radius : plane.shape[0] - radius, radius : plane.shape[1] - radius])
 
 
 def gmsd_plane(reference: np.ndarray, image: np.ndarray, data_range: float) -> float:
@@ -89,6 +91,8 @@ def gmsd_plane(reference: np.ndarray, image: np.ndarray, data_range: float) -> f
 
 def _gradient(plane: np.ndarray) -> np.ndarray:
     prewitt = np.array([[1.0, 0.0, -1.0]] * 3) / 3
-    return np.hypot(
-        correlate(plane, prewitt, mode="nearest"), correlate(plane, prewitt.T, mode="nearest")
+    return np.asarray(
+        np.hypot(
+            correlate(plane, prewitt, mode="nearest"), correlate(plane, prewitt.T, mode="nearest")
+        )
     )

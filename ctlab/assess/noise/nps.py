@@ -8,6 +8,7 @@ from scipy import ndimage
 from scipy.ndimage import correlate1d, uniform_filter
 
 from ctlab.assess.noise.spectra import (
+    Spacing,
     as_rois,
     frequency_per_mm,
     ring_index,
@@ -42,6 +43,7 @@ class Nps:
 
     @property
     def noise_sd_hu(self) -> float:
+        """Standard deviation of the noise, HU."""
         return float(np.sqrt(self.variance_hu2))
 
     def radial(self) -> pd.DataFrame:
@@ -90,7 +92,9 @@ class Nps:
         return float(-b / (2 * a)) if a < 0 else float(frequency[top])
 
 
-def nps(rois: np.ndarray, spacing_mm, *, detrend: str = "mean", window: str = "none") -> Nps:
+def nps(
+    rois: np.ndarray, spacing_mm: Spacing, *, detrend: str = "mean", window: str = "none"
+) -> Nps:
     """Noise power spectrum in HU^2 mm^2: ``dy dx / (Ny Nx) <|DFT(roi - trend)|^2>``.
 
     Parameters
@@ -136,7 +140,9 @@ def nps(rois: np.ndarray, spacing_mm, *, detrend: str = "mean", window: str = "n
     return Nps(power / len(rois), spacing_yx(spacing_mm), len(rois))
 
 
-def nps_of_difference(first: np.ndarray, second: np.ndarray, spacing_mm, **options) -> Nps:
+def nps_of_difference(
+    first: np.ndarray, second: np.ndarray, spacing_mm: Spacing, **options: str
+) -> Nps:
     """NPS from two noise realisations of the same object: half that of their difference.
 
     Everything the two share, anatomy and any bias a denoiser adds to both, cancels; this is the
@@ -268,4 +274,4 @@ def local_noise_hu(image: np.ndarray, *, size_px: int = 9) -> np.ndarray:
         slope = uniform_filter(along, [1, size_px] if axis == 0 else [size_px, 1]) / spread
         variance -= slope**2 * spread
     n = size_px**2
-    return np.sqrt(np.maximum(variance, 0) * n / (n - 3))
+    return np.asarray(np.sqrt(np.maximum(variance, 0) * n / (n - 3)))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ctlab.assess.noise.nps import Nps, nps
-from ctlab.assess.noise.spectra import same_shape, spacing_yx
+from ctlab.assess.noise.spectra import Spacing, same_shape, spacing_yx
 from ctlab.ct.tissue import LUNG_ROI_HU, SOFT_ROI_HU, find_rois
 
 REGIONS_HU: Mapping[str, tuple[float, float]] = {
@@ -19,7 +19,7 @@ REGIONS_HU: Mapping[str, tuple[float, float]] = {
 def nps_by_tissue(
     first: np.ndarray,
     second: np.ndarray,
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     ranges_hu: Mapping[str, tuple[float, float]] = REGIONS_HU,
     size_px: int = 32,

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Spacing = float | Sequence[float]
+"""Pixel size in mm: one number, (y, x) or (z, y, x)."""
+
 DETREND_ORDER = {"none": -1, "mean": 0, "plane": 1, "quadratic": 2}
 
 
@@ -50,13 +53,15 @@ def same_shape(first: np.ndarray, second: np.ndarray, names: str) -> None:
         )
 
 
-def frequency_per_mm(shape: tuple[int, int], spacing_mm) -> np.ndarray:
+def frequency_per_mm(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarray:
     """Radial frequency of each DFT bin in cycles per mm, shape ``(y, x)``."""
     dy, dx = spacing_yx(spacing_mm)
-    return np.hypot(np.fft.fftfreq(shape[0], dy)[:, None], np.fft.fftfreq(shape[1], dx)[None, :])
+    return np.asarray(
+        np.hypot(np.fft.fftfreq(shape[0], dy)[:, None], np.fft.fftfreq(shape[1], dx)[None, :])
+    )
 
 
-def ring_index(shape: tuple[int, int], spacing_mm) -> tuple[np.ndarray, int, float]:
+def ring_index(shape: tuple[int, int], spacing_mm: Spacing) -> tuple[np.ndarray, int, float]:
     """Ring number of each DFT bin, number of rings up to Nyquist, and ring width per mm.
 
     Ring ``k`` holds the frequencies nearest to ``k`` widths; ring 0 is zero frequency alone.
@@ -95,7 +100,7 @@ def window_2d(shape: tuple[int, int], name: str) -> np.ndarray:
         return np.ones(shape)
     if name == "hann":
         one = [np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2 for n in shape]
-        return one[0][:, None] * one[1][None, :]
+        return np.asarray(one[0][:, None] * one[1][None, :])
     raise ValueError(f"window must be 'none' or 'hann', got {name!r}")
 
 
@@ -118,11 +123,11 @@ def detrended(rois: np.ndarray, order: str) -> np.ndarray:
     basis = np.stack([np.outer(y**j, x**i).ravel() for j, i in powers], axis=1)
     orthonormal = np.linalg.qr(basis)[0]
     flat = rois.reshape(len(rois), -1)
-    return (flat - (flat @ orthonormal) @ orthonormal.T).reshape(rois.shape)
+    return np.asarray((flat - (flat @ orthonormal) @ orthonormal.T).reshape(rois.shape))
 
 
 def roi_spectra(
-    rois: np.ndarray, spacing_mm, *, detrend: str = "mean", window: str = "none"
+    rois: np.ndarray, spacing_mm: Spacing, *, detrend: str = "mean", window: str = "none"
 ) -> np.ndarray:
     """Complex spectra ``(n, y, x)`` whose mean squared modulus is the NPS in HU^2 mm^2.
 
@@ -132,4 +137,4 @@ def roi_spectra(
     dy, dx = spacing_yx(spacing_mm)
     weight = window_2d(rois.shape[1:], window)
     scale = np.sqrt(dy * dx / np.sum(weight**2))
-    return scale * np.fft.fft2(detrended(rois, detrend) * weight)
+    return np.asarray(scale * np.fft.fft2(detrended(rois, detrend) * weight))

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from ctlab.assess.noise.spectra import (
+    Spacing,
     as_rois,
     frequency_per_mm,
     half_plane,
@@ -65,7 +66,9 @@ class RingAgreement:
         return pd.DataFrame(vars(self))
 
 
-def frc(a: np.ndarray, b: np.ndarray, spacing_mm, *, window: str = "none") -> RingAgreement:
+def frc(
+    a: np.ndarray, b: np.ndarray, spacing_mm: Spacing, *, window: str = "none"
+) -> RingAgreement:
     """Fourier ring correlation and ring gain of image ``b`` against reference ``a``.
 
     Parameters
@@ -126,7 +129,7 @@ def scan_frc(
     image: np.ndarray,
     reference: np.ndarray,
     repeat: np.ndarray,
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     patch_px: int = 48,
     alpha: float = 0.05,
@@ -214,10 +217,12 @@ class _JoinedRings:
 
     @property
     def member(self) -> np.ndarray:
-        return (self.ring[:, None] == np.arange(len(self.frequency_per_mm))).astype(float)
+        return np.asarray(
+            (self.ring[:, None] == np.arange(len(self.frequency_per_mm))).astype(float)
+        )
 
 
-def _joined_rings(shape: tuple[int, int], spacing_mm, fewest: int = 24) -> _JoinedRings:
+def _joined_rings(shape: tuple[int, int], spacing_mm: Spacing, fewest: int = 24) -> _JoinedRings:
     index, n_rings, _ = ring_index(shape, spacing_mm)
     used = half_plane(shape)[0] & (index < n_rings) & (index > 0)
     bins = np.flatnonzero(used.ravel())
@@ -233,7 +238,9 @@ def _joined_rings(shape: tuple[int, int], spacing_mm, fewest: int = 24) -> _Join
     return _JoinedRings(bins, ring, np.bincount(ring, radius) / np.bincount(ring))
 
 
-def _exchange_test(patch: np.ndarray, rings: _JoinedRings, swap: np.ndarray, spacing_mm) -> dict:
+def _exchange_test(
+    patch: np.ndarray, rings: _JoinedRings, swap: np.ndarray, spacing_mm: Spacing
+) -> dict[str, float]:
     """Curves of one patch and the p-values of their differences under random exchange."""
     spectra = roi_spectra(patch, spacing_mm, detrend="plane").reshape(3, -1)[:, rings.bins]
     base, image, repeat = spectra
@@ -242,7 +249,7 @@ def _exchange_test(patch: np.ndarray, rings: _JoinedRings, swap: np.ndarray, spa
     power = [np.abs(other) ** 2 for other in (image, repeat)]
     own = (np.abs(base) ** 2) @ member
 
-    def exchanged(pair):
+    def exchanged(pair: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Ring sums of both members of the pair after each exchange, (permutations, rings)."""
         moved = (swap * (pair[1] - pair[0])) @ member
         return pair[0] @ member + moved, pair[1] @ member - moved

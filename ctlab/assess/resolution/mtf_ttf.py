@@ -9,6 +9,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal.windows import tukey
 
 from ctlab.assess.noise.spectra import (
+    Spacing,
     as_rois,
     frequency_per_mm,
     ring_index,
@@ -37,7 +38,7 @@ class Transfer:
     @property
     def normalised(self) -> np.ndarray:
         """Gain divided by the gain at frequency zero."""
-        return self.gain / self.gain[0]
+        return np.asarray(self.gain / self.gain[0])
 
     def frequency_at(self, level: float) -> float:
         """First frequency per mm at which the normalised gain falls to ``level``; NaN if never.
@@ -58,10 +59,12 @@ class Transfer:
 
     @property
     def f50_per_mm(self) -> float:
+        """Frequency per mm at which the transfer falls to one half."""
         return self.frequency_at(0.5)
 
     @property
     def f10_per_mm(self) -> float:
+        """Frequency per mm at which the transfer falls to one tenth."""
         return self.frequency_at(0.1)
 
     def frame(self) -> pd.DataFrame:
@@ -75,7 +78,7 @@ class Transfer:
         )
 
 
-def mtf_edge(image: np.ndarray, spacing_mm, *, oversample: int = 8) -> Transfer:
+def mtf_edge(image: np.ndarray, spacing_mm: Spacing, *, oversample: int = 8) -> Transfer:
     """Modulation transfer function across one straight, slightly tilted edge.
 
     The edge is found from the gradient's centroid in each row, pixels are sorted by their
@@ -183,7 +186,7 @@ def _edge_distance_mm(plane: np.ndarray, dy: float, dx: float) -> np.ndarray:
             f"the edge is tilted by {np.degrees(tilt):.1f} degrees; tilt it by 2 to 40 degrees "
             f"from the pixel rows or columns"
         )
-    return distance
+    return np.asarray(distance)
 
 
 def task_transfer(
@@ -192,7 +195,7 @@ def task_transfer(
     signal: np.ndarray,
     noises: np.ndarray,
     *,
-    spacing_mm,
+    spacing_mm: Spacing,
 ) -> Transfer:
     """Transfer of one insert through a denoiser in its anatomical background.
 
@@ -261,7 +264,7 @@ def task_transfer_table(
     unit_signal: np.ndarray,
     noises_at: Callable[[float], np.ndarray],
     *,
-    spacing_mm,
+    spacing_mm: Spacing,
     contrasts_hu: Sequence[float],
     doses: Sequence[float],
 ) -> pd.DataFrame:

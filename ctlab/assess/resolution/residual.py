@@ -9,6 +9,7 @@ from scipy import ndimage, special, stats
 
 from ctlab.assess.noise.nps import Nps, nps
 from ctlab.assess.noise.spectra import (
+    Spacing,
     as_rois,
     frequency_per_mm,
     half_plane,
@@ -22,7 +23,7 @@ from ctlab.assess.noise.spectra import (
 def residual_test(
     residuals: np.ndarray,
     noise: Nps | np.ndarray,
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     pool: str = "ring",
     alpha: float = 0.05,
@@ -124,7 +125,7 @@ def residual_test(
 def coherence(
     residuals: np.ndarray,
     cleans: np.ndarray,
-    spacing_mm,
+    spacing_mm: Spacing,
     *,
     pool: str = "ring",
     alpha: float = 0.05,
@@ -207,7 +208,9 @@ class _Groups:
 
     @classmethod
     @lru_cache(maxsize=16)  # the same for every ensemble of one region size
-    def make(cls, shape, spacing_mm, pool: str, *, real_bins: bool = True) -> "_Groups":
+    def make(
+        cls, shape: tuple[int, int], spacing_mm: Spacing, pool: str, *, real_bins: bool = True
+    ) -> "_Groups":
         if pool not in ("ring", "bin"):
             raise ValueError(f"pool must be 'ring' or 'bin', got {pool!r}")
         pairs, reals = half_plane(shape)
@@ -245,11 +248,11 @@ class _Groups:
             shared[ring] = np.sum(member * near) / member.sum()
         return shared
 
-    def columns(self, spacing_mm) -> dict[str, np.ndarray]:
+    def columns(self, spacing_mm: Spacing) -> dict[str, np.ndarray]:
         shape, used = self.index.shape, self.index >= 0
         count = np.bincount(self.index[used], minlength=self.n_groups)
 
-        def mean(values):
+        def mean(values: np.ndarray) -> np.ndarray:
             return np.bincount(self.index[used], values[used], self.n_groups) / count
 
         columns = {"frequency_per_mm": mean(frequency_per_mm(shape, spacing_mm))}
@@ -261,7 +264,7 @@ class _Groups:
         return columns | {"n_bins": count}
 
 
-def _mean_power(rois: np.ndarray, spacing_mm, options: dict) -> np.ndarray:
+def _mean_power(rois: np.ndarray, spacing_mm: Spacing, options: dict[str, str]) -> np.ndarray:
     return nps(rois, spacing_mm, **options).power_hu2_mm2
 
 
@@ -271,4 +274,6 @@ def _effective_freedom(expected: np.ndarray, groups: _Groups, n_regions: int) ->
     ``n_regions`` measured regions scatter the spectrum itself; both squares are corrected.
     """
     square = expected**2 / (1 + 2 / (groups.freedom * n_regions))
-    return (groups.sum(expected) ** 2 - 2 / n_regions * groups.sum(square)) / groups.sum(square)
+    return np.asarray(
+        (groups.sum(expected) ** 2 - 2 / n_regions * groups.sum(square)) / groups.sum(square)
+    )

@@ -7,7 +7,7 @@ and slices of one patient are not independent, and pooling them would promise to
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -287,7 +287,7 @@ def check_coverage(limit: RiskLimit, losses: Sequence[float]) -> pd.Series:
     )
 
 
-def _slices(*volumes):
+def _slices(*volumes: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """The planes of all volumes together, slice by slice."""
     if np.ndim(volumes[0]) == 2:
         volumes = tuple(np.asarray(v)[None] for v in volumes)

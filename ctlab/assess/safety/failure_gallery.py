@@ -83,7 +83,7 @@ def ct_noise(rng: np.random.Generator, shape: tuple[int, ...], *, sd_hu: float) 
     f = frequency_per_mm((shape[-2], shape[-1]), PIXEL_MM)
     transfer = np.sqrt(f * np.exp(-((f / 0.3) ** 2)))
     noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal(shape)) * transfer).real
-    return noise * (sd_hu / np.sqrt(np.mean(transfer**2)))
+    return np.asarray(noise * (sd_hu / np.sqrt(np.mean(transfer**2))))
 
 
 def vanished_nodule(seed: int = 0) -> Exhibit:
@@ -95,7 +95,7 @@ def vanished_nodule(seed: int = 0) -> Exhibit:
     def denoise(hu: np.ndarray) -> np.ndarray:
         coarse = ndimage.median_filter(hu, size=9)
         detail = ndimage.gaussian_filter(hu, 1.2) - coarse
-        return coarse + np.where(np.abs(detail) > 150.0, detail, 0.0)
+        return np.asarray(coarse + np.where(np.abs(detail) > 150.0, detail, 0.0))
 
     return _exhibit(
         "vanished nodule",
@@ -120,7 +120,7 @@ def invented_nodule(seed: int = 0) -> Exhibit:
         y, x = _most_like(smooth, unit)
         half = LESION_PX // 2
         smooth[y - half : y + half + 1, x - half : x + half + 1] += unit
-        return smooth
+        return np.asarray(smooth)
 
     found = _exhibit(
         "invented nodule",
@@ -141,7 +141,7 @@ def wrong_texture(seed: int = 0) -> Exhibit:
         f = frequency_per_mm(hu.shape, PIXEL_MM)
         keep = 1 / (1 + np.exp((f - 0.18) / 0.01))
         level = np.median(hu)
-        return level + np.fft.ifft2(np.fft.fft2(hu - level) * keep).real
+        return np.asarray(level + np.fft.ifft2(np.fft.fft2(hu - level) * keep).real)
 
     return _exhibit(
         "wrong texture",
@@ -165,7 +165,7 @@ def swinging_psnr(seed: int = 0) -> tuple[Exhibit, pd.DataFrame]:
     """
 
     def denoise(hu: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(hu, 0.8)
+        return np.asarray(ndimage.gaussian_filter(hu, 0.8))
 
     found = _exhibit(
         "swinging PSNR",
@@ -202,7 +202,16 @@ GALLERY: dict[str, Callable[[int], Exhibit]] = {
 """Exhibits that carry a filter; each takes a seed."""
 
 
-def _exhibit(name, claim, truth, denoise, seed: int, *, lesion: bool, wall_hu=None) -> Exhibit:
+def _exhibit(
+    name: str,
+    claim: str,
+    truth: str,
+    denoise: Denoiser,
+    seed: int,
+    *,
+    lesion: bool,
+    wall_hu: float | None = None,
+) -> Exhibit:
     rng = np.random.default_rng(seed)
     clean = lung_piece(rng)
     if wall_hu is not None:

@@ -179,7 +179,7 @@ class _Pairs:
         return stored, self.removed[k - self.shift]
 
 
-def _recovered(pairs: _Pairs, decode, reach_px: int, period_px: int) -> float:
+def _recovered(pairs: _Pairs, decode: Decoder | None, reach_px: int, period_px: int) -> float:
     """Share of the target's variance that the decoder explains on the second half."""
     half = len(pairs) // 2
     second = range(half, len(pairs))
@@ -203,7 +203,9 @@ def _recovered(pairs: _Pairs, decode, reach_px: int, period_px: int) -> float:
     return float(1 - error / total)
 
 
-def _samples(image, target, offset, reach_px: int, period_px: int):
+def _samples(
+    image: np.ndarray, target: np.ndarray, offset: tuple[int, ...], reach_px: int, period_px: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Neighbourhoods (samples, pixels) and their target values at one lattice position."""
     side = 2 * reach_px + 1
     views = np.lib.stride_tricks.sliding_window_view(image, (side, side))

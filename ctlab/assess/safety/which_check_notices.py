@@ -48,17 +48,17 @@ def what_notices(exhibit: Exhibit, *, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["exhibit", "check", "value", "limit", "notices"])
 
 
-def _psnr_change(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
+def _psnr_change(exhibit: Exhibit, _rng: np.random.Generator) -> Finding:
     before, after = (psnr_db(exhibit.clean, i, window=LUNG) for i in (exhibit.low, exhibit.image))
     return after - before, 0.0, after < before
 
 
-def _ssim_change(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
+def _ssim_change(exhibit: Exhibit, _rng: np.random.Generator) -> Finding:
     before, after = (ssim(exhibit.clean, i, window=LUNG) for i in (exhibit.low, exhibit.image))
     return after - before, 0.0, after < before
 
 
-def _noise_ratio(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
+def _noise_ratio(exhibit: Exhibit, _rng: np.random.Generator) -> Finding:
     before, after = (float(np.median(noise_map(i))) for i in (exhibit.low, exhibit.image))
     return after / before, 1.0, after > before
 

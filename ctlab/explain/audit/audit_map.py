@@ -8,6 +8,7 @@ noise realisation?
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def audit_map(
     return numbers | judge(numbers, plan.limits)
 
 
-def judge(numbers: dict, limits: Limits) -> dict[str, object]:
+def judge(numbers: dict[str, Any], limits: Limits) -> dict[str, object]:
     """Which numbers pass, and the word they allow: believe, weak, no better than chance."""
     passed = {
         "learnt": abs(numbers["randomisation"]["all"]) <= limits.randomised_cosine,
@@ -165,7 +166,15 @@ class _Steps:
         self.one()
 
 
-def _randomisation(subject, image, target, explain, plan, rng, steps) -> dict[str, object]:
+def _randomisation(
+    subject: Subject,
+    image: np.ndarray,
+    target: Target,
+    explain: Explainer,
+    plan: AuditPlan,
+    rng: np.random.Generator,
+    steps: _Steps,
+) -> dict[str, object]:
     """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
     branch = _branch(target)
     signed = explain(subject, image, branch)
@@ -197,7 +206,16 @@ def _branch(target: Target) -> Target:
     return lambda low, out: target(low, out) - target(low, low)
 
 
-def _faithfulness(subject, image, mask, target, signed, plan, rng, steps):
+def _faithfulness(
+    subject: Subject,
+    image: np.ndarray,
+    mask: np.ndarray,
+    target: Target,
+    signed: np.ndarray,
+    plan: AuditPlan,
+    rng: np.random.Generator,
+    steps: _Steps,
+) -> tuple[dict[str, float], dict[str, float]]:
     """Deletion and insertion of pixels with noise-matched imputation, in three orders."""
     stack = image.reshape(-1, *mask.shape)  # (c, y, x): one slice, or it and its neighbours
     sizes = [max(1, round(f * mask.size)) for f in plan.fractions]
@@ -241,7 +259,9 @@ def _score(subject: Subject, images: np.ndarray, target: Target) -> np.ndarray:
     return target(subject.middle(batch), subject.forward(batch)).cpu().numpy().astype(np.float64)
 
 
-def _completeness(subject, image, start, target, signed) -> dict[str, float]:
+def _completeness(
+    subject: Subject, image: np.ndarray, start: np.ndarray, target: Target, signed: np.ndarray
+) -> dict[str, float]:
     """Sum of a map beside the change of the target from the start to the image."""
     before, after = _score(subject, np.stack([start, image]).reshape(2, -1, *signed.shape), target)
     total, change = float(signed.sum(dtype=np.float64)), float(after - before)
@@ -266,7 +286,9 @@ def diffusion_index(attribution: np.ndarray) -> float:
     return float(100 * (1 - gini))
 
 
-def _localisation(subject, image, mask, target, signed) -> dict[str, float]:
+def _localisation(
+    subject: Subject, image: np.ndarray, mask: np.ndarray, target: Target, signed: np.ndarray
+) -> dict[str, float]:
     """Share of relevance in the region beside the same share of the effective receptive field."""
     field = np.abs(input_gradient(subject, image, target))
     shares = [
@@ -281,7 +303,13 @@ def _localisation(subject, image, mask, target, signed) -> dict[str, float]:
     }
 
 
-def _stability(image, signed, explain, rng, steps) -> float:
+def _stability(
+    image: np.ndarray,
+    signed: np.ndarray,
+    explain: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+    steps: _Steps,
+) -> float:
     """Median cosine with maps of the image under a third of its noise, added anew."""
     likeness = []
     for _ in range(3):

@@ -15,7 +15,7 @@ from ctlab.explain.audit.planted_failures import KINDS, Plant, plant
 from ctlab.explain.maps.cam import CAM_METHODS, cam_map
 from ctlab.explain.maps.gradient import input_gradient
 from ctlab.explain.probe.denoiser_probe import Subject, enlarge
-from ctlab.explain.probe.targets import make_target
+from ctlab.explain.probe.targets import RegionTarget, make_target
 
 Detector = Callable[[Plant], np.ndarray]
 """Function of a plant to a map (y, x), higher where something was changed."""
@@ -38,7 +38,7 @@ def detectors(layer: str) -> dict[str, Detector]:
 def _cam_detector(method: str, layer: str) -> Detector:
     def detect(made: Plant) -> np.ndarray:
         native = cam_map(made.subject, made.image_hu, _removed(made), method=method, layer=layer)
-        return np.abs(enlarge(native, made.mask.shape))
+        return np.asarray(np.abs(enlarge(native, made.mask.shape)))
 
     return detect
 
@@ -112,10 +112,10 @@ def usefulness(
 
 def _smoothed_difference(made: Plant) -> np.ndarray:
     """The difference at the scale of a nodule: noise averages out, structure stays."""
-    return np.abs(gaussian_filter(made.slice_hu - made.subject.run(made.image_hu), 2.0))
+    return np.asarray(np.abs(gaussian_filter(made.slice_hu - made.subject.run(made.image_hu), 2.0)))
 
 
-def _removed(made: Plant):
+def _removed(made: Plant) -> RegionTarget:
     return make_target("noise", np.ones(made.mask.shape, dtype=bool))
 
 

@@ -25,7 +25,9 @@ class PlantedFailure(nn.Module):
         self.change_hu = torch.from_numpy(np.asarray(change_hu, dtype=np.float32))
 
     def forward(self, hu: Tensor) -> Tensor:
-        return self.denoiser(hu) + self.change_hu.to(hu.device)
+        """Output of the denoiser plus the map, HU."""
+        out: Tensor = self.denoiser(hu)
+        return out + self.change_hu.to(hu.device)
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,13 @@ def attention_weights(subject: Subject, image: np.ndarray) -> np.ndarray:
     """Weights minus their mean over the image, at their own resolution; a batch gives (b, h, w)."""
     native, _, _ = _with_and_without(subject, image)
     departure = native - native.mean(axis=(1, 2), keepdims=True)
-    return departure if np.ndim(image) == 4 else departure[0]
+    return np.asarray(departure if np.ndim(image) == 4 else departure[0])
 
 
 def attention_change(subject: Subject, image: np.ndarray) -> np.ndarray:
     """Output minus output with the weights replaced by their mean, HU; a batch gives (b, y, x)."""
     _, output, flat = _with_and_without(subject, image)
-    return output - flat if np.ndim(image) == 4 else output[0] - flat[0]
+    return np.asarray(output - flat if np.ndim(image) == 4 else output[0] - flat[0])
 
 
 def _with_and_without(
@@ -118,14 +118,16 @@ def _attention_module(subject: Subject) -> nn.Module:
 
 def _weights(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     """Spatial weights (B, 1, h, w) the module computes for its inputs."""
-    found = module.weights(*inputs)  # type: ignore[operator]
-    return found[1] if isinstance(module, Cbam) else found
+    if isinstance(module, Cbam):
+        return module.weights(*inputs)[1]
+    assert isinstance(module, AttentionGate)
+    return module.weights(*inputs)
 
 
 @contextmanager
 def _seen(module: nn.Module, kept: list[Tensor]) -> Iterator[None]:
     handle = module.register_forward_hook(
-        lambda m, inputs, out: kept.append(_weights(m, inputs).detach())
+        lambda m, inputs, _out: kept.append(_weights(m, inputs).detach())
     )
     try:
         yield

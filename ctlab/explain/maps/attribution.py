@@ -1,5 +1,6 @@
 """Attributions to input pixels: integrated gradients, local attribution maps, occlusion."""
 
+from collections.abc import Callable
 from math import lcm
 
 import numpy as np
@@ -150,7 +151,7 @@ def local_attribution(
     return _plane(torch.from_numpy(shown), image)
 
 
-def _reader(subject: Subject, target: Target):
+def _reader(subject: Subject, target: Target) -> Callable[[Tensor], Tensor]:
     """Function of a batch to one number per image."""
 
     def read(batch: Tensor) -> Tensor:

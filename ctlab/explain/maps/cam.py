@@ -8,6 +8,7 @@ family and is the reference in tests; its own result is clipped at 0 and scaled 
 is taken before that step, with sign and size.
 """
 
+from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
 from io import StringIO
 from typing import Any
@@ -111,7 +112,7 @@ def activation_at(subject: Subject, batch: Tensor, layer: str) -> Tensor:
     """Output of a layer, (B, C, h, w); what lies above it is not run."""
     kept: list[Tensor] = []
 
-    def stop(_module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+    def stop(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
         kept.append(output)
         raise _ReachedError
 
@@ -133,7 +134,7 @@ def activation_and_gradient(
     """
     kept: list[Tensor] = []
 
-    def cut(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+    def cut(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         if kept:
             raise ValueError(f"layer {layer!r} runs more than once; name one that runs once")
         if not isinstance(output, Tensor) or output.ndim != 4:
@@ -188,7 +189,7 @@ def library_cam_map(
     copied.model.requires_grad_(True)  # the library reads gradients off the recorded graph
     middle = subject.middle(batch)
 
-    def read(which: int):
+    def read(which: int) -> Callable[[Tensor], Tensor]:
         return lambda output: target(middle[which][None], output[None])[0]
 
     kind = getattr(library, LIBRARY_METHODS[method])

@@ -48,7 +48,7 @@ class ChangeWithRisk:
         """
         if not hu > 0:
             raise ValueError(f"an error to rule out is above 0 HU, got {hu:g}")
-        return np.maximum(self.may_be_added_hu, self.may_be_removed_hu) > hu
+        return np.asarray(np.maximum(self.may_be_added_hu, self.may_be_removed_hu) > hu)
 
     def picture(self, hu: float, *, window: Window = LUNG) -> np.ndarray:
         """The slice, the change as signed colours on it, and outlines of :meth:`beyond`; RGB.
@@ -101,6 +101,5 @@ def change_with_risk(
     if doubt.shape != image.shape:
         raise ValueError(f"the score is {doubt.shape}, the slice {image.shape}; use one grid")
     bounds = risk_maps(doubt, added, removed)
-    return ChangeWithRisk(
-        image, change, bounds["added_hu"], bounds["removed_hu"], str(bounds["sentence"])
-    )  # type: ignore[arg-type]
+    added_hu, removed_hu = (np.asarray(bounds[n]) for n in ("added_hu", "removed_hu"))
+    return ChangeWithRisk(image, change, added_hu, removed_hu, str(bounds["sentence"]))

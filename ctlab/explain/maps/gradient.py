@@ -13,7 +13,7 @@ def input_gradient(subject: Subject, image: np.ndarray, target: Target) -> np.nd
     Of neighbouring slices, (c, y, x), the sum: the effect of a pixel that all of them share.
     """
     maps = gradient_of_slices(subject, image, target).sum(axis=1)
-    return maps if np.ndim(image) == 4 else maps[0]
+    return np.asarray(maps if np.ndim(image) == 4 else maps[0])
 
 
 def gradient_of_slices(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:

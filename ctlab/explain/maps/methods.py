@@ -76,26 +76,27 @@ def native_map(
         return cam_map(subject, image, target, method=method, layer=layer)
     if method in LIBRARY_METHODS:
         return library_cam_map(subject, image, target, method=method, layer=layer)
-    return {
+    others: dict[str, Explainer] = {
         "gradient": input_gradient,
         "ig": attribution.integrated_gradients,
         "lam": attribution.local_attribution,
         "occlusion": attribution.occlusion,
         "difference": _difference,
         "critic": _critic_logits,
-        "attention": lambda subject, image, target: attention_weights(subject, image),
-        "counterfactual": lambda subject, image, target: attention_change(subject, image),
-    }[method](subject, image, target)
+        "attention": lambda subject, image, _target: attention_weights(subject, image),
+        "counterfactual": lambda subject, image, _target: attention_change(subject, image),
+    }
+    return others[method](subject, image, target)
 
 
-def _difference(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
+def _difference(subject: Subject, image: np.ndarray, _target: Target) -> np.ndarray:
     with torch.no_grad():
         batch = subject.tensor(image)
         removed = (subject.middle(batch) - subject.forward(batch))[:, 0].cpu().numpy()
     return removed if np.ndim(image) == 4 else removed[0]
 
 
-def _critic_logits(subject: Subject, image: np.ndarray, target: Target) -> np.ndarray:
+def _critic_logits(subject: Subject, image: np.ndarray, _target: Target) -> np.ndarray:
     with torch.no_grad():
         logits = subject.critic(subject.forward(subject.tensor(image)))[:, 0].cpu().numpy()
     return logits if np.ndim(image) == 4 else logits[0]

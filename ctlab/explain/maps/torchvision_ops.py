@@ -69,9 +69,9 @@ def import_with_torchvision(name: str) -> ModuleType:
 
 def _declare() -> None:
     """Declares the two schemas and forgets the half-imported modules."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]  # torch declares none
     for schema in _SCHEMAS:
-        library.define(schema)
+        library.define(schema)  # type: ignore[no-untyped-call]  # nor here
     _declared.append(library)
     for name in [m for m in sys.modules if m == "torchvision" or m.startswith("torchvision.")]:
         del sys.modules[name]

@@ -26,7 +26,7 @@ class CriticOfHu:
     def __call__(self, hu: Tensor) -> Tensor:
         kept: list[Tensor] = []
         last = [m for m in self.critic.modules() if isinstance(m, nn.Conv2d)][-1]
-        handle = last.register_forward_hook(lambda m, inputs, out: kept.append(out))
+        handle = last.register_forward_hook(lambda _module, _inputs, out: kept.append(out))
         try:
             self.critic(self.scale.to_net(hu))
         finally:

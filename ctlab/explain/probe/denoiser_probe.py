@@ -122,7 +122,7 @@ class Subject:
         """The module of a name; any module of the network, not only convolutions."""
         if name in self._convolutions:
             return self._convolutions[name]
-        modules = dict(self.network.named_modules())
+        modules: dict[str, nn.Module] = dict(self.network.named_modules())
         if name in modules and name:
             return modules[name]
         raise ValueError(f"the model has no layer {name!r}; it has {', '.join(self.layers)}")
@@ -147,6 +147,7 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
+        """Where the model's weights lie; the CPU where it has none."""
         return next((p.device for p in self.model.parameters()), torch.device("cpu"))
 
     @property
@@ -171,7 +172,7 @@ class Subject:
         extra = [-n % self.size_multiple for n in (height, width)]
         padded = pad(batch, (0, extra[1], 0, extra[0]), mode="replicate") if any(extra) else batch
         with _evaluating(self.model):
-            out = self.model(padded)
+            out: Tensor = self.model(padded)
         if out.shape[-2:] != padded.shape[-2:]:
             raise ValueError(f"the model turned {tuple(padded.shape)} into {tuple(out.shape)}")
         return out[..., :height, :width]
@@ -236,7 +237,7 @@ class Subject:
         """
         reach = self.channels // 2
         around = np.arange(number - reach, number + reach + 1).clip(0, len(volume_hu) - 1)
-        return volume_hu[number] if reach == 0 else np.asarray(volume_hu)[around]
+        return np.asarray(volume_hu[number] if reach == 0 else np.asarray(volume_hu)[around])
 
     def randomised(self, rng: np.random.Generator, *, names: list[str] | None = None) -> "Subject":
         """Copy whose weights are shuffled within each tensor, in all layers or those named.
@@ -283,7 +284,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 def _watching(modules: dict[str, nn.Module], see: Callable[[str, Any], None]) -> Iterator[None]:
     """Calls ``see(name, output)`` for each of the modules; the hooks go whatever happens."""
     handles = [
-        module.register_forward_hook(lambda m, i, out, name=name: see(name, out))
+        module.register_forward_hook(lambda _module, _inputs, out, name=name: see(name, out))
         for name, module in modules.items()
     ]
     try:

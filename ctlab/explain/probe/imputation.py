@@ -36,4 +36,4 @@ def imputed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     spectrum = np.abs(np.fft.rfft2(detail / strength))
     phases = np.fft.rfft2(rng.normal(size=image.shape))
     noise = np.fft.irfft2(spectrum * phases / np.maximum(np.abs(phases), 1e-12), s=image.shape)
-    return (mean + noise / max(noise.std(), 1e-12) * strength).astype(np.float32)
+    return np.asarray((mean + noise / max(noise.std(), 1e-12) * strength).astype(np.float32))

@@ -13,10 +13,12 @@ class HasCentre(Protocol):
     """An annotation: centre voxel (z, y, x) and diameter."""
 
     @property
-    def centre(self) -> tuple[float, float, float]: ...
+    def centre(self) -> tuple[float, float, float]:
+        """Voxel (z, y, x)."""
 
     @property
-    def diameter_mm(self) -> float: ...
+    def diameter_mm(self) -> float:
+        """Diameter in mm."""
 
 
 def region_mask(region: Region, shape: tuple[int, int]) -> np.ndarray:
@@ -68,7 +70,7 @@ def _disc(y: float, x: float, radius: float, *, shape: tuple[int, int]) -> np.nd
     mask = (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
     if not mask.any():
         raise ValueError(f"a disc of radius {radius:g} px holds no pixel centre; make it larger")
-    return mask
+    return np.asarray(mask)
 
 
 def _box(numbers: list[float], shape: tuple[int, int]) -> np.ndarray:
@@ -131,7 +133,7 @@ def region_of_nodule(
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     mask = ((rows - y) * y_mm) ** 2 + ((columns - x) * x_mm) ** 2 <= left_mm2
     mask[round(y), round(x)] = True  # a nodule that only touches the slice is one pixel there
-    return mask
+    return np.asarray(mask)
 
 
 def region_of_click(

@@ -79,6 +79,7 @@ class BranchTarget(RegionTarget):
 
     @classmethod
     def of(cls, target: RegionTarget) -> "BranchTarget":
+        """The branch target of a region's target."""
         return cls(target.name, target.mask, target.template, target.critic)
 
     def __call__(self, low: Tensor, out: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the checks look at: slices, two noise realisations of low dose, and both denoised."""
+"""One patient's slices as the checks need them: low dose, twice, and both denoised."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ LUNG_HU = (-950.0, -700.0)
 
 
 @dataclass(frozen=True)
-class Scene:
+class PatientScan:
     """One patient's slices as the checks need them.
 
     Attributes
@@ -31,7 +31,7 @@ class Scene:
         Both denoised.
     dose : float
     seconds_per_slice : float
-    run : Scene or None
+    run : PatientScan or None
         Neighbouring slices, for what shows along z only.
     """
 
@@ -42,10 +42,11 @@ class Scene:
     other_out: np.ndarray
     dose: float
     seconds_per_slice: float
-    run: "Scene | None" = None
+    run: "PatientScan | None" = None
 
     @property
     def pixel_mm(self) -> tuple[float, float]:
+        """Pixel size (y, x), mm."""
         return self.full.spacing_mm[1], self.full.spacing_mm[2]
 
     def noise_patches(self) -> np.ndarray:
@@ -69,7 +70,7 @@ class Scene:
         return np.concatenate(flips)
 
 
-def make_scene(
+def make_patient_scan(
     volume: Volume,
     denoise: Denoiser,
     *,
@@ -77,32 +78,32 @@ def make_scene(
     slices: int,
     rng: np.random.Generator,
     neighbours: int = 0,
-) -> Scene:
+) -> PatientScan:
     """Slices spread evenly over a series, twice at low dose, and both denoised.
 
     With ``neighbours``, so many slices from the middle, one after the other, come along as
     ``run``; a series of fewer gives all it has.
     """
     spread = np.unique(np.linspace(0, len(volume.hu) - 1, slices).round().astype(int))
-    scene = _scanned(_picked(volume, spread), denoise, dose, rng)
+    scan = _scanned(_picked(volume, spread), denoise, dose, rng)
     count = min(neighbours, len(volume.hu))
     if count < 2:
-        return scene
+        return scan
     start = (len(volume.hu) - count) // 2
     middle = volume.slices(start, start + count)
-    return replace(scene, run=_scanned(middle, denoise, dose, rng))
+    return replace(scan, run=_scanned(middle, denoise, dose, rng))
 
 
 def _picked(volume: Volume, slices: np.ndarray) -> Volume:
     return replace(volume, hu=np.ascontiguousarray(volume.hu[slices]), sources=())
 
 
-def _scanned(full: Volume, denoise: Denoiser, dose: float, rng: np.random.Generator) -> Scene:
+def _scanned(full: Volume, denoise: Denoiser, dose: float, rng: np.random.Generator) -> PatientScan:
     low, other = (simulate_dose(full, dose, rng=rng).hu for _ in range(2))
     start = time.perf_counter()
     out = denoise(low)
     seconds = (time.perf_counter() - start) / len(full.hu)
-    return Scene(full, low, other, out, denoise(other), dose, seconds)
+    return PatientScan(full, low, other, out, denoise(other), dose, seconds)
 
 
 def clean_patches(rng: np.random.Generator, count: int) -> np.ndarray:
