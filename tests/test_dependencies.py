@@ -129,7 +129,7 @@ def test_every_declared_package_is_used():
     product = ("ctlab", "reader_study", "book", "experiments", "benchmarks")
     used = {p for folder in product for module in third_party(folder) for p in packages_of(module)}
     tested = {p for module in third_party("tests") for p in packages_of(module)}
-    for_tests = set(declared("dev")) - set(declared("study")) | {"statsmodels"}
+    for_tests = set(declared("dev")) - set(declared("study"))
     wanted = set(declared("")) | set(declared("all"))
     idle = {p for p in wanted - used if not (p in for_tests and p in tested)}
     assert idle - set(LOADED_BY_NAME) == set(), "declared in pyproject.toml and used by nothing"

@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "datasets.confounders": ["DomainFacts", "confounds"],
         "dicom.read": ["SeriesReport", "inspect_folder", "read_series"],
         "dicom.write": ["Derivation", "write_series"],
+        "applicability": ["Applicability", "check_applicability"],
         "series_facts": ["describe_series", "range_of_use"],
         "tissue": ["LUNG_ROI_HU", "SOFT_ROI_HU", "TISSUES_HU", "find_rois", "tissue_masks"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window", "named_window"],

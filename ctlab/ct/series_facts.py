@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from ctlab.ct.noise_level import measure_noise_hu
+from ctlab.ct.spectra import peak_frequency_per_mm, roi_spectra
 from ctlab.ct.tissue import METAL_HU, SOFT_ROI_HU, body_mask, find_rois
 from ctlab.ct.volume import Volume
 
@@ -135,34 +135,8 @@ def _nps_peak_per_mm(volume: Volume, picked: np.ndarray) -> float | None:
     return noise_peak_per_mm(np.stack(quiet), volume.spacing_mm[1:])
 
 
-def noise_peak_per_mm(rois: np.ndarray, spacing_mm: tuple[float, float]) -> float | None:
-    """Frequency per mm at which the noise of square regions (n, y, x) is strongest; None if flat.
-
-    Mean periodogram of the regions less their plane, under a Hann window, averaged over rings one
-    bin wide and smoothed by one ring; the peak is that of the parabola through the highest ring
-    and its neighbours. ``ctlab.assess.nps`` gives the whole spectrum.
-    """
-    size = rois.shape[-1]
-    at = np.linspace(-1, 1, size)
-    plane = np.stack([np.ones((size, size)), *np.meshgrid(at, at)]).reshape(3, -1)
-    flat = rois.reshape(len(rois), -1)
-    flat = flat - np.linalg.lstsq(plane.T, flat.T, rcond=None)[0].T @ plane
-    hann = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
-    power = np.mean(np.abs(np.fft.fft2(flat.reshape(rois.shape) * np.outer(hann, hann))) ** 2, 0)
-    fy, fx = (np.fft.fftfreq(size, d) for d in spacing_mm)
-    radius = np.hypot(fy[:, None], fx[None, :])
-    width = 1 / (size * min(spacing_mm))
-    ring = np.rint(radius / width).astype(int)
-    rings = np.arange(1, size // 2 + 1)
-    count, total, where = (
-        np.bincount(ring.ravel(), weights.ravel())[rings]
-        for weights in (np.ones(power.shape), power, radius)
-    )
-    curve, frequency = ndimage.gaussian_filter1d(total / count, 1.0), where / count
-    top = int(np.argmax(curve))
-    if not curve[top] > 0:
-        return None
-    if not 0 < top < len(curve) - 1:
-        return float(frequency[top])
-    a, b, _ = np.polyfit(frequency[top - 1 : top + 2], curve[top - 1 : top + 2], 2)
-    return float(-b / (2 * a)) if a < 0 else float(frequency[top])
+def noise_peak_per_mm(rois: np.ndarray, spacing_mm: tuple[float, ...]) -> float | None:
+    """Frequency per mm at which the noise of regions (n, y, x) is strongest; None if flat."""
+    spectra = roi_spectra(rois, spacing_mm, detrend="plane", window="hann")
+    peak = peak_frequency_per_mm(np.mean(np.abs(spectra) ** 2, axis=0), spacing_mm)
+    return None if np.isnan(peak) else peak

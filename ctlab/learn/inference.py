@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from ctlab.ct import Volume, describe_series
+from ctlab.ct import Volume
+from ctlab.ct.applicability import Applicability, check_applicability
 from ctlab.ct.hu import HU_MAX, HU_MIN
-from ctlab.ct.series_facts import WORDS
 from ctlab.learn.engines import Engine, open_engine
 from ctlab.learn.models.switchable import SwitchableUNet
 from ctlab.learn.train.checkpoint import Checkpoint, HuDenoiser, load_checkpoint
@@ -22,61 +22,11 @@ PADDING_BELOW_HU = -1500.0
 -1024 HU where a series is not cut off there: taken for padding, it would stay as dark pixels."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One fact about a volume beside what the checkpoint was made for.
-
-    ``is_met`` is ``None`` where the header is silent or the noise cannot be measured: noted,
-    not refused.
-    """
-
-    name: str
-    value: Any
-    wanted: Any
-    is_met: bool | None
-
-    def __str__(self) -> str:
-        wanted = self.wanted
-        if isinstance(wanted, list) and len(wanted) == 2 and not isinstance(wanted[0], str):
-            wanted = f"{wanted[0]:.4g} to {wanted[1]:.4g}"
-        if isinstance(self.wanted, list) and isinstance(self.wanted[0], str):
-            wanted = ", ".join(self.wanted)
-        value = f"{self.value:.4g}" if isinstance(self.value, float) else self.value
-        name, _, unit = WORDS.get(self.name, self.name).partition(", ")
-        told = f"{value} {unit}".rstrip()
-        return f"{name} is {told}, the checkpoint was made for {wanted}"
-
-
-@dataclass(frozen=True)
-class Applicability:
-    """Whether a checkpoint may be used on a volume, check by check."""
-
-    checks: tuple[Check, ...]
-
-    @property
-    def is_met(self) -> bool:
-        """True where no check failed."""
-        return all(check.is_met is not False for check in self.checks)
-
-    @property
-    def reasons(self) -> list[str]:
-        """The checks that failed, in words."""
-        return [str(check) for check in self.checks if check.is_met is False]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        checks = {
-            c.name: {"value": c.value, "wanted": c.wanted, "is_met": c.is_met} for c in self.checks
-        }
-        return {"is_met": self.is_met, "reasons": self.reasons, "checks": checks}
-
-
 def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Applicability:
-    """Whether each fact of a series lies in the range on the checkpoint's card.
+    """Each fact of a series beside the range on the checkpoint's card.
 
-    Noise, its peak frequency, kernel, spacing, field of view, metal and patient size, as
-    :func:`ctlab.ct.describe_series` measures them. What the card or the series does not tell is
-    noted and not refused.
+    See :func:`ctlab.ct.check_applicability`. What the card or the series does not tell is noted
+    and not refused.
 
     Parameters
     ----------
@@ -84,17 +34,7 @@ def applicability(volume: Volume, checkpoint: Checkpoint | None = None) -> Appli
     checkpoint : Checkpoint, optional
         Default: the shipped one.
     """
-    wanted = (checkpoint or load_checkpoint()).card["range_of_use"]
-    facts = describe_series(volume)
-    return Applicability(tuple(_check(name, facts[name], wanted.get(name, [])) for name in facts))
-
-
-def _check(name: str, value: Any, wanted: list[Any]) -> Check:
-    if value is None or not wanted:
-        return Check(name, value, wanted, None)
-    if isinstance(value, str):
-        return Check(name, value, wanted, value in wanted)
-    return Check(name, value, wanted, bool(wanted[0] <= value <= wanted[1]))
+    return check_applicability(volume, (checkpoint or load_checkpoint()).card)
 
 
 def denoise_volume(

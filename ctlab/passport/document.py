@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.console import Progress
-from ctlab.ct import Volume
+from ctlab.ct import LUNG_ROI_HU, Volume, find_rois
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
 from ctlab.passport.candidate import Candidate, filter_candidate, model_candidate
@@ -186,15 +186,12 @@ def _explanation(
     candidate: Candidate, scan: PatientScan, limits: Mapping[str, Limit], seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray | None]:
     """Audit of the default map on a disc of lung: a check, its numbers, and its picture or None."""
-    from ctlab.assess import find_rois
-    from ctlab.passport.patient_scan import LUNG_HU
-
     name = "explanation better than chance"
     if candidate.checkpoint is None:
         note = f"{candidate.name} has no layers to explain"
         return _row(name, None, note, limits[name]), [], None
     k = len(scan.low) // 2
-    corners = find_rois(scan.full.hu[k], LUNG_HU, size_px=32)
+    corners = find_rois(scan.full.hu[k], LUNG_ROI_HU, size_px=32)
     if len(corners) == 0:
         note = "no lung of 32 px was found in the middle slice"
         return _row(name, None, note, limits[name]), [], None

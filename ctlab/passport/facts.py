@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctlab import __version__
-from ctlab.assess import check_applicability
-from ctlab.ct import Volume
+from ctlab.ct import Volume, check_applicability
 from ctlab.passport.candidate import Candidate
 from ctlab.passport.page import claim_items
 from ctlab.passport.patient_scan import PatientScan
@@ -43,11 +42,10 @@ def gather_facts(
 
 
 def _range_of_use(card: dict[str, Any], scan: PatientScan) -> list[str]:
-    """What of the first low-dose series lies outside the card, or is not known, in words."""
-    if "range_of_use" not in card:
-        return ["no card: nothing says what it was made for"]
-    low = replace(scan.full, hu=scan.low)
-    return check_applicability(low, card).sentences() or ["every fact lies inside the card"]
+    """What of the first low-dose series lies outside the range, or is not known, in words."""
+    near = scan.run or scan  # neighbouring slices, where there are any: their noise is compared
+    low = replace(near.full, hu=near.low)
+    return check_applicability(low, card).sentences() or ["every fact lies inside the range"]
 
 
 def code_hash() -> str:

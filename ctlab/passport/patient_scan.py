@@ -1,4 +1,4 @@
-"""One patient's slices as the checks need them: low dose, twice, and both denoised."""
+"""One patient's slices as checks need them: low dose, twice, and both denoised."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ctlab.assess import find_rois
 from ctlab.assess.safety.failure_gallery import lung_piece
-from ctlab.ct import Volume, simulate_dose
+from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
 
 Denoiser = Callable[[np.ndarray], np.ndarray]
 """From slices (n, y, x) in HU to the same, denoised."""
 
 PATCH_PX = 64
-LUNG_HU = (-950.0, -700.0)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class PatientScan:
         """
         found = []
         for image, a, b in zip(self.full.hu, self.low, self.other, strict=True):
-            for y, x in find_rois(image, LUNG_HU, size_px=PATCH_PX, least_share=0.8):
+            for y, x in find_rois(image, LUNG_ROI_HU, size_px=PATCH_PX, least_share=0.8):
                 inside = np.s_[y : y + PATCH_PX, x : x + PATCH_PX]
                 found.append((a[inside] - b[inside]) / np.sqrt(2 * (1 - self.dose)))
         if len(found) < 8:

@@ -106,7 +106,7 @@ def test_progress_counts_slices(tiny_volume, checkpoint):
     [
         (
             {"spacing_mm": (2.5, 0.3, 0.3)},
-            "pixel size is 0.3 mm, the checkpoint was made for 0.5 to 0.9",
+            "pixel size is 0.3 mm, the denoiser was made for 0.5 to 0.9",
         ),
         ({"spacing_mm": (5.0, 0.7, 0.7)}, "slice distance is 5 mm"),
         ({"kernel": "BONEPLUS"}, "kernel is BONEPLUS"),
@@ -147,7 +147,7 @@ def test_metal_and_patient_size_outside_the_card_are_refused(tiny_volume, checkp
     soft = 40 + 20 * np.random.default_rng(0).normal(size=(8, 64, 64))
     tissue = replace(tiny_volume, hu=soft.astype(np.float32))
     coarse = replace(checkpoint, card={"range_of_use": {"nps_peak_per_mm": [0.0, 0.001]}})
-    said = r"noise is strongest is 0\.\d+ per mm, the checkpoint was made for 0 to 0\.001"
+    said = r"noise is strongest is 0\.\d+ per mm, the denoiser was made for 0 to 0\.001"
     with pytest.raises(ValueError, match=said):
         denoise_volume(tissue, coarse)
     checks = applicability(tiny_volume, checkpoint).to_dict()["checks"]

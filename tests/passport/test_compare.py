@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ctlab.__main__ import app
 from ctlab.ct import Volume, load_sample, write_series
+from ctlab.ct.applicability import NO_RANGE
 from ctlab.passport import (
     DEFAULT_LIMITS,
     Passport,
@@ -161,7 +162,7 @@ def test_two_filters_on_real_slices(tmp_path, monkeypatch, command, drawn_phanto
     explained = next(c for c in content["checks"] if c["name"] == "explanation better than chance")
     assert set(explained["values"].values()) == {None}
     one = read_passport(tmp_path / "out" / "filter-tv")
-    assert one.facts["range_of_use"] == ["no card: nothing says what it was made for"]
+    assert one.facts["range_of_use"] == [NO_RANGE]
     assert (tmp_path / "out" / "comparison" / "index.html").exists()
     with pytest.raises(ValueError, match="not empty"):
         passports_of_folders([tmp_path / "scan"], tmp_path / "out", methods=["tv"])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ctlab.assess.noise.spectra import Spacing, spacing_yx
+from ctlab.ct.spectra import Spacing, spacing_yx
 
 
 def laguerre_gauss(

@@ -8,8 +8,8 @@ import pandas as pd
 from scipy import ndimage, special, stats
 
 from ctlab.assess.detection.model_observer import auc_difference, cho
-from ctlab.assess.noise.spectra import Spacing, as_rois, same_shape, spacing_yx
 from ctlab.assess.resolution.mtf_ttf import Denoiser
+from ctlab.ct.spectra import Spacing, as_rois, same_shape, spacing_yx
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ctlab.assess.detection.model_observer import Observation
 from ctlab.assess.noise.nps import Nps
-from ctlab.assess.noise.spectra import same_shape, spacing_yx
+from ctlab.ct.spectra import same_shape, spacing_yx
 
 
 def ideal_d_prime(

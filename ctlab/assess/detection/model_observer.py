@@ -13,7 +13,7 @@ from ctlab.assess.detection.channels import (
     laguerre_gauss,
 )
 from ctlab.assess.detection.roc import area_under_roc, placements
-from ctlab.assess.noise.spectra import Spacing, as_rois, same_shape
+from ctlab.ct.spectra import Spacing, as_rois, same_shape
 
 NAMED_CHANNELS = ("laguerre-gauss", "dog", "gabor")
 

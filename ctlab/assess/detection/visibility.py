@@ -8,8 +8,8 @@ from scipy import ndimage, spatial
 from scipy.signal import correlate
 
 from ctlab.assess.detection.roc import auc_to_d_prime
-from ctlab.assess.noise.spectra import same_shape
 from ctlab.assess.resolution.mtf_ttf import Denoiser
+from ctlab.ct.spectra import same_shape
 
 Jvp = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From an image and a small change of it ``(y, x)`` to the change of the output, to first order."""
@@ -208,7 +208,7 @@ def confirm_visibility(
     order = np.argsort(table.visible_hu.to_numpy(), kind="stable")
     chosen = order[np.unique(np.linspace(0, len(table) - 1, min(count, len(table))).astype(int))]
 
-    def answer_hu(place: tuple[int, int], contrast_hu: float) -> float:
+    def answer_hu(place: np.ndarray, contrast_hu: float) -> float:
         inserted = np.array(image, float)
         inserted[_window(place, half)] += contrast_hu * unit_signal
         change = np.asarray(denoise(inserted), float) - base

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 from scipy.ndimage import correlate1d, uniform_filter
 
-from ctlab.assess.noise.spectra import (
+from ctlab.ct.spectra import (
     Spacing,
     as_rois,
-    frequency_per_mm,
-    ring_index,
-    ring_sum,
+    peak_frequency_per_mm,
+    radial_mean,
     roi_spectra,
     same_shape,
     spacing_yx,
@@ -49,20 +47,10 @@ class Nps:
     def radial(self) -> pd.DataFrame:
         """Mean over rings up to Nyquist: ``frequency_per_mm, nps_hu2_mm2, n_bins``.
 
-        ``frequency_per_mm`` is the mean over the bins of the ring, not its nominal radius: on
-        small regions the two differ by several per cent at low frequencies. Zero frequency is
-        left out.
+        See :func:`ctlab.ct.spectra.radial_mean`.
         """
-        index, n_rings, _ = ring_index(self.power_hu2_mm2.shape, self.spacing_mm)
-        bins = ring_sum(np.ones(index.shape), index, n_rings)[1:]
-        radius = frequency_per_mm(self.power_hu2_mm2.shape, self.spacing_mm)
-        return pd.DataFrame(
-            {
-                "frequency_per_mm": ring_sum(radius, index, n_rings)[1:] / bins,
-                "nps_hu2_mm2": ring_sum(self.power_hu2_mm2, index, n_rings)[1:] / bins,
-                "n_bins": bins.astype(int),
-            }
-        )
+        frequency, power, bins = radial_mean(self.power_hu2_mm2, self.spacing_mm)
+        return pd.DataFrame({"frequency_per_mm": frequency, "nps_hu2_mm2": power, "n_bins": bins})
 
     @property
     def mean_frequency_per_mm(self) -> float:
@@ -75,21 +63,8 @@ class Nps:
 
     @property
     def peak_frequency_per_mm(self) -> float:
-        """Frequency of the highest radial value; NaN without noise, arbitrary for white noise.
-
-        The curve is smoothed by one ring, then the peak is placed by the parabola through the
-        highest ring and its neighbours.
-        """
-        curve = self.radial()
-        smooth = ndimage.gaussian_filter1d(curve.nps_hu2_mm2.to_numpy(), 1.0)
-        frequency = curve.frequency_per_mm.to_numpy()
-        top = int(np.argmax(smooth))
-        if smooth[top] == 0:
-            return float("nan")
-        if not 0 < top < len(smooth) - 1:
-            return float(frequency[top])
-        a, b, _ = np.polyfit(frequency[top - 1 : top + 2], smooth[top - 1 : top + 2], 2)
-        return float(-b / (2 * a)) if a < 0 else float(frequency[top])
+        """Frequency of the highest radial value; NaN without noise, arbitrary for white noise."""
+        return peak_frequency_per_mm(self.power_hu2_mm2, self.spacing_mm)
 
 
 def nps(

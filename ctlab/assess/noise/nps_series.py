@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ctlab.assess.noise.nps import Nps, nps
-from ctlab.assess.noise.spectra import Spacing, same_shape, spacing_yx
+from ctlab.ct.spectra import Spacing, same_shape, spacing_yx
 from ctlab.ct.tissue import LUNG_ROI_HU, SOFT_ROI_HU, find_rois
 
 REGIONS_HU: Mapping[str, tuple[float, float]] = {

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ctlab.assess.noise.spectra import (
+from ctlab.ct.spectra import (
     Spacing,
     as_rois,
     frequency_per_mm,

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.interpolate import CubicSpline
 from scipy.signal.windows import tukey
 
-from ctlab.assess.noise.spectra import (
+from ctlab.ct.spectra import (
     Spacing,
     as_rois,
     frequency_per_mm,

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import ndimage, special, stats
 
 from ctlab.assess.noise.nps import Nps, nps
-from ctlab.assess.noise.spectra import (
+from ctlab.ct.spectra import (
     Spacing,
     as_rois,
     frequency_per_mm,

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from ctlab.assess.noise.spectra import same_shape
+from ctlab.ct.spectra import same_shape
 
 SIDES = ("added", "removed")
 

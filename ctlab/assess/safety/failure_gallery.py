@@ -14,9 +14,9 @@ from scipy import ndimage
 
 from ctlab.assess.detection.detectability import LesionTask, lesion_amplitude_hu
 from ctlab.assess.fidelity.metrics import psnr_db
-from ctlab.assess.noise.spectra import frequency_per_mm
 from ctlab.assess.resolution.mtf_ttf import Denoiser
 from ctlab.ct import BONE, LUNG, MEDIASTINUM
+from ctlab.ct.spectra import frequency_per_mm
 
 PIXEL_MM = 0.7
 NOISE_HU = 70.0

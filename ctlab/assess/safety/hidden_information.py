@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from ctlab.assess.noise.spectra import as_rois, same_shape
+from ctlab.ct.spectra import as_rois, same_shape
 
 Decoder = Callable[[np.ndarray], np.ndarray]
 """From a denoised image ``(y, x)`` in HU to what was removed from it, in HU."""

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import special
 
 from ctlab.assess.detection.roc import placements
-from ctlab.assess.noise.spectra import same_shape
+from ctlab.ct.spectra import same_shape
 
 FEWEST_PATIENTS = 10
 """Below this number an interval over patients is not given."""

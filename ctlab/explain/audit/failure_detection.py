@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
 
+from ctlab.assess import score_auc
 from ctlab.ct.tissue import tissue_masks
 from ctlab.explain.audit.planted_failures import KINDS, Plant, plant
 from ctlab.explain.maps.cam import CAM_METHODS, cam_map
@@ -101,7 +102,7 @@ def usefulness(
             )
             for name, detect in maps.items():
                 found = detect(made)
-                areas[name].append(_area(found, made.mask, lung & ~made.mask))
+                areas[name].append(score_auc(found, made.mask, mask=lung | made.mask))
                 marks[name].append(_marks(found, made.mask, lung | made.mask, diameter_px))
             done += 1
             if progress is not None:
@@ -124,13 +125,6 @@ def _places(output: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndar
     lung = tissue_masks(output)["lung"]
     reach = int(np.ceil(diameter_px / 2)) + 2
     return np.argwhere(binary_erosion(lung, iterations=reach)), lung
-
-
-def _area(found: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float:
-    """Area under the ROC curve, ties counting half (Mann-Whitney)."""
-    ranks = stats.rankdata(np.concatenate([found[inside], found[outside]]))
-    n, m = int(inside.sum()), int(outside.sum())
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def _marks(

@@ -24,6 +24,7 @@ class CriticOfHu:
     scale: HuScale
 
     def __call__(self, hu: Tensor) -> Tensor:
+        """Logits of images in HU, each (B, 1, H, W)."""
         kept: list[Tensor] = []
         last = [m for m in self.critic.modules() if isinstance(m, nn.Conv2d)][-1]
         handle = last.register_forward_hook(lambda _module, _inputs, out: kept.append(out))

@@ -55,7 +55,8 @@ class RegionTarget:
         template = None if self.template is None else self.template[inside]
         return replace(self, mask=self.mask[inside], template=template)
 
-    def __call__(self, low: Tensor, out: Tensor) -> Tensor:  # 2 x (B, 1, H, W) -> (B,)
+    def __call__(self, low: Tensor, out: Tensor) -> Tensor:
+        """One number per image, (B,), from input and output, each (B, 1, H, W) in HU."""
         if self.name == "mean":
             return self._mean(out)
         if self.name == "edge":
@@ -83,6 +84,7 @@ class BranchTarget(RegionTarget):
         return cls(target.name, target.mask, target.template, target.critic)
 
     def __call__(self, low: Tensor, out: Tensor) -> Tensor:
+        """The number for the output less the number for the input itself, (B,)."""
         return super().__call__(low, out) - super().__call__(low, low)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from ctlab.assess import score_auc
 from ctlab.explain import (
     AuditPlan,
     Subject,
@@ -13,7 +14,6 @@ from ctlab.explain import (
     usefulness,
 )
 from ctlab.explain.audit.failure_detection import (
-    _area,
     _marks,
     _places,
     _summary,
@@ -50,9 +50,6 @@ def test_an_invented_nodule_is_in_the_output_and_not_in_the_input(unet, lungs):
 
 
 def test_scores_worked_by_hand():
-    found = np.array([[1.0, 2.0, 3.0, 3.0]])
-    inside = np.array([[False, False, False, True]])
-    assert _area(found, inside, ~inside) == pytest.approx((1 + 1 + 0.5) / 3)
     # Two slices; one nodule above all false marks but one, one below.
     row = _summary([0.9, 0.7], [(np.array([5.0, 1.0]), 4.0), (np.array([3.0]), 0.5)])
     assert row["auc"] == pytest.approx(0.8)
@@ -137,5 +134,7 @@ def test_marks_of_readers_score_the_maps_as_the_plants_do(unet, lungs, kind):
             found[None], [(0, *centre)], spacing_mm=(1, 1, 1), radius_mm=4.0,
             inside=(lung | made.mask)[None],
         )  # fmt: skip
-        assert areas[name] == pytest.approx(_area(found, made.mask, lung & ~made.mask)), name
+        assert areas[name] == pytest.approx(score_auc(found, made.mask, mask=lung | made.mask)), (
+            name
+        )
     assert len({round(a, 6) for a in areas.values()}) > 4  # they do differ

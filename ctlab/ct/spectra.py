@@ -6,6 +6,7 @@ Arrays over frequency are in ``numpy.fft`` order: zero frequency first.
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 
 Spacing = float | Sequence[float]
 """Pixel size in mm: one number, (y, x) or (z, y, x)."""
@@ -53,7 +54,7 @@ def same_shape(first: np.ndarray, second: np.ndarray, names: str) -> None:
         )
 
 
-def frequency_per_mm(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarray:
+def frequency_per_mm(shape: tuple[int, ...], spacing_mm: Spacing) -> np.ndarray:
     """Radial frequency of each DFT bin in cycles per mm, shape ``(y, x)``."""
     dy, dx = spacing_yx(spacing_mm)
     return np.asarray(
@@ -61,7 +62,7 @@ def frequency_per_mm(shape: tuple[int, int], spacing_mm: Spacing) -> np.ndarray:
     )
 
 
-def ring_index(shape: tuple[int, int], spacing_mm: Spacing) -> tuple[np.ndarray, int, float]:
+def ring_index(shape: tuple[int, ...], spacing_mm: Spacing) -> tuple[np.ndarray, int, float]:
     """Ring number of each DFT bin, number of rings up to Nyquist, and ring width per mm.
 
     Ring ``k`` holds the frequencies nearest to ``k`` widths; ring 0 is zero frequency alone.
@@ -81,6 +82,39 @@ def ring_sum(values: np.ndarray, index: np.ndarray, n_rings: int) -> np.ndarray:
     flat = np.asarray(values, dtype=float).reshape(-1, index.size)
     sums = [np.bincount(index.ravel(), row, n_rings + 1)[:n_rings] for row in flat]
     return np.reshape(sums, (*np.shape(values)[:-2], n_rings))
+
+
+def radial_mean(
+    power: np.ndarray, spacing_mm: Spacing
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frequency per mm, mean power and number of bins of each ring up to Nyquist.
+
+    The frequency is the mean over the bins of the ring, not its nominal radius: on small regions
+    the two differ by several per cent at low frequencies. Zero frequency is left out.
+    """
+    index, n_rings, _ = ring_index(power.shape, spacing_mm)
+    radius = frequency_per_mm(power.shape, spacing_mm)
+    bins, frequency, mean = (
+        ring_sum(values, index, n_rings)[1:] for values in (np.ones(power.shape), radius, power)
+    )
+    return frequency / bins, mean / bins, bins.astype(int)
+
+
+def peak_frequency_per_mm(power: np.ndarray, spacing_mm: Spacing) -> float:
+    """Frequency at which a noise power spectrum (y, x) is highest; NaN where it is 0.
+
+    The radial curve is smoothed by one ring; the peak is that of the parabola through the highest
+    ring and its neighbours. Arbitrary for white noise.
+    """
+    frequency, mean, _ = radial_mean(power, spacing_mm)
+    curve = ndimage.gaussian_filter1d(mean, 1.0)
+    top = int(np.argmax(curve))
+    if not curve[top] > 0:
+        return float("nan")
+    if not 0 < top < len(curve) - 1:
+        return float(frequency[top])
+    a, b, _ = np.polyfit(frequency[top - 1 : top + 2], curve[top - 1 : top + 2], 2)
+    return float(-b / (2 * a)) if a < 0 else float(frequency[top])
 
 
 def half_plane(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

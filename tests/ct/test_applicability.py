@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from ctlab.assess import check_applicability, nps
+from ctlab.assess import nps
 from ctlab.ct import (
     Acquisition,
     Volume,
+    check_applicability,
     describe_series,
     range_of_use,
 )
+from ctlab.ct.applicability import NO_RANGE
 from ctlab.ct.series_facts import (
     WORDS,
     noise_peak_per_mm,
@@ -57,8 +59,8 @@ def test_the_peak_is_that_of_the_whole_spectrum(rng):
 
 def test_a_like_series_is_applicable(rng, card):
     found = check_applicability(series(rng, sd=21), card)
-    assert found.applicable
-    assert found.complete
+    assert found.is_met
+    assert found.is_complete
     assert found.sentences() == []
 
 
@@ -75,8 +77,8 @@ def test_the_fact_outside_the_card_is_named(rng, card, change, fact):
     found = check_applicability(series(rng, **change), card)
     outside = found.table[[i is False for i in found.table.inside]]
     assert fact in set(outside.fact)
-    assert not found.applicable
-    assert any(s.startswith(WORDS[fact]) for s in found.sentences())
+    assert not found.is_met
+    assert any(s.startswith(WORDS[fact].split(", ")[0]) for s in found.reasons)
 
 
 def test_spacing_and_field_of_view_are_checked(rng, card):
@@ -91,11 +93,19 @@ def test_spacing_and_field_of_view_are_checked(rng, card):
 def test_what_is_not_known_is_neither_passed_nor_failed(rng, card):
     silent = series(rng, kernel="")
     found = check_applicability(silent, card)
-    assert found.applicable
-    assert not found.complete
+    assert found.is_met
+    assert not found.is_complete
     assert found.sentences() == ["reconstruction kernel: the series does not say"]
     short = check_applicability(silent, {"range_of_use": {"noise_hu": [1, 99]}})
-    assert "slice distance, mm: the card does not say" in short.sentences()
+    assert "slice distance: the card does not say" in short.sentences()
+
+
+@pytest.mark.parametrize("card", [{}, {"range_of_use": {}}, {"range_of_use": None}])
+def test_a_card_without_a_range_says_so_and_refuses_nothing(rng, card):
+    fits = check_applicability(series(rng), card)
+    assert fits.sentences() == [NO_RANGE]
+    assert fits.is_met
+    assert not fits.is_complete
 
 
 def test_air_has_no_noise_and_no_size():
@@ -126,7 +136,7 @@ def test_the_body_is_filled_and_the_table_left_out():
 @pytest.mark.parametrize(
     ("card", "message"),
     [
-        ({}, "no range_of_use"),
+        ({"range_of_use": [1, 2]}, r"unknown facts: \[1, 2\]; correct the card"),
         ({"range_of_use": {"weight_kg": [1, 2]}}, "unknown facts: weight_kg"),
         ({"range_of_use": {"noise_hu": [5]}}, r"must be \[low, high\]"),
         ({"range_of_use": {"noise_hu": [9, 5]}}, r"must be \[low, high\]"),
