@@ -36,7 +36,6 @@ LOADED_BY_NAME = {
     "pylibjpeg": "pydicom decodes JPEG 2000 with it",
     "pylibjpeg-openjpeg": "pylibjpeg, as its plugin",
     "pylibjpeg-rle": "pylibjpeg, as its plugin",
-    "python-gdcm": "pydicom, as its plugin",
     "sphinx-book-theme": "_config.yml",
     "sphinx-exercise": "_config.yml",
     "sphinx-proof": "_config.yml",
