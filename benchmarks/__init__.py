@@ -1,1 +1,1 @@
-"""Ours beside a named peer, in one process, in turn; one JSON line each."""
+"""Speed and memory, beside a named peer where there is one; one JSON line each."""

@@ -1,29 +1,29 @@
-"""Runs every ``bench_*.py`` in this folder, or those named: ``python -m benchmarks ssim``.
+"""Run the benchmarks that are named, or all that take seconds.
 
-Exit 1 where a benchmark's two answers differ by more than its tolerance.
+    python -m benchmarks [NAME ...] [--write]
+
+A name is that of a file ``bench_NAME.py`` of this folder. ``--write`` puts what is measured into
+``results/NAME.json``. Exit 1 where two answers differ by more than their tolerance; a missed aim
+is said and written down, no more.
 """
 
-import importlib
+import argparse
 import sys
-from pathlib import Path
 
-from benchmarks.harness import report
+from benchmarks.driver import MINUTES, names, run
 
 
-def main(wanted: list[str]) -> int:
-    """Prints one JSON line per comparison; the exit code."""
-    found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
-    names = [f"bench_{name.removeprefix('bench_')}" for name in wanted] or found
-    if unknown := sorted(set(names) - set(found)):
-        have = ", ".join(name.removeprefix("bench_") for name in found)
-        sys.stderr.write(f"unknown benchmark {', '.join(unknown)}; there are {have}\n")
-        return 2
-    failed = 0
-    for name in names:
-        for result in importlib.import_module(f"benchmarks.{name}").results():
-            report(result)
-            failed += not result["equal"]
-    return 1 if failed else 0
+def main(words: list[str]) -> int:
+    """Print one JSON line a measurement; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names()))
+    parser.add_argument("--write", action="store_true", help="write results/NAME.json as well")
+    given = parser.parse_args(words)
+    if unknown := sorted(set(given.names) - set(names())):
+        parser.error(f"expected names of {', '.join(names())}, got {', '.join(unknown)}")
+    quick = [name for name in names() if name not in MINUTES]
+    equal = [run(name, write=given.write) for name in given.names or quick]
+    return 0 if all(equal) else 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
 from ctlab.explain import (
     Subject,
     cam_map,

@@ -14,7 +14,7 @@ import pydicom
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
 from ctlab.ct.datasets.sample import SAMPLE_FOLDER
 from ctlab.ct.dicom.discover import list_files
 from ctlab.ct.dicom.frames import Frame, frames_of

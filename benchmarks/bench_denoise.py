@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.harness import compare
+from benchmarks.bench_train_step import facts as facts
+from benchmarks.driver import compare
 from ctlab.ct import load_sample
 from ctlab.learn import denoise_slices, load_checkpoint
 from ctlab.learn.engines import open_engine

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
 from ctlab.ct import read_series
 from ctlab.ct.datasets.sample import SAMPLE_FOLDER
 
@@ -102,13 +102,11 @@ def results() -> Iterator[dict[str, Any]]:
         yield {
             "name": "peak memory of read_series over the float32 volume",
             "value": round(peak, 3),
-            "limit": 1.3,
-            "equal": peak <= 1.3,
+            "unit": "of the volume",
         }
         gib = simulation_peak_gib(folder, Path(scratch) / "low")
         yield {
             "name": f"peak memory of a streamed simulation of {SLICES} slices, GiB",
             "value": round(gib, 3),
-            "limit": 2.0,
-            "equal": gib <= 2.0,
+            "unit": "GiB",
         }

@@ -14,7 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
 from benchmarks.plain_step import plain_step
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train.devices import make_fabric
@@ -52,9 +52,11 @@ class MadeUpPatches:
         self.hu, self.sd_hu = hu.astype(np.float32), noise_hu
 
     def draw(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        return self.hu[rng.integers(len(self.hu), size=count)], self.noise_like(count, [], rng)
+        """Patches (count, 1, p, p) in HU and their noise SD."""
+        return self.hu[rng.integers(len(self.hu), size=count)], self.noise_like(count)
 
-    def noise_like(self, count: int, noise_hu: Any, rng: np.random.Generator) -> np.ndarray:
+    def noise_like(self, count: int, *_given: Any) -> np.ndarray:
+        """The same noise SD for each."""
         return np.full(count, self.sd_hu, np.float32)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from skimage.transform import iradon, radon
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
 from ctlab.ct.simulation.parallel_beam import ParallelBeam, fbp, project
 from ctlab.ct.simulation.test_objects import Ellipse, draw, line_integral_of_ellipse
 

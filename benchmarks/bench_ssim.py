@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
 from ctlab.assess import ssim
 
 

@@ -1,8 +1,14 @@
-"""Statistics beside what one would write or use without them: jackknife, bootstrap, R's clmm."""
+"""Statistics beside what one would write or use without them: jackknife, bootstrap, R's clmm.
 
+And how long the whole report of a study takes, from the command to the page.
+"""
+
+import random
+import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,22 +18,53 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.harness import compare
+from benchmarks.driver import compare
+from ctlab.ct.volume import Volume
+from reader_study.blinding.lock import lock_study
+from reader_study.blinding.sealed_key import unseal
+from reader_study.blinding.unblind import unblind
+from reader_study.record.coordinator import add_reader, close, opened
+from reader_study.record.paths import sealed_key
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.ordinal.vgc import BLOCK, bootstrap_areas, read_grades
 from reader_study.stats.roc.auc_covariance import auc_covariance
 
 DRAWS = 10_000
+READERS, CASES = 10, 200
+PASSPHRASE = "correct horse battery staple"
+PROTOCOL = """
+title = "Ten readers, two hundred cases"
+[design]
+readers = 10
+display_check = false
+[[arms]]
+name = "new"
+[[arms]]
+name = "full"
+[[items]]
+name = "noise"
+kind = "scale"
+about = "each"
+question = "How good?"
+answers = ["1", "2", "3", "4", "5"]
+[[items]]
+name = "preference"
+kind = "preference"
+question = "Which?"
+[analysis]
+primary_item = "noise"
+"""
 
 
 def results() -> Iterator[dict[str, Any]]:
-    """Jackknife covariance, VGC bootstrap, and (where R is installed) a mixed ordinal model."""
+    """Jackknife covariance, VGC bootstrap, a mixed ordinal model (where R is), and a report."""
     yield jackknife()
     yield bootstrap()
     if shutil.which("Rscript") and _has_ordinal():
         yield mixed_model()
     else:
         sys.stderr.write("clmm: no Rscript with the package ordinal here; left out\n")
+    yield whole_report()
 
 
 def jackknife() -> dict[str, Any]:
@@ -162,3 +199,70 @@ def mixed_model() -> dict[str, Any]:
             send.close()
         found["versions"] |= {"r_ordinal": _ordinal_version()}
         return found
+
+
+def whole_report() -> dict[str, Any]:
+    """Seconds of ``reader-study report`` on a read study, start of Python included."""
+    with TemporaryDirectory() as folder:
+        study = Path(folder) / "study"
+        trials = read_by_simulated_readers(study)
+        start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "reader_study", "report", str(study)]
+        subprocess.run(command, check=True, capture_output=True)
+        wall_s, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        page = (study / "report" / "report.html").stat().st_size
+    return {
+        "name": "report 10 x 200",
+        "value": round(wall_s, 1),
+        "unit": "s",
+        "cpu_s": round(cpu_s, 1),
+        "trials": trials,
+        "page_bytes": page,
+    }
+
+
+def read_by_simulated_readers(study: Path) -> int:
+    """A study locked, read, closed and unblinded; how many trials its readers saw."""
+    study.mkdir()
+    cases = [f'[[cases]]\nname = "c{k}"\npatient = "p{k}"\n' for k in range(CASES)]
+    (study / "protocol.toml").write_text(PROTOCOL + "\n".join(cases), "utf-8")
+    for arm in ("new", "full"):
+        for k in range(CASES):
+            (study / "arms" / arm / f"c{k}").mkdir(parents=True)
+    lock_study(study, passphrase=PASSPHRASE, read=_small_series)
+    with opened(study) as (bundle, _):
+        key = unseal(sealed_key(study).read_bytes(), PASSPHRASE, commitment=bundle.commitment)
+    rng, seen = random.Random(1), 0
+    for number in range(READERS):
+        reader, _ = add_reader(study, f"Dr {number + 1}")
+        with opened(study) as (bundle, store):
+            with store.engine.connect().execution_options(reading=True) as connection:
+                connection.exec_driver_sql(
+                    "PRAGMA synchronous=OFF"
+                )  # nothing here must survive a power cut
+            visit = store.open_session(reader.reader, 0)
+            for trial in bundle.trials(reader.slot):
+                seen += 1
+                for item, value in _answers(key["trials"][trial.token], rng):
+                    store.save_answer(
+                        reader.reader, visit=visit, session=0, trial=trial.token, item=item,
+                        value=value, seconds=rng.uniform(4, 9),
+                    )  # fmt: skip
+    close(study)
+    unblind(study, passphrase=PASSPHRASE, who="benchmark")
+    return seen
+
+
+def _small_series(folder: Path) -> Volume:
+    rng = np.random.default_rng(sum(str(folder.name).encode()) + len(folder.parent.name))
+    return Volume(rng.normal(-600, 200, (3, 12, 10)).astype(np.float32), (2.0, 0.7, 0.7))
+
+
+def _answers(trial: dict[str, Any], rng: random.Random) -> Iterator[tuple[str, str | int]]:
+    easy = (trial["case"] % 7 - 3) / 3
+    felt = {}
+    for side in ("left", "right"):
+        felt[side] = 3 + 0.5 * (trial[f"{side}_arm"] == 0) + easy + rng.gauss(0, 0.8)
+        yield f"noise@{side}", min(max(round(felt[side]), 1), 5)
+    yield "preference", max(felt, key=lambda side: felt[side])

@@ -7,12 +7,28 @@ once for both halves of the step.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks.harness import compare
+import torch
+
+from benchmarks.driver import compare
 from benchmarks.plain_step import plain_step
 from ctlab.learn import TrainConfig, load_checkpoint, shipped_domains
 from ctlab.learn.train.devices import has_fast_bf16, make_fabric
 from ctlab.learn.train.loop import train
 from ctlab.learn.train.state import TrainState
+
+
+def facts() -> dict[str, Any]:
+    """Checkpoint and processor; what this processor cannot try, with the reason."""
+    torch.set_num_threads(1)
+    told = {
+        "checkpoint_sha256": load_checkpoint().sha256,
+        "threads": torch.get_num_threads(),
+        "has_avx512_bf16": has_fast_bf16(),
+    }
+    if not has_fast_bf16():
+        why = "no AVX512_BF16 here: bfloat16 is emulated and slower than float32"
+        told["not_tried"] = {"bfloat16": why}
+    return told
 
 
 def results() -> Iterator[dict[str, Any]]:

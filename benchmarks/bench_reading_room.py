@@ -1,11 +1,8 @@
-"""Forty pairs read in headless Chromium: how long a reader waits, written to a results file.
+"""Forty pairs read in headless Chromium: how long a reader waits.
 
-``python -m benchmarks.reading_room [--pictures FOLDER]`` locks a study of slabs of the packaged
-CT, serves it, reads it with the keyboard and writes ``benchmarks/results/reading_room.json``.
+A study of slabs of the packaged CT is locked, served, and read with the keyboard.
 """
 
-import argparse
-import json
 import os
 import re
 import shutil
@@ -13,16 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "reading_room.json"
 SLICES = 5  # per case: 2.5 MB a side
 LOOK_S = 1.5  # a reader looks at least this long at a pair; meanwhile the next is loaded
-AIMS = {"next_pair_p95_ms": 100.0, "usable_s": 10.0, "windowing_frames_per_s": 60.0}
 PROTOCOL = """
 title = "Forty pairs"
 [population]
@@ -108,8 +104,14 @@ def serve(study: Path) -> tuple[subprocess.Popen[str], str]:
     return room, found[1]
 
 
-def read_forty(page: Any, code: str, picture: Any) -> dict[str, float]:
-    """Read everything by keyboard; the figures."""
+def facts() -> dict[str, str]:
+    """What is read."""
+    what = f"two stacks of {SLICES} slices of 512 x 512 a pair, headless Chromium, no GPU"
+    return {"what": what}
+
+
+def read_forty(page: Any, code: str, picture: Any) -> dict[str, tuple[float, str]]:
+    """Read everything by keyboard; value and unit of each figure."""
     start = time.monotonic()
     page.fill("#code", code)
     page.keyboard.press("Enter")
@@ -148,26 +150,23 @@ def read_forty(page: Any, code: str, picture: Any) -> dict[str, float]:
     page.wait_for_selector(".rs-receipt")
     picture("thanks")
     return {
-        "pairs_read": number,
-        "usable_s": usable_s,
-        "next_pair_median_ms": float(np.median(shown_ms)),
-        "next_pair_p95_ms": float(np.percentile(shown_ms, 95)),
-        "next_pair_slowest_ms": float(shown_ms.max()),
-        "windowing_frames_per_s": frames_per_s,
+        "pairs read": (number, "pairs"),
+        "usable after the code": (usable_s, "s"),
+        "next pair, median": (float(np.median(shown_ms)), "ms"),
+        "next pair, 95th percentile": (float(np.percentile(shown_ms, 95)), "ms"),
+        "next pair, slowest": (float(shown_ms.max()), "ms"),
+        "windowing": (frames_per_s, "frames/s"),
     }
 
 
-def main() -> None:
-    """Run once and write the results file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=Path, help="folder for screenshots")
-    pictures = parser.parse_args().pictures
+def results() -> Iterator[dict[str, Any]]:
+    """How long a reader waits; screenshots go into the folder ``PICTURES``, where that is set."""
     from playwright.sync_api import sync_playwright
 
+    pictures = Path(os.environ["PICTURES"]) if "PICTURES" in os.environ else None
     folder = Path(tempfile.mkdtemp(prefix="forty-"))
     study, code = lock_forty(folder)
     room, url = serve(study)
-    load = os.getloadavg()[0]
     try:
         with sync_playwright() as driver:
             chromium = driver.chromium.launch(
@@ -188,17 +187,5 @@ def main() -> None:
         room.terminate()
         room.wait()
         shutil.rmtree(folder, ignore_errors=True)
-    rounded = {name: round(value, 1) for name, value in figures.items()}
-    facts = {
-        "made_by": "python -m benchmarks.reading_room",
-        "what": f"two stacks of {SLICES} slices of 512 x 512 a pair, headless Chromium, no GPU",
-        "aims": AIMS, "figures": rounded,
-        "load_at_start_and_end": [round(load, 1), round(os.getloadavg()[0], 1)],
-        "cores": os.cpu_count(),
-    }  # fmt: skip
-    RESULTS.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
-    print(json.dumps(facts, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    for name, (value, unit) in figures.items():
+        yield {"name": name, "value": round(value, 1), "unit": unit}
