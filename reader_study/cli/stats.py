@@ -1,12 +1,16 @@
 """Command line of the statistics: one table in, one result out (``reader-study stats ...``)."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ctlab.console import emit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,7 +20,7 @@ app = typer.Typer(
     help="Reader-study statistics on a CSV file.",
 )
 
-File = Annotated[Path, typer.Argument(help="CSV file with a header")]
+File = Annotated[Path, typer.Argument(help="text table with a header (CSV, TSV)")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 Effects = Literal["random", "fixed"]
 Arms = Annotated[str, typer.Option(help="arms planned, a,b,...: others are refused")]
@@ -50,13 +54,15 @@ def mrmc(
 ) -> None:
     """Compare ROC areas: columns reader, case, arm, truth, rating."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import KEYS, read_table
 
-    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    keys = (*KEYS, cluster) if cluster else KEYS
+    table = results.as_planned(read_table(file, keys=keys), arms=arms, scale=scale)
     facts = results.mrmc_facts(
         table, method=method, readers=readers, cases=cases, margin=margin,
         reference=reference or None, figure=figure, cluster=cluster or None,
     )  # fmt: skip
-    _show(facts, as_json, _mrmc_lines)
+    _show(facts, table, as_json, _mrmc_lines)
 
 
 @app.command()
@@ -76,13 +82,14 @@ def froc(
 ) -> None:
     """Compare free-response figures: columns reader, arm, case, mark, lesion, rating."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import read_table
 
-    marks = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    marks = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.froc_facts(
-        marks, results.read_csv(cases), fom=fom, readers=readers, margin=margin,
+        marks, read_table(cases), fom=fom, readers=readers, margin=margin,
         reference=reference or None,
     )  # fmt: skip
-    _show(facts, as_json, _mrmc_lines)
+    _show(facts, marks, as_json, _mrmc_lines)
 
 
 @app.command()
@@ -104,16 +111,19 @@ def clmm(
 ) -> None:
     """Cumulative link (mixed) model of ordered ratings, any table."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.ordinal.formula import split_formula
+    from reader_study.stats.read_table import KEYS, read_table
 
+    keys = {*KEYS, *(name for *_, group in split_formula(formula)[2] for name in _names(group))}
     table = results.as_planned(
-        results.read_csv(file, where=where), arms=arms, scale=scale,
+        read_table(file, keys=keys, where=where or ()), arms=arms, scale=scale,
         rating=formula.partition("~")[0].strip(),
     )  # fmt: skip
     facts = results.clmm_facts(
         table, formula, link=link, thresholds=thresholds,
         levels=results.read_levels(levels), quadrature=quadrature,
     )  # fmt: skip
-    _show(facts, as_json, _clmm_lines)
+    _show(facts, table, as_json, _clmm_lines)
 
 
 @app.command()
@@ -126,8 +136,11 @@ def agreement(
 ) -> None:
     """Agreement of raters: column subject and one column per rater, empty for missing."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import KEYS, read_table
 
-    _show(results.agreement_facts(results.read_csv(file), level), as_json, _interval_lines)
+    # Names of categories are text as they stand; on the other scales ratings are numbers.
+    table = read_table(file, keys=None if level == "nominal" else KEYS)
+    _show(results.agreement_facts(table, level), table, as_json, _interval_lines)
 
 
 @app.command()
@@ -140,10 +153,11 @@ def preference(
 ) -> None:
     """Preference shares: columns reader, case, left, right, choice."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import read_table
 
-    trials = results.as_planned(results.read_csv(file), arms=arms)
+    trials = results.as_planned(read_table(file), arms=arms)
     facts = results.preference_facts(trials, arm or None, over or None)
-    _show(facts, as_json, _preference_lines)
+    _show(facts, trials, as_json, _preference_lines)
 
 
 @app.command()
@@ -159,10 +173,11 @@ def vgc(
 ) -> None:
     """Visual grading characteristics: columns reader, case, arm, rating."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import read_table
 
-    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    table = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.vgc_facts(table, test or None, reference or None, draws=draws, seed=seed)
-    _show(facts, as_json, _interval_lines)
+    _show(facts, table, as_json, _interval_lines)
 
 
 @app.command("signed-rank")
@@ -177,10 +192,11 @@ def signed_rank(
 ) -> None:
     """Exact signed-rank per reader, clustered over cases: columns reader, case, arm, rating."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import read_table
 
-    table = results.as_planned(results.read_csv(file), arms=arms, scale=scale)
+    table = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.signed_rank_facts(table, first or None, second or None, zeros=zeros)
-    _show(facts, as_json, _row_lines)
+    _show(facts, table, as_json, _row_lines)
 
 
 @app.command()
@@ -192,19 +208,31 @@ def mcnemar(
 ) -> None:
     """Clustered McNemar tests: columns patient, lesion and one 0/1 column per arm."""
     from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import read_table
 
-    _show(results.mcnemar_facts(results.read_csv(file), first, second), as_json, _row_lines)
+    table = read_table(file)
+    _show(results.mcnemar_facts(table, first, second), table, as_json, _row_lines)
+
+
+def _names(group: str) -> list[str]:
+    return [name.strip() for name in re.split(r"[/:]", group)]
 
 
 def _show(
-    facts: dict[str, Any], as_json: bool, lines: Callable[[dict[str, Any]], list[str]]
+    facts: dict[str, Any],
+    table: "pd.DataFrame",
+    as_json: bool,
+    lines: Callable[[dict[str, Any]], list[str]],
 ) -> None:
+    """Print a result, and how the table it comes from was read."""
     from reader_study.cli.stats_results import plain
 
-    shown: dict[str, Any] = plain(facts)
+    read = table.attrs["file"]
+    shown: dict[str, Any] = plain({**facts, "file": read})
     if emit(shown, as_json):
         return
-    for line in lines(shown):
+    del shown["file"]
+    for line in [*lines(shown), read["said"]]:
         typer.echo(line)
 
 

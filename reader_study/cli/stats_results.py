@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,28 +45,6 @@ WEIGHTS = {
     "interval": "quadratic",
     "ratio": "ratio",
 }
-
-
-def read_csv(path: Path, *, where: list[str] | None = None) -> pd.DataFrame:
-    """The table in ``path``, rows kept as ``COLUMN=VALUE`` conditions ask.
-
-    Raises
-    ------
-    ValueError
-        For an empty file, or a condition on a column that is not there.
-    """
-    try:
-        table = pd.read_csv(path)
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{path} is empty; a CSV table with a header was wanted") from error
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from error
-    for condition in where or []:
-        column, sign, wanted = condition.partition("=")
-        if not sign or column not in table:
-            raise ValueError(f"--where wants COLUMN=VALUE with a column of {path}; {condition!r}")
-        table = table[table[column].astype(str) == wanted]
-    return table
 
 
 def as_planned(

@@ -29,6 +29,7 @@ from reader_study.stats.power.simulated import (
     simulate_roc_pair,
     simulated_power,
 )
+from reader_study.stats.read_table import read_table
 from reader_study.stats.roc.mrmc import mrmc
 from reader_study.stats.roc.roe_metz import RoeMetz
 
@@ -151,7 +152,7 @@ def roe_metz_components(seed: int, *, studies: int = 20) -> OrComponents:
 
 def read_pilot_csv(path: str | Path) -> OrComponents:
     """Components of a pilot study: ``reader, case, arm, truth, rating``."""
-    table = pd.read_csv(path)
+    table = read_table(Path(path))
     result = mrmc(table, method="delong")
     return components_of(result, cases=int(table["case"].nunique()))
 

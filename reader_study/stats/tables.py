@@ -1,14 +1,51 @@
 """Input tables: what is refused, and in which rows it was found.
 
-Rows are counted as a spreadsheet shows them: the header is row 1, the first record row 2.
+Rows are counted as a spreadsheet shows them: the header is row 1, the first record row 2. A table
+read from a file carries its own row numbers (:mod:`reader_study.stats.read_table`).
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 HEADER_ROWS = 1
+# Cells that mean "no value" in a column of numbers.
+MISSING = frozenset(
+    ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NULL", "null", "None", "<NA>")
+)
+# Cells that mean "no value" in a column of words: spreadsheets leave it empty, R writes NA.
+MISSING_WORDS = frozenset(("", "NA"))
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Name of an index that holds rows of a file; ``header`` is the row of the header."""
+
+    header: int
+
+
+def listed_rows(rows: Sequence[int]) -> str:
+    """Row numbers as text, at most five named.
+
+    Examples
+    --------
+    >>> listed_rows([2]), listed_rows(range(2, 9))
+    ('row 2', 'rows 2, 3, 4, 5, 6 and 2 more')
+    """
+    text = ("row " if len(rows) == 1 else "rows ") + ", ".join(str(row) for row in rows[:5])
+    return text if len(rows) <= 5 else f"{text} and {len(rows) - 5} more"
+
+
+def _place(bad: Iterable[bool]) -> tuple[str, int]:
+    """Rows where ``bad`` is true, as text, and the row of the header."""
+    if isinstance(bad, pd.Series) and isinstance(bad.index.name, FileRows):
+        at = bad.index[bad.to_numpy(dtype=bool)]
+        return listed_rows([int(row) for row in at]), bad.index.name.header
+    found = np.flatnonzero(np.asarray(list(bad), dtype=bool)) + HEADER_ROWS + 1
+    return listed_rows(found.tolist()), HEADER_ROWS
 
 
 def spreadsheet_rows(bad: Iterable[bool]) -> str:
@@ -21,16 +58,55 @@ def spreadsheet_rows(bad: Iterable[bool]) -> str:
     >>> spreadsheet_rows([True])
     'row 2'
     """
-    found = np.flatnonzero(np.asarray(list(bad), dtype=bool)) + HEADER_ROWS + 1
-    text = ("row " if found.size == 1 else "rows ") + ", ".join(str(row) for row in found[:5])
-    return text if found.size <= 5 else f"{text} and {found.size - 5} more"
+    return _place(bad)[0]
 
 
 def refuse(bad: Iterable[bool], what: str, remedy: str) -> None:
     """Raise ``ValueError`` naming the rows where ``bad`` is true; nothing where none is."""
-    flags = np.asarray(list(bad), dtype=bool)
-    if flags.any():
-        raise ValueError(f"{what} in {spreadsheet_rows(flags)} (the header is row 1); {remedy}")
+    flags = bad if isinstance(bad, pd.Series) else np.asarray(list(bad), dtype=bool)
+    if np.asarray(flags, dtype=bool).any():
+        rows, header = _place(flags)
+        raise ValueError(f"{what} in {rows} (the header is row {header}); {remedy}")
+
+
+def folded(label: str) -> str:
+    """The label without what the eye does not tell apart: blanks around it, runs of them, case.
+
+    Examples
+    --------
+    >>> folded(" Full  dose ") == folded("full dose")
+    True
+    """
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
+def check_labels(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse labels that differ only by blanks or case, in one column or between several.
+
+    Examples
+    --------
+    >>> check_labels(pd.DataFrame({"arm": ["full", "low", "Full "]}), ["arm"])
+    Traceback (most recent call last):
+        ...
+    ValueError: column 'arm' holds 'full' in row 2 and 'Full ' in row 4 (the header is row 1),
+    which differ only by blanks or case; write one label for one thing
+    """
+    known: dict[str, tuple[str, str]] = {}
+    for name in columns:
+        if pd.api.types.is_numeric_dtype(table[name]):
+            continue
+        for label in table[name].dropna().unique():
+            if not isinstance(label, str):
+                continue
+            first, other = known.setdefault(folded(label), (name, label))
+            if other != label:
+                rows = [_place(table[at] == text) for at, text in ((first, other), (name, label))]
+                both = "" if first == name else f"column {name!r} "
+                raise ValueError(
+                    f"column {first!r} holds {other!r} in {rows[0][0]} and {both}{label!r} in "
+                    f"{rows[1][0]} (the header is row {rows[0][1]}), which differ only by blanks "
+                    "or case; write one label for one thing"
+                )
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
@@ -39,8 +115,8 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
     if missing:
         came = ", ".join(map(str, table.columns)) or "none"
         raise ValueError(
-            f"columns wanted: {', '.join(columns)}; missing: {', '.join(missing)}; "
-            f"came: {came}. Rename or add the missing ones"
+            f"expected columns {', '.join(columns)}, got {came} (missing: {', '.join(missing)}); "
+            "rename or add the missing ones"
         )
     if table.empty:
         raise ValueError("the table has a header but no rows; export at least one reading")
@@ -59,7 +135,7 @@ def as_numbers(table: pd.DataFrame, column: str, *, integers: bool = False) -> p
     """
     numbers = pd.to_numeric(table[column], errors="coerce")
     bad = numbers.isna() & table[column].notna()
-    first = table.loc[bad, column].iloc[0] if bad.any() else ""
+    first = table[column][bad].iloc[0] if bad.any() else ""
     refuse(
         bad,
         f"column {column!r} holds text that is no number ({first!r})",
@@ -111,6 +187,9 @@ def check_table(
     checked = table.copy()
     for name in dict.fromkeys([*filled, *unique]):
         refuse(table[name].isna(), f"column {name!r} is empty", "fill it in or drop the row")
+    for name in dict.fromkeys([*filled, *unique]):
+        if name not in numeric:
+            check_labels(table, [name])
     for name in numeric:
         checked[name] = as_numbers(table, name)
     if unique:

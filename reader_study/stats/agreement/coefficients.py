@@ -3,6 +3,7 @@
 A table has one row per subject and one column per rater; an empty cell is a missing rating.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,11 +14,12 @@ from scipy import special, stats
 
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.preference_share import proportion_interval
-from reader_study.stats.tables import as_numbers, refuse
+from reader_study.stats.tables import MISSING, MISSING_WORDS, as_numbers, check_labels, refuse
 
 Weights = Literal["unweighted", "linear", "quadratic", "ordinal", "ratio"]
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 NO_WIDTH = "every subject counts alike: the interval has no width and says nothing of new subjects"
+WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:[.,]0+)?")
 COEFFICIENTS = ("percent", "fleiss", "conger", "krippendorff", "gwet", "brennan_prediger")
 
 
@@ -88,17 +90,16 @@ def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
             "write one row per subject",
         )  # fmt: skip
     raw = table.set_index("subject") if "subject" in table else table
-    for name in raw if level != "nominal" else ():
+    for name in () if level == "nominal" else raw:
         given = as_numbers(table, name)
         if level == "ratio":
             refuse(
                 given < 0, f"column {name!r} holds numbers below 0",
                 "a ratio scale has a true zero; write amounts, or use the interval level",
             )  # fmt: skip
-    numbers = raw.apply(pd.to_numeric, errors="coerce")
-    if (numbers.isna() & raw.notna()).to_numpy().any():
-        labels = sorted({str(v) for v in raw.to_numpy().ravel() if pd.notna(v)})
-        numbers = raw.apply(lambda column: column.map(lambda v: _code(v, labels)))
+    numbers = (
+        raw.apply(pd.to_numeric, errors="coerce") if level != "nominal" else _codes(table, raw)
+    )
     numbers = numbers.dropna(how="all").astype(float)
     if numbers.shape[1] < 2 or (numbers.notna().sum(axis=1) >= 2).sum() < 1:
         raise ValueError(
@@ -108,8 +109,31 @@ def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
     return numbers
 
 
-def _code(value: object, labels: list[str]) -> float:
-    return np.nan if pd.isna(value) else float(labels.index(str(value)) + 1)
+def _codes(table: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
+    """Categories as numbers: whole numbers as they are, other text numbered in sorted order.
+
+    Text is compared as it stands ("1.1" and "1.10" are two categories), but where all cells are
+    whole numbers "1" and "1.0" are one.
+    """
+    text = [name for name in raw if not pd.api.types.is_numeric_dtype(raw[name])]
+    if not text:
+        return raw
+    check_labels(table, text)
+    label = raw.apply(lambda column: column.map(str, na_action="ignore").str.strip())
+    label = label.where(label.notna() & ~label.isin(list(MISSING_WORDS)))
+    values = {value for value in label.to_numpy().ravel() if isinstance(value, str)}
+    numbers = values - MISSING
+    if numbers and all(WHOLE.fullmatch(value) for value in numbers):
+        return label.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), "coerce"))
+    twice = [value for value in sorted(values) if {value, f"{value}.0"} <= values]
+    if twice:
+        both = label.isin([twice[0], f"{twice[0]}.0"]).any(axis=1)
+        refuse(
+            both.set_axis(table.index), f"categories {twice[0]!r} and '{twice[0]}.0'",
+            "write one of them everywhere",
+        )  # fmt: skip
+    order = {value: float(at) for at, value in enumerate(sorted(values), 1)}
+    return label.apply(lambda column: column.map(order))
 
 
 @dataclass(frozen=True)

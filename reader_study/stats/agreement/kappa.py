@@ -1,5 +1,6 @@
 """Two raters, or one rater twice: weighted kappa, tests of margins, limits of agreement."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,8 +151,8 @@ def margin_tests(table: np.ndarray) -> dict[str, tuple[float, int, float]]:
     """Do two raters use the categories alike? Chi-squared, degrees of freedom, p of each test.
 
     ``stuart_maxwell`` and ``bhapkar`` compare how often each category is used, ``bowker`` asks
-    whether every swap of two categories is as frequent as its reverse. Categories that neither
-    rater used do not count; equal margins everywhere give (0, df, 1).
+    whether every swap of two categories is as frequent as its reverse. Categories in which the
+    raters never differ do not count; without any difference the result is (0, 0, 1).
 
     Notes
     -----
@@ -169,13 +170,15 @@ def margin_tests(table: np.ndarray) -> dict[str, tuple[float, int, float]]:
     from statsmodels.stats.contingency_tables import SquareTable  # slow to import
 
     counts = np.asarray(table, dtype=float)
-    used = counts.sum(axis=0) + counts.sum(axis=1) > 0
-    counts = counts[np.ix_(used, used)]
-    names = ("stuart_maxwell", "bhapkar", "bowker")
-    if len(counts) < 2 or not (counts - np.diag(np.diag(counts))).any():
-        return dict.fromkeys(names, (0.0, max(len(counts) - 1, 0), 1.0))
-    square = SquareTable(counts, shift_zeros=False)
-    tests = (square.homogeneity(), square.homogeneity(method="bhapkar"), square.symmetry())
+    apart = counts - np.diag(np.diag(counts))
+    used = (apart.sum(axis=0) + apart.sum(axis=1)) > 0
+    df, names = max(int(used.sum()) - 1, 0), ("stuart_maxwell", "bhapkar", "bowker")
+    if not used.any():
+        return dict.fromkeys(names, (0.0, df, 1.0))
+    square = SquareTable(counts[np.ix_(used, used)], shift_zeros=False)
+    with warnings.catch_warnings():  # NaN where swaps do not link all categories
+        warnings.filterwarnings("ignore", message="Unable to invert covariance matrix")
+        tests = (square.homogeneity(), square.homogeneity(method="bhapkar"), square.symmetry())
     return {
         name: (float(test.statistic), int(test.df), float(test.pvalue))
         for name, test in zip(names, tests, strict=True)

@@ -116,7 +116,7 @@ def check_marks(marks: pd.DataFrame, cases: pd.DataFrame) -> tuple[pd.DataFrame,
     Parameters
     ----------
     marks : DataFrame
-        ``reader, arm, case, mark (LL or NL), lesion (0 for NL), rating``.
+        ``reader, arm, case, mark (LL or NL), lesion (0 or empty for NL), rating``.
     cases : DataFrame
         ``case, truth, n_lesions``.
 
@@ -137,12 +137,15 @@ def check_marks(marks: pd.DataFrame, cases: pd.DataFrame) -> tuple[pd.DataFrame,
         "truth is 1 exactly where a case has lesions",
     )
     columns = ["reader", "arm", "case", "mark", "lesion", "rating"]
-    table = check_table(marks, columns=columns, numeric=["lesion", "rating"], filled=columns)
+    filled = [name for name in columns if name != "lesion"]
+    table = check_table(marks, columns=columns, numeric=["lesion", "rating"], filled=filled)
     as_numbers(table, "lesion", integers=True)
     refuse(~table["case"].isin(known["case"]), "case not in the list of cases", "add it or drop it")
     refuse(~table["mark"].isin(["LL", "NL"]), "mark is neither LL nor NL", "write LL or NL")
     count = table["case"].map(known.set_index("case")["n_lesions"])
     hit = table["mark"] == "LL"
+    refuse(hit & table["lesion"].isna(), "column 'lesion' is empty beside LL", "number the lesion")
+    table["lesion"] = table["lesion"].fillna(0.0)  # a mark beside every lesion names none
     refuse(
         hit & ((table["lesion"] < 1) | (table["lesion"] > count)),
         "a lesion number that the case does not have",
