@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ctlab.console import emit
+from ctlab.files import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -225,8 +226,6 @@ def _show(
     lines: Callable[[dict[str, Any]], list[str]],
 ) -> None:
     """Print a result, and how the table it comes from was read."""
-    from reader_study.cli.stats_results import plain
-
     read = table.attrs["file"]
     shown: dict[str, Any] = plain({**facts, "file": read})
     if emit(shown, as_json):
