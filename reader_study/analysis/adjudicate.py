@@ -76,9 +76,10 @@ def _facts(
     record: UnblindedStudy, trials: list[dict[str, Any]], adjudicators: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the room gets, and what stays sealed: who set which mark on which arm."""
+    slots: list[list[dict[str, Any]]] = []
     token_of = {(origin.case, origin.arm): t for t, origin in record.key.images.items()}
     words = load_texts(record.protocol.language)["adjudication"]
-    seed, secret, slots = secrets.randbits(256), {}, []
+    seed, secret = secrets.randbits(256), {}
     for slot in range(adjudicators):
         shown = []
         for trial in Stream(seed, slot).shuffled(trials):

@@ -317,7 +317,7 @@ def _primary_rows(
 ) -> pd.DataFrame:
     """What the R script reads; free-response readings without any mark have empty marks."""
     table = outcome_table(ratings, test)
-    wanted = ["reader", "case", "patient", "arm", "left", "right", "choice", "score", "rating",
+    columns = ["reader", "case", "patient", "arm", "left", "right", "choice", "score", "rating",
               "truth", "mark", "lesion"]  # fmt: skip
     if test.endpoint == "auc" and not table.empty:
         table = table.merge(cases[["case", "truth"]], on="case", how="left")
@@ -326,7 +326,7 @@ def _primary_rows(
         read = table[[*keys, "patient"]].drop_duplicates()
         table = read.merge(marks.matched(table), on=keys, how="left")
         table["lesion"] = table["lesion"].astype("Int64")
-    return table[[name for name in wanted if name in table]]
+    return table[[name for name in columns if name in table]]
 
 
 def _versions() -> dict[str, str]:

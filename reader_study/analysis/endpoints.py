@@ -51,7 +51,7 @@ class Estimate:
 
 def nothing(note: str) -> Estimate:
     """An endpoint that could not be estimated, with the reason."""
-    return Estimate(NAN, NAN, NAN, lambda null: NAN, note=note)
+    return Estimate(NAN, NAN, NAN, lambda _null: NAN, note=note)
 
 
 def estimate(
@@ -194,7 +194,9 @@ def _odds(test: Planned, table: pd.DataFrame, near: OrdinalFit | None) -> Estima
     )  # fmt: skip
 
 
-def _odds_per_reader(table: pd.DataFrame, levels: dict) -> tuple[dict[str, Any], ...]:
+def _odds_per_reader(
+    table: pd.DataFrame, levels: dict[str, list[str]]
+) -> tuple[dict[str, Any], ...]:
     rows: list[dict[str, Any]] = []
     for reader, part in table.groupby("reader", sort=True):
         value = low = high = NAN
@@ -214,7 +216,7 @@ def _auc(
     test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None, changes: dict[str, Any]
 ) -> Estimate:
     if truth is None:
-        raise ValueError("the truth of each case wanted for areas under the ROC curve; none came")
+        raise ValueError("expected the truth of each case for ROC areas, got none; pass truth")
     joined = table.merge(truth, on="case", how="left")
     arms = (test.new, test.reference)
     complete = joined.groupby(["reader", "arm"])["case"].nunique()
@@ -290,7 +292,7 @@ def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) ->
         "df": found.df, "n": found.n, "n_readers": found.n_readers, "n_cases": found.n_cases,
         "n_patients": found.n_patients,
         "scope": found.scope, "note": found.note, "readers": list(found.readers),
-        "extra": found.extra, "turned": test.flipped,
+        "extra": found.extra, "turned": test.reverse_scored,
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
         share: ``reader, case, left, right, choice, patient``; a relative scale: ``reader, case,
         score`` (positive: in favour of the new arm); else ``reader, case, arm, rating``, both with
         ``trial``, ``session``, ``position`` and ``patient``. Ratings of items whose low answers
-        are good are turned round, so that higher is better everywhere.
+        are good are reverse-scored, so that higher is better everywhere.
     """
     answers = main_answers(ratings, test.item)
     both = {test.new, test.reference}
@@ -39,7 +39,7 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
     right = shown["side"] == "right"
     table = shown.assign(
         arm=shown["arm_left"].where(~right, shown["arm_right"]),
-        rating=_turned(pd.to_numeric(shown["value"]).astype(float), test),
+        rating=_scored(pd.to_numeric(shown["value"]).astype(float), test),
     )
     columns = [*KEYS, "arm", "rating", "patient", "trial", "session", "position"]
     return table.loc[table["arm"].isin(both), columns].reset_index(drop=True)
@@ -50,8 +50,8 @@ def _of_pair(table: pd.DataFrame, both: set[str], left: str, right: str) -> pd.D
     return shown.reset_index(drop=True)
 
 
-def _turned(values: pd.Series, test: Planned) -> pd.Series:
-    if not test.flipped:
+def _scored(values: pd.Series, test: Planned) -> pd.Series:
+    if not test.reverse_scored:
         return values
     lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
     return lowest + highest - values
@@ -62,7 +62,7 @@ def _relative(answers: pd.DataFrame, test: Planned) -> pd.DataFrame:
     lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
     sign = answers["arm_right"].map({test.new: 1.0, test.reference: -1.0})
     score = (pd.to_numeric(answers["value"]).astype(float) - (lowest + highest) / 2) * sign
-    table = answers.assign(score=-score if test.flipped else score)
+    table = answers.assign(score=-score if test.reverse_scored else score)
     return table[[*KEYS, "score", "patient", "trial", "session", "position"]]
 
 
@@ -88,7 +88,7 @@ def _patient(table: pd.DataFrame) -> list[str]:
 
 
 def cluster_of(table: pd.DataFrame) -> str | None:
-    """ "patient" where patients, not cases, are the independent units: some gave several cases.
+    """``patient`` where patients, not cases, are the independent units: some gave several cases.
 
     With a single patient there is nothing but cases to estimate from; ``None`` then too.
 

@@ -1,4 +1,4 @@
-"""Around the primary result: agreement, repeats, blinding, side, lapses, position, time."""
+"""Secondary analyses: agreement, repeats, blinding, side, lapses, position and reading time."""
 
 from typing import Any, Literal
 

@@ -59,7 +59,7 @@ def sensitivity_rows(
     if test.endpoint in {"auc", "wafroc"}:
         rows += _other_areas(test, table, estimator, radius_mm)
     else:
-        rows += _other_methods(test, table, estimator)
+        rows += _other_methods(test, table)
     for reader in left_out(ratings):
         others = ratings[ratings["reader"] != reader]
         rows.append(_refit(f"without reader {reader}", test, others, estimator))
@@ -89,9 +89,7 @@ def _row(label: str, test: Planned, found: Estimate) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _other_methods(
-    test: Planned, table: pd.DataFrame, estimator: Estimator
-) -> list[dict[str, Any]]:
+def _other_methods(test: Planned, table: pd.DataFrame) -> list[dict[str, Any]]:
     if table.empty:
         return []
     rows = [_exact_test(test, table)]

@@ -8,7 +8,7 @@ import pandas as pd
 from reader_study.record.store import Answer
 from reader_study.record.study_record import StudyRecord, UnblindedStudy
 from reader_study.room.answer_check import CANNOT_JUDGE
-from reader_study.room.session import COMMENT, GUESS, MARKS
+from reader_study.room.questions import COMMENT, GUESS, MARKS
 
 RATINGS = [
     "study",

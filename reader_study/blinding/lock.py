@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from ctlab.files import scratch_folder
-from reader_study.blinding import leak_check as leaks
-from reader_study.blinding import sealed_key as seal
 from reader_study.blinding.amend import reader_facts
+from reader_study.blinding.leak_check import bundle_leaks, pixel_leaks
 from reader_study.blinding.noise_texture import recognisability, texture_features
 from reader_study.blinding.render import (
     Renderer,
     Rendition,
     SeriesReader,
     decode,
+    default_reader,
 )
+from reader_study.blinding.sealed_key import FORMAT_VERSION as KEY_FORMAT
+from reader_study.blinding.sealed_key import seal
 from reader_study.design.allocation import Allocation, draw_allocation
 from reader_study.design.balance_check import check_balance
 from reader_study.design.protocol import Protocol
@@ -79,13 +81,13 @@ def lock_study(
     if not balance["ok"]:
         raise ValueError(f"the allocation is not balanced: {balance['faults'][0]}")
     with _staged(study) as stage:
-        renderer = Renderer(study, protocol, read or _default_reader(), seed=seed)
+        renderer = Renderer(study, protocol, read or default_reader(), seed=seed)
         tokens, images, texture = _render_all(renderer, stage, protocol, progress)
         secret, shown = _allocate_tokens(protocol, allocation, tokens)
         study_id = secrets.token_hex(8)
-        sealed, commitment = seal.seal(
+        sealed, commitment = seal(
             {
-                "format_version": seal.FORMAT_VERSION,
+                "format_version": KEY_FORMAT,
                 "study_id": study_id,
                 "algorithm": allocation.algorithm,
                 "seed": str(seed),
@@ -98,19 +100,13 @@ def lock_study(
         )
         facts = _study_facts(protocol, study_id, protocol_sha256, commitment)
         facts |= {"slots": shown, "images": images}
-        if found := leaks.bundle_leaks(protocol, facts, headers=renderer.headers):
+        if found := bundle_leaks(protocol, facts, headers=renderer.headers):
             raise ValueError(found[0])
         (stage / "bundle" / STUDY_FILE).write_text(canonical(facts), "utf-8")
         (stage / "sealed").mkdir()
         (stage / "sealed" / "key.sealed").write_bytes(sealed)
         _publish(study, stage, facts, {"balance": balance, "texture": texture})
     return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture)
-
-
-def _default_reader() -> SeriesReader:
-    from ctlab.ct import read_series
-
-    return read_series
 
 
 @contextmanager
@@ -137,7 +133,7 @@ def _render_all(
     images: dict[str, Any] = {}
     for done, case in enumerate(range(len(protocol.cases)), start=1):
         renditions = renderer.case(case)
-        if found := leaks.pixel_leaks(protocol, renditions):
+        if found := pixel_leaks(protocol, renditions):
             raise ValueError(found[0])
         if not protocol.cases[case].practice:
             seen[case] = texture_features([decode(r) for r in renditions])

@@ -1,4 +1,4 @@
-"""How recognisable are the arms by their noise texture, and can that be evened out?
+"""Noise texture: how far it tells the arms apart, and images in which it is evened out.
 
 Opaque names do not blind a reader who knows the look of a network. Two measures stand beside each
 other in the report: what readers guessed (Bang's index), and what a classifier reaches that sees
@@ -60,13 +60,15 @@ def power_spectrum(hu: np.ndarray, places: Sequence[tuple[int, int, int]]) -> np
     table = np.asarray(squares, float).T
     rest = table - plane @ np.linalg.lstsq(plane, table, rcond=None)[0]
     spectra = np.abs(np.fft.fft2(rest.T.reshape(-1, _ROI_PX, _ROI_PX))) ** 2 / _ROI_PX**2
-    return spectra.mean(axis=0)
+    mean: np.ndarray = spectra.mean(axis=0)
+    return mean
 
 
 def _radius() -> np.ndarray:
     """Frequency of each bin as a share of the Nyquist frequency."""
     f = np.fft.fftfreq(_ROI_PX) * 2
-    return np.hypot(f[:, None], f[None, :])
+    radius: np.ndarray = np.hypot(f[:, None], f[None, :])
+    return radius
 
 
 def texture_features(arms: Sequence[np.ndarray]) -> np.ndarray | None:

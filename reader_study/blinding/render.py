@@ -16,6 +16,13 @@ _NOISE = 0x7E87  # key of the stream that draws the noise of matched arms
 SeriesReader = Callable[[Path], Volume]
 
 
+def default_reader() -> SeriesReader:
+    """What reads a folder where nothing else is asked for: :func:`ctlab.ct.read_series`."""
+    from ctlab.ct.dicom.read import read_series
+
+    return read_series
+
+
 @dataclass(frozen=True)
 class Rendition:
     """One case in one arm, ready for the bundle."""
@@ -28,6 +35,7 @@ class Rendition:
 
     @property
     def sha256(self) -> str:
+        """Of the pixels, in hex."""
         return hashlib.sha256(self.pixels).hexdigest()
 
 
@@ -44,7 +52,8 @@ def encode(hu: np.ndarray) -> bytes:
     """
     if not np.isfinite(hu).all():
         raise ValueError("HU must be finite; the series holds NaN or infinity")
-    return np.rint(np.clip(hu, HU_MIN, HU_MAX)).astype("<i2").tobytes()
+    whole: np.ndarray = np.rint(np.clip(hu, HU_MIN, HU_MAX)).astype("<i2")
+    return whole.tobytes()
 
 
 def decode(rendition: Rendition) -> np.ndarray:

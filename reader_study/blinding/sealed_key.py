@@ -23,12 +23,12 @@ _COST = {"n": 2**17, "r": 8, "p": 1}
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: one text for one value, so that hashes agree.
+    r"""JSON with sorted keys and no spaces: one text for one value, so that hashes agree.
 
     Examples
     --------
     >>> canonical({"b": 1, "a": [None, "ü"]})
-    b'{"a":[null,"\\\\u00fc"],"b":1}'
+    b'{"a":[null,"\\u00fc"],"b":1}'
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
@@ -93,12 +93,13 @@ def unseal(sealed: bytes, passphrase: str, *, commitment: str) -> dict[str, Any]
         raise ValueError(f"the sealed key was changed ({error})") from None
     if hashlib.sha256(plain).hexdigest() != commitment:
         raise ValueError("this is not the key that was committed to when the study was locked")
-    return json.loads(plain)
+    secret: dict[str, Any] = json.loads(plain)
+    return secret
 
 
 def _read_box(sealed: bytes) -> dict[str, Any]:
     try:
-        box = json.loads(sealed)
+        box: dict[str, Any] = json.loads(sealed)
         if box["kind"] != "ctlab sealed key":
             raise KeyError("kind")
         if box["format_version"] > FORMAT_VERSION:

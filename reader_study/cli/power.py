@@ -1,11 +1,14 @@
 """``reader-study power``: how many readers and cases a study needs."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ctlab.console import emit, table
+
+if TYPE_CHECKING:
+    from reader_study.power.model_observer_pilot import Pilot
 
 Kind = Literal["roc", "rating", "preference"]
 KIND_OF = {"auc": "roc", "odds": "rating", "difference": "rating", "share": "preference"}
@@ -20,7 +23,7 @@ def power(
     readers: Annotated[int | None, typer.Option(min=1, max=500, help="only this many")] = None,
     cases: Annotated[int | None, typer.Option(min=4, max=10_000, help="only this many")] = None,
     margin: Annotated[float, typer.Option(min=0, help="non-inferiority margin; 0: none")] = 0.0,
-    target: Annotated[float, typer.Option(help="power wanted")] = 0.8,
+    target: Annotated[float, typer.Option(help="power to reach")] = 0.8,
     pilot: Annotated[Path | None, typer.Option(help="CSV: reader,case,arm,truth,rating")] = None,
     from_images: Annotated[
         Path | None, typer.Option(help="study whose images model observers read first")
@@ -46,9 +49,12 @@ def power(
 
     observed = _observe(from_images, passphrase_file, seed) if from_images else None
     if observed is not None:
-        kind = kind or KIND_OF[observed.endpoint]  # type: ignore[assignment]
+        kind = kind or KIND_OF[observed.endpoint]
     if kind is None:
-        raise ValueError("a design wanted: roc, rating or preference (or --from-images STUDY)")
+        raise ValueError(
+            "expected a design (roc, rating or preference), got none; name it, or pass "
+            "--from-images STUDY"
+        )
     if pilot is not None and kind != "roc":
         raise ValueError("--pilot holds ROC ratings; use it with the design roc")
     if effect is None:
@@ -70,7 +76,7 @@ def power(
         _print(facts)
 
 
-def _observe(study: Path, passphrase_file: Path | None, seed: int):
+def _observe(study: Path, passphrase_file: Path | None, seed: int) -> "Pilot":
     import numpy as np
 
     from ctlab.console import working

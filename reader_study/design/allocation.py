@@ -54,6 +54,7 @@ def draw_allocation(protocol: Protocol, *, seed: int) -> Allocation:
 
 
 def rules_of(protocol: Protocol) -> Rules:
+    """What the protocol asks of the order of trials."""
     patients = sorted({case.patient for case in protocol.cases})
     return Rules(
         patients=tuple(patients.index(case.patient) for case in protocol.cases),
@@ -160,9 +161,9 @@ def _with_repeats(
     """Mirrored repeats of early trials, at least half the final list later; None: no room."""
     order = list(order)
     distance = (len(order) + n_repeats + 1) // 2
-    for wanted in range(n_repeats):
+    for number in range(n_repeats):
         repeated = {trial.repeat_of for trial in order}
-        side = 1 if wanted % 2 == 0 else -1
+        side = 1 if number % 2 == 0 else -1
         # Only trials that leave room for the distance; one side and the other take turns.
         early = [
             i

@@ -51,10 +51,11 @@ class Planned:
     reference: str
     n_answers: int
     relative: bool
-    flipped: bool
+    reverse_scored: bool
 
     @property
     def null(self) -> float:
+        """Value of the endpoint where the arms do not differ."""
         return NULL[self.endpoint]
 
 
@@ -107,7 +108,7 @@ def _comparisons(protocol: Protocol) -> list[tuple[str, str]]:
 
 
 def _assay_pairs(protocol: Protocol, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The reference arm against the others: could this study have seen a difference at all?"""
+    """The reference arm against the others: pairs that show whether a difference can be seen."""
     compared = {frozenset(pair) for pair in pairs}
     references = [arm.name for arm in protocol.arms if arm.reference]
     return [
@@ -126,7 +127,7 @@ def _planned(protocol: Protocol, role: str, item: Item, new: str, reference: str
         role, item.name, endpoint, new, reference,
         n_answers=len(item.answers) if item.kind == "scale" else 101,
         relative=_is_relative(protocol, item),
-        flipped=item.name in protocol.analysis.lower_is_better,
+        reverse_scored=item.name in protocol.analysis.lower_is_better,
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def _slot_faults(protocol: Protocol, trials: tuple[Trial, ...]) -> list[str]:
     if protocol.design.is_paired:
         faults += _side_faults(protocol, trials)
     else:
-        faults += _session_faults(protocol, trials)
+        faults += _session_faults(trials)
     for i, trial in enumerate(trials):
         if trial.repeat_of is None:
             continue
@@ -78,7 +78,7 @@ def _side_faults(protocol: Protocol, trials: tuple[Trial, ...]) -> list[str]:
     return faults
 
 
-def _session_faults(protocol: Protocol, trials: tuple[Trial, ...]) -> list[str]:
+def _session_faults(trials: tuple[Trial, ...]) -> list[str]:
     seen = Counter((t.case, t.session) for t in trials if t.kind == "main")
     shown = Counter((t.case, t.left_arm) for t in trials if t.kind == "main")
     faults = [f"a case comes {n} times in one session" for n in seen.values() if n > 1]

@@ -18,6 +18,8 @@ class Strict(BaseModel):
 
 
 class Ethics(Strict):
+    """Approval of the study, and the consent that readers give on the first page."""
+
     reference: str = ""
     consent: str = ""
 
@@ -93,6 +95,7 @@ class Case(Strict):
 
     @property
     def folder(self) -> str:
+        """Name of its series inside each arm."""
         return self.series or self.name
 
 
@@ -135,7 +138,7 @@ class Item(Strict):
 
 
 class Guess(Strict):
-    """Asked once per session, over its last images: can readers tell one arm by sight?"""
+    """Question over the last images of a session that shows whether one arm is told by sight."""
 
     arm: Name
     question: Text
@@ -247,39 +250,36 @@ class Protocol(Strict):
             )
 
     def _check_subset(self) -> None:
-        wanted, n_cases = self.design.cases_per_reader, len(self.reading_cases)
+        per_reader, n_cases = self.design.cases_per_reader, len(self.reading_cases)
         if n_cases < 2:
             raise ValueError("at least two cases must not be practice cases")
-        if wanted is not None and wanted > n_cases:
+        if per_reader is not None and per_reader > n_cases:
             raise ValueError(
-                f"cases_per_reader is {wanted} but there are {n_cases} cases; lower it or leave "
-                "it out, and every reader reads every case"
+                f"cases_per_reader is {per_reader}, but there are {n_cases} cases; lower it or "
+                "leave it out, and every reader reads every case"
             )
-        if self.design.anchor_cases > (wanted or n_cases):
+        if self.design.anchor_cases > (per_reader or n_cases):
             raise ValueError("anchor_cases must not exceed cases_per_reader")
-        if wanted is not None:
-            self._check_all_are_read(wanted, n_cases)
+        if per_reader is not None:
+            self._check_all_are_read(per_reader, n_cases)
 
-    def _check_all_are_read(self, wanted: int, n_cases: int) -> None:
+    def _check_all_are_read(self, per_reader: int, n_cases: int) -> None:
         """With incomplete blocks every case has a reader; mirrored slots read the same cases."""
         anchors, readers = self.design.anchor_cases, self.design.readers
         blocks = -(-readers // 2) if self.design.is_paired else readers
-        unread = n_cases - anchors - blocks * (wanted - anchors)
+        unread = n_cases - anchors - blocks * (per_reader - anchors)
         if unread > 0:
             raise ValueError(
                 f"{unread} of {n_cases} cases would be read by nobody: {readers} readers take "
-                f"{wanted} cases each, {anchors} of them anchors that all read"
+                f"{per_reader} cases each, {anchors} of them anchors that all read"
                 + (", two of them the same cases mirrored" if self.design.is_paired else "")
                 + "; raise readers or cases_per_reader"
             )
 
     @property
     def reading_cases(self) -> tuple[Case, ...]:
+        """Cases that are analysed."""
         return tuple(case for case in self.cases if not case.practice)
-
-    @property
-    def practice_cases(self) -> tuple[Case, ...]:
-        return tuple(case for case in self.cases if case.practice)
 
 
 Case.model_rebuild()

@@ -102,11 +102,11 @@ def _model_inside(annotation: Any) -> Any:
 
 
 def line_of(text: str, place: tuple[str | int, ...]) -> int | None:
-    """Line (from 1) of the key or table header at ``place``, or of the nearest thing above it.
+    r"""Line (from 1) of the key or table header at ``place``, or of the nearest thing above it.
 
     Examples
     --------
-    >>> line_of('title = "a"\\n[[arms]]\\nname = "x"\\n[[arms]]\\nnam = "y"', ("arms", 1, "nam"))
+    >>> line_of('title = "a"\n[[arms]]\nname = "x"\n[[arms]]\nnam = "y"', ("arms", 1, "nam"))
     5
     """
     best: tuple[int, int] | None = None

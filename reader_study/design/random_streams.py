@@ -40,6 +40,7 @@ class Stream:
         return raw % n
 
     def choice(self, items: Sequence[T]) -> T:
+        """One of the items, each as likely as another."""
         return items[self.below(len(items))]
 
     def weighted(self, weights: Sequence[int]) -> int:

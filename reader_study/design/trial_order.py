@@ -39,6 +39,7 @@ class Trial:
         return tuple(sorted(arms))
 
     def mirrored(self) -> "Trial":
+        """The trial with its images on the other sides; a single image as it is."""
         if self.right_arm is None:
             return self
         return replace(self, left_arm=self.right_arm, right_arm=self.left_arm)

@@ -40,14 +40,14 @@ def cases_of_slot(protocol: Protocol, slot: int, stream: Stream) -> list[int]:
     other read the same cases.
     """
     reading = [i for i, case in enumerate(protocol.cases) if not case.practice]
-    wanted = protocol.design.cases_per_reader
-    if wanted is None or wanted == len(reading):
+    per_reader = protocol.design.cases_per_reader
+    if per_reader is None or per_reader == len(reading):
         return reading
     mixed = _interleaved(protocol, reading, stream)
     n_anchors = protocol.design.anchor_cases
     anchors, rest = mixed[:n_anchors], mixed[n_anchors:]
     block = slot // 2 if protocol.design.is_paired else slot
-    size = wanted - n_anchors
+    size = per_reader - n_anchors
     window = [rest[(block * size + i) % len(rest)] for i in range(size)] if rest else []
     return sorted(anchors + window)
 

@@ -170,8 +170,8 @@ def read_by_simulated_readers(
 ) -> list[Path]:
     """Fill every slot with a simulated reader, close, unblind and report; the report's files.
 
-    The simulated readers go through the same session as readers, see nothing but pixels, and prefer the
-    smoother image of a pair, a little unsurely. What comes out shows how a study runs. It is no
+    They go through the same session as readers, see nothing but pixels, and prefer the smoother
+    image of a pair, a little unsurely. What comes out shows how a study runs. It is no
     finding about images or readers, and the readers' names in the record say so.
     """
     from reader_study.analysis.analyse import analyse

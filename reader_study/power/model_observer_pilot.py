@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import ndimage
 from scipy.special import logit
 
-from reader_study.blinding.render import Renderer, Rendition, SeriesReader
+from reader_study.blinding.render import Renderer, Rendition, SeriesReader, default_reader
 from reader_study.blinding.sealed_key import unseal
 from reader_study.design.allocation import draw_allocation
 from reader_study.design.analysis_plan import Planned, plan_of
@@ -137,7 +137,7 @@ def _signals(
     progress: Callable[[int, int], None] | None,
 ) -> dict[tuple[int, int], tuple[float, ...]]:
     """(case, arm) -> log noise and log sharpness, or the response to the lesion's template."""
-    renderer = Renderer(study, protocol, read or _default_reader())
+    renderer = Renderer(study, protocol, read or default_reader())
     diameters = [le.diameter_mm for case in protocol.reading_cases for le in case.lesions]
     reading = [i for i, case in enumerate(protocol.cases) if not case.practice]
     signals: dict[tuple[int, int], tuple[float, ...]] = {}
@@ -154,12 +154,6 @@ def _signals(
         if progress:
             progress(done, len(reading))
     return signals
-
-
-def _default_reader() -> SeriesReader:
-    from ctlab.ct import read_series
-
-    return read_series
 
 
 def quality_signals(hu: np.ndarray) -> tuple[float, float]:
@@ -224,7 +218,7 @@ def _answers(
 ) -> pd.DataFrame:
     """``reader, case, arm, truth, rating`` of the two arms of the primary comparison."""
     names = [arm.name for arm in protocol.arms]
-    wanted = {names.index(test.new): test.new, names.index(test.reference): test.reference}
+    compared = {names.index(test.new): test.new, names.index(test.reference): test.reference}
     rows = []
     for slot, trials in enumerate(slots):
         weights = np.exp(observers.spread * rng.standard_normal(2))
@@ -232,13 +226,13 @@ def _answers(
         sd = observers.internal_noise * (float(np.std(list(utility.values()))) or 1.0)
         for trial in trials:
             arms = [trial.left_arm, *([] if trial.right_arm is None else [trial.right_arm])]
-            if not set(arms) <= set(wanted):
+            if not set(arms) <= set(compared):
                 continue
             for arm in arms:
                 rating = utility[trial.case, arm] + sd * float(rng.standard_normal())
                 case = protocol.cases[trial.case]
                 truth = int(bool(case.lesions))
-                rows.append((f"M{slot + 1}", case.name, wanted[arm], truth, rating))
+                rows.append((f"M{slot + 1}", case.name, compared[arm], truth, rating))
     return pd.DataFrame(rows, columns=["reader", "case", "arm", "truth", "rating"])
 
 
@@ -253,8 +247,8 @@ def _pilot(test: Planned, answers: pd.DataFrame) -> Pilot:
     counts = (int(answers["reader"].nunique()), int(answers["case"].nunique()))
     if min(counts) < 2:
         raise ValueError(
-            f"two readers and two cases or more wanted for variance components; {counts[0]} and "
-            f"{counts[1]} came; plan more in the protocol"
+            f"expected two readers and two cases or more for variance components, got {counts[0]} "
+            f"and {counts[1]}; plan more in the protocol"
         )
     if test.endpoint == "auc":
         result = mrmc(answers, method="delong", arms=(test.new, test.reference))

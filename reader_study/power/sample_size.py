@@ -1,6 +1,6 @@
 """Power of a planned study, from a pilot, from published components, or from stated assumptions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -119,17 +119,17 @@ def plan_power(
 
 def _check(kind: str, aim: Aim) -> None:
     if kind not in KINDS:
-        raise ValueError(f"a design of {', '.join(KINDS)} wanted; {kind!r} came")
+        raise ValueError(f"expected a design of {', '.join(KINDS)}, got {kind!r}; name one")
     low, high = {"roc": (-0.5, 0.5), "rating": (0.0, np.inf), "preference": (0.0, 1.0)}[kind]
     if not low < aim.effect < high:
         raise ValueError(
-            f"an effect between {low:g} and {high:g} ({EFFECT_IS[kind]}) wanted; "
-            f"{aim.effect:g} came"
+            f"expected an effect between {low:g} and {high:g} ({EFFECT_IS[kind]}), got "
+            f"{aim.effect:g}; pass another --effect"
         )
     if not 0 < aim.target < 1 or aim.margin < 0 or aim.replicates < 1:
         raise ValueError(
-            "0 < target < 1, margin >= 0 and replicates >= 1 wanted; "
-            f"{aim.target:g}, {aim.margin:g}, {aim.replicates} came"
+            "expected 0 < target < 1, margin >= 0 and replicates >= 1, got "
+            f"{aim.target:g}, {aim.margin:g} and {aim.replicates}; mend the one outside"
         )
 
 
@@ -157,7 +157,14 @@ def read_pilot_csv(path: str | Path) -> OrComponents:
     return components_of(result, cases=int(table["case"].nunique()))
 
 
-def _simulation(kind: str, aim: Aim, pilot: Pilot | None, *, few: bool):
+Truth = LikertTruth | PreferenceTruth
+Decision = Callable[[pd.DataFrame], bool]
+Draw = Callable[[int, int, np.random.Generator], pd.DataFrame]
+
+
+def _simulation(
+    kind: str, aim: Aim, pilot: Pilot | None, *, few: bool
+) -> tuple[Truth, Decision, Draw, str]:
     """Truth, decision, draw and the analysis simulated; the mixed model only for few designs."""
     if kind == "rating":
         base = (pilot.likert if pilot else None) or LikertTruth()
@@ -172,11 +179,24 @@ def _simulation(kind: str, aim: Aim, pilot: Pilot | None, *, few: bool):
     return truth, decide, partial(_draw, simulate_preference, truth), "pooled share"
 
 
-def _draw(simulate, truth, readers: int, cases: int, rng: np.random.Generator) -> pd.DataFrame:
+def _draw(
+    simulate: Callable[..., pd.DataFrame],
+    truth: Truth,
+    readers: int,
+    cases: int,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
     return simulate(truth, readers=readers, cases=cases, rng=rng)
 
 
-def _simulated_curve(draw, decide, aim: Aim, readers, cases, progress) -> pd.DataFrame:
+def _simulated_curve(
+    draw: Draw,
+    decide: Decision,
+    aim: Aim,
+    readers: Sequence[int],
+    cases: Sequence[int],
+    progress: Callable[[int, int], None] | None,
+) -> pd.DataFrame:
     """``readers, cases, power, low, high``; each point has a generator of its own."""
     points = [(j, k) for j in readers for k in cases]
     rows = []
@@ -191,4 +211,4 @@ def _simulated_curve(draw, decide, aim: Aim, readers, cases, progress) -> pd.Dat
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     plain = table.astype(object).where(table.notna(), None)
-    return plain.to_dict("records")
+    return [*plain.to_dict("records")]

@@ -29,6 +29,8 @@ class ShownTrial:
 
 @dataclass(frozen=True)
 class Image:
+    """Size, spacing (z, y, x) and SHA-256 of the pixels behind a token."""
+
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     sha256: str
@@ -44,22 +46,27 @@ class Bundle:
 
     @property
     def study_id(self) -> str:
-        return self.facts["study_id"]
+        """Random name of the study; its database carries the same."""
+        return str(self.facts["study_id"])
 
     @property
     def commitment(self) -> str:
-        return self.facts["commitment"]
+        """SHA-256 of the sealed key, published at lock."""
+        return str(self.facts["commitment"])
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        return self.facts["items"]
+        """The questions, as the browser gets them."""
+        return list(self.facts["items"])
 
     @property
     def n_slots(self) -> int:
+        """Readers of the design."""
         return len(self.facts["slots"])
 
     @cached_property
     def images(self) -> dict[str, Image]:
+        """Images by token."""
         return {
             token: Image(tuple(i["shape"]), tuple(i["spacing_mm"]), i["sha256"])
             for token, i in self.facts["images"].items()

@@ -5,10 +5,12 @@ from pathlib import Path
 
 
 def bundle_folder(study: str | Path) -> Path:
+    """All that the reading room needs."""
     return Path(study) / "bundle"
 
 
 def sealed_key(study: str | Path) -> Path:
+    """The sealed key, until it is carried to a safe place."""
     return Path(study) / "sealed" / "key.sealed"
 
 

@@ -1,4 +1,4 @@
-"""What a browser may send: answers, marks and facts, checked before they are kept."""
+"""Answer validation: what a browser sends, checked before it is kept."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The door: a reader code, posted in a form, before any kernel starts."""
+"""Login: a reader code, posted in a form, before any kernel starts."""
 
 import json
 import time
@@ -42,9 +42,11 @@ class RateLimit:
         self._failures: deque[tuple[float, str]] = deque()
 
     def failed(self, caller: str) -> None:
+        """Count a failed attempt."""
         self._failures.append((self._clock(), caller))
 
     def blocks(self, caller: str) -> bool:
+        """No further attempt is heard now."""
         while self._failures and self._failures[0][0] < self._clock() - self._window_s:
             self._failures.popleft()
         own = sum(who == caller for _, who in self._failures)
@@ -55,15 +57,18 @@ class CodeForm(JupyterHandler):
     """The login page. The code comes in the body of a POST, never in an address."""
 
     @property
-    def door(self) -> "CodeIdentityProvider":
+    def provider(self) -> "CodeIdentityProvider":
+        """Who knows the readers."""
         return cast("CodeIdentityProvider", self.identity_provider)
 
     def _page(self, problem: str = "") -> None:
         self.set_header("Cache-Control", "no-store")
-        self.finish(self.render_template("login.html", texts=self.door.texts, problem=problem))
+        page = self.render_template("login.html", texts=self.provider.texts, problem=problem)  # type: ignore[no-untyped-call]  # Jupyter
+        self.finish(page)
 
     @allow_unauthenticated
     def get(self) -> None:
+        """Show the form; who is logged in goes on to the room."""
         if self.current_user:
             self.redirect(self.base_url)
         else:
@@ -71,7 +76,8 @@ class CodeForm(JupyterHandler):
 
     @allow_unauthenticated
     def post(self) -> None:
-        provider = self.door
+        """Log in with the code of the form."""
+        provider = self.provider
         caller = self.request.remote_ip or ""
         if provider.limit.blocks(caller):
             self.set_status(429)
@@ -100,6 +106,7 @@ class CodeIdentityProvider(IdentityProvider):
         self.get_secure_cookie_kwargs = {"max_age_days": 2}
 
     def user_of_code(self, code: str) -> User | None:
+        """Reader whose code this is and who may still enter."""
         reader = self.store.reader_of_code(hash_of(code)) if len(code) <= LONGEST_CODE else None
         return User(reader.reader) if reader else None
 
@@ -112,19 +119,29 @@ class CodeIdentityProvider(IdentityProvider):
         return user if user.username in active else None
 
     def user_to_cookie(self, user: User) -> str:
+        """What the signed cookie holds: the reader's number."""
         return json.dumps({"reader": user.username})
 
     def user_from_cookie(self, cookie_value: str) -> User | None:
+        """Reader of a cookie whose signature was checked."""
         return User(json.loads(cookie_value)["reader"])
 
     def get_handlers(self) -> list[tuple[str, object]]:
+        """Pages that are open to strangers."""
         return [(r"/login", CodeForm)]
 
 
 class OwnKernelOnly(Authorizer):
     """A reader reaches the kernel that was started for this reader, and no other."""
 
-    def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:
+    def is_authorized(
+        self,
+        handler: Any,
+        user: User,
+        action: str,  # noqa: ARG002 (Jupyter passes all four by name)
+        resource: str,  # noqa: ARG002
+    ) -> bool:
+        """Whether the kernel asked for, if any, is the reader's own."""
         kernel_id = handler.path_kwargs.get("kernel_id", "")
         room: Any = self.parent
         owners: dict[str, str] = room.kernel_manager.owners

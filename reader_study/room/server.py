@@ -48,10 +48,11 @@ class RoomKernels(AsyncMappingKernelManager):
     """Kernels with owners, and a limit on how many run."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]  # Jupyter
         self.owners: dict[str, str] = {}
 
-    async def start_kernel(self, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]
+    async def start_kernel(self, *args: Any, **kwargs: Any) -> str:  # type: ignore[override]  # its keywords differ
+        """Kernel of the reader who is coming in."""
         if len(self.list_kernel_ids()) >= MOST_ROOMS:
             raise web.HTTPError(503, reason="All places are taken")
         kernel_id = await super().start_kernel(*args, **kwargs)
@@ -67,7 +68,7 @@ class RoomKernels(AsyncMappingKernelManager):
         return kernel_id
 
 
-class ReadingRoom(Voila):
+class ReadingRoom(Voila):  # type: ignore[misc]  # Voila has no types
     """Voila that serves one study to readers with a code."""
 
     template_paths: Any
@@ -83,30 +84,32 @@ class ReadingRoom(Voila):
         self.texts = load_texts(bundle.facts["language"])
         self.title = bundle.facts["title"]
         self.ssl_options: ssl.SSLContext | None = None
-        self.ready: Callable[[str], None] = lambda url: None
+        self.ready: Callable[[str], None] = lambda _url: None
 
     def setup_template_dirs(self) -> None:
+        """Put our own page before Voila's."""
         super().setup_template_dirs()
         self.template_paths = [str(_ROOM / "template"), *self.template_paths]
         self.static_paths = [str(_ROOM / "static"), *self.static_paths]
         self.voila_configuration.prelaunch_hook = self._prepare_room
         self.voila_configuration.page_config_hook = _offline_page
 
-    def _prepare_room(self, handler: Any, *, notebook: Any, cwd: str) -> Any:
-        """The one cell that opens the room of the reader at the door; readers never see it."""
+    def _prepare_room(self, handler: Any, *, notebook: Any, **_: Any) -> Any:
+        """The one cell that opens the room of the logged-in reader; readers never see it."""
         reader = handler.current_user.username
         _coming.set(reader)
         code = (
             "from reader_study.room.widget import serve_room\n"
             f"serve_room({str(self.study)!r}, {reader!r})"
         )
-        notebook.cells = [nbformat.v4.new_code_cell(code)]
+        notebook.cells = [nbformat.v4.new_code_cell(code)]  # type: ignore[no-untyped-call]
         notebook.metadata["title"] = self.title
         notebook.metadata["room_texts"] = {n: self.texts[n] for n in _PAGE_TEXTS}
         return notebook
 
     def init_settings(self) -> dict[str, Any]:
-        settings = super().init_settings()
+        """Voila's settings with our pages for login and errors."""
+        settings: dict[str, Any] = super().init_settings()
         own = settings["voila_jinja2_env"]
         settings["jinja2_env"] = own  # login and error pages are ours as well
         own.globals["room_texts"] = self.texts
@@ -197,7 +200,7 @@ def serve(
     cert: Path | None = None,
     key: Path | None = None,
     open_browser: bool = False,
-    ready: Callable[[str], None] = lambda url: None,
+    ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve the reading room until interrupted.
 
@@ -205,7 +208,7 @@ def serve(
     ----------
     study : folder with ``bundle/`` and, unless DATABASE_URL is set, ``study.db``
     host : address to listen on; another than this computer's own wants ``cert`` and ``key``
-    ready : called with the address once the door is open
+    ready : called with the address once readers can come in
 
     Raises
     ------

@@ -5,7 +5,6 @@ store, so a reader whose browser, kernel or server died goes on at the first ope
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.store import (
     Answer,
+    Event,
     NotSavedError,
     Reader,
     Store,
@@ -26,24 +26,18 @@ from reader_study.room.answer_check import (
     display_facts,
     seconds_of,
 )
+from reader_study.room.questions import (
+    COMMENT,
+    GUESS,
+    MARKS,
+    Question,
+    facts_in_force,
+    questions_of,
+)
 
 __all__ = ["CANNOT_JUDGE", "COMMENT", "GUESS", "MARKS", "Question", "ReadingSession"]
 
-GUESS, COMMENT, MARKS = "_guess", "_comment", "_marks"
 LONGEST_COMMENT = 2000
-
-
-@dataclass(frozen=True)
-class Question:
-    """One thing to answer: an item of a trial, on one side where it is asked of each image."""
-
-    trial: ShownTrial
-    item: str
-    facts: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        return f"{self.trial.token}:{self.item}"
 
 
 class ReadingSession:
@@ -64,11 +58,11 @@ class ReadingSession:
         reader: Reader,
         *,
         now: Callable[[], datetime] = utc_now,
-        on_anchor: Callable[[int, str], None] = lambda seq, digest: None,
+        on_anchor: Callable[[int, str], None] = lambda _seq, _digest: None,
     ) -> None:
         self._bundle, self._store, self._reader, self._now = bundle, store, reader, now
         self._on_anchor = on_anchor
-        self._facts, consent_since = _facts_in_force(bundle, store)
+        self._facts, consent_since = facts_in_force(bundle, store.events("amended"))
         self._trials = bundle.trials(reader.slot)
         self._answers = store.answers(reader.reader)
         self._events = {e.kind: e for e in store.events(reader=reader.reader)}
@@ -84,7 +78,7 @@ class ReadingSession:
         self._break_at = now() + self._break_length
         self.visit = store.open_session(reader.reader, self.session)
 
-    def _of_kind(self, kind: str):
+    def _of_kind(self, kind: str) -> list[Event]:
         return self._store.events(kind, self._reader.reader)
 
     @property
@@ -103,16 +97,8 @@ class ReadingSession:
         return before if before >= 0 and before not in self._finished else before + 1
 
     def questions_of(self, trial: ShownTrial) -> list[Question]:
-        asked = []
-        for item in self._bundle.items:
-            sides = ("left", "right") if item["about"] == "each" else ("",)
-            for side in sides:
-                name = f"{item['name']}@{side}" if side else item["name"]
-                asked.append(Question(trial, name, {**item, "side": side}))
-        if self._bundle.facts["guess"] and self._closes_session(trial):
-            guess = {"kind": "guess", **self._bundle.facts["guess"], "marks": [], "side": ""}
-            asked.append(Question(trial, GUESS, guess))
-        return asked
+        """Questions of a trial in the order they are asked."""
+        return questions_of(self._bundle, trial, closes_session=self._closes_session(trial))
 
     def _closes_session(self, trial: ShownTrial) -> bool:
         same = [t for t in self._trials if t.session == trial.session and not t.practice]
@@ -179,12 +165,8 @@ class ReadingSession:
         if question is None:
             return self._ended(self._trials[-1].session, last=True)
         session = question.trial.session
-        if session > 0:
-            shown = self._ended(session - 1, last=False)
-            if shown["kind"] == "finish":
-                return shown
-            if opens := self._washout_until(session):
-                return {**shown, "opens": opens.isoformat(timespec="minutes")}
+        if waiting := self._between(session):
+            return waiting
         if self._facts["design"]["display_check"] and session not in self._displays:
             return {"kind": "display"}
         if self._paused:
@@ -192,6 +174,16 @@ class ReadingSession:
         if self._now() >= self._break_at:
             return {"kind": "break", "minutes": self._facts["design"]["break_after_minutes"]}
         return self._asked(question)
+
+    def _between(self, session: int) -> dict[str, Any] | None:
+        """The end of the session before, until it is handed in and the washout is over."""
+        if session == 0:
+            return None
+        shown = self._ended(session - 1, last=False)
+        if shown["kind"] == "finish":
+            return shown
+        opens = self._washout_until(session)
+        return {**shown, "opens": opens.isoformat(timespec="minutes")} if opens else None
 
     def _told(self) -> dict[str, Any]:
         return {"title": self._facts["title"], **self._facts["population"]}
@@ -319,8 +311,8 @@ class ReadingSession:
         question = self._current(message)
         value = checked_value(question.facts, message.get("value"))
         self._keep(question.trial, question.item, value, seconds_of(message))
-        finished = self.question()
-        same_trial = finished is not None and finished.trial.token == question.trial.token
+        following = self.question()
+        same_trial = following is not None and following.trial.token == question.trial.token
         if question.trial.practice and not same_trial and question.trial.feedback:
             self._feedback = question.trial.feedback
 
@@ -389,13 +381,3 @@ class ReadingSession:
     def _away(self, message: dict[str, Any]) -> None:
         """The window lost the focus for a while; the panel's clock had stopped."""
         self._record("away", seconds=seconds_of(message))
-
-
-def _facts_in_force(bundle: Bundle, store: Store) -> tuple[dict[str, Any], int]:
-    """What readers are told, as last amended, and the event since which the consent reads so."""
-    facts, since = bundle.facts, 0
-    for event in store.events("amended"):
-        facts = {**facts, **event.payload["facts"]}
-        if "ethics.consent" in event.payload["changes"]:
-            since = event.seq
-    return facts, since

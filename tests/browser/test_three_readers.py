@@ -107,6 +107,14 @@ def begin(page) -> None:
     page.wait_for_selector("#rs-where", timeout=60_000)
 
 
+def handed_in(page):
+    """Receipt of a reader who finishes."""
+    page.wait_for_selector("h1:has-text('All is answered')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rs-receipt")
+    return page.text_content(".rs-receipt")
+
+
 def test_three_at_once_lose_and_double_nothing_though_one_browser_dies(
     small_study, staffed, serve, open_page, victim
 ):
@@ -143,12 +151,7 @@ def test_three_at_once_lose_and_double_nothing_though_one_browser_dies(
         for page, said in zip(pages, before, strict=True):
             if said != "end":
                 confirmed(page, said)
-    receipts = []
-    for page in pages:
-        page.wait_for_selector("h1:has-text('All is answered')")
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".rs-receipt")
-        receipts.append(page.text_content(".rs-receipt"))
+    receipts = [handed_in(page) for page in pages]
     with sqlite3.connect(study / "study.db") as connection:
         rows = connection.execute(
             "SELECT reader, trial, value, revision FROM answer ORDER BY seq"

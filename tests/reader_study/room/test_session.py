@@ -124,8 +124,7 @@ def test_undo_goes_as_far_back_as_the_protocol_allows(visit, rule, steps):
     give(session, "left")
     session.act({"action": "continue"})
     asked = [session.screen()["id"]]
-    for value in ("left", "right"):
-        asked.append(give(session, value)["id"])
+    asked += [give(session, value)["id"] for value in ("left", "right")]
     taken = 0
     while session.screen()["can_undo"] and taken < 3:
         screen = session.act({"action": "undo"})
