@@ -14,23 +14,37 @@ from ctlab.console import emit, number_or_dash, say, table, working
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="training configuration")],
     out: Annotated[Path, typer.Option(help="run folder; must be new or empty")] = Path("run"),
-    resume: Annotated[bool, typer.Option("--resume", help="continue the run in OUT")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="continue the run in OUT, also with more steps")
+    ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="fine-tune: start from shipped, or from a checkpoint.pt"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an OT-CycleGAN into a run folder."""
-    from ctlab.learn import TrainConfig, train_run
+    """Train an OT-CycleGAN into a run folder; torchrun shares its batches."""
+    from ctlab.learn import TrainConfig, load_checkpoint, train_run
+    from ctlab.learn.train.devices import bound_threads, is_first_process
     from ctlab.learn.train.progress_display import training_display
 
     settings = TrainConfig.from_toml(config)
+    weights = None
+    if start is not None:
+        weights = load_checkpoint(None if start == "shipped" else start)
+    bound_threads()
     with training_display(settings.steps) as show:
-        result = train_run(settings, out, resume=resume, on_row=show)
+        result = train_run(settings, out, resume=resume, start=weights, on_row=show)
+    if not is_first_process():  # the first one tells
+        return
     raised = [str(warning) for warning in result.warnings]
     facts = {"steps": result.steps, "checkpoint": str(result.checkpoint), "alarms": raised}
     if not emit(facts, as_json):
         say(f"{result.steps} steps; checkpoint in {result.checkpoint}")
         for warning in raised or ["no warning of the monitor"]:
             say(f"- {warning}")
-    raise typer.Exit(1 if raised else 0)
+    # Of several processes, one that ends with 1 makes torchrun kill and blame the whole run.
+    raise typer.Exit(1 if raised and result.processes == 1 else 0)
 
 
 def denoise(

@@ -151,12 +151,9 @@ def _printable(path: Path, text: str) -> str:
 
 def _records(path: Path, text: str) -> tuple[dict[int, list[str]], str]:
     """Rows that hold something by their number in the file, and the delimiter."""
-    first, _, rest = text.partition("\n")
-    said = re.fullmatch(r'"?sep=(.)"?', first.strip("\r "), flags=re.IGNORECASE)
+    said = re.match(r'"?sep=(.)"?[ ,;]*(?:\r\n|\r|\n)', text, flags=re.IGNORECASE)
     if said:
-        return _split(path, rest, said[1], before=1), said[1]
-    if first.rstrip("\r").lower() == "sep=\t":
-        return _split(path, rest, "\t", before=1), "\t"
+        return _split(path, text[said.end() :], said[1], before=1), said[1]
     width = {delimiter: _header_cells(text, delimiter) for delimiter in DELIMITERS}
     found = []
     for delimiter in DELIMITERS:

@@ -64,7 +64,7 @@ dialects = st.fixed_dictionaries(
         "tail": st.booleans(),
         "blank_after": st.sets(st.integers(0, 5), max_size=3),
     }
-).filter(lambda d: not (d["sep"] and d["newline"] == "\r"))
+).map(lambda d: {**d, "quote": csv.QUOTE_ALL} if d["newline"] == "\r" else d)
 tables = st.integers(2, 8).flatmap(
     lambda n: st.fixed_dictionaries(
         {

@@ -42,6 +42,7 @@ class RunResult:
     steps: int
     checkpoint: Path
     warnings: tuple[RaisedWarning, ...]
+    processes: int = 1
 
 
 @dataclass(frozen=True)

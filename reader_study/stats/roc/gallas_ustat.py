@@ -43,8 +43,8 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
     -------
     Mrmc
         ``figures`` holds each reader's own area; readers with more cases weigh more in the
-        arm's area. With more than two arms the overall test is a Wald F on the smallest
-        degrees of freedom of the pairs.
+        arm's area. The overall test is a Wald F on the smallest degrees of freedom of the
+        pairs, from the pairs' variances: of two arms it is the square of their t.
 
     Notes
     -----
@@ -62,10 +62,6 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
     arms = [_arm(readings, i) for i in range(len(readings.arms))]
     areas = np.array([arm.won.sum() / arm.read.sum() for arm in arms])
     parts = {(i, k): _parts(arms[i], arms[k]) for i in range(len(arms)) for k in range(i + 1)}
-    covariance = np.array(
-        [[sum(parts[max(i, k), min(i, k)].values()) for k in range(len(arms))]
-         for i in range(len(arms))]
-    )  # fmt: skip
     means = [
         (
             name,
@@ -74,15 +70,16 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
         )
         for i, name in enumerate(readings.arms)
     ]
-    rows = []
+    rows, spreads = [], {}
     for i, k in combinations(range(len(arms)), 2):
         of_pair = {s: parts[i, i][s] + parts[k, k][s] - 2 * parts[k, i][s] for s in SHARED[1:]}
         signed = [(1.0, arms[i]), (-1.0, arms[k])]
-        interval = _interval(areas[i] - areas[k], _spread(of_pair, signed, size), level)
+        spreads[i, k] = _spread(of_pair, signed, size)
+        interval = _interval(areas[i] - areas[k], spreads[i, k], level)
         rows.append((readings.arms[i], readings.arms[k], areas[i] - areas[k], *interval))
     names = ["difference", "se", "df", "low", "high", "t", "p"]
     differences = pd.DataFrame(rows, columns=["first", "second", *names])
-    f, df1, df2, p = _overall(areas, covariance, differences)
+    f, df1, df2, p = _overall(areas, spreads, parts, arms)
     arm_means = pd.DataFrame(means, columns=["arm", "mean", "se", "df", "low", "high"])
     arm_means[["low", "high"]] = arm_means[["low", "high"]].clip(0.0, 1.0)
     return Mrmc(
@@ -198,8 +195,8 @@ def _spread(
     return _Spread(variance, max(numerator / spread, fewest) if spread > 0 else fewest)
 
 
-def _between_readers(signed: list[tuple[float, _Arm]]) -> tuple[float, float]:
-    """Variance of the pooled area between readers, and how many readers it rests on."""
+def _pull(signed: list[tuple[float, _Arm]]) -> tuple[np.ndarray, np.ndarray]:
+    """What each reader adds to the signed sum of pooled areas, and his weight in it."""
     readers = signed[0][1].won.shape[0]
     pull, weight = np.zeros(readers), np.zeros(readers)
     for sign, arm in signed:
@@ -207,6 +204,13 @@ def _between_readers(signed: list[tuple[float, _Arm]]) -> tuple[float, float]:
         own = arm.read.sum(axis=(1, 2))
         pull += sign * (arm.won.sum(axis=(1, 2)) - arm.won.sum() / total * own) / total
         weight += own / total / len(signed)
+    return pull, weight
+
+
+def _between_readers(signed: list[tuple[float, _Arm]]) -> tuple[float, float]:
+    """Variance of the pooled area between readers, and how many readers it rests on."""
+    pull, weight = _pull(signed)
+    readers = pull.size
     return float(readers / (readers - 1) * np.sum(pull**2)), float(1 / np.sum(weight**2))
 
 
@@ -220,13 +224,39 @@ def _interval(value: float, spread: _Spread, level: float) -> tuple[float, ...]:
 
 
 def _overall(
-    areas: np.ndarray, covariance: np.ndarray, differences: pd.DataFrame
+    areas: np.ndarray,
+    spreads: dict[tuple[int, int], _Spread],
+    parts: dict[tuple[int, int], dict[tuple[int, int, int], float]],
+    arms: list[_Arm],
 ) -> tuple[float, float, float, float]:
-    contrast = np.eye(len(areas))[1:] - np.eye(len(areas))[0]
-    effect = contrast @ areas
-    inverse = np.linalg.pinv(contrast @ covariance @ contrast.T)
-    df1, df2 = float(len(areas) - 1), float(differences["df"].min())
-    f = float(effect @ inverse @ effect / df1)
+    """Wald's F of equal areas from the very variances that the pairs are judged by.
+
+    The covariance of two differences from the first arm follows from the guarded variances of
+    three pairs. Where these contradict each other (a negative direction), readers' own
+    contributions and the cases' part, which cannot, stand in their place.
+    """
+    count = len(areas)
+    pair = np.zeros((count, count))
+    for (i, k), spread in spreads.items():
+        pair[i, k] = pair[k, i] = spread.variance if spread.variance > NEGLIGIBLE else 0.0
+    cover = (pair[1:, [0]] + pair[[0], 1:] - pair[1:, 1:]) / 2
+    df1, df2 = float(count - 1), min(spread.df for spread in spreads.values())
+    effect = areas[1:] - areas[0]
+    if np.linalg.eigvalsh(cover)[0] <= 1e-9 * np.trace(cover) and count > 2:
+        pulls = np.array([_pull([(1.0, arm)])[0] for arm in arms])
+        readers = pulls.shape[1]
+        of_cases = np.array(
+            [[sum(v for s, v in parts[max(i, k), min(i, k)].items() if not s[0])
+              for k in range(count)] for i in range(count)]
+        )  # fmt: skip
+        values, vectors = np.linalg.eigh(of_cases)
+        whole = readers / (readers - 1) * pulls @ pulls.T
+        whole += (vectors * np.maximum(values, 0.0)) @ vectors.T
+        contrast = np.eye(count)[1:] - np.eye(count)[0]
+        cover = contrast @ whole @ contrast.T
+    if not np.trace(cover) > NEGLIGIBLE:
+        return (np.nan, df1, df2, 1.0) if not effect.any() else (np.inf, df1, df2, np.nan)
+    f = float(effect @ np.linalg.pinv(cover, hermitian=True) @ effect / df1)
     return f, df1, df2, float(stats.f.sf(f, df1, df2))
 
 

@@ -2,6 +2,7 @@ import io
 
 from rich.console import Console
 
+from ctlab.learn.train import progress_display
 from ctlab.learn.train.progress_display import measures, training_display
 
 
@@ -33,8 +34,24 @@ def test_the_minutes_before_the_first_step_are_explained():
     assert "simulating low dose; this may take minutes" in shown([])
 
 
-def test_a_file_gets_nothing():
-    assert shown([{"step": 4, "watch_residual_ratio": 0.81}], is_terminal=False) == ""
+def test_a_file_gets_a_line_now_and_then_and_each_warning_once(monkeypatch):
+    now = iter([0.0, 1.0, 60.0, 61.0, 62.0])
+    monkeypatch.setattr(progress_display.time, "monotonic", lambda: next(now))
+    good = {"watch_residual_ratio": 0.81}
+    rows = [{"step": 1}, {"step": 2} | good, {"step": 1000, "watch_residual_ratio": 0.05}]
+    rows += [{"step": 1100, "watch_residual_ratio": 0.05}, {"step": 2000}]
+    lines = shown(rows, is_terminal=False).splitlines()
+    assert "this may take minutes" in lines[0]
+    removed = "removed over expected noise (0.7 to 1.1)"
+    assert lines[1] == f"step 2 of 2000; 33 min left; {removed} 0.81"
+    assert lines[2] == f"step 1000 of 2000; 1 min left; {removed} 0.05"
+    assert "collapse to identity" in lines[3]  # and no line for the same warning 1 s later
+    assert lines[4:] == ["step 2000 of 2000; 0 min left"]
+
+
+def test_of_several_processes_the_first_alone_shows_anything(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert shown([{"step": 4, "watch_residual_ratio": 0.81}]) == ""
 
 
 def test_measures_fit_a_narrow_terminal():

@@ -16,7 +16,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.domains import Domains
 from ctlab.learn.data.split import Slab, split_hash
 from ctlab.learn.models import fbp_noise
-from ctlab.learn.train import run
+from ctlab.learn.train import run, run_log
 
 SLABS = (Slab("s", "P", 0, 3, "low"), Slab("s", "P", 14, 17, "full"))
 
@@ -52,7 +52,7 @@ def test_a_run_folder_holds_what_was_done(tmp_path, tiny_config, domains):
     assert [int(r["step"]) for r in rows] == list(range(1, 13))
     assert len(seen) == 12
     assert [bool(r["watch_hidden"]) for r in rows] == [False, False, False, True] * 3
-    assert set(rows[0]) | {"seconds"} == set(run.COLUMNS)
+    assert set(rows[0]) | {"seconds"} == set(run_log.COLUMNS)
     card = json.loads((folder / "card.json").read_text())
     assert card["is_finished"]
     assert (

@@ -287,3 +287,37 @@ def test_bad_tables_are_refused_with_row_numbers():
         mrmc(table, arms=("a", "c"))
     with pytest.raises(ValueError, match=r"reader B0R0 in arm a \(1 of 6 cases: B0C0\).*ustat"):
         mrmc(table.iloc[1:])
+
+
+def incomplete(rng, arms, readers, cases):
+    rows = [
+        (f"R{j}", f"c{k}", arm, k % 2, rng.normal(k % 2))
+        for j in range(readers) for k in range(cases) for arm in arms
+        if rng.random() > 0.4 * rng.random()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["reader", "case", "arm", "truth", "rating"])
+
+
+def test_the_global_test_of_u_statistics_is_its_own_pairwise_test():
+    """Two arms: F = t squared with the same p, whatever is missing; more: never below zero."""
+    rng = np.random.default_rng(3)
+    for _ in range(25):
+        pair = mrmc(incomplete(rng, "ab", rng.integers(3, 6), rng.integers(12, 30)), method="ustat")
+        row = pair.differences.iloc[0]
+        assert (pair.f, pair.df2, pair.p) == pytest.approx((row["t"] ** 2, row["df"], row["p"]))
+    for _ in range(25):
+        three = mrmc(incomplete(rng, "abc", 3, rng.integers(12, 20)), method="ustat")
+        assert three.f >= 0
+        assert 0 <= three.p <= 1
+
+
+def test_the_global_test_of_three_complete_arms_is_walds(oracle):
+    """Complete data need no guard: the covariance behind F is that of the pairs."""
+    result = mrmc(oracle("mrmc_three_arms"), method="ustat")
+    pairs = result.differences.set_index(["first", "second"])
+    v = pairs["se"] ** 2
+    a, b, c = result.arm_means["arm"]
+    shared = (v[a, b] + v[a, c] - v[b, c]) / 2
+    cover = np.array([[v[a, b], shared], [shared, v[a, c]]])
+    effect = pairs["difference"][[(a, b), (a, c)]].to_numpy()
+    assert result.f == pytest.approx(effect @ np.linalg.solve(cover, effect) / 2)
