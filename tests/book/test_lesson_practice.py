@@ -52,6 +52,7 @@ def test_the_best_answers_are_mean_and_median_of_the_posterior(pairs):
     assert best["chance"] == pytest.approx((near == values[1]).mean(), abs=0.02)
 
 
+@pytest.mark.slow
 def test_noisy_targets_teach_what_clean_ones_teach(pairs):
     rng = np.random.default_rng(2)
     clean = np.full((2, 64, 64), -700.0)

@@ -92,7 +92,7 @@ BOOK_ADDRESS = "https://github.com/nobody/nowhere"
 
 
 @pytest.fixture(scope="session")
-def small_book(tmp_path_factory):
+def small_book(made_once):
     """A whole release of a book of five pages, by the book's own scripts; its root.
 
     Its repository has an address, which nobody owns.
@@ -100,7 +100,10 @@ def small_book(tmp_path_factory):
     root = Path(__file__).resolve().parents[2]
     if not (root / "book" / "_vendor" / "vendor" / "versions.json").is_file():
         pytest.skip("the browser libraries are not fetched yet; run `make book` first")
-    small = tmp_path_factory.mktemp("small")
+    return made_once("small-book", lambda small: _release(root, small))
+
+
+def _release(root: Path, small: Path) -> None:
     shutil.copytree(Path(__file__).parent / "small_book", small, dirs_exist_ok=True)
     for name in ("theme", "_vendor", "ext", "lite", "teaching"):
         shutil.copytree(root / "book" / name, small / "book" / name)
@@ -120,7 +123,6 @@ def small_book(tmp_path_factory):
     command = [sys.executable, str(small / "book" / "release.py")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return small
 
 
 def lock_slabs(folder: Path, protocol: str) -> Path:
@@ -160,9 +162,11 @@ def lock_slabs(folder: Path, protocol: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def locked_study(tmp_path_factory):
+def locked_study(made_once):
     """One preference question, six slabs, a repeat and a catch trial."""
-    return lock_slabs(tmp_path_factory.mktemp("room"), PROTOCOL + PREFERENCE + ANALYSIS)
+    pytest.importorskip("voila", reason="the reading room needs the study extra")
+    text = PROTOCOL + PREFERENCE + ANALYSIS
+    return made_once("locked-study", lambda folder: lock_slabs(folder, text)) / "study"
 
 
 @pytest.fixture(scope="session")

@@ -115,6 +115,7 @@ def handed_in(page):
     return page.text_content(".rs-receipt")
 
 
+@pytest.mark.slow
 def test_three_at_once_lose_and_double_nothing_though_one_browser_dies(
     small_study, staffed, serve, open_page, victim
 ):

@@ -111,7 +111,9 @@ def test_noise_asked_for_is_measured(chest):
         assert measure_noise_hu(noisy) == pytest.approx(wanted, rel=0.08)
 
 
-@pytest.mark.parametrize(("what", "within"), [("water", 0.03), ("chest", 0.07)])
+@pytest.mark.parametrize(
+    ("what", "within"), [("water", 0.03), pytest.param("chest", 0.07, marks=pytest.mark.slow)]
+)
 def test_a_simulated_tenth_has_the_noise_of_a_scan_with_a_tenth_of_the_photons(what, within, chest):
     """From a noisy scan of known photons, calibrated on itself, beside the scan computed directly.
 

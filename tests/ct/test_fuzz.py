@@ -279,12 +279,7 @@ HEADER_FACTS = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=HEADER_FACTS, step_mm=st.sampled_from([0.0, 1.25, 2.5]))
 def test_odd_headers(facts, step_mm, make_series):
     """Any mixture of odd header values: HU by the file's own rescale, or a refusal in one line."""

@@ -42,7 +42,7 @@ def aim(noise_hu, image_hu, pixel_mm):
     )
 
 
-@pytest.mark.parametrize(("size", "stop"), [(256, 5), (384, 3)])
+@pytest.mark.parametrize(("size", "stop"), [(256, 5), pytest.param(384, 3, marks=pytest.mark.slow)])
 def test_ct_noise_in_a_chest_is_found_at_any_strength(size, stop):
     """Streaked, uneven noise from 3 to 60 HU among vessels and ribs, coarse pixels and fine ones.
 
@@ -61,6 +61,7 @@ def test_ct_noise_in_a_chest_is_found_at_any_strength(size, stop):
     assert shares == pytest.approx([1.0] * 3, rel=0.09)
 
 
+@pytest.mark.slow
 def test_noise_added_to_a_real_scan_adds_as_squares():
     """Known noise from 8 to 100 HU on the scan: own and added variance together, within 6 %."""
     slices = load_sample().slices(18, 21)

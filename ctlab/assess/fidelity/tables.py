@@ -1,5 +1,6 @@
 """Tidy tables: one row per slice, then per patient, then intervals and paired comparisons."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,11 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     path = Path(path)
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"name a file that ends in .csv or .parquet, got {path.name}")
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise ValueError(
+            f"expected pyarrow for {path.name}, which is not installed; write .csv, or "
+            "pip install -c constraints.txt -e '.[fetch]'"
+        )
     with write_whole(path) as part:
         if path.suffix == ".csv":
             table.to_csv(part, index=False)

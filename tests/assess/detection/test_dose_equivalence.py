@@ -24,6 +24,7 @@ def test_equivalent_dose_inverts_the_curve_exactly(dose):
     assert ("extrapolated" in found.note) == (dose in (0.04, 0.5))
 
 
+@pytest.mark.slow
 def test_interval_of_the_equivalent_dose_covers_the_truth():
     rng = np.random.default_rng(4)
     covered = 0

@@ -1,5 +1,7 @@
 """From slices to patients to intervals."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from ctlab.assess import (
     tissue_masks,
     write_table,
 )
+from ctlab.assess.fidelity import tables
 from ctlab.ct import Acquisition, Volume
 
 
@@ -140,11 +143,21 @@ def test_several_endpoints_are_corrected_together(rng):
 
 def test_tables_are_written_and_read_back(tmp_path, chest):
     table = evaluate_volume(*chest)
-    for name, read in (("t.csv", pd.read_csv), ("t.parquet", pd.read_parquet)):
+    readers = {"t.csv": pd.read_csv}
+    if find_spec("pyarrow"):
+        readers["t.parquet"] = pd.read_parquet
+    for name, read in readers.items():
         write_table(table, tmp_path / name)
         np.testing.assert_allclose(read(tmp_path / name)["ssim"], table["ssim"])
     with pytest.raises(ValueError, match=r"\.csv or \.parquet"):
         write_table(table, tmp_path / "t.xlsx")
+
+
+def test_without_pyarrow_a_parquet_table_is_refused_in_a_sentence(tmp_path, chest, monkeypatch):
+    monkeypatch.setattr(tables, "find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"pyarrow.*write \.csv"):
+        write_table(evaluate_volume(*chest), tmp_path / "t.parquet")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_local_noise_finds_its_place(rng):

@@ -27,6 +27,7 @@ def within_binomial(share, n, p):
     return abs(share - p) < 3.5 * np.sqrt(p * (1 - p) / n)
 
 
+@pytest.mark.slow
 def test_false_positive_rates_over_a_thousand_simulations():
     """1,000 perfect denoisers: 5 % of tests at p < 0.05; any finding in at most 5 % of tables."""
     rng = np.random.default_rng(2)

@@ -36,6 +36,7 @@ def test_one_patient_less_is_refused_and_just_enough_is_not(method, needed):
         calibrate_risk(losses[1:], [0, 1, 2], method=method)
 
 
+@pytest.mark.slow
 def test_split_conformal_coverage_follows_its_beta_law():
     """With 0/1 losses CRC is split conformal: mean coverage k/(n+1) = 0.90099, SD of the Beta."""
     rng = np.random.default_rng(7)
@@ -52,6 +53,7 @@ def test_split_conformal_coverage_follows_its_beta_law():
     assert np.std(coverage) == pytest.approx(law.std(), rel=0.08)
 
 
+@pytest.mark.slow
 def test_crc_controls_the_mean_and_rcps_the_tail():
     rng = np.random.default_rng(8)
     world = miss_shares(rng, 20_000).mean(axis=0)  # true risk at every factor

@@ -87,9 +87,7 @@ def outcome(path: Path) -> str:
 LINES = EXAMPLE.read_text("utf-8").splitlines()
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cuts=st.lists(st.integers(0, len(LINES) - 1), max_size=4),
     noise=st.binary(max_size=12),
