@@ -56,7 +56,9 @@ def noise_shape(image: np.ndarray, spectra: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _transform(block, matrix, scratch, out):  # pragma: no cover - compiled
+def _transform(
+    block: np.ndarray, matrix: np.ndarray, scratch: np.ndarray, out: np.ndarray
+) -> None:  # pragma: no cover - compiled
     """Out = matrix @ block @ matrix.T for flat 8 x 8 blocks."""
     for i in range(BLOCK_PX):
         for j in range(BLOCK_PX):
@@ -73,7 +75,9 @@ def _transform(block, matrix, scratch, out):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _block_spectra(image, matrix):  # pragma: no cover - compiled
+def _block_spectra(
+    image: np.ndarray, matrix: np.ndarray
+) -> np.ndarray:  # pragma: no cover - compiled
     """DCT of the block at every position, shape (rows, columns, 64)."""
     rows, columns = image.shape[0] - BLOCK_PX + 1, image.shape[1] - BLOCK_PX + 1
     spectra = np.empty((rows, columns, BLOCK_PX * BLOCK_PX), np.float32)
@@ -89,7 +93,9 @@ def _block_spectra(image, matrix):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _match(image, y, x, found, distance):  # pragma: no cover - compiled
+def _match(
+    image: np.ndarray, y: int, x: int, found: np.ndarray, distance: np.ndarray
+) -> int:  # pragma: no cover - compiled
     """Positions of the blocks most like the one at (y, x), itself first; how many were kept."""
     rows, columns = image.shape[0] - BLOCK_PX + 1, image.shape[1] - BLOCK_PX + 1
     found[0, 0], found[0, 1] = y, x
@@ -124,7 +130,9 @@ def _match(image, y, x, found, distance):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _differences(image, spectra):  # pragma: no cover - compiled
+def _differences(
+    image: np.ndarray, spectra: np.ndarray
+) -> np.ndarray:  # pragma: no cover - compiled
     """Stack coefficients other than the sum, from a coarse grid of blocks, shape (n, 64)."""
     rows, columns = spectra.shape[0], spectra.shape[1]
     step = 3 * STEP_PX
@@ -147,7 +155,7 @@ def _differences(image, spectra):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _hadamard(stack, count):  # pragma: no cover - compiled
+def _hadamard(stack: np.ndarray, count: int) -> None:  # pragma: no cover - compiled
     """Orthonormal Walsh-Hadamard transform along the stack, in place; its own inverse."""
     half = 1
     while half < count:
@@ -164,7 +172,9 @@ def _hadamard(stack, count):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _shrink(stack, guide, count, sd, wiener):  # pragma: no cover - compiled
+def _shrink(
+    stack: np.ndarray, guide: np.ndarray, count: int, sd: np.ndarray, wiener: bool
+) -> float:  # pragma: no cover - compiled
     """Threshold or Wiener-weigh the stack in place; returns the aggregation weight."""
     energy = np.float32(0)
     for k in range(count):
@@ -184,7 +194,15 @@ def _shrink(stack, guide, count, sd, wiener):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _collaborate(image, noisy, guide, matrix, window, sd, wiener):  # pragma: no cover - compiled
+def _collaborate(
+    image: np.ndarray,
+    noisy: np.ndarray,
+    guide: np.ndarray,
+    matrix: np.ndarray,
+    window: np.ndarray,
+    sd: np.ndarray,
+    wiener: bool,
+) -> np.ndarray:  # pragma: no cover - compiled
     """One pass over all reference blocks: match, transform, shrink, put back."""
     rows, columns = noisy.shape[0], noisy.shape[1]
     total = np.zeros(image.shape, np.float32)

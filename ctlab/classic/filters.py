@@ -102,7 +102,7 @@ def _kernel(method: str) -> Callable[[np.ndarray, float, float], np.ndarray]:
 def _nlm(image: np.ndarray, sd_hu: float, strength: float) -> np.ndarray:
     from skimage.restoration import denoise_nl_means
 
-    return denoise_nl_means(
+    denoised: np.ndarray = denoise_nl_means(
         image,
         patch_size=5,
         patch_distance=6,
@@ -111,15 +111,16 @@ def _nlm(image: np.ndarray, sd_hu: float, strength: float) -> np.ndarray:
         fast_mode=True,
         preserve_range=True,
     )
+    return denoised
 
 
 def _tv(image: np.ndarray, sd_hu: float, strength: float) -> np.ndarray:
     from skimage.restoration import denoise_tv_chambolle
 
     # The image is passed in units of the noise: the stopping rule then means the same everywhere.
-    return sd_hu * denoise_tv_chambolle(
-        image / np.float32(sd_hu), weight=strength, max_num_iter=100
-    )
+    unit_image = image / np.float32(sd_hu)
+    smooth: np.ndarray = denoise_tv_chambolle(unit_image, weight=strength, max_num_iter=100)  # type: ignore[no-untyped-call]  # scikit-image
+    return sd_hu * smooth
 
 
 def _bilateral(image: np.ndarray, sd_hu: float, strength: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Strength of a classic filter, chosen on a validation slab and never on the test slices."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,7 @@ def _rmse(reference: np.ndarray, image: np.ndarray) -> float:
     return float(np.sqrt(np.mean((reference - image) ** 2)))
 
 
-def _golden_section(judge, low: float, high: float, trials: int) -> None:
+def _golden_section(judge: Callable[[float], float], low: float, high: float, trials: int) -> None:
     """Calls ``judge`` at ``trials`` points that close in on the minimum of a unimodal function."""
     ratio = (np.sqrt(5) - 1) / 2
     left, right = high - ratio * (high - low), low + ratio * (high - low)

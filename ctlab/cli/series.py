@@ -84,7 +84,8 @@ def simulate(
         say(
             f"{report.slices} slices at {100 * dose:g} % of this scan's own dose in {out}\n"
             f"noise in soft tissue {report.reference_noise_hu:.1f} HU before, "
-            f"{report.noise_sd_hu:.1f} HU after (simulated)\n{report.calibration_in_words()}"
+            f"{report.noise_sd_hu:.1f} HU after (simulated)\n{report.calibration_in_words()}\n"
+            + fill(f"left out: {'; '.join(report.left_out)}", 80)
         )
 
 

@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submodules={"datasets", "dicom", "simulation"},
     submod_attrs={
-        "simulation.low_dose": ["calibrate", "fraction_for_noise", "simulate_dose"],
+        "simulation.calibration": ["calibrate", "fraction_for_noise"],
+        "simulation.low_dose": ["simulate_dose"],
         "dicom.dose_report": ["DoseFacts", "dose_facts"],
         "simulation.lesion": ["Lesion", "insert_lesion"],
         "dicom.nifti": ["read_nifti", "write_nifti"],

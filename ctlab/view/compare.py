@@ -153,7 +153,13 @@ def _preset(window: Window, key: str) -> dict[str, Any]:
     }
 
 
-def _pixels(left, right, spacing_mm, crop, step) -> dict[str, Any]:
+def _pixels(
+    left: np.ndarray,
+    right: np.ndarray | None,
+    spacing_mm: Sequence[float],
+    crop: tuple[slice, slice] | None,
+    step: int | None,
+) -> dict[str, Any]:
     """Traits that describe the pixels: bytes, shape, spacing and grid."""
     step = 1 if step is None else step
     if step < 1:
@@ -196,4 +202,4 @@ def _int16(stack: np.ndarray) -> bytes:
     """Little-endian int16, rounded to whole HU, clipped to what int16 holds."""
     if not np.isfinite(stack).all():
         raise ValueError("HU must be finite; replace NaN and infinity before showing the image")
-    return np.clip(np.rint(stack), -32768, 32767).astype("<i2").tobytes()
+    return bytes(np.clip(np.rint(stack), -32768, 32767).astype("<i2").tobytes())

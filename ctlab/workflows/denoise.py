@@ -20,6 +20,7 @@ from ctlab.console import Progress
 from ctlab.ct import Derivation, Volume, measure_noise_hu
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
+from ctlab.ct.noise_level import noise_pair_hu
 from ctlab.files import ResumableFolder, refuse_full_folder, refuse_own_source, write_whole
 
 BATCH = 2
@@ -149,7 +150,7 @@ def denoise_series(
         return None
     unfinished.finish()
     seconds = time.perf_counter() - start
-    after = measure_noise_hu(open_series(out, allow_gaps=True))
+    before, after = noise_pair_hu(volume, open_series(out, allow_gaps=True))
     return DenoiseReport(
         method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
     )

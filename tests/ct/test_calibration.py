@@ -14,8 +14,9 @@ from ctlab.ct import (
     write_series,
 )
 from ctlab.ct.noise_level import measure_noise_hu
+from ctlab.ct.simulation.calibration import relative_currents, trial_indices
 from ctlab.ct.simulation.chest_phantom import chest_phantom
-from ctlab.ct.simulation.low_dose import relative_currents, simulate_dose, trial_indices
+from ctlab.ct.simulation.low_dose import simulate_dose
 from ctlab.ct.simulation.scanner import Scanner
 from ctlab.ct.simulation.test_objects import water_cylinder
 

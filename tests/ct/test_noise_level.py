@@ -13,7 +13,7 @@ from ctlab.ct import (
     simulate_series,
     write_series,
 )
-from ctlab.ct.noise_level import Windows, measure_noise_hu, window_px
+from ctlab.ct.noise_level import Windows, measure_noise_hu, noise_pair_hu, window_px
 from ctlab.ct.simulation.chest_phantom import chest_phantom
 from ctlab.ct.simulation.scanner import Scanner
 from ctlab.ct.simulation.test_objects import low_contrast, water_cylinder
@@ -106,6 +106,21 @@ def test_a_long_series_is_judged_by_nine_slices(rng):
     hu[quiet] = 40.0
     volume = replace(water_cylinder(size=24), hu=hu)
     assert measure_noise_hu(volume) == pytest.approx(10, rel=0.1)
+
+
+def test_noise_after_is_that_of_the_windows_before(rng):
+    """A filter leaves a slope on the quiet half: measured anew, the noisy half would be flatter."""
+    level = np.where(np.arange(192) < 96, 10.0, 30.0)
+    noise = level * rng.normal(size=(96, 192))
+    x = np.arange(192) % 8 - 3.5
+    slope = np.where(np.arange(192) < 96, 1.7 * x, 0.0)
+    hu, filtered = 40 + noise, 40 + noise / 2 + slope
+    before, after = noise_pair_hu(hu, filtered, spacing_mm=1.0)
+    assert before == measure_noise_hu(hu, spacing_mm=1.0) == pytest.approx(10, rel=0.1)
+    assert measure_noise_hu(filtered, spacing_mm=1.0) > before
+    assert after < 0.8 * before
+    with pytest.raises(ValueError, match="expected slices of shape"):
+        noise_pair_hu(hu, filtered[:-1], spacing_mm=1.0)
 
 
 def test_without_soft_tissue_there_is_no_answer():

@@ -1,5 +1,6 @@
 """Tidy tables: one row per slice, then per patient, then intervals and paired comparisons."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -82,14 +83,37 @@ def check_same_grid(reference: Volume | np.ndarray, image: Volume | np.ndarray) 
             raise ValueError(
                 f"spacing differs: reference {reference.spacing_mm} mm, image {image.spacing_mm} mm"
             )
-        apart = np.abs(np.subtract(reference.origin_mm, image.origin_mm)).max()
-        if apart > 0.1 * min(reference.spacing_mm):
+        if not np.allclose(reference.orientation, image.orientation, atol=1e-3):
             raise ValueError(
-                f"the series start {apart:.2f} mm apart; compare slices of the same positions"
+                f"orientation differs: reference {_rounded(reference.orientation)}, image "
+                f"{_rounded(image.orientation)}; compare images of the same planes and directions"
             )
     shapes = [np.shape(v.hu if isinstance(v, Volume) else v) for v in (reference, image)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"reference is {shapes[0]}, image {shapes[1]}; bring both to one grid")
+    if isinstance(reference, Volume) and isinstance(image, Volume):
+        _check_positions(reference, image)
+
+
+def _check_positions(reference: Volume, image: Volume) -> None:
+    """Every slice, not the first alone: slices may be missing at other places, or be sheared."""
+    count = len(reference.hu)
+    first, second = (
+        np.array([v.slice_origin_mm(k) for k in range(count)]) for v in (reference, image)
+    )
+    apart = np.linalg.norm(first - second, axis=1)
+    wrong = np.flatnonzero(apart > 0.1 * min(reference.spacing_mm))
+    if len(wrong):
+        k = wrong[0]
+        raise ValueError(
+            f"{len(wrong)} of {count} slices lie elsewhere: slice {k} at {_rounded(first[k])} mm "
+            f"in the reference, at {_rounded(second[k])} mm in the image; compare slices of the "
+            "same positions"
+        )
+
+
+def _rounded(values: Sequence[float] | np.ndarray) -> tuple[float, ...]:
+    return tuple(round(float(v), 2) + 0.0 for v in values)
 
 
 def _slice_metrics(

@@ -92,6 +92,7 @@ def straightened(volume: Volume, shifts_mm: np.ndarray) -> Volume:
         hu=hu,
         origin_mm=tuple(origin.tolist()),
         shear_mm=(0.0, 0.0),
+        positions_mm=(),
         sources=(),
         problems=(*volume.problems, "slices were resampled sideways so that the stack is upright"),
     )

@@ -1,5 +1,4 @@
-"""Compiled loops of the parallel-beam projector; use them through
-:mod:`ctlab.ct.simulation.parallel_beam`.
+"""Compiled loops of :mod:`ctlab.ct.simulation.parallel_beam`; use them through it.
 
 Each kernel writes every output from one place only, so threads never share a pixel and results
 do not depend on their number.
@@ -10,7 +9,16 @@ from numba import njit, prange
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def project(rows, columns, n_angles, cosines, sines, detectors, detector_mm, pixel_mm):
+def project(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    n_angles: int,
+    cosines: np.ndarray,
+    sines: np.ndarray,
+    detectors: int,
+    detector_mm: float,
+    pixel_mm: float,
+) -> np.ndarray:
     """Joseph line integrals; ``rows`` and its transpose ``columns`` carry a rim of one zero."""
     sinogram = np.zeros((n_angles, detectors), np.float32)
     for a in prange(n_angles):
@@ -23,7 +31,14 @@ def project(rows, columns, n_angles, cosines, sines, detectors, detector_mm, pix
 
 
 @njit(fastmath=True, cache=True)
-def _project_view(image, view, main, other, detector_mm, pixel_mm):
+def _project_view(
+    image: np.ndarray,
+    view: np.ndarray,
+    main: float,
+    other: float,
+    detector_mm: float,
+    pixel_mm: float,
+) -> None:
     """One view whose rays cross every row of ``image`` (y, x) near its normal."""
     height, width = image.shape[0] - 2, image.shape[1] - 2
     detectors = view.size
@@ -46,7 +61,7 @@ def _project_view(image, view, main, other, detector_mm, pixel_mm):
 
 
 @njit(fastmath=True, cache=True)
-def _inside(start, step, limit, count):
+def _inside(start: float, step: float, limit: float, count: int) -> tuple[int, int]:
     """Range of indices d with 0 <= start + d * step < limit, safe against rounding."""
     if step > 0:
         low = int(np.ceil(-start / step))
@@ -63,7 +78,16 @@ def _inside(start, step, limit, count):
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def adjoint(sinogram, height, width, n_angles, cosines, sines, detectors, detector_mm, pixel_mm):
+def adjoint(
+    sinogram: np.ndarray,
+    height: int,
+    width: int,
+    n_angles: int,
+    cosines: np.ndarray,
+    sines: np.ndarray,
+    detector_mm: float,
+    pixel_mm: float,
+) -> np.ndarray:
     """Transpose of :func:`project`: each pixel gathers the rays that touched it."""
     image = np.zeros((height, width), np.float32)
     for y in prange(height):
@@ -83,7 +107,17 @@ def adjoint(sinogram, height, width, n_angles, cosines, sines, detectors, detect
 
 
 @njit(fastmath=True, cache=True)
-def _gather(view, y, x, height, width, main, other, detector_mm, pixel_mm):
+def _gather(
+    view: np.ndarray,
+    y: int,
+    x: int,
+    height: int,
+    width: int,
+    main: float,
+    other: float,
+    detector_mm: float,
+    pixel_mm: float,
+) -> float:
     """Sum over rays of ray value x the weight that Joseph's method gave this pixel."""
     detectors = view.size
     step = np.float32(detector_mm / (pixel_mm * main))
@@ -103,7 +137,9 @@ def _gather(view, y, x, height, width, main, other, detector_mm, pixel_mm):
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def backproject(views, height, width, cosines, sines):
+def backproject(
+    views: np.ndarray, height: int, width: int, cosines: np.ndarray, sines: np.ndarray
+) -> np.ndarray:
     """Sum of views at every pixel; cosines and sines are in detectors per pixel.
 
     ``views`` carry one zero in front and two behind, so that the neighbours of any point

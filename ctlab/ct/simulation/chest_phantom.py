@@ -46,6 +46,7 @@ class Canvas:
 
     @classmethod
     def blank(cls, shape: Point, spacing_mm: Point) -> "Canvas":
+        """Air on a grid of this shape."""
         axes = [
             (np.arange(int(n)) - (n - 1) / 2) * s for n, s in zip(shape, spacing_mm, strict=True)
         ]
@@ -61,6 +62,7 @@ class Canvas:
         return z, y, x
 
     def points(self, box: tuple[slice, slice, slice]) -> list[np.ndarray]:
+        """Coordinates in mm of the voxels of a box, to be broadcast."""
         axes = [a[s] for a, s in zip(self.axes, box, strict=True)]
         return list(np.meshgrid(*axes, indexing="ij", sparse=True))
 
@@ -225,7 +227,7 @@ def _lungs(canvas: Canvas, body: _Body) -> np.ndarray:
     """Paint both lungs; the share of lung in each voxel, for what may only lie inside."""
     share = np.zeros(canvas.hu.shape, np.float32)
     everything = tuple(slice(0, n) for n in canvas.hu.shape)
-    z, y, x = canvas.points(everything)  # type: ignore[arg-type]
+    z, y, x = canvas.points(everything)
     for side in (-1, 1):
         centre, axes = _lung_shape(body, side)
         depth = depth_in_ellipsoid([z, y, x], centre, axes)

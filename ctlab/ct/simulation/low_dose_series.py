@@ -16,15 +16,15 @@ from ctlab.ct.dicom.read import (
 )
 from ctlab.ct.dicom.series import Plan, find_series
 from ctlab.ct.dicom.write import NOISE_ADDED, Derivation, SeriesWriter
-from ctlab.ct.noise_level import measure_noise_hu, probe_indices
+from ctlab.ct.noise_level import measure_noise_hu, noise_pair_hu, probe_indices
+from ctlab.ct.simulation.calibration import calibrate, relative_currents, trial_indices
 from ctlab.ct.simulation.low_dose import (
-    calibrate,
+    LEFT_OUT,
     check_fraction,
-    relative_currents,
     simulate_slices,
     slice_seeds,
-    trial_indices,
 )
+from ctlab.ct.simulation.projection_noise import check_gantry_planes
 from ctlab.ct.simulation.scanner import Scanner
 from ctlab.ct.volume import Volume
 from ctlab.files import fresh_folder, refuse_own_source
@@ -36,7 +36,7 @@ class SimulationReport:
 
     ``calibrated_slices`` is how many slices the photons come from, 0 where a scanner was given;
     ``tube_current_ma`` the range that photons followed from slice to slice, ``None`` where it is
-    alike in all slices or not known.
+    alike in all slices or not known; ``left_out`` what real noise has and the simulated lacks.
     """
 
     dose: float
@@ -47,8 +47,10 @@ class SimulationReport:
     seed: int
     calibrated_slices: int = 0
     tube_current_ma: tuple[float, float] | None = None
+    left_out: tuple[str, ...] = LEFT_OUT
 
     def as_dict(self) -> dict[str, Any]:
+        """Every figure by its name, for JSON."""
         return asdict(self)
 
     def calibration_in_words(self) -> str:
@@ -77,25 +79,30 @@ def simulate_series(
 
     The slices are those of ``simulate_dose(read_series(path), ..., rng=default_rng(seed))`` with
     the same scanner, but only a few are in memory at a time. ``series_uid`` and ``allow_gaps``
-    are those of ``read_series``; a tilted gantry is no matter, since each slice is right.
+    are those of ``read_series``; a tilted gantry is no matter, since each slice is right. Noise
+    before and after is measured in the same windows, those that are flat before.
 
     Raises
     ------
     ValueError
-        The dose is out of range, the series cannot be read, has too little soft tissue for its
-        noise to be measured, or ``out`` is not empty.
+        The dose is out of range, the series cannot be read, its planes are none that a gantry
+        turns in, it has too little soft tissue for its noise to be measured, or ``out`` is not
+        empty.
     """
     check_fraction(fraction)
     refuse_own_source(path, out)
     plan = choose_series(
         find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
     )
-    reference = measure_noise_hu(probe_volume(plan))
+    check_gantry_planes(geometry_of(plan))
+    before = probe_volume(plan).hu
+    measure_noise_hu(before, spacing_mm=plan.spacing_mm[1])  # refused before the work begins
     given, scanner = scanner, scanner or _calibrated(plan)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
     made = Derivation(
         f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
-        "noise in the projections; exposure values in this header are those of the original scan",
+        "noise in the projections; exposure values in this header are those of the original scan. "
+        f"The noise leaves out: {'; '.join(LEFT_OUT)}",
         algorithm="CT Lab dose simulation",
         code=NOISE_ADDED,
     )
@@ -110,7 +117,7 @@ def simulate_series(
                 after.append(hu)
             if progress:
                 progress(k + 1, len(plan.frames))
-    noise = measure_noise_hu(np.stack(after), spacing_mm=plan.spacing_mm[1])
+    reference, noise = noise_pair_hu(before, np.stack(after), spacing_mm=plan.spacing_mm[1])
     return SimulationReport(
         fraction,
         noise,

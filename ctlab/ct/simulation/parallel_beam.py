@@ -58,6 +58,7 @@ class ParallelBeam:
 
     @property
     def sinogram_shape(self) -> tuple[int, int]:
+        """Angles and detectors."""
         return len(self.angles_rad), self.detectors
 
     @property
@@ -98,7 +99,7 @@ def project(image: np.ndarray, beam: ParallelBeam) -> np.ndarray:
         raise ValueError(f"the beam is made for images of shape {beam.shape}, got {image.shape}")
     # A zero rim lets the inner loop read both neighbours of any point without asking.
     flat, transposed = np.pad(image, 1), np.pad(np.ascontiguousarray(image.T), 1)
-    return _kernels()["project"](flat, transposed, *_scalars(beam))
+    return np.asarray(_kernels()["project"](flat, transposed, *_scalars(beam)))
 
 
 def adjoint(sinogram: np.ndarray, beam: ParallelBeam) -> np.ndarray:
@@ -108,7 +109,10 @@ def adjoint(sinogram: np.ndarray, beam: ParallelBeam) -> np.ndarray:
     which iterative reconstruction relies on.
     """
     sinogram = _checked(sinogram, beam)
-    return _kernels()["adjoint"](sinogram, *beam.shape, *_scalars(beam))
+    angles, cosines, sines, _, detector_mm, pixel_mm = _scalars(beam)
+    return np.asarray(
+        _kernels()["adjoint"](sinogram, *beam.shape, angles, cosines, sines, detector_mm, pixel_mm)
+    )
 
 
 def fbp(sinogram: np.ndarray, beam: ParallelBeam, *, filter_name: str = "ramp") -> np.ndarray:
@@ -133,7 +137,7 @@ def backproject(views: np.ndarray, beam: ParallelBeam) -> np.ndarray:
     views = np.pad(_checked(views, beam), ((0, 0), (1, 2)))
     angles, cosines, sines, _, detector_mm, pixel_mm = _scalars(beam)
     step = np.float32(pixel_mm / detector_mm)
-    image = _kernels()["backproject"](views, *beam.shape, cosines * step, sines * step)
+    image: np.ndarray = _kernels()["backproject"](views, *beam.shape, cosines * step, sines * step)
     image *= np.float32(np.pi / angles)
     return image
 
@@ -150,7 +154,7 @@ def filter_views(sinogram: np.ndarray, detector_mm: float, filter_name: str = "r
     )
     spectrum = fft.rfft(sinogram, size, axis=1)
     spectrum *= response.astype(np.float32)
-    return fft.irfft(spectrum, size, axis=1)[:, :n].astype(np.float32)
+    return np.asarray(fft.irfft(spectrum, size, axis=1)[:, :n], dtype=np.float32)
 
 
 def ramp_response(size: int, detector_mm: float) -> np.ndarray:

@@ -31,7 +31,7 @@ class Scanner:
     ----------
     photons : unattenuated photons per ray at the scan's own dose
     electronic_sd : detector noise in photons; sqrt(10) after Zeng et al., 2015
-    filter_name : reconstruction window, one of ``projector.FILTERS``
+    filter_name : reconstruction window, one of ``parallel_beam.FILTERS``
     views : projections over the half turn; 480 leave 1.2 mm between them 180 mm off the axis,
         less than the resolution of the Hann filter with detectors of 0.7 mm
     bowtie_mm : distance from the axis at which the bowtie filter has halved the flux; 0 = none
@@ -60,6 +60,7 @@ class Scanner:
             raise ValueError(f"filter must be one of {', '.join(FILTERS)}, got {self.filter_name}")
 
     def with_photons(self, photons: float) -> "Scanner":
+        """The same scanner with other photons per ray."""
         return replace(self, photons=float(photons))
 
     def beam(self, shape: tuple[int, int], pixel_mm: float) -> ParallelBeam:
@@ -72,7 +73,7 @@ class Scanner:
         One photon is where logarithms of counts are cut off in practice.
         """
         incident = self.photons * self._current(line_integrals)[:, None] * self._bowtie(beam)
-        return np.maximum(incident * self.transmission(line_integrals), 1.0)
+        return np.asarray(np.maximum(incident * self.transmission(line_integrals), 1.0))
 
     def transmission(self, line_integrals: np.ndarray) -> np.ndarray:
         """Share of photons that pass water of the same line integral at 70 keV.
@@ -99,12 +100,12 @@ class Scanner:
         step = 1e-3
         log_here = np.log(self.transmission(line_integrals))
         log_there = np.log(self.transmission(line_integrals + step))
-        return step / (log_here - log_there)
+        return np.asarray(step / (log_here - log_there))
 
     def _bowtie(self, beam: ParallelBeam) -> np.ndarray | float:
         if not self.bowtie_mm:
             return 1.0
-        return 0.5 ** ((beam.detector_positions_mm / self.bowtie_mm) ** 2)
+        return np.asarray(0.5 ** ((beam.detector_positions_mm / self.bowtie_mm) ** 2))
 
     def _current(self, line_integrals: np.ndarray) -> np.ndarray:
         """Tube current of each view relative to its mean over views."""
@@ -112,4 +113,4 @@ class Scanner:
             return np.ones(len(line_integrals))
         thickest = line_integrals.max(axis=1).astype(np.float64)
         current = np.exp(self.modulation * (thickest - thickest.mean()))
-        return current / current.mean()
+        return np.asarray(current / current.mean())

@@ -30,7 +30,8 @@ class Ellipse:
         dy, dx = y_mm - self.centre_mm[0], x_mm - self.centre_mm[1]
         cos, sin = np.cos(self.turn_rad), np.sin(self.turn_rad)
         along, across = dx * cos + dy * sin, dy * cos - dx * sin
-        return (across / self.semi_axes_mm[0]) ** 2 + (along / self.semi_axes_mm[1]) ** 2 <= 1
+        inside = (across / self.semi_axes_mm[0]) ** 2 + (along / self.semi_axes_mm[1]) ** 2 <= 1
+        return np.asarray(inside)
 
 
 def grid_mm(size: int, pixel_mm: float, oversample: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -62,7 +63,8 @@ def draw(
     fine = np.full((size * oversample, size * oversample), background_hu, np.float32)
     for ellipse in ellipses:
         fine[ellipse.covers(y, x)] = ellipse.hu
-    return fine.reshape(size, oversample, size, oversample).mean(axis=(1, 3), dtype=np.float32)
+    fine = fine.reshape(size, oversample, size, oversample)
+    return np.asarray(fine.mean(axis=(1, 3), dtype=np.float32))
 
 
 def line_integral_of_ellipse(
@@ -85,7 +87,7 @@ def line_integral_of_ellipse(
     y, x = ellipse.centre_mm
     angles = np.asarray(angles_rad)[:, None]
     t = np.asarray(positions_mm)[None, :] - (x * np.cos(angles) + y * np.sin(angles))
-    return 2 * a * b * np.sqrt(np.maximum(width - t**2, 0)) / width
+    return np.asarray(2 * a * b * np.sqrt(np.maximum(width - t**2, 0)) / width)
 
 
 def stack(image_hu: np.ndarray, *, slices: int, pixel_mm: float, slice_mm: float) -> Volume:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ctlab.ct import Volume, load_sample, simulate_dose
 from ctlab.ct.datasets.sample import SAMPLE_CREDIT, SAMPLE_NODULE
-from ctlab.ct.simulation.low_dose import calibrate
+from ctlab.ct.simulation.calibration import calibrate
 
 CREDIT = f"{SAMPLE_CREDIT}."
 CREDIT_LOW = f"Low dose simulated by CT Lab from {SAMPLE_CREDIT}."
@@ -25,7 +25,7 @@ def nodule_slice() -> Volume:
     """The slice through the middle of the sample's nodule, as a volume of one slice (1, y, x)."""
     volume = load_sample()
     z = SAMPLE_NODULE.centre[0]
-    return replace(volume, hu=volume.hu[z : z + 1], sources=())
+    return replace(volume, hu=volume.hu[z : z + 1], sources=(), positions_mm=())
 
 
 def dose_ladder(volume: Volume, fractions: Sequence[float], *, seed: int = 0) -> np.ndarray:

@@ -3,25 +3,24 @@
 import numpy as np
 import pytest
 
-from ctlab.ct import load_sample, simulate_dose
+from ctlab.ct import Volume, load_sample, simulate_dose
 from ctlab.ct.noise_level import measure_noise_hu
-from ctlab.ct.simulation.low_dose import (
-    NoiseTrial,
-    UnitNoise,
-    add_noise,
-    calibrate,
-    draw_noise,
-    fraction_for_noise,
-    line_integrals,
-    projection_noise,
-    slice_seeds,
-)
+from ctlab.ct.simulation.calibration import NoiseTrial, calibrate, fraction_for_noise
+from ctlab.ct.simulation.low_dose import slice_seeds
 from ctlab.ct.simulation.parallel_beam import (
     ParallelBeam,
     apodisation,
     backproject,
     fbp,
     filter_views,
+)
+from ctlab.ct.simulation.projection_noise import (
+    UnitNoise,
+    add_noise,
+    check_gantry_planes,
+    draw_noise,
+    line_integrals,
+    projection_noise,
 )
 from ctlab.ct.simulation.scanner import MU_WATER_PER_MM, SPECTRUM_120_KVP, Scanner
 from ctlab.ct.simulation.test_objects import water_cylinder
@@ -272,14 +271,13 @@ def test_only_noise_is_added(water):
 
 
 def test_halving_the_resolution_of_the_projector_is_harmless(water, monkeypatch):
-    from ctlab.ct.simulation import low_dose as dose
     from ctlab.ct.simulation.parallel_beam import project
     from ctlab.ct.simulation.scanner import MU_WATER_PER_MM
 
     beam = Scanner(views=60).beam((SIZE, SIZE), 2.0)
     full = project(np.clip(MU_WATER_PER_MM * (1 + water.hu[0] / 1000), 0, None), beam)
     thick = full > 1
-    assert np.abs(dose.line_integrals(water.hu[0], beam) - full)[thick].max() < 0.1
+    assert np.abs(line_integrals(water.hu[0], beam) - full)[thick].max() < 0.1
 
 
 def test_bowtie_modulation_and_spectrum_change_where_photons_are(water):
@@ -316,7 +314,7 @@ def test_starved_rays_end_at_one_photon():
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.01, 7, np.nan])
 def test_doses_out_of_range_are_refused(water, fraction):
-    with pytest.raises(ValueError, match="fraction above 0 and at most 1"):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
         simulate_dose(water, fraction, rng=np.random.default_rng(0))
 
 
@@ -332,3 +330,34 @@ def test_impossible_scanners_are_refused():
 def test_backprojection_alone_of_zero_is_zero():
     beam = ParallelBeam.covering((16, 16), 1.0, views=4)
     assert (backproject(np.zeros(beam.sinogram_shape), beam) == 0).all()
+
+
+AXIAL, CORONAL = (1.0, 0, 0, 0, 1.0, 0), (1.0, 0, 0, 0, 0, -1.0)
+TILTED = (1.0, 0, 0, 0, float(np.cos(0.3)), float(np.sin(0.3)))
+"""Rows stay horizontal; planes are turned by 0.3 rad (17 degrees)."""
+
+
+@pytest.mark.parametrize(
+    ("orientation", "step_mm", "pixel_mm", "refused"),
+    [
+        (AXIAL, (0, 0, 5.0), (1.0, 1.0), ""),
+        (TILTED, (0, 0, 5.0), (1.0, 1.0), ""),  # a tilted gantry: the table moves along z
+        (TILTED, (0, -1.48, 4.78), (1.0, 1.0), "turned by 17 degrees"),  # an oblique reformat
+        (CORONAL, (0, 5.0, 0), (1.0, 1.0), "turned by 90 degrees"),
+        (AXIAL, (0, 0, 5.0), (0.5, 0.75), "0.5 x 0.75 mm"),
+    ],
+)
+def test_only_planes_of_a_gantry_with_square_pixels_are_simulated(
+    water, orientation, step_mm, pixel_mm, refused
+):
+    positions = tuple(tuple(k * s for s in step_mm) for k in range(2))
+    scan = Volume(water.hu, (5.0, *pixel_mm), orientation=orientation, positions_mm=positions)
+    if not refused:
+        check_gantry_planes(scan)
+        return
+    for work in (
+        lambda: simulate_dose(scan, 0.5, rng=np.random.default_rng(0)),
+        lambda: calibrate(scan, noise_sd_hu=10.0),
+    ):
+        with pytest.raises(ValueError, match=refused):
+            work()

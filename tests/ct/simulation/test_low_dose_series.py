@@ -1,6 +1,7 @@
 """A streamed simulation writes what the in-memory one computes."""
 
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pydicom
@@ -49,6 +50,9 @@ def test_streamed_and_in_memory_agree(folder, tmp_path):
     assert set(report.as_dict()) >= {"dose", "noise_sd_hu", "reference_noise_hu"}
     header = pydicom.dcmread(written.sources[0])
     assert "10 % of this scan's own dose" in header.DerivationDescription
+    assert "leaves out: the texture of the scanner's kernel" in header.DerivationDescription
+    assert header.DerivationDescription.endswith(f"(CT Lab dose simulation {version('ctlab')})")
+    assert "correlation between slices" in report.as_dict()["left_out"]
     assert header.DerivationCodeSequence[0].CodeValue == "113042"
 
 
@@ -59,7 +63,7 @@ def test_dose_one_copies_the_pixels(folder, tmp_path):
 
 
 def test_bad_input_leaves_nothing_behind(folder, tmp_path):
-    with pytest.raises(ValueError, match="fraction above 0 and at most 1"):
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
         simulate_series(folder, tmp_path / "out", fraction=7)
     with pytest.raises(ValueError, match="does not exist"):
         simulate_series(tmp_path / "none", tmp_path / "out", fraction=0.5)

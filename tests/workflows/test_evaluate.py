@@ -1,0 +1,64 @@
+"""Series are compared slice by slice where they lie in the patient, or not at all."""
+
+import numpy as np
+import pytest
+
+from ctlab.ct import named_window, read_series
+from ctlab.workflows.evaluate import evaluate_folders
+from tests.ct.conftest import ct_slice
+
+CHEST = named_window("chest")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the slices ``kept`` of one scan to a folder; ``change`` may alter each."""
+
+    def written(name, kept=(0, 1, 2, 3, 4, 5), change=None):
+        (tmp_path / name).mkdir()
+        for k in kept:
+            dataset = ct_slice(k, size=48)
+            if change:
+                change(k, dataset)
+            dataset.save_as(tmp_path / name / f"{k}.dcm", enforce_file_format=True)
+        return tmp_path / name
+
+    return written
+
+
+def test_one_scan_with_the_same_gap_is_compared_with_itself(write):
+    kept = (0, 1, 2, 4, 5)
+    table = evaluate_folders(write("a", kept), [write("b", kept)], window=CHEST, allow_gaps=True)
+    assert table["rmse_hu"].tolist() == [0.0] * 5
+
+
+def test_one_scan_with_other_gaps_is_refused(write):
+    a, b = write("a", (0, 1, 3, 4, 5)), write("b", (0, 1, 2, 4, 5))
+    with pytest.raises(ValueError, match=r"1 of 5 slices lie elsewhere: slice 2 at .* 17.5\) mm"):
+        evaluate_folders(a, [b], window=CHEST, allow_gaps=True)
+
+
+def test_axes_turned_by_90_degrees_are_refused(write):
+    def turned(k, dataset):
+        dataset.ImageOrientationPatient = [0, 1, 0, -1, 0, 0]
+
+    with pytest.raises(ValueError, match="orientation differs"):
+        evaluate_folders(write("a"), [write("b", change=turned)], window=CHEST)
+
+
+def test_a_sheared_stack_is_no_match_for_an_upright_one(write):
+    def tilted(k, dataset):
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y + k, z]
+
+    with pytest.raises(ValueError, match="5 of 6 slices lie elsewhere"):
+        evaluate_folders(write("a"), [write("b", change=tilted)], window=CHEST)
+
+
+def test_a_volume_knows_where_its_slices_lie_beside_a_gap(write):
+    volume = read_series(write("a", (0, 1, 2, 4, 5)), allow_gaps=True)
+    heights = [volume.slice_origin_mm(k)[2] for k in range(5)]
+    assert heights == [10.0, 12.5, 15.0, 20.0, 22.5]
+    assert volume.slices(2, 5).slice_origin_mm(1)[2] == 20.0
+    with pytest.raises(ValueError, match="a position for each of 5 slices"):
+        type(volume)(np.zeros((5, 2, 2)), (1, 1, 1), positions_mm=volume.positions_mm[:2])
