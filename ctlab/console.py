@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import fill
 from typing import Any, Protocol
@@ -56,6 +56,12 @@ def emit(result: dict[str, Any], as_json: bool) -> bool:
 def say(text: str) -> None:
     """Print for people, on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def say_problems(problems: Iterable[str]) -> None:
+    """Print what ``ctlab inspect`` would say of the series that were read, each finding once."""
+    for problem in dict.fromkeys(problems):
+        say(item(problem))
 
 
 def item(text: str) -> str:
@@ -113,6 +119,10 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return cell in {"", "-", "null"}
     return True
+
+
+Note = Callable[[str], None]
+"""Called with each finding about a series that is read, as ``ctlab inspect`` words it."""
 
 
 class Progress(Protocol):

@@ -96,6 +96,9 @@ def test_the_series_that_is_named_is_taken(scans, tmp_path, command, which):
 def test_gaps_are_taken_where_they_are_allowed(scans, tmp_path, command):
     done = invoke(COMMANDS[command], scans / "gap", tmp_path / "out", "--allow-gaps")
     assert done.exit_code == 0, done.exception
+    told = " ".join(done.output.split())  # what inspect says of the series
+    assert "about 1 slices missing" in told
+    assert "derived images" in told
     if command != "evaluate":
         assert read_series(tmp_path / "out", allow_gaps=True).shape == (5, 128, 128)
 

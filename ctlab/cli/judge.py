@@ -15,7 +15,7 @@ from ctlab.cli.options import (
     SeriesOfEach,
     Straighten,
 )
-from ctlab.console import emit, number_or_dash, say, table, working
+from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 
 
 def evaluate(
@@ -32,7 +32,7 @@ def evaluate(
     from ctlab.ct import named_window
     from ctlab.workflows.evaluate import evaluate_folders, report_of
 
-    shown = named_window(window)
+    shown, problems = named_window(window), list[str]()
     with working("measuring series") as progress:
         slices = evaluate_folders(
             reference,
@@ -41,11 +41,13 @@ def evaluate(
             series_uid=series_uid or [],
             allow_gaps=allow_gaps,
             progress=progress,
+            note=problems.append,
         )
     if csv is not None:
         write_table(slices, csv)
     reports = report_of(slices)
-    if emit({**reports[0], "window": str(shown), "images": reports}, as_json):
+    facts = {**reports[0], "window": str(shown), "images": reports, "problems": problems}
+    if emit(facts, as_json):
         return
     for report in reports:
         rows = [
@@ -58,6 +60,7 @@ def evaluate(
         say(f"patients {report['n_patients']}, slices {report['n_slices']}")
         if report["note"]:
             say(f"no intervals: {report['note']}")
+    say_problems(problems)
 
 
 def explain(
@@ -114,6 +117,7 @@ def explain(
         return
     if folder is None or number is None:
         raise ValueError("name the series and --slice K, or use --study for the packaged sample")
+    problems: list[str] = []
     with working("auditing the map") as progress:
         found = explain_series(
             folder,
@@ -132,9 +136,11 @@ def explain(
             allow_gaps=allow_gaps,
             overwrite=overwrite,
             progress=progress,
+            note=problems.append,
         )
-    if not emit(facts(found), as_json):
+    if not emit({**facts(found), "problems": problems}, as_json):
         say(in_words(found, out=out, dicom=dicom))
+        say_problems(problems)
 
 
 def passport(

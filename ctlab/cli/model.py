@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ctlab.cli.options import AllowGaps, Checkpoint, Folder, Json, Out, Overwrite, Series
-from ctlab.console import emit, number_or_dash, say, table, working
+from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 
 
 def train(
@@ -70,6 +70,7 @@ def denoise(
     """Write the series denoised, as a derived DICOM series; torchrun shares its slices."""
     from ctlab.workflows.denoise import denoise_series
 
+    problems: list[str] = []
     with working("denoising slices") as progress:
         report = denoise_series(
             folder,
@@ -82,12 +83,13 @@ def denoise(
             overwrite=overwrite,
             resume=resume,
             progress=progress,
+            note=problems.append,
             series_uid=series_uid,
             allow_gaps=allow_gaps,
         )
     if report is None:  # another process tells
         return
-    if not emit(report.as_dict(), as_json):
+    if not emit({**report.as_dict(), "problems": problems}, as_json):
         say(
             f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
             f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
@@ -95,6 +97,7 @@ def denoise(
         )
         for reason in report.applicability.get("reasons", []):
             say(f"- outside the model's range of use: {reason}")
+        say_problems(problems)
 
 
 def benchmark(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ctlab.cli.options import AllowGaps, Folder, Json, Out, Overwrite, Series
-from ctlab.console import emit, in_text, item, say, table, working
+from ctlab.console import emit, in_text, item, say, say_problems, table, working
 
 
 def doctor(as_json: Json = False) -> None:
@@ -69,6 +69,7 @@ def simulate(
     """Write the series as if scanned at a fraction of its dose."""
     from ctlab.ct import simulate_series
 
+    problems: list[str] = []
     with working("simulating slices") as progress:
         report = simulate_series(
             folder,
@@ -79,14 +80,16 @@ def simulate(
             allow_gaps=allow_gaps,
             overwrite=overwrite,
             progress=progress,
+            note=problems.append,
         )
-    if not emit(report.as_dict(), as_json):
+    if not emit({**report.as_dict(), "problems": problems}, as_json):
         say(
             f"{report.slices} slices at {100 * dose:g} % of this scan's own dose in {out}\n"
             f"noise in soft tissue {report.reference_noise_hu:.1f} HU before, "
             f"{report.noise_sd_hu:.1f} HU after (simulated)\n{report.calibration_in_words()}\n"
             + fill(f"left out: {'; '.join(report.left_out)}", 80)
         )
+        say_problems(problems)
 
 
 def fetch(

@@ -37,9 +37,9 @@ class Volume:
     sources : files in slice order; empty for phantoms
     shear_mm : shift of each slice against the one before, down a column and along a row; not zero
         only where a tilted stack was read as it is
-    positions_mm : patient (x, y, z) of the centre of each slice's first pixel, as the header has
-        it; empty where slices follow ``origin_mm`` at equal steps (phantoms, resampled volumes)
     current_ma : tube current of each slice; empty where the header does not give every one
+    offsets_mm : patient (x, y, z) of each slice against the first; empty where ``spacing_mm``,
+        ``orientation`` and ``shear_mm`` say it all
     problems : findings about the series, in words
     """
 
@@ -52,18 +52,13 @@ class Volume:
     problems: tuple[str, ...] = ()
     shear_mm: tuple[float, float] = (0.0, 0.0)
     current_ma: tuple[float, ...] = ()
-    positions_mm: tuple[tuple[float, float, float], ...] = ()
+    offsets_mm: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3:
             raise ValueError(f"a volume has shape (z, y, x), got {self.hu.shape}")
         if len(self.spacing_mm) != 3 or not all(s > 0 for s in self.spacing_mm):
             raise ValueError(f"spacing_mm must be three values above 0, got {self.spacing_mm}")
-        if self.positions_mm and len(self.positions_mm) != len(self.hu):
-            raise ValueError(
-                f"expected a position for each of {len(self.hu)} slices, got "
-                f"{len(self.positions_mm)}; cut volumes with slices(), or pass positions_mm=()"
-            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -71,15 +66,15 @@ class Volume:
         return self.hu.shape
 
     def slice_origin_mm(self, k: int) -> np.ndarray:
-        """Patient (x, y, z) of the centre of the first pixel of slice ``k``, also beside gaps.
+        """Patient (x, y, z) of the centre of the first pixel of slice ``k``.
 
         Examples
         --------
         >>> Volume(np.zeros((4, 2, 2)), (3.0, 1.0, 1.0), shear_mm=(0.5, 0.0)).slice_origin_mm(2)
         array([0., 1., 6.])
         """
-        if self.positions_mm:
-            return np.array(self.positions_mm[k], float)
+        if len(self.offsets_mm) == len(self.hu):
+            return np.asarray(self.origin_mm) + self.offsets_mm[k]
         row, column = np.reshape(self.orientation, (2, 3))
         step = np.cross(row, column) * self.spacing_mm[0]
         step = step + self.shear_mm[0] * column + self.shear_mm[1] * row
@@ -96,7 +91,10 @@ class Volume:
             origin_mm=tuple(self.slice_origin_mm(start).tolist()),
             sources=self.sources[start:stop],
             current_ma=self.current_ma[start:stop],
-            positions_mm=self.positions_mm[start:stop],
+            offsets_mm=tuple(
+                tuple(np.subtract(o, self.offsets_mm[start]).tolist())
+                for o in self.offsets_mm[start:stop]
+            ),
         )
 
     def with_hu(self, hu: np.ndarray) -> "Volume":

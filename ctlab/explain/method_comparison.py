@@ -146,7 +146,7 @@ def packaged_study() -> dict[str, Any]:
 def _scan(subject: Subject, volume: Volume, z: int) -> np.ndarray:
     """Slice ``z`` at the study's dose, (y, x), or with the neighbours that the model sees."""
     reach = subject.channels // 2
-    near = replace(volume, hu=volume.hu[z - reach : z + reach + 1], sources=(), positions_mm=())
+    near = replace(volume, hu=volume.hu[z - reach : z + reach + 1], sources=())
     low = simulate_dose(near, STUDY_DOSE, rng=np.random.default_rng(STUDY_SEED))
     return subject.of_stack(low.hu, reach)
 

@@ -93,7 +93,7 @@ def make_patient_scan(
 
 
 def _picked(volume: Volume, slices: np.ndarray) -> Volume:
-    return replace(volume, hu=np.ascontiguousarray(volume.hu[slices]), sources=(), positions_mm=())
+    return replace(volume, hu=np.ascontiguousarray(volume.hu[slices]), sources=())
 
 
 def _scanned(full: Volume, denoise: Denoiser, dose: float, rng: np.random.Generator) -> PatientScan:

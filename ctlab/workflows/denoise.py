@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ctlab.classic import METHODS, denoise_classic
-from ctlab.console import Progress
+from ctlab.console import Note, Progress
 from ctlab.ct import Derivation, Volume, measure_noise_hu
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
@@ -41,6 +41,7 @@ class DenoiseReport:
     processes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
+        """Every figure by its name, for JSON."""
         """Plain values for JSON."""
         return asdict(self)
 
@@ -93,6 +94,7 @@ def denoise_series(
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
+    note: Note | None = None,
 ) -> DenoiseReport | None:
     """Write the series at ``path``, denoised, to ``out`` as a derived DICOM series.
 
@@ -105,6 +107,7 @@ def denoise_series(
     force : use the model even outside the range of use on its card
     series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
     resume : go on with what a killed run left of the same work
+    note : called with every finding about the series
 
     Returns
     -------
@@ -131,6 +134,8 @@ def denoise_series(
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
     volume = open_series(path, series_uid=series_uid, allow_gaps=allow_gaps)
+    for problem in volume.problems if note else ():
+        note(problem)
     before = measure_noise_hu(volume)
     if method == "model":
         work = _with_model(volume, checkpoint, engine, strength, force, processes)

@@ -1,13 +1,13 @@
 """Series beside their reference: which patients there are, and the metrics of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ctlab.assess import evaluate_volume, summarise
-from ctlab.console import Progress
+from ctlab.console import Note, Progress
 from ctlab.ct import Window, read_series
 from ctlab.ct.dicom.read import named_uids, refuse_unused
 from ctlab.ct.dicom.series import find_series
@@ -21,6 +21,7 @@ def evaluate_folders(
     series_uid: Sequence[str] = (),
     allow_gaps: bool = False,
     progress: Progress | None = None,
+    note: Note | None = None,
 ) -> pd.DataFrame:
     """Metrics of every slice of every patient, one row each, ``arm`` naming the image folder.
 
@@ -30,11 +31,13 @@ def evaluate_folders(
     images : folders with the same patients; each is an arm
     series_uid : the series that are meant where a folder holds several of a patient
     allow_gaps : also compare series with gaps
+    note : called with every finding about a series
 
     Raises
     ------
     ValueError
-        A folder lacks a patient of the reference, or holds two series of one; grids differ.
+        A folder lacks a patient of the reference, or holds two series of one; orientation,
+        spacing or the position of any slice differ.
     """
     patients = patients_of(reference, series_uid)
     images_of = [patients_of(image, series_uid) for image in images]
@@ -55,11 +58,19 @@ def evaluate_folders(
         for patient, uid in patients.items():
             first = read_series(reference, series_uid=uid, **allowed)
             second = read_series(image, series_uid=found[patient], **allowed)
+            if note:
+                _note_problems(note, {reference: first.problems, image: second.problems})
             rows = evaluate_volume(first, second, window=window, patient=patient)
             tables.append(rows.assign(arm=str(image)))
             if progress:
                 progress(len(tables), total)
     return pd.concat(tables, ignore_index=True)
+
+
+def _note_problems(note: Note, problems: Mapping[str | Path, Sequence[str]]) -> None:
+    for folder, found in problems.items():
+        for problem in found:
+            note(f"{folder}: {problem}")
 
 
 def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:

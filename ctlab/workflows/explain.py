@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.console import Progress
+from ctlab.console import Note, Progress
 from ctlab.ct import (
     Lesion,
     Volume,
@@ -76,6 +76,7 @@ def explain_series(
     dicom: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    note: Note | None = None,
     method: str = "hirescam",
     target: str = "mean",
     layer: str | None = None,
@@ -92,6 +93,7 @@ def explain_series(
     out : NPZ for the map; a picture (PNG) and a page with the viewer (HTML) go beside it
     dicom : new folder for a secondary capture and a segmentation
     series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
+    note : called with every finding about the series
     **region : as for :func:`find_region`
 
     Raises
@@ -103,6 +105,8 @@ def explain_series(
     volume = read_series(  # one slice is asked for
         path, series_uid=series_uid, allow_gaps=allow_gaps, allow_tilt=True
     )
+    for problem in volume.problems if note else ():
+        note(problem)
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
     subject = Subject(load_checkpoint(checkpoint))

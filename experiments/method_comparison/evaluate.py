@@ -231,7 +231,7 @@ def cases_of(series: Path, pycerr: Path | None) -> tuple[list[Case], list[Case]]
 def _picked(volume: Volume, slices: Sequence[int]) -> Volume:
     """Slices of a volume that are judged one by one: no longer a series."""
     hu = np.ascontiguousarray(volume.hu[list(slices)])
-    return replace(volume, hu=hu, sources=(), current_ma=(), positions_mm=())
+    return replace(volume, hu=hu, sources=(), current_ma=())
 
 
 def judge(method_of: Callable[[Case], Method], cases: list[Case]) -> list[dict]:

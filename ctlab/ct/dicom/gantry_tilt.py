@@ -85,6 +85,7 @@ def straightened(volume: Volume, shifts_mm: np.ndarray) -> Volume:
         ndimage.shift(wide, moved, output=hu[k], order=3, cval=HU_MIN)
         np.clip(hu[k], HU_MIN, max(float(image.max()), HU_MIN), out=hu[k])
     row, column = np.reshape(volume.orientation, (2, 3))
+    normal = np.cross(row, column)
     origin = np.asarray(volume.origin_mm) + first[0] * pixel_mm[0] * column
     origin = origin + first[1] * pixel_mm[1] * row
     return replace(
@@ -92,7 +93,7 @@ def straightened(volume: Volume, shifts_mm: np.ndarray) -> Volume:
         hu=hu,
         origin_mm=tuple(origin.tolist()),
         shear_mm=(0.0, 0.0),
-        positions_mm=(),
         sources=(),
+        offsets_mm=tuple(tuple((normal @ o * normal).tolist()) for o in volume.offsets_mm),
         problems=(*volume.problems, "slices were resampled sideways so that the stack is upright"),
     )

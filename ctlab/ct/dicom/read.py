@@ -205,14 +205,15 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
         problems=plan.problems + plan.gaps + plan.tilts + of_hu,
         shear_mm=shear_mm(plan.shifts_mm),
         current_ma=slice_currents_ma([f.header for f in plan.frames]),
-        positions_mm=_positions_mm(plan),
+        offsets_mm=_offsets_mm(plan),
     )
 
 
-def _positions_mm(plan: Plan) -> tuple[tuple[float, float, float], ...]:
-    """Where each slice lies; empty unless every slice says so."""
-    found = [f.position_mm for f in plan.frames if len(f.position_mm) == 3]
-    return tuple((x, y, z) for x, y, z in found) if len(found) == len(plan.frames) else ()
+def _offsets_mm(plan: Plan) -> tuple[tuple[float, ...], ...]:
+    places = [f.position_mm for f in plan.frames]
+    if any(len(p) != 3 for p in places):
+        return ()
+    return tuple(tuple(np.subtract(p, places[0]).tolist()) for p in places)
 
 
 def slice_currents_ma(headers: list[Header]) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.console import Progress
+from ctlab.console import Note, Progress
 from ctlab.ct.dicom.read import (
     choose_series,
     slice_currents_ma,
@@ -74,13 +74,15 @@ def simulate_series(
     allow_gaps: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    note: Note | None = None,
 ) -> SimulationReport:
     """Write the series at ``path`` to ``out`` as if scanned at ``fraction`` of its own dose.
 
     The slices are those of ``simulate_dose(read_series(path), ..., rng=default_rng(seed))`` with
     the same scanner, but only a few are in memory at a time. ``series_uid`` and ``allow_gaps``
     are those of ``read_series``; a tilted gantry is no matter, since each slice is right. Noise
-    before and after is measured in the same windows, those that are flat before.
+    before and after is measured in the same windows, those that are flat before. ``note`` is
+    called with every finding about the series.
 
     Raises
     ------
@@ -95,6 +97,8 @@ def simulate_series(
         find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
     )
     check_gantry_planes(geometry_of(plan))
+    for problem in (*plan.problems, *plan.gaps, *plan.tilts) if note else ():
+        note(problem)
     before = probe_volume(plan).hu
     measure_noise_hu(before, spacing_mm=plan.spacing_mm[1])  # refused before the work begins
     given, scanner = scanner, scanner or _calibrated(plan)

@@ -25,7 +25,7 @@ def nodule_slice() -> Volume:
     """The slice through the middle of the sample's nodule, as a volume of one slice (1, y, x)."""
     volume = load_sample()
     z = SAMPLE_NODULE.centre[0]
-    return replace(volume, hu=volume.hu[z : z + 1], sources=(), positions_mm=())
+    return replace(volume, hu=volume.hu[z : z + 1], sources=())
 
 
 def dose_ladder(volume: Volume, fractions: Sequence[float], *, seed: int = 0) -> np.ndarray:

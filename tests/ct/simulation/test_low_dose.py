@@ -350,8 +350,8 @@ TILTED = (1.0, 0, 0, 0, float(np.cos(0.3)), float(np.sin(0.3)))
 def test_only_planes_of_a_gantry_with_square_pixels_are_simulated(
     water, orientation, step_mm, pixel_mm, refused
 ):
-    positions = tuple(tuple(k * s for s in step_mm) for k in range(2))
-    scan = Volume(water.hu, (5.0, *pixel_mm), orientation=orientation, positions_mm=positions)
+    offsets = tuple(tuple(k * s for s in step_mm) for k in range(2))
+    scan = Volume(water.hu, (5.0, *pixel_mm), orientation=orientation, offsets_mm=offsets)
     if not refused:
         check_gantry_planes(scan)
         return
