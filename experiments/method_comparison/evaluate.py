@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import uniform_filter
 
 from ctlab.assess import (
     LesionTask,
@@ -38,6 +37,7 @@ from ctlab.ct import (
     read_series,
     simulate_dose,
 )
+from ctlab.ct.tissue import BODY_ROI_HU, LUNG_ROI_HU, TISSUES_HU, tissue_masks
 from ctlab.files import write_whole
 from ctlab.learn import Checkpoint, denoise_slices, load_checkpoint
 from ctlab.learn.train.monitor import structure
@@ -45,11 +45,19 @@ from experiments.method_comparison.card import write_card
 from experiments.method_comparison.configurations import DOSES, VALIDATION
 
 RESULTS = Path(__file__).with_name("results.json")
-TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
-SOFT_HU, LUNG_HU = (-100.0, 200.0), (-950.0, -700.0)
+TISSUES = ("lung", "soft", "bone")
 ROI_PX, PATCH_PX = 32, 64
 NODULES_HU = {"solid": 850.0, "ground-glass": 200.0}
 DIAMETERS_MM = (4.0, 6.0, 8.0, 10.0)
+
+DEFINITIONS = {
+    "bias": {
+        "ranges_hu": {tissue: TISSUES_HU[tissue] for tissue in TISSUES},
+        "mask": "ctlab.ct.tissue.tissue_masks of the reference",
+    },
+    "texture": {"range_hu": BODY_ROI_HU, "squares_px": ROI_PX},
+}
+"""What bias and texture were measured in: stands in the results, for old ones had other masks."""
 
 SHIPPED = "shipped"
 """Name of the checkpoint that comes with the kit, among the compared ones."""
@@ -81,7 +89,6 @@ def fidelity(case: Case, image: np.ndarray) -> dict[str, float]:
     body = full > -1000
     error = image - full
     slices = list(zip(full, image, strict=True))
-    local = uniform_filter(np.maximum(full, -1024), (1, 9, 9))
     values = {
         "rmse_body_hu": rmse_hu(full, image, mask=body),
         "psnr_db": np.mean([psnr_db(a, b, window=LUNG) for a, b in slices]),
@@ -89,8 +96,9 @@ def fidelity(case: Case, image: np.ndarray) -> dict[str, float]:
         "residual_ratio": (low - image)[body].std() / (low - full)[body].std(),
         "structure": _structure(low - image, full),
     }
-    for tissue, (lowest, highest) in TISSUES_HU.items():
-        inside = (local >= lowest) & (local <= highest)
+    masks = tissue_masks(full)
+    for tissue in TISSUES:
+        inside = masks[tissue]
         values[f"bias_{tissue}_hu"] = error[inside].mean() if inside.sum() > 500 else np.nan
     return {name: float(value) for name, value in values.items()}
 
@@ -109,7 +117,7 @@ def texture(case: Case, image: np.ndarray) -> dict[str, float]:
     places = [
         (z, y, x)
         for z, full in enumerate(case.full.hu)
-        for y, x in find_rois(full, SOFT_HU, size_px=ROI_PX, least_share=0.95)
+        for y, x in find_rois(full, BODY_ROI_HU, size_px=ROI_PX, least_share=0.95)
     ]
     if len(places) < 8:
         return {"nps_shape": np.nan, "nps_power_ratio": np.nan, "sliced_w1_hu": np.nan}
@@ -157,7 +165,7 @@ def nodules(case: Case, method: Method) -> list[dict[str, float | str]]:
     places = [
         (z, y, x)
         for z, full in enumerate(case.full.hu)
-        for y, x in find_rois(full, LUNG_HU, size_px=PATCH_PX, least_share=0.8)
+        for y, x in find_rois(full, LUNG_ROI_HU, size_px=PATCH_PX, least_share=0.8)
     ][::3][:24]
     if len(places) < 8:
         return []
@@ -256,6 +264,7 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
         "command": "python -m experiments.method_comparison evaluate WORK SERIES --pycerr FOLDER",
         "validation_slices": VALIDATION,
         "n_training_patients": 1,
+        "definitions": DEFINITIONS,
         "methods": {"input": {"rows": judge(lambda _case: lambda hu: hu, test)}},
     }
     strengths = tuned_filters(validation)

@@ -26,12 +26,12 @@ from ctlab.ct import (
     measure_noise_hu,
     simulate_dose,
 )
+from ctlab.ct.tissue import LUNG_ROI_HU
 from ctlab.files import write_whole
 from ctlab.learn import denoise_slices, load_checkpoint
 from experiments.shipped_model.image_quality import CARD, between_marks
 
 RESULTS = Path(__file__).with_name("nodules.json")
-LUNG_HU = (-950.0, -700.0)
 PATCH_PX, PLACES = 64, 24
 TASKS = [
     LesionTask(kind, diameter_mm, contrast_hu)
@@ -58,7 +58,7 @@ def places_of(scan: Volume) -> list[tuple[int, int, int]]:
     found = [
         (z, y, x)
         for z, hu in enumerate(scan.hu)
-        for y, x in find_rois(hu, LUNG_HU, size_px=PATCH_PX, least_share=0.8)
+        for y, x in find_rois(hu, LUNG_ROI_HU, size_px=PATCH_PX, least_share=0.8)
     ]
     chosen = np.linspace(0, len(found) - 1, min(PLACES, len(found))).round().astype(int)
     return [found[k] for k in chosen]

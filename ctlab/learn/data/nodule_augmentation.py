@@ -14,14 +14,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from ctlab.ct.simulation.lesion import blur_sigma_mm
+from ctlab.ct.tissue import LUNG_CENTRE_HU
 
 DIAMETERS_MM = (3.0, 14.0)
 GROUND_GLASS_HU, SOLID_HU = (100.0, 400.0), (400.0, 900.0)
 """Contrast to lung, evenly within either range, and either range as often as the other."""
 MOST = 3
 """Nodules in a patch that gets any."""
-LUNG_MEAN_HU = (-960.0, -650.0)
-"""Means over some pixels of lung, not of the air of the trachea or around the body."""
 FREE_HU, TAKEN_HU = -600.0, -300.0
 """A nodule is added in full where less than the first is seen, and not at all above the second:
 vessels and walls keep their HU."""
@@ -123,7 +122,7 @@ def with_nodules(
         return list(patches)
     seen = np.mean(np.stack([np.asarray(patch, float) for patch in patches]), 0)
     local = lung_level(seen)
-    lung = np.argwhere((local > LUNG_MEAN_HU[0]) & (local < LUNG_MEAN_HU[1]))
+    lung = np.argwhere((local > LUNG_CENTRE_HU[0]) & (local < LUNG_CENTRE_HU[1]))
     if not len(lung):
         return list(patches)
     slice_mm, pixel_mm = voxel_mm
@@ -153,5 +152,5 @@ def free_lung(seen: np.ndarray, local: np.ndarray) -> np.ndarray:
     """
     narrow = gaussian_filter(seen, 1.2)
     below_vessels: np.ndarray = np.clip((TAKEN_HU - narrow) / (TAKEN_HU - FREE_HU), 0.0, 1.0)
-    above_air = np.clip((local - LUNG_MEAN_HU[0] + 20.0) / 20.0, 0.0, 1.0)
+    above_air = np.clip((local - LUNG_CENTRE_HU[0] + 20.0) / 20.0, 0.0, 1.0)
     return below_vessels * above_air

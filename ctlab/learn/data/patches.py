@@ -9,7 +9,8 @@ from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.learn.data.nodule_augmentation import with_nodules
 
 AIR_BELOW_HU, LUNG_BELOW_HU = -950.0, -600.0
-"""Edges of local means between air around the patient, lung, and all else."""
+"""Edges of local means between air around the patient, lung, and all else. They are no tissue
+classes: every pixel of a patch falls into one of the three."""
 STRIDE_PX = 8
 
 
