@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "inference": ["Applicability", "applicability", "denoise_slices", "denoise_volume"],
         "data.patches": ["PatchDomain"],
         "train.state": ["TrainState"],
-        "train.resume_shipped": ["resume_shipped", "shipped_domains"],
+        "train.fine_tune": ["resume_shipped", "shipped_domains"],
         "train.run": ["RunResult", "train_run"],
         "data.split": ["Slab", "split_series"],
         "train.devices": ["make_fabric"],

@@ -239,7 +239,7 @@ class TrainConfig(_Section):
             return cls.model_validate(values)
         except ValidationError as error:
             wrong = "; ".join(
-                f"{'.'.join(map(str, e['loc'])) or 'whole file'}: {e['msg']} (got {e['input']!r})"
+                f"{'.'.join(map(str, e['loc'])) or 'whole file'}: {e['msg']}{_got(e['input'])}"
                 for e in error.errors()
             )
             raise ValueError(f"training configuration: {wrong}") from None
@@ -280,6 +280,11 @@ class TrainConfig(_Section):
             if isinstance(section, dict):
                 lines += ["", f"[{name}]", *(_line(k, v) for k, v in section.items())]
         return "\n".join(lines) + "\n"
+
+
+def _got(value: Any) -> str:
+    """The value that was refused, unless it is a section or the whole file."""
+    return "" if isinstance(value, dict | BaseModel) else f" (got {value!r})"
 
 
 def _line(key: str, value: Any) -> str:

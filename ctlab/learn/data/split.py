@@ -23,6 +23,9 @@ class Slab:
     last: int
     role: Role
 
+    def __str__(self) -> str:
+        return f"slices {self.first} to {self.last} of {self.series} ({self.role} dose)"
+
     @property
     def slices(self) -> int:
         """Number of slices."""
@@ -140,11 +143,17 @@ def check_split(
     for k, one in enumerate(slabs):
         for first, last in leave_out:
             if one.first - last <= gap_slices and first - one.last <= gap_slices:
-                raise ValueError(f"{one} comes near the slices left out, {first} to {last}")
+                raise ValueError(
+                    f"expected more than {gap_slices} slices between {one} and those left out, "
+                    f"{first} to {last}; change data.leave_out or the slabs"
+                )
         for other in slabs[k + 1 :]:
             apart = max(one.first - other.last, other.first - one.last)
             if one.role != other.role and one.series == other.series and apart <= gap_slices:
-                raise ValueError(f"{one} and {other} are less than {gap_slices} slices apart")
+                raise ValueError(
+                    f"expected more than {gap_slices} slices between {one} and {other}, got "
+                    f"{apart}; make gap_slices larger"
+                )
             if one.role != other.role and one.series != other.series:
                 _refuse_shared_patient(one, other)
 

@@ -5,6 +5,7 @@ attenuation around a voxel, while the structure stays. The degrader is built tha
 only add filtered white noise, so it can neither move edges nor hide a message in the image.
 """
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -120,7 +121,8 @@ class NoiseDegrader(nn.Module):
         spectrum = torch.fft.rfft2(padded.roll((-centre, -centre), (1, 2)))
         if self.ramp:
             spectrum = spectrum * root_ramp(height, width, spectrum.device)
-        return torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
+        coloured: Tensor = torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
+        return coloured
 
 
 @lru_cache(maxsize=16)
@@ -156,10 +158,13 @@ def turned(textures: Tensor, turn_rad: Tensor | float) -> Tensor:
     >>> torch.allclose(turned(line, math.pi / 2), line.transpose(1, 2), atol=1e-5)
     True
     """
-    if not isinstance(turn_rad, Tensor):
-        turn_rad = torch.tensor(turn_rad, dtype=torch.float64, device=textures.device)
-    cos, sin, zero = turn_rad.cos(), turn_rad.sin(), torch.zeros_like(turn_rad)
-    affine = torch.stack([cos, -sin, zero, sin, cos, zero]).reshape(1, 2, 3).float()
+    if isinstance(turn_rad, Tensor):
+        cos, sin, zero = turn_rad.cos(), turn_rad.sin(), torch.zeros_like(turn_rad)
+        affine = torch.stack([cos, -sin, zero, sin, cos, zero]).float()
+    else:  # in Python: Apple GPUs have no float64
+        c, s = math.cos(turn_rad), math.sin(turn_rad)
+        affine = torch.tensor([c, -s, 0.0, s, c, 0.0], dtype=torch.float32, device=textures.device)
+    affine = affine.reshape(1, 2, 3)
     size = [1, len(textures), *textures.shape[1:]]
     grid = nn.functional.affine_grid(affine, size, align_corners=True)
     made = nn.functional.grid_sample(textures[None], grid, "bicubic", align_corners=True)[0]

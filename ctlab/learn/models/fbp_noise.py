@@ -122,7 +122,8 @@ class ReconstructionNoise(NoiseDegrader):
         spectrum = torch.fft.rfft2(padded) * root_ramp(height, width, white.device)
         energy = torch.fft.irfft2(spectrum, s=(height, width)).square().sum((1, 2), keepdim=True)
         spectrum = spectrum * energy.clamp_min(1e-12).rsqrt()
-        return torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
+        coloured: Tensor = torch.fft.irfft2(torch.fft.rfft2(white) * spectrum, s=(height, width))
+        return coloured
 
 
 def slow_mean(features: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
@@ -148,6 +149,8 @@ def along(curve: Curve, values: Tensor) -> Tensor:
 
 BIN_EDGES_HU = (-950.0, -800.0, -650.0, -400.0, -150.0, 0.0, 80.0, 200.0, 400.0)
 SOFT_BINS_HU = (0.0, 80.0)
+"""Bins of block means along which the noise is measured. They are no tissue classes: a curve has no
+gaps, and its reference is the bin that most blocks of muscle and organs fall into."""
 _LEAST = 50
 _SECOND_DIFFERENCES = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])
 
@@ -156,6 +159,11 @@ def measure_noise_curve(
     full: Sequence[np.ndarray], low: Sequence[np.ndarray]
 ) -> list[tuple[float, float]]:
     """How the noise of the low-dose domain depends on the mean of its surroundings; no pairs.
+
+    Where the low-dose domain is of another scanner with a softer kernel, its fine noise may be less
+    than that of the routine-dose domain although its noise is more: then nothing can be taken away,
+    and the curve is that of the low-dose noise as it stands, own noise of a routine dose included.
+    Both follow the same attenuation.
 
     In blocks of :data:`CONTEXT_PX` pixels noise is the median absolute second difference along both
     axes, which few edges and vessels move (the mask of Immerkaer 1996, doi
@@ -175,22 +183,26 @@ def measure_noise_curve(
     Raises
     ------
     ValueError
-        There is no soft tissue in one of the domains, or no more noise in ``low``.
+        There is no soft tissue in the low-dose domain.
     """
+    soft = BIN_EDGES_HU.index(SOFT_BINS_HU[0])
     mean_full, noise_full = _blocks(full)
     tables = []
     for slab in low:
         mean_low, noise_low = _blocks([slab])
-        added = [
-            _added(noise_low[_within(mean_low, edges)], noise_full[_within(mean_full, edges)])
+        bins = [
+            (noise_low[_within(mean_low, edges)], noise_full[_within(mean_full, edges)])
             for edges in itertools.pairwise(BIN_EDGES_HU)
         ]
-        tables.append(np.array(added) / added[BIN_EDGES_HU.index(SOFT_BINS_HU[0])])
+        added = [_added(of_low, of_full) for of_low, of_full in bins]
+        if not math.isfinite(added[soft]):
+            added = [_added(of_low, np.zeros_like(of_low)) for of_low, _ in bins]
+        tables.append(np.array(added) / added[soft])
     factors = _mean_of_known(np.array(tables))
-    if not np.isfinite(factors[BIN_EDGES_HU.index(SOFT_BINS_HU[0])]):
+    if not np.isfinite(factors[soft]):
         raise ValueError(
-            "the curve of the noise wants soft tissue in both domains, noisier at low dose; none "
-            "was found"
+            f"expected soft tissue ({SOFT_BINS_HU[0]:g} to {SOFT_BINS_HU[1]:g} HU) in the low-dose "
+            "domain to measure the curve of its noise, got none"
         )
     middles = [(a + b) / 2 for a, b in itertools.pairwise(BIN_EDGES_HU)]
     return [
@@ -208,11 +220,17 @@ def with_noise_curve(
     Raises
     ------
     ValueError
-        No curve can be measured in these domains; see :func:`measure_noise_curve`.
+        Low dose is nowhere noisier, or no curve can be measured in these domains; see
+        :func:`measure_noise_curve`.
     """
     networks = config.networks
     if networks.degrader != "reconstruction" or networks.noise_curve != "measured":
         return config
+    if not any(low.noise_hu):
+        raise ValueError(
+            "expected low-dose series that are noisier in soft tissue than the routine-dose ones, "
+            "got none; exchange data.full and data.low, or choose series of one kernel"
+        )
     try:
         points = measure_noise_curve(full.slabs, low.slabs)
     except ValueError as error:

@@ -40,7 +40,8 @@ class HuDenoiser(nn.Module):
     def forward(self, hu: Tensor) -> Tensor:
         """Denoised batch in HU."""
         denoised: Tensor = self.network(self.scale.to_net(hu))
-        return self.scale.to_hu(denoised)
+        denoised_hu: Tensor = self.scale.to_hu(denoised)
+        return denoised_hu
 
 
 @dataclass(frozen=True)

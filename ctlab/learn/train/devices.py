@@ -1,6 +1,7 @@
 """Devices and processes of training and of denoising: one engine, Lightning Fabric."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,8 +27,45 @@ def open_fabric(*, accelerator: str = "auto", plugins: list[Any] | None = None) 
 
 
 def device_type(accelerator: str) -> str:
-    """Kind of device that Fabric will choose: ``cuda`` or ``cpu``."""
-    return "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
+    """Kind of device that Fabric will choose: ``cuda``, ``mps`` (Apple) or ``cpu``."""
+    if accelerator == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def is_first_process() -> bool:
+    """True in the process that tells people, of those that torchrun started; true without it."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+MOST_THREADS = 8
+"""More gain nothing for small patches, and starve whoever else uses the machine."""
+
+
+def bound_threads() -> int:
+    """Let PyTorch use the cores of this process, shared with its siblings; the number of threads.
+
+    PyTorch counts the cores of the machine, not those that a container or a batch system leaves to
+    this process. A lower number, asked for by ``OMP_NUM_THREADS``, stays.
+    """
+    share = available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    threads = max(1, min(torch.get_num_threads(), share, MOST_THREADS))
+    torch.set_num_threads(threads)
+    return threads
+
+
+def available_cores() -> int:
+    """Cores that this process may use, by its affinity and by the quota of its container."""
+    seen = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if seen else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")  # "max 100000", or microseconds in each period
+    if quota.is_file():
+        most, period = quota.read_text(encoding="ascii").split()
+        if most != "max":
+            cores = min(cores, max(1, int(most) // int(period)))
+    return cores
 
 
 def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:
@@ -41,5 +79,5 @@ def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:
 def has_fast_bf16() -> bool:
     """True where bfloat16 arithmetic is done in hardware, on the GPU or the CPU."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_avx512_bf16_supported())

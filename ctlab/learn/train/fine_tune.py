@@ -1,15 +1,17 @@
-"""Fine-tune the shipped checkpoint: training whose effect is seen within seconds."""
+"""Fine-tuning: a run that starts from the weights of a checkpoint, the shipped one or yours."""
 
 import time
 from collections.abc import Iterator
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
+from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
-from ctlab.learn.train.checkpoint import load_checkpoint
+from ctlab.learn.train.checkpoint import Checkpoint, load_checkpoint
 from ctlab.learn.train.loop import train
-from ctlab.learn.train.state import TrainState
+from ctlab.learn.train.state import STORED_NETWORKS, CycleNetworks, TrainState
 
 
 def shipped_domains() -> tuple[PatchDomain, PatchDomain]:
@@ -64,3 +66,49 @@ def resume_shipped(
         yield row
         if seconds is not None and time.monotonic() - started >= seconds:
             return
+
+
+def take_over(state: TrainState, checkpoint: Checkpoint, config: TrainConfig) -> dict[str, Any]:
+    """Put a checkpoint's networks into a fresh state; returns what the card says about that.
+
+    The denoiser has to fit. The degrader and the critics are taken over where they fit, too;
+    others begin untrained, as do the moments of the optimisers and the count of steps. Generators
+    start from their averages, which are what denoises.
+
+    Raises
+    ------
+    ValueError
+        The denoiser has another shape or other units.
+    """
+    if checkpoint.scale != config.scale:
+        raise ValueError(
+            f"expected a checkpoint in units of {config.unit_hu:g} HU around {config.centre_hu:g} "
+            f"HU, got {checkpoint.scale.unit_hu:g} HU around {checkpoint.scale.centre_hu:g} HU; "
+            "set centre_hu and unit_hu to those of the checkpoint"
+        )
+    stored = checkpoint.state[STORED_NETWORKS]
+    theirs, ours = checkpoint.config.networks, config.networks
+    has_same_noise = (theirs.degrader, theirs.noise_ramp) == (ours.degrader, ours.noise_ramp)
+    taken = []
+    for name, network in state.networks.items():
+        averaged = name.removesuffix("_ema") in CycleNetworks.generators
+        start = f"{name.removesuffix('_ema')}_ema." if averaged else f"{name}."
+        own = network.state_dict()
+        weights = {k.removeprefix(start): v for k, v in stored.items() if k.startswith(start)}
+        fits = {k: v.shape for k, v in weights.items()} == {k: v.shape for k, v in own.items()}
+        if name.startswith("denoiser") and not fits:
+            raise ValueError(
+                f"expected a checkpoint whose denoiser is that of the configuration "
+                f"({_shape(config)}), got {_shape(checkpoint.config)}; set [networks] to that of "
+                "the checkpoint"
+            )
+        if own and fits and (has_same_noise or not name.startswith("degrader")):
+            network.load_state_dict(weights)
+            taken.append(name)
+    return {"sha256": checkpoint.sha256, "steps": checkpoint.step, "networks": taken}
+
+
+def _shape(config: TrainConfig) -> str:
+    shape = config.networks
+    facts = (shape.generator, f"width {shape.width}", f"attention {shape.attention}")
+    return ", ".join([*facts, f"slices {shape.slices}"])

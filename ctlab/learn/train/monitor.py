@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ctlab.ct import LUNG, MEDIASTINUM, Window
+from ctlab.ct.tissue import tissue_masks
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.models.critic import highpass
@@ -24,7 +25,7 @@ from ctlab.learn.train.model_selection import added_nps_distance, gsure, nps_dis
 from ctlab.learn.train.state import CycleNetworks
 from ctlab.learn.train.step import degraded
 
-TISSUES_HU = {"lung": (-950.0, -600.0), "soft": (-150.0, 200.0), "bone": (250.0, 2000.0)}
+TISSUES = ("lung", "soft", "bone")
 WARM_UP_STEPS = 1000
 """Collapse and bias are judged after this many steps; an untrained network is the identity."""
 
@@ -89,10 +90,14 @@ def compute_metrics(
     ``watch_degrader_nps``
         Distance of the spectrum of that noise, across two draws, from that of real low dose.
     ``watch_bias_lung_hu`` (soft, bone)
-        Mean change of HU, voxels sorted by their local mean; NaN where the tissue is absent.
+        Mean change of HU in the masks of :func:`ctlab.ct.tissue.tissue_masks`, made from the
+        low-dose patches; NaN where the tissue is absent.
     ``watch_structure``
         Correlation of the residual with the denoised image, both high-passed; above 0 where
         edges are taken away with the noise.
+    ``watch_residual_anisotropy``, ``watch_residual_coarse``
+        How streaked the residual is, and the share of its SD that is coarse: anatomy that passes
+        for noise makes both larger. See :func:`anisotropy` and :func:`coarse_share`.
     ``watch_gsure``, ``watch_nps_distance``
         The two parts of the criterion of checkpoint selection; see
         :mod:`ctlab.learn.train.model_selection`.
@@ -115,6 +120,8 @@ def compute_metrics(
         "watch_residual_ratio": float(highpass(residual, 6.0).std() / expected),
         **_bias_hu(noisy, denoised, config),
         "watch_structure": structure(residual, denoised),
+        "watch_residual_anisotropy": anisotropy(residual),
+        "watch_residual_coarse": coarse_share(residual),
         "watch_gsure": gsure(denoise, low, _another_draw(networks, validation, config, denoised)),
         "watch_nps_distance": nps_distance(denoised, routine),
     }
@@ -138,11 +145,58 @@ def _another_draw(
     device = denoised.device
     generator = torch.Generator().manual_seed(validation.noise_seed + 1)
     strength = validation.strength.to(device)
-    if config.networks.degrader == "noise":
+    if config.networks.degrader in ("noise", "reconstruction"):
         noise = networks.draw_noise(denoised, generator, device)
         low: Tensor = networks["degrader_ema"](denoised, noise, strength)
         return low - denoised
     return strength * torch.randn(denoised.shape, generator=generator).to(device)
+
+
+def anisotropy(residual: Tensor) -> float:
+    """SD over patches (B, 1, H, W) of log(power of vertical over horizontal frequencies).
+
+    0 where no patch is streaked; NaN for a single patch. The two sectors meet at 45 degrees, and a
+    Hann window keeps the patch's borders out.
+
+    Examples
+    --------
+    >>> streaks = torch.randn((1, 1, 32, 1), generator=torch.Generator().manual_seed(0))
+    >>> streaks = streaks.expand(1, 1, 32, 32)
+    >>> anisotropy(torch.cat([streaks, streaks])), anisotropy(
+    ...     torch.cat([streaks, streaks.transpose(2, 3)])
+    ... ) > 2
+    (0.0, True)
+    """
+    height, width = residual.shape[-2:]
+    window = torch.hann_window(height)[:, None] * torch.hann_window(width)[None]
+    flat = residual.float().cpu()
+    power = torch.fft.fft2(window * (flat - flat.mean((2, 3), keepdim=True)))[:, 0].abs().square()
+    down = torch.fft.fftfreq(height).abs()[:, None].expand(height, width)
+    across = torch.fft.fftfreq(width).abs()[None].expand(height, width)
+    vertical, horizontal = power[:, down > across].sum(1), power[:, across > down].sum(1)
+    ratio = vertical.clamp_min(1e-12).log() - horizontal.clamp_min(1e-12).log()
+    return float(ratio.std())
+
+
+COARSE_PX = 2.0
+
+
+def coarse_share(residual: Tensor) -> float:
+    """SD of what a Gaussian of 2 px leaves of the residual, over its SD; 0 for an empty one.
+
+    Noise of a sharp or standard kernel keeps about a quarter; vessels and lung texture more.
+
+    Examples
+    --------
+    >>> white = torch.randn((8, 1, 64, 64), generator=torch.Generator().manual_seed(0))
+    >>> round(coarse_share(white), 1)  # 1 / (2 sqrt(pi) 2)
+    0.1
+    >>> coarse_share(torch.zeros(1, 1, 32, 32))
+    0.0
+    """
+    centred = residual.float() - residual.float().mean((2, 3), keepdim=True)
+    sd = float(centred.std())
+    return float((centred - highpass(centred, COARSE_PX)).std()) / sd if sd > 1e-9 else 0.0
 
 
 def structure(residual: Tensor, denoised: Tensor) -> float:
@@ -171,13 +225,12 @@ def hidden_information(
 
 
 def _bias_hu(low: Tensor, denoised: Tensor, config: TrainConfig) -> dict[str, float]:
-    local_hu = config.scale.to_hu(
-        nn.functional.avg_pool2d(low, 9, stride=1, padding=4, count_include_pad=False)
-    )
-    change_hu = config.unit_hu * (denoised - low)
+    """Mean change in each tissue; the masks are made from the low-dose patches: no pair is seen."""
+    masks = tissue_masks(config.scale.to_hu(low)[:, 0].cpu().numpy())
+    change_hu = config.unit_hu * (denoised - low)[:, 0].float().cpu().numpy()
     biases = {}
-    for tissue, (lowest, highest) in TISSUES_HU.items():
-        inside = (local_hu >= lowest) & (local_hu <= highest)
+    for tissue in TISSUES:
+        inside = masks[tissue]
         bias = float(change_hu[inside].mean()) if int(inside.sum()) >= 100 else math.nan
         biases[f"watch_bias_{tissue}_hu"] = bias
     return biases
@@ -220,7 +273,7 @@ def raised_warnings(
     check("watch_degrader_ratio", "degrader adds too much", 1.5, "lower losses.low")
     remedy = "set noise_ramp = true, or use more noise_kernels"
     check("watch_degrader_nps", "degrader's noise has another spectrum", 1.5, remedy)
-    for tissue in TISSUES_HU:
+    for tissue in TISSUES:
         remedy = "raise cycle_full, or check that both domains hold the same tissues"
         check(f"watch_bias_{tissue}_hu", f"HU bias in {tissue}", 5.0, remedy)
     check("watch_structure", "structure in the residual", 0.3, "lower losses.full")

@@ -1,14 +1,11 @@
 """A training run on disk: a folder that says what was done and can be continued at any time."""
 
-import csv
 import json
 import math
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +18,7 @@ from ctlab.learn.data.split import split_csv
 from ctlab.learn.models.fbp_noise import with_noise_curve
 from ctlab.learn.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ctlab.learn.train.devices import make_fabric
+from ctlab.learn.train.fine_tune import take_over
 from ctlab.learn.train.loop import train
 from ctlab.learn.train.model_selection import CRITERION, better
 from ctlab.learn.train.monitor import (
@@ -30,9 +28,8 @@ from ctlab.learn.train.monitor import (
     raised_warnings,
     samples,
 )
+from ctlab.learn.train.run_log import Row, run_log
 from ctlab.learn.train.state import TrainState
-
-Row = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -62,6 +59,7 @@ def train_run(
     out: str | Path,
     *,
     resume: bool = False,
+    start: Checkpoint | None = None,
     on_row: Callable[[Row], None] | None = None,
 ) -> RunResult:
     """Train into a run folder; returns what the run left there.
@@ -76,7 +74,12 @@ def train_run(
     out : path
         A folder that is new or empty, unless ``resume``.
     resume : bool
-        Continue from the folder's last checkpoint; the result is that of a run never cut.
+        Continue from the folder's last checkpoint; the result is that of a run never cut. A run
+        that is finished goes on where ``config.steps`` is more than it was; the learning rate then
+        follows the longer schedule from there.
+    start : Checkpoint, optional
+        Weights that the first step starts from (fine-tuning); see
+        :func:`ctlab.learn.train.fine_tune.take_over`.
     on_row : function, optional
         Called with each log row, for a display.
 
@@ -84,58 +87,149 @@ def train_run(
     ------
     ValueError
         The folder is not empty, or holds a run of another configuration or split; the data
-        do not give two domains; a fatal warning was raised (:class:`TrainingStoppedError`).
+        do not give two domains; the networks of ``start`` do not fit; a fatal warning was raised
+        (:class:`TrainingStoppedError`).
     """
     out = Path(out)
-    _check_folder(out, config, resume=resume)
+    if resume and start is not None:
+        raise ValueError("expected --resume or --from, got both; a resumed run keeps its weights")
+    check_folder(out, config, resume=resume)
     fabric = make_fabric(config)
     domains = build_domains(config)
-    asked, config = config, with_noise_curve(config, domains.full, domains.low)
-    state = TrainState.start(config, fabric.device)
-    raised, best = _confound_warnings(domains), None
+    run = _Run(out, with_noise_curve(config, domains.full, domains.low), domains, fabric)
     if resume and (out / "checkpoint.pt").exists():
-        checkpoint = load_checkpoint(out / "checkpoint.pt")
-        if checkpoint.split_hash != domains.split_hash:
-            raise ValueError(
-                f"{out} was trained on other slices than {config.data.full} now give; "
-                "resume with the data of the first run, or start a new run folder"
-            )
-        state.load_state_dict(checkpoint.state)
-        raised, best = _known_so_far(checkpoint, raised)
+        run.continue_from(load_checkpoint(out / "checkpoint.pt"))
+    elif start is not None:
+        run.facts |= {"started_from": take_over(run.state, start, config)}
     if fabric.is_global_zero:
-        _describe(out, asked, domains)
-    with _log(out, state.step, fabric) as write:
-        validation = ValidationBatch.draw(config, domains.full, domains.low)
+        _describe(out, config, domains)
+        if start is not None:  # so that a kill before the first checkpoint does not lose it
+            run.save(run.metrics())
+    with run_log(out, run.state.step, fabric) as write:
+        run.train(write, on_row)
+    fabric.barrier()  # no process leaves, and ends the others, while files are written
+    checkpoint = out / "checkpoint.pt"
+    return RunResult(run.state.step, checkpoint, tuple(run.raised), fabric.world_size)
+
+
+class _Run:
+    """A run in progress: networks, data, and what the card will say."""
+
+    def __init__(self, out: Path, config: TrainConfig, domains: Domains, fabric: Fabric) -> None:
+        self.out, self.config, self.domains, self.fabric = out, config, domains, fabric
+        self.state = TrainState.start(config, fabric.device)
+        self.validation = ValidationBatch.draw(config, domains.full, domains.low)
+        self.facts = dict(domains.card)
+        self.raised = _confound_warnings(domains)
+        self.best: Selected | None = None
+
+    def metrics(self) -> Row:
+        """Metrics of the monitor at this step."""
+        return compute_metrics(self.state.networks, self.validation, self.config)
+
+    def continue_from(self, checkpoint: Checkpoint) -> None:
+        """Networks, raised warnings and the selected step when the checkpoint was written.
+
+        All from the checkpoint, not from ``card.json``: a kill between the two files leaves a card
+        that names a step nobody saved.
+        """
+        if checkpoint.split_hash != self.domains.split_hash:
+            raise ValueError(
+                f"{self.out} was trained on other slices than {', '.join(self.config.data.full)} "
+                "now give; resume with the data of the first run, or start a new run folder"
+            )
+        card = checkpoint.card
+        if checkpoint.config.steps != self.config.steps:
+            if checkpoint.step < checkpoint.config.steps:
+                raise ValueError(
+                    f"expected a finished run for more steps, got one at step {checkpoint.step} "
+                    f"of {checkpoint.config.steps}; finish it with its own configuration first"
+                )
+            self.facts["finished_before_at"] = [
+                *card.get("finished_before_at", []),
+                checkpoint.step,
+            ]
+        self.state.load_state_dict(checkpoint.state)
+        for kept in ("started_from", "finished_before_at"):
+            if kept in card and kept not in self.facts:
+                self.facts[kept] = card[kept]
+        self.raise_warnings([RaisedWarning(**values) for values in card.get("alarms", [])])
+        selection = card.get("selection", {})
+        if "step" in selection:
+            self.best = Selected(selection["step"], selection["score"])
+
+    def train(
+        self,
+        write: Callable[[Row, np.ndarray | None], None],
+        on_row: Callable[[Row], None] | None,
+    ) -> None:
+        """Step by step: monitor, log, save."""
+        config, state, domains = self.config, self.state, self.domains
         rows = train(
-            config, domains.full, domains.low, pairs=domains.pairs, state=state, fabric=fabric
+            config, domains.full, domains.low, pairs=domains.pairs, state=state, fabric=self.fabric
         )
         for row in rows:
             is_last = state.step == config.steps
-            if state.step % config.monitor_every == 0 or is_last:
-                row |= compute_metrics(state.networks, validation, config)
-            new = raised_warnings(row)
-            raised = [w for w in raised if w.name not in {n.name for n in new}] + new
-            if any(warning.is_fatal for warning in new):
-                raise TrainingStoppedError("; ".join(map(str, new)))
-            write(
-                row, samples(state.networks, validation, config) if "watch_gsure" in row else None
-            )
+            is_monitored = state.step % config.monitor_every == 0 or is_last
+            if is_monitored:
+                row |= self.metrics()
+            self.raise_warnings(raised_warnings(row))
+            self.stop_if_fatal()
+            shown = samples(state.networks, self.validation, config) if is_monitored else None
+            write(row, shown)
             if on_row is not None:
                 on_row(row)
             if state.step % config.save_every == 0 or is_last:
                 _stop_if_lost(state)
-                if not fabric.is_global_zero:
-                    continue
-                metrics = (
-                    row
-                    if "watch_gsure" in row
-                    else compute_metrics(state.networks, validation, config)
-                )
-                best = _save(out, config, state, domains, raised, metrics, best)
-    return RunResult(state.step, out / "checkpoint.pt", tuple(raised))
+                if self.fabric.is_global_zero:
+                    self.save(row if is_monitored else self.metrics())
+
+    def raise_warnings(self, new: list[RaisedWarning]) -> None:
+        """Keep the newest warning of each name."""
+        names = {warning.name for warning in new}
+        self.raised = [w for w in self.raised if w.name not in names] + new
+
+    def stop_if_fatal(self) -> None:
+        """Stop every process where one has a fatal warning: the others would wait for it."""
+        fatal = [str(warning) for warning in self.raised if warning.is_fatal]
+        count = torch.tensor(float(len(fatal)), device=self.fabric.device)
+        if self.fabric.world_size > 1:
+            count = cast(torch.Tensor, self.fabric.all_reduce(count, reduce_op="sum"))
+        if count > 0:
+            raise TrainingStoppedError("; ".join(fatal) or "another process has a fatal warning")
+
+    def save(self, metrics: Row) -> None:
+        """Write card and checkpoint, and ``selected.pt`` where it is the best so far."""
+        config, state = self.config, self.state
+        score = metrics["watch_gsure"] + metrics["watch_nps_distance"]
+        is_best = better(score, self.best.score if self.best else None)
+        if is_best:
+            self.best = Selected(state.step, score)
+        selection: dict[str, Any] = {"criterion": CRITERION, "file": "selected.pt"}
+        selection |= {"step": self.best.step, "score": self.best.score} if self.best else {}
+        known = self.facts | {
+            "selection": selection,
+            "alarms": [warning.to_dict() for warning in self.raised],
+        }
+        split_hash, shape = self.domains.split_hash, config.networks
+        card = {
+            "format_version": 1,
+            "steps": state.step,
+            "is_finished": state.step == config.steps,
+            "split_hash": split_hash,
+            "seed": config.seed,
+            **self.facts,
+            **({"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}),
+            **known,
+        }
+        # The card goes first: a checkpoint never stands without one that is as new.
+        with write_whole(self.out / "card.json") as part:
+            part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        for name in ["selected.pt"] * is_best + ["checkpoint.pt"]:
+            save_checkpoint(self.out / name, config, state, split_hash=split_hash, card=known)
 
 
-def _check_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
+def check_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
     """Refuse a folder that holds something else than this run, before anything is written."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; name a folder for the run")
@@ -149,15 +243,11 @@ def _check_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
             f"{out} holds a run already; continue it with --resume or name a new folder"
         )
     first = TrainConfig.from_toml(out / "config.toml")
-    if first != config:
-        differing = [
-            name
-            for name in TrainConfig.model_fields
-            if getattr(first, name) != getattr(config, name)
-        ]
+    differing = [n for n in TrainConfig.model_fields if getattr(first, n) != getattr(config, n)]
+    if differing and not (differing == ["steps"] and config.steps > first.steps):
         raise ValueError(
             f"{out} was begun with another configuration (differing: {', '.join(differing)}); "
-            "resume with the same file, or start a new run folder"
+            "resume with the same file, or one with more steps, or start a new run folder"
         )
 
 
@@ -177,142 +267,9 @@ def _confound_warnings(domains: Domains) -> list[RaisedWarning]:
     ]
 
 
-def _known_so_far(
-    checkpoint: Checkpoint, raised: list[RaisedWarning]
-) -> tuple[list[RaisedWarning], Selected | None]:
-    """Raised warnings and the selected step when the checkpoint was written.
-
-    Both from the checkpoint, not from ``card.json``: a kill between the two files leaves a card
-    that names a step nobody saved.
-    """
-    known = [RaisedWarning(**values) for values in checkpoint.card.get("alarms", [])]
-    kept = checkpoint.card.get("selection", {})
-    best = Selected(kept["step"], kept["score"]) if kept.get("step") else None
-    return [w for w in raised if w.name not in {k.name for k in known}] + known, best
-
-
 def _stop_if_lost(state: TrainState) -> None:
     """A step may ruin the weights after its terms were finite: such weights are never saved."""
     if not all(bool(torch.isfinite(p).all()) for p in state.networks.parameters()):
         remedy = "the run is lost; halve learning_rate or set precision = '32-true'"
         lost = RaisedWarning("weights are not finite", state.step, math.nan, math.inf, remedy, True)
         raise TrainingStoppedError(str(lost))
-
-
-def _save(
-    out: Path,
-    config: TrainConfig,
-    state: TrainState,
-    domains: Domains,
-    raised: list[RaisedWarning],
-    metrics: Row,
-    best: Selected | None,
-) -> Selected | None:
-    """Write card and checkpoint, and the same as ``selected.pt`` where it is the best so far."""
-    score = metrics["watch_gsure"] + metrics["watch_nps_distance"]
-    is_best = better(score, best.score if best else None)
-    best = Selected(state.step, score) if is_best else best
-    selection: dict[str, Any] = {"criterion": CRITERION, "file": "selected.pt"}
-    selection |= {"step": best.step, "score": best.score} if best else {}
-    later = {"selection": selection, "alarms": [warning.to_dict() for warning in raised]}
-    shape = config.networks
-    card = {
-        "format_version": 1,
-        "steps": state.step,
-        "is_finished": state.step == config.steps,
-        "split_hash": domains.split_hash,
-        "seed": config.seed,
-        **domains.card,
-        **({"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}),
-        **later,
-    }
-    # The card goes first: a checkpoint never stands without one that is as new.
-    with write_whole(out / "card.json") as part:
-        part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    known = domains.card | later
-    for name in ["selected.pt"] * is_best + ["checkpoint.pt"]:
-        save_checkpoint(out / name, config, state, split_hash=domains.split_hash, card=known)
-    return best
-
-
-@contextmanager
-def _log(
-    out: Path, step: int, fabric: Fabric
-) -> Iterator[Callable[[Row, np.ndarray | None], None]]:
-    """Function that appends a row to ``log.csv`` and to the TensorBoard events, with a picture.
-
-    Rows after ``step``, left by a run that was cut after its last checkpoint, are dropped.
-    """
-    if not fabric.is_global_zero:
-        yield lambda _row, _images: None
-        return
-    from torch.utils.tensorboard import SummaryWriter
-
-    path = out / "log.csv"
-    kept = _rows_until(path, step)
-    started = time.monotonic() - (float(kept[-1]["seconds"]) if kept else 0.0)
-    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS, restval="", extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(kept)
-    with path.open("a", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS, restval="", extrasaction="ignore")
-        with SummaryWriter(str(out / "tensorboard"), purge_step=step + 1) as events:
-
-            def write(row: Row, images: np.ndarray | None) -> None:
-                if images is not None:
-                    events.add_image("samples", images, int(row["step"]), dataformats="HW")
-                row["seconds"] = round(time.monotonic() - started, 3)
-                writer.writerow(row)
-                handle.flush()  # a checkpoint never stands without the rows before it
-                if int(row["step"]) % 10 == 0 or "watch_hidden" in row:
-                    for name in row.keys() - {"step", "seconds"}:
-                        events.add_scalar(name.replace("_", "/", 1), row[name], int(row["step"]))
-
-            yield write
-
-
-def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
-    if step == 0 or not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as handle:
-        # A row that was cut short by a kill has empty fields at its end, never a wrong step.
-        return [row for row in csv.DictReader(handle) if row["step"] and int(row["step"]) <= step]
-
-
-COLUMNS = (
-    "step",
-    "seconds",
-    *(
-        f"critic_{term}_{domain}"
-        for term in ("gap", "penalty", "error")
-        for domain in ("full", "low")
-    ),
-    *(
-        f"generator_{term}"
-        for term in (
-            "full",
-            "low",
-            "cycle_full",
-            "cycle_low",
-            "identity",
-            "mean_shift",
-            "transport",
-            "neighbour",
-        )
-    ),
-    *(
-        f"watch_{name}"
-        for name in (
-            "residual_ratio",
-            "degrader_ratio",
-            "degrader_nps",
-            "structure",
-            "hidden",
-            "gsure",
-            "nps_distance",
-        )
-    ),
-    *(f"watch_bias_{tissue}_hu" for tissue in ("lung", "soft", "bone")),
-)
-"""Columns of ``log.csv``; empty where a term was not computed at a step."""

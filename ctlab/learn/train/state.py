@@ -82,7 +82,9 @@ def build_networks(config: TrainConfig) -> CycleNetworks:
     averaged = networks["degrader_ema"]
     if isinstance(averaged, SwitchedDegrader | TrunkNoise):
         averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]
-    return CycleNetworks(networks).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made = CycleNetworks(networks)
+    made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    return made
 
 
 def build_denoiser(config: TrainConfig) -> Denoiser:

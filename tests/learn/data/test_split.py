@@ -55,7 +55,7 @@ def test_a_patient_in_both_domains_is_refused():
 def test_near_slabs_and_near_test_slices_are_refused():
     slabs = [Slab("a", "P", 0, 9, "full"), Slab("a", "P", 20, 29, "low")]
     check_split(slabs, gap_slices=10)
-    with pytest.raises(ValueError, match="slices apart"):
+    with pytest.raises(ValueError, match="slices between slices 0 to"):
         check_split([slabs[0], replace(slabs[1], first=19)], gap_slices=10)
     with pytest.raises(ValueError, match="left out"):
         check_split(slabs, gap_slices=10, leave_out=[(39, 50)])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from ctlab.ct import HuScale
 from ctlab.learn import TrainConfig
@@ -95,10 +96,27 @@ def test_the_curve_is_that_of_what_low_dose_adds():
     assert found[140.0] == pytest.approx(1.5, abs=0.1)
 
 
-def test_no_curve_where_nothing_is_noisier():
+def test_a_softer_kernel_at_low_dose_still_gives_the_curve_of_its_noise():
+    """Its fine noise is less than that of the sharp routine dose, though its SD is more."""
+    rng = np.random.default_rng(0)
+    full = body(rng, np.full(3, 20.0))
+    noise = gaussian_filter(rng.normal(size=full.shape), (0, 1.5, 1.5))
+    sds = np.repeat([30.0, 40.0, 60.0], 64)[None, :, None]
+    low = body(rng, np.zeros(3)) + sds * noise / noise.std()
+    fine = [np.abs(np.diff(slab[:, 64:128], axis=2)).mean() for slab in (full, low)]
+    assert fine[1] < fine[0]
+    found = dict(measure_noise_curve([full], [low]))
+    assert found[-725.0] == pytest.approx(0.75, abs=0.06)
+    assert found[140.0] == pytest.approx(1.5, abs=0.1)
+
+
+def test_no_curve_without_soft_tissue_and_none_where_nothing_is_noisier():
     slab = body(np.random.default_rng(0), np.full(3, 20.0))
-    with pytest.raises(ValueError, match="noisier at low dose"):
-        measure_noise_curve([slab], [slab])
+    with pytest.raises(ValueError, match="expected soft tissue"):
+        measure_noise_curve([slab], [slab[:, :64]])
+    same = PatchDomain([slab], [0.0], patch_px=64)
+    with pytest.raises(ValueError, match="noisier in soft tissue than the routine-dose ones"):
+        with_noise_curve(asking(), same, same)
 
 
 def test_a_slab_that_lacks_a_tissue_says_nothing_of_it():
@@ -125,8 +143,9 @@ def test_a_configuration_that_asks_for_the_curve_gets_the_one_of_its_domains():
     assert made == asking(noise_curve=measure_noise_curve(full.slabs, low.slabs))
     for given in (asking(noise_curve=[]), asking(noise_curve=[[0.0, 1.0]]), TrainConfig()):
         assert with_noise_curve(given, full, low) is given
+    air = PatchDomain([body(rng, own)[:, :64]], [40.0], patch_px=64)
     with pytest.raises(ValueError, match=r"noise_curve points of your own, or \[\]"):
-        with_noise_curve(asking(), full, full)
+        with_noise_curve(asking(), full, air)
 
 
 def test_networks_are_not_built_on_a_curve_nobody_measured():

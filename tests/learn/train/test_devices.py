@@ -1,5 +1,6 @@
 """Two processes that talk through gloo train as one process with both their batches."""
 
+import json
 import os
 import pickle
 import socket
@@ -10,7 +11,11 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from ctlab.learn import load_checkpoint
 from ctlab.learn.config import TrainConfig
+from ctlab.learn.data.domains import Domains
+from ctlab.learn.data.split import Slab
+from ctlab.learn.train import devices
 from ctlab.learn.train import loop as training
 from ctlab.learn.train.state import CycleNetworks, TrainState
 
@@ -91,3 +96,61 @@ def test_two_processes_have_the_gradients_of_one(tiny_config, tiny_domains, tmp_
     for theirs, parameter in zip(one["first"], state.networks.parameters_of(names), strict=True):
         scale = parameter.grad.abs().max().item()
         assert torch.allclose(theirs, parameter.grad, rtol=1e-4, atol=1e-5 * scale + 1e-9)
+
+
+RUN = """
+import pickle, sys
+import torch
+from ctlab.__main__ import main
+from ctlab.learn.train import run
+from ctlab.learn.train.monitor import RaisedWarning
+with open(sys.argv[1], "rb") as handle:
+    made = pickle.load(handle)
+run.build_domains = lambda config: made
+real = run.raised_warnings
+def raised(row):
+    late = torch.distributed.get_rank() == 1 and row["step"] == 12
+    return real(row) + [RaisedWarning("bias of a toy", 12, 9.0, 5.0, "do this")] * (
+        late or row["step"] == 4)
+run.raised_warnings = raised
+sys.argv = ["ctlab", "train", sys.argv[2], "--out", sys.argv[3], "--json"]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_run_with_raised_warnings_ends_whole_in_two_processes(
+    tiny_config, tiny_domains, tmp_path
+):
+    """Exit code 1 of one process would make torchrun kill the other, and blame both."""
+    slabs = (Slab("s", "P", 0, 3, "low"), Slab("s", "P", 14, 17, "full"))
+    made = Domains(*tiny_domains, slabs, {"doses": [0.1]})
+    (tmp_path / "domains").write_bytes(pickle.dumps(made))
+    (tmp_path / "config.toml").write_text(tiny_config.to_toml())
+    (tmp_path / "job.py").write_text(RUN)
+    names = ("domains", "config.toml", "run")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--standalone", *(str(tmp_path / n) for n in ("job.py", *names))]
+    env = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)  # one process tells
+    assert (told["steps"], len(told["alarms"])) == (12, 1)
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["is_finished"]
+    assert load_checkpoint(tmp_path / "run" / "checkpoint.pt").step == 12
+
+
+def test_threads_are_bounded_by_the_cores_of_this_process_and_its_siblings(monkeypatch):
+    monkeypatch.setattr(devices, "available_cores", lambda: 6)
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 96)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert devices.bound_threads() == 3
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)  # asked for by OMP_NUM_THREADS
+    assert devices.bound_threads() == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 96)
+    monkeypatch.setattr(devices, "available_cores", lambda: 96)
+    assert devices.bound_threads() == devices.MOST_THREADS
+    assert asked == [3, 1, devices.MOST_THREADS]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from ctlab.learn.config import TrainConfig
 from ctlab.learn.models.critic import highpass
+from ctlab.learn.train import monitor
 from ctlab.learn.train.loop import train
 from ctlab.learn.train.monitor import (
     ValidationBatch,
@@ -53,6 +55,18 @@ def test_each_warning_is_raised_alone_and_says_what_to_do(key, value, name):
     assert warning.name == name
     assert warning.remedy
     assert warning.is_fatal == (not math.isfinite(value))
+
+
+def test_bias_is_the_mean_change_inside_the_tissue_masks_of_the_low_dose_patch(tiny_config):
+    hu = np.full((1, 1, 48, 48), 60.0, np.float32)
+    hu[..., :24] = -800.0
+    changed = hu + np.where(hu > 0, 7.0, -2.0).astype(np.float32)
+    changed[..., 22:26] = 500.0  # on the border, which belongs to no tissue
+    low, denoised = (tiny_config.scale.to_net(torch.from_numpy(image)) for image in (hu, changed))
+    bias = monitor._bias_hu(low, denoised, tiny_config)
+    assert bias["watch_bias_soft_hu"] == pytest.approx(7.0, abs=1e-3)
+    assert bias["watch_bias_lung_hu"] == pytest.approx(-2.0, abs=1e-3)
+    assert math.isnan(bias["watch_bias_bone_hu"])
 
 
 def test_an_untrained_network_is_not_yet_a_warning_but_nan_is():
@@ -166,3 +180,57 @@ def test_weights_that_are_not_finite_stop_a_run_at_its_next_step(tiny_config, ti
         state.networks["denoiser"].last.weight.fill_(math.nan)
     row = next(train(tiny_config, *tiny_domains, state=state))
     assert any(warning.is_fatal for warning in raised_warnings(row))
+
+
+class Coloured(torch.nn.Module):
+    """A degrader that knows the noise: white noise blurred to the SD that is asked for."""
+
+    def draw(self, image, generator, device="cpu"):
+        return (torch.randn(image.shape, generator=generator),)
+
+    def forward(self, image, noise=(), strength=1.0, *, turn_rad=0.0):
+        smooth = blurred(noise[0])
+        return image + strength * smooth / smooth.std()
+
+
+def blurred(image):
+    return image - highpass(image, 1.0)
+
+
+def test_a_blur_ranks_below_a_denoiser_where_noise_is_coloured(tiny_config):
+    """With white noise in its place the blur, which keeps coloured noise, would rank first."""
+    networks = tiny_config.networks.model_dump() | {"degrader": "reconstruction"}
+    config = TrainConfig.from_dict(
+        tiny_config.model_dump() | {"networks": networks | {"noise_curve": []}}
+    )
+    draws = torch.Generator().manual_seed(0)
+    shape = (32, 1, 32, 32)
+    clean = torch.zeros(shape)
+    clean[..., 16:] = 2.0  # an edge, which a blur smears
+    known = Coloured()
+    low = known(clean, known.draw(clean, draws), 0.8)
+    strength = torch.full((32, 1, 1, 1), 0.8)
+    validation = ValidationBatch(low, clean, strength, noise_seed=0)
+    rank = {}
+    for name, change in {
+        "blur": lambda x: x - highpass(x, 0.8),
+        "denoiser": lambda x: clean[: len(x)] + 0.4 * (x - clean[: len(x)]),
+    }.items():
+        built = build_networks(config)
+        built["denoiser_ema"], built["degrader_ema"] = Sabotage(change), known
+        built["degrader"] = known
+        rank[name] = compute_metrics(built, validation, config)["watch_gsure"]
+        truth = (change(low) - clean).square().mean().sqrt().item() / 0.8
+        assert rank[name] == pytest.approx(truth, abs=0.12), name
+    assert rank["denoiser"] < rank["blur"] - 0.2
+
+
+def test_streaks_and_coarse_parts_of_a_residual_are_measured():
+    draws = torch.Generator().manual_seed(0)
+    white = torch.randn((64, 1, 32, 32), generator=draws)
+    streaked = torch.cat([blurred(white[:32]), white[32:]])
+    streaked[:32] = torch.nn.functional.avg_pool2d(white[:32], (1, 9), 1, (0, 4))
+    assert monitor.anisotropy(white) < 0.4
+    assert monitor.anisotropy(streaked) > 2 * monitor.anisotropy(white)
+    assert monitor.coarse_share(white) == pytest.approx(1 / (4 * math.pi**0.5), abs=0.02)
+    assert monitor.coarse_share(white - highpass(white, 3.0)) > 0.7
