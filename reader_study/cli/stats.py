@@ -74,6 +74,9 @@ def froc(
         Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"],
         typer.Option(help="figure of merit"),
     ] = "wafroc",
+    readings: Annotated[
+        Path | None, typer.Option(help="table reader, arm, case: who read what, marked or not")
+    ] = None,
     readers: Annotated[Effects, typer.Option()] = "random",
     margin: Annotated[float | None, typer.Option(help="non-inferiority margin")] = None,
     reference: Annotated[str, typer.Option(help="arm the margin is about; default first")] = "",
@@ -88,7 +91,7 @@ def froc(
     marks = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.froc_facts(
         marks, read_table(cases), fom=fom, readers=readers, margin=margin,
-        reference=reference or None,
+        reference=reference or None, readings=read_table(readings) if readings else None,
     )  # fmt: skip
     _show(facts, marks, as_json, _mrmc_lines)
 
@@ -259,6 +262,7 @@ def _mrmc_lines(facts: dict[str, Any]) -> list[str]:
             f"{verdict}, one-sided p = {_number(row['p'])}"
         )
     lines.append(f"design {facts['design']}, {facts['method']}, {facts['scope']}")
+    lines += [facts["readings"]] if "readings" in facts else []
     return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
 
 

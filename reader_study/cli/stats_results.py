@@ -96,11 +96,15 @@ def mrmc_facts(
 
 def froc_facts(
     marks: pd.DataFrame, cases: pd.DataFrame, *, fom: str, readers: str, margin: float | None,
-    reference: str | None,
+    reference: str | None, readings: pd.DataFrame | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Free-response figures compared; differences are first minus second."""
-    result = froc(marks, cases, fom=fom, readers=readers)  # type: ignore[arg-type]
-    return {"fom": fom, **_or_facts(result, margin, reference)}
+    result = froc(marks, cases, fom=fom, readers=readers, readings=readings)  # type: ignore[arg-type]
+    read = (
+        "who read what is listed" if readings is not None else
+        f"every reader is taken to have read all {len(cases)} cases in every arm"
+    )  # fmt: skip
+    return {"fom": fom, **_or_facts(result, margin, reference), "readings": read}
 
 
 def _or_facts(result: Mrmc, margin: float | None, reference: str | None) -> dict[str, Any]:

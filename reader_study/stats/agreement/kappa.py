@@ -12,6 +12,8 @@ from reader_study.stats.agreement.coefficients import Weights, read_raters, weig
 from reader_study.stats.proportions import clopper_pearson
 from reader_study.stats.tables import check_table
 
+NO_WIDTH = "the pairs leave no error to estimate: the interval has no width and says nothing"
+
 
 @dataclass(frozen=True)
 class Kappa:
@@ -98,7 +100,7 @@ def cohen_kappa(
     value = float(found.kappa)
     return Kappa(
         value, float(found.std_kappa), max(value - half, -1.0), min(value + half, 1.0),
-        z, p, raw, int(n),
+        z, p, raw, int(n), "" if half > 1e-12 else f"{int(n)} pairs: {NO_WIDTH}",
     )  # fmt: skip
 
 

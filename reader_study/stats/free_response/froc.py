@@ -19,7 +19,7 @@ from reader_study.stats.roc.obuchowski_rockette import (
     Mrmc,
     obuchowski_rockette,
 )
-from reader_study.stats.tables import check_levels, check_table
+from reader_study.stats.tables import check_levels, check_table, refuse
 
 Fom = Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"]
 FOMS = ("wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc")
@@ -46,6 +46,7 @@ def froc(
     case_effect: Effect = "random",
     arms: tuple[str, ...] | None = None,
     reader_names: tuple[str, ...] | None = None,
+    readings: pd.DataFrame | None = None,
     cluster: str | None = None,
 ) -> Mrmc:
     """Compare arms by a free-response figure of merit in the Obuchowski-Rockette model.
@@ -54,7 +55,7 @@ def froc(
     ----------
     marks : DataFrame
         ``reader, arm, case, mark (LL or NL), lesion, rating``. A case without rows was read
-        and not marked.
+        and not marked, unless ``readings`` says otherwise.
     cases : DataFrame
         ``case, truth, n_lesions``.
     fom : figure of merit
@@ -64,14 +65,17 @@ def froc(
         rating; "froc": mean share of lesions found at 1/8, 1/4, 1/2, 1, 2, 4 and 8 non-lesion
         marks per case.
     arms : order of the arms
-    reader_names : all who read, also those who set no mark; default those with marks
+    reader_names : all who read every case in every arm, also those who set no mark; default
+        those with marks
+    readings : ``reader, arm, case`` of all that was read, marked or not
     cluster : column of ``cases`` naming the patient where a patient gives several cases; the
         jackknife then leaves out patients
 
     Raises
     ------
     ValueError
-        As :func:`check_marks`; for a single truth; for an unknown figure of merit.
+        As :func:`check_marks`; for a single truth; for an unknown figure of merit; where a reader
+        has no mark in an arm and neither ``reader_names`` nor ``readings`` says that he read it.
 
     Notes
     -----
@@ -91,7 +95,7 @@ def froc(
     [1.0, 1.0, 1.0, 1.0]
     """
     values, left_out, names, readers_seen = _figures(
-        marks, cases, fom, arms, reader_names=reader_names, cluster=cluster
+        marks, cases, fom, arms, reader_names=reader_names, readings=readings, cluster=cluster
     )
     if not np.isfinite(left_out).all():
         raise ValueError(
@@ -122,15 +126,21 @@ def _figures(
     arms: tuple[str, ...] | None,
     *,
     reader_names: tuple[str, ...] | None = None,
+    readings: pd.DataFrame | None = None,
     cluster: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     if fom not in FOMS:
         raise ValueError(f"a figure of merit of {', '.join(FOMS)} wanted; {fom!r} came")
     table, known = check_marks(marks, cases)
-    names = arms or tuple(dict.fromkeys(table["arm"]))
-    readers = reader_names or tuple(sorted(dict.fromkeys(table["reader"])))
+    read = table if readings is None else _readings(readings, table, known)
+    names = arms or tuple(dict.fromkeys(read["arm"]))
+    readers = reader_names or tuple(sorted(dict.fromkeys(read["reader"])))
     check_levels(table, "arm", names, what="arms")
     check_levels(table, "reader", readers, what="readers")
+    if readings is None and reader_names is None:
+        _refuse_silent(table, names, readers)
+    elif readings is not None:
+        _refuse_unread(read, known, names, readers)
     n_lesions = known["n_lesions"].to_numpy(int)
     if (n_lesions > 0).all() or not (n_lesions > 0).any():
         raise ValueError("cases with and without lesions wanted; only one kind came")
@@ -143,6 +153,46 @@ def _figures(
             reading = _reading(part, known, n_lesions)
             values[i, j], left_out[i, j] = _figure(reading, n_lesions, fom, units)
     return values, left_out, tuple(map(str, names)), tuple(map(str, readers))
+
+
+def _readings(readings: pd.DataFrame, marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """The checked list of what was read; marks on what was not read are refused by row."""
+    keys = ["reader", "arm", "case"]
+    read = check_table(readings, columns=keys, unique=keys)
+    refuse(~read["case"].isin(cases["case"]), "case not in the list of cases", "add it or drop it")
+    known = pd.MultiIndex.from_frame(read[keys])
+    marked = pd.Series(~pd.MultiIndex.from_frame(marks[keys]).isin(known), index=marks.index)
+    refuse(marked, "a mark on a case that was not read", "add the reading or drop the mark")
+    return read
+
+
+def _refuse_silent(marks: pd.DataFrame, arms: tuple[str, ...], readers: tuple[str, ...]) -> None:
+    """A reader without a mark in an arm may have read it or not: only a list of readings tells."""
+    seen = set(zip(marks["arm"], marks["reader"], strict=True))
+    silent = [(arm, reader) for arm in arms for reader in readers if (arm, reader) not in seen]
+    if silent:
+        arm, reader = silent[0]
+        more = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
+        raise ValueError(
+            f"expected marks of every reader in every arm, got none of reader {reader} in arm "
+            f"{arm}{more}; list who read what in a table of reader, arm, case (--readings): who "
+            "read and marked nothing counts, who did not read must be left out"
+        )
+
+
+def _refuse_unread(
+    read: pd.DataFrame, cases: pd.DataFrame, arms: tuple[str, ...], readers: tuple[str, ...]
+) -> None:
+    counts = read.groupby(["arm", "reader"]).size()
+    full = pd.MultiIndex.from_product([arms, readers])
+    missing = len(cases) - counts.reindex(full, fill_value=0)
+    if missing.any():
+        arm, reader = missing.idxmax()
+        raise ValueError(
+            f"expected every reader to read all {len(cases)} cases in every arm, got "
+            f"{len(cases) - missing.max()} of reader {reader} in arm {arm}; leave out that reader, "
+            "or the cases not read by all"
+        )
 
 
 def _units(cases: pd.DataFrame, cluster: str | None) -> np.ndarray:

@@ -171,11 +171,23 @@ def _threshold_names(values: np.ndarray, kind: Thresholds, count: int) -> list[s
     return [f"{a:g}|{b:g}" for a, b in pairwise(values)]
 
 
+def _design(part: str, data: pd.DataFrame) -> pd.DataFrame:
+    """Columns of one part of a formula, or one sentence on why patsy cannot make them."""
+    try:
+        return patsy.dmatrix(part, data, return_type="dataframe")
+    except (patsy.PatsyError, NameError, SyntaxError, TypeError) as error:
+        why = str(error).split("\n")[0].strip()
+        raise ValueError(
+            f"expected a formula such as 'rating ~ arm + (1|reader)', got {part!r}, which cannot "
+            f"be read: {why}; write terms with +, : and * between names of columns"
+        ) from error
+
+
 def _fixed_columns(data: pd.DataFrame, fixed: str) -> tuple[np.ndarray, list[str]]:
     for name in re.findall(r"[A-Za-z_]\w*", fixed):
         if name in data and isinstance(data[name].dtype, pd.CategoricalDtype):
             data[name] = data[name].cat.remove_unused_categories()
-    frame = patsy.dmatrix(fixed, data, return_type="dataframe")
+    frame = _design(fixed, data)
     keep = [name for name in frame.columns if name != "Intercept"]
     x = frame[keep].to_numpy(float)
     if x.size and np.linalg.matrix_rank(np.column_stack([np.ones(len(x)), x])) < x.shape[1] + 1:
@@ -230,5 +242,5 @@ def _random_terms(data: pd.DataFrame, inner: str, bar: str, group: str) -> list[
 def _varying(data: pd.DataFrame, inner: str) -> tuple[np.ndarray, list[str]]:
     if inner.strip() == "1":
         return np.ones((len(data), 1)), ["Intercept"]
-    frame = patsy.dmatrix(inner, data, return_type="dataframe")
+    frame = _design(inner, data)
     return frame.to_numpy(float), [n.replace("[T.", "[") for n in frame.columns]

@@ -109,9 +109,12 @@ def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure |
             continue
         inside = np.flatnonzero(np.asarray(group).ravel() == number)
         patients = None if readings.patients is None else readings.patients[pattern]
-        values[inside], covariance[np.ix_(inside, inside)] = _figures(
+        values[inside], own = _figures(
             flat[np.ix_(inside, pattern)], readings.truth[pattern], patients, method, figure
         )
+        if figure is not None or method == "jackknife":
+            own = own * _jackknife_scale(readings, pattern, figure)
+        covariance[np.ix_(inside, inside)] = own
     return Cells(
         readings.arms,
         readings.readers,
@@ -120,6 +123,19 @@ def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure |
         blocks,
         nested_readers=bool((readings.read.any(axis=2).sum(axis=0) == 1).all() and arms > 1),
     )
+
+
+def _jackknife_scale(readings: Readings, read: np.ndarray, figure: Figure | None) -> float:
+    """Factor for leaving out each case of the study in turn, where only some were read here.
+
+    A case that was not read moves nothing but counts among the N of (N - 1) / N.
+    """
+    used = np.ones_like(read)
+    if isinstance(figure, ShareCalled):
+        used = readings.truth == figure.uses
+    units = np.arange(read.size) if readings.patients is None else readings.patients
+    every, own = np.unique(units[used]).size, np.unique(units[used & read]).size
+    return ((every - 1) / every) / ((own - 1) / own) if own > 1 else 1.0
 
 
 def _figures(

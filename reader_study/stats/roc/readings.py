@@ -15,7 +15,13 @@ from reader_study.stats.tables import (
 )
 
 Design = Literal[
-    "crossed", "split-plot", "cases nested in arms", "readers nested in arms", "arms independent"
+    "crossed",
+    "split-plot",
+    "cases nested in readers",
+    "cases nested in arms",
+    "cases nested in readers and arms",
+    "readers nested in arms",
+    "arms independent",
 ]
 
 
@@ -117,23 +123,33 @@ def find_design(readings: Readings) -> tuple[Design, np.ndarray]:
     one_block = np.zeros(len(readings.readers), dtype=int)
     if read.all():
         return "crossed", one_block
-    arms_read = cell.sum(axis=0)
     if cell.all():
+        if _disjoint(read.reshape(-1, read.shape[2])):
+            return "cases nested in readers and arms", one_block
         if (read == read[:, :1]).all() and _disjoint(read[:, 0]):
             return "cases nested in arms", one_block
         if (read == read[:1]).all():
             patterns, blocks = np.unique(read[0], axis=0, return_inverse=True)
             if len(patterns) > 1 and _disjoint(patterns):
+                if len(patterns) == len(readings.readers):
+                    return "cases nested in readers", one_block
                 return "split-plot", np.asarray(blocks).ravel()
-    elif (arms_read == 1).all():
-        rows = [np.unique(read[i][cell[i]], axis=0) for i in range(len(cell))]
-        if all(len(row) == 1 for row in rows):
-            per_arm = np.concatenate(rows)
-            if per_arm.all():
-                return "readers nested in arms", one_block
-            if _disjoint(per_arm):
-                return "arms independent", one_block
+    elif (cell.sum(axis=0) == 1).all():
+        nested = _nested_readers(read, cell)
+        if nested is not None:
+            return nested, one_block
     raise ValueError(_what_is_missing(readings))
+
+
+def _nested_readers(read: np.ndarray, cell: np.ndarray) -> Design | None:
+    """The design where each reader reads one arm; None where readers of an arm differ in cases."""
+    rows = [np.unique(read[i][cell[i]], axis=0) for i in range(len(cell))]
+    if any(len(row) != 1 for row in rows):
+        return None
+    per_arm = np.concatenate(rows)
+    if per_arm.all():
+        return "readers nested in arms"
+    return "arms independent" if _disjoint(per_arm) else None
 
 
 def _disjoint(patterns: np.ndarray) -> bool:
