@@ -308,8 +308,10 @@ def _preference_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _row_lines(facts: dict[str, Any]) -> list[str]:
+    exact = [{"method": "exact", **facts["exact"]}] if "exact" in facts else []
+    shares = [{"share of": name, **row} for name, row in facts.get("share_limits", {}).items()]
     lines = [
-        ", ".join(f"{name} {_number(value)}" for name, value in row.items())
-        for row in facts["tests"]
+        ", ".join(f"{name} {_number(value)}" for name, value in row.items() if value != "")
+        for row in [*shares, *facts["tests"], *exact]
     ]
     return [*lines, *([f"Note: {facts['note']}"] if facts.get("note") else [])]

@@ -26,13 +26,19 @@ from reader_study.stats.paired.bradley_terry import (
     davidson,
     randomisation_test,
 )
-from reader_study.stats.paired.clustered import MCNEMAR, clustered_mcnemar, clustered_signed_rank
+from reader_study.stats.paired.clustered import (
+    MCNEMAR,
+    clustered_mcnemar,
+    clustered_signed_rank,
+    exact_mcnemar,
+)
 from reader_study.stats.paired.preference_share import (
     pooled_share,
     position_effect,
     share_per_reader,
 )
 from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
+from reader_study.stats.proportions import clustered_share
 from reader_study.stats.roc.mrmc import figure_named, mrmc, noninferiority
 from reader_study.stats.roc.obuchowski_rockette import Mrmc
 from reader_study.stats.tables import check_levels, check_scale, check_table
@@ -333,5 +339,11 @@ def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any
         asdict(clustered_mcnemar(table, first=one, second=other, method=name))  # type: ignore[arg-type]
         for name in MCNEMAR
     ]
-    shares = {str(name): float(table[name].mean()) for name in (one, other)}
-    return {"first": one, "second": other, "shares": shares, "tests": tests}
+    by = table["patient"]
+    shares = {str(name): clustered_share(table[name], by) for name in (one, other)}
+    return {
+        "first": one, "second": other, "tests": tests,
+        "shares": {name: share.value for name, share in shares.items()},
+        "share_limits": {name: asdict(share) for name, share in shares.items()},
+        "exact": asdict(exact_mcnemar(table[one], table[other])),
+    }  # fmt: skip

@@ -61,9 +61,9 @@ def froc(
     fom : figure of merit
         "wafroc": chance that a lesion is rated above the highest non-lesion mark of a case
         without lesions, each case with lesions counting once; "afroc": each lesion counting
-        once; with "1": non-lesion marks of all cases; "hrauc": ROC area of each case's highest
-        rating; "froc": mean share of lesions found at 1/8, 1/4, 1/2, 1, 2, 4 and 8 non-lesion
-        marks per case.
+        once; with "1": non-lesion marks of all cases, also where every case has lesions;
+        "hrauc": ROC area of each case's highest rating; "froc": mean share of lesions found at
+        1/8, 1/4, 1/2, 1, 2, 4 and 8 non-lesion marks per case.
     arms : order of the arms
     reader_names : all who read every case in every arm, also those who set no mark; default
         those with marks
@@ -142,8 +142,12 @@ def _figures(
     elif readings is not None:
         _refuse_unread(read, known, names, readers)
     n_lesions = known["n_lesions"].to_numpy(int)
-    if (n_lesions > 0).all() or not (n_lesions > 0).any():
-        raise ValueError("cases with and without lesions wanted; only one kind came")
+    every, none = (n_lesions > 0).all(), not (n_lesions > 0).any()
+    if none or (every and not fom.endswith("1")):
+        raise ValueError(
+            f"expected cases with and without lesions, got only {'with' if every else 'without'}"
+            + ("; where every case has lesions use wafroc1 or afroc1" if every else "")
+        )
     values = np.empty((len(names), len(readers)))
     units = _units(known, cluster)
     left_out = np.empty((len(names), len(readers), units.max() + 1))

@@ -18,6 +18,8 @@ from reader_study.stats.tables import (
 SignedRankMethod = Literal["rgl", "ds"]
 McNemarMethod = Literal["mcnemar", "eliasziw", "obuchowski", "durkalski", "yang"]
 MCNEMAR = ("mcnemar", "eliasziw", "obuchowski", "durkalski", "yang")
+# Below this many discordant pairs the large-sample McNemar test is not to be trusted.
+FEW_DISCORDANT = 25
 # From this many clusters on the normal and chi-squared limits may be trusted.
 FEW_CLUSTERS = 15
 
@@ -146,6 +148,53 @@ def _middle_share(ordered: np.ndarray, points: np.ndarray) -> np.ndarray:
     return (upto + below) / (2 * ordered.size)
 
 
+@dataclass(frozen=True)
+class ExactMcNemar:
+    """McNemar's test given the discordant pairs, which are taken as independent."""
+
+    first_only: int
+    second_only: int
+    p: float
+    mid_p: float
+    note: str
+
+
+def exact_mcnemar(first: ArrayLike, second: ArrayLike) -> ExactMcNemar:
+    """Exact and mid-p values of McNemar's test, for few discordant pairs.
+
+    Parameters
+    ----------
+    first, second : array_like of 0 and 1, shape (n,)
+
+    Notes
+    -----
+    Exact binomial test of the discordant pairs, by statsmodels; mid-p: Fagerland, Lydersen &
+    Laake 2013 (doi:10.1186/1471-2288-13-91), half the chance of what was observed taken off.
+
+    Examples
+    --------
+    Five pairs, all seen by the first alone: 2 / 2**5, and half of it.
+
+    >>> found = exact_mcnemar([1] * 5, [0] * 5)
+    >>> found.p, found.mid_p
+    (0.0625, 0.03125)
+    """
+    from statsmodels.stats.contingency_tables import mcnemar  # slow to import
+
+    x, y = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    one, other = int(np.sum(x * (1 - y))), int(np.sum((1 - x) * y))
+    pairs = one + other
+    if pairs == 0:
+        return ExactMcNemar(0, 0, 1.0, 1.0, "no pair differs: nothing to test")
+    p = float(mcnemar([[0, one], [other, 0]], exact=True).pvalue)
+    chance = float(stats.binom.pmf(one, pairs, 0.5))
+    note = "" if pairs >= FEW_DISCORDANT else (
+        f"{pairs} discordant pairs: below {FEW_DISCORDANT} large-sample p values may be far off; "
+        "report the exact one"
+    )  # fmt: skip
+    return ExactMcNemar(one, other, p, 1 - chance / 2 if one == other else p - chance, note)
+
+
 def clustered_mcnemar(
     table: pd.DataFrame, *, first: str, second: str, cluster: str = "patient",
     method: McNemarMethod = "obuchowski",
@@ -201,12 +250,25 @@ def clustered_mcnemar(
             checked.duplicated([cluster, "lesion"], keep=False),
             f"the same {cluster}, lesion occurs more than once", "keep one row of each lesion",
         )  # fmt: skip
-    statistic = _mcnemar(counts, method)
+    why = _does_not_apply(counts, method)
+    statistic = np.nan if why else _mcnemar(counts, method)
+    note = "takes lesions of a patient as independent" if method == "mcnemar" else _note(clusters)
     return ClusteredTest(
-        method, statistic, float(stats.chi2.sf(statistic, 1)), len(checked),
-        int((x == y).sum()), clusters,
-        "takes lesions of a patient as independent" if method == "mcnemar" else _note(clusters),
+        method, statistic, np.nan if why else float(stats.chi2.sf(statistic, 1)), len(checked),
+        int((x == y).sum()), clusters, why or note,
     )  # fmt: skip
+
+
+def _does_not_apply(counts: np.ndarray, method: str) -> str:
+    """Why a clustered test has no answer on these counts; empty where it has."""
+    if method == "mcnemar" or not (counts[:, 1] - counts[:, 2]).any():
+        return ""
+    if method == "eliasziw" and (counts.sum(axis=1) == 1).all():
+        return "does not apply: each patient has one lesion, so nothing is clustered; use mcnemar"
+    differing = int(((counts[:, 1] + counts[:, 2]) > 0).sum())
+    if differing == 1:
+        return "does not apply: the arms differ in one patient only; report the counts"
+    return ""
 
 
 def _mcnemar(counts: np.ndarray, method: str) -> float:

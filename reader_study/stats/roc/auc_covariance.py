@@ -3,7 +3,7 @@
 Rows of ``positive`` and ``negative`` are reader-by-arm cells over the same cases.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -109,6 +109,7 @@ def leave_one_out(
     figure: Callable[[np.ndarray, np.ndarray], float],
     *,
     units: np.ndarray | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Any figure of merit on all cases, and with each case (or each unit of cases) left out.
 
@@ -119,6 +120,7 @@ def leave_one_out(
     figure : called as ``figure(truth, scores)``
     units : ndarray, shape (cases,), optional
         Patients: all cases of one patient are left out together.
+    names : what each cell is called where the figure refuses it
 
     Returns
     -------
@@ -126,11 +128,16 @@ def leave_one_out(
     left_out : ndarray, shape (cells, units)
     """
     codes = np.arange(truth.size) if units is None else np.unique(units, return_inverse=True)[1]
-    values = np.array([figure(truth, row) for row in scores])
+    values = np.empty(len(scores))
     left_out = np.empty((len(scores), codes.max() + 1))
-    for unit in range(left_out.shape[1]):
-        keep = codes != unit
-        left_out[:, unit] = [figure(truth[keep], row[keep]) for row in scores]
+    for cell, row in enumerate(scores):
+        try:
+            values[cell] = figure(truth, row)
+            for unit in range(left_out.shape[1]):
+                keep = codes != unit
+                left_out[cell, unit] = figure(truth[keep], row[keep])
+        except ValueError as error:
+            raise ValueError(f"{names[cell]}: {error}" if names else str(error)) from error
     return values, left_out
 
 

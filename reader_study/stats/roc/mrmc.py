@@ -103,6 +103,7 @@ def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure |
     read = ~np.isnan(flat)
     values = np.full(arms * readers, np.nan)
     covariance = np.zeros((arms * readers, arms * readers))
+    names = [f"reader {reader}, arm {arm}" for arm in readings.arms for reader in readings.readers]
     patterns, group = np.unique(read, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
         if not pattern.any():
@@ -110,8 +111,9 @@ def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure |
         inside = np.flatnonzero(np.asarray(group).ravel() == number)
         patients = None if readings.patients is None else readings.patients[pattern]
         values[inside], own = _figures(
-            flat[np.ix_(inside, pattern)], readings.truth[pattern], patients, method, figure
-        )
+            flat[np.ix_(inside, pattern)], readings.truth[pattern], patients, method, figure,
+            [names[cell] for cell in inside],
+        )  # fmt: skip
         if figure is not None or method == "jackknife":
             own = own * _jackknife_scale(readings, pattern, figure)
         covariance[np.ix_(inside, inside)] = own
@@ -144,19 +146,22 @@ def _figures(
     patients: np.ndarray | None,
     method: str,
     figure: Figure | None,
+    names: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
     if not (truth == 1).any() or not (truth == 0).any():
         raise ValueError(
-            "cases with and without the finding wanted in every arm; one kind is missing, so "
-            "there is no ROC curve"
+            f"{names[0]}: expected cases with and without the finding in every arm, got one kind, "
+            "so there is no ROC curve; add cases of the other"
         )
     if isinstance(figure, ShareCalled):
         used = truth == figure.uses
         units = None if patients is None else patients[used]
-        values, left_out = leave_one_out(scores[:, used], truth[used], figure, units=units)
+        values, left_out = leave_one_out(
+            scores[:, used], truth[used], figure, units=units, names=names
+        )
         return values, jackknife_covariance(left_out)
     if figure is not None or (patients is not None and method == "jackknife"):
-        values, left_out = leave_one_out(scores, truth, figure or _auc, units=patients)
+        values, left_out = leave_one_out(scores, truth, figure or _auc, units=patients, names=names)
         return values, jackknife_covariance(left_out)
     if patients is not None:
         return clustered_auc_covariance(scores, truth, patients)

@@ -122,7 +122,9 @@ def obuchowski_rockette(
         f=f, df1=df1, df2=errors.df, p=p,
         components={**parts, **_mean_squares(cells, spread)},
         readers=readers, cases=cases, design="", method="",
-        note=joined_notes(few_readers_note(len(cells.readers), readers), _widthless(errors)),
+        note=joined_notes(
+            few_readers_note(len(cells.readers), readers), _widthless(errors, cells.arms)
+        ),
     )  # fmt: skip
 
 
@@ -164,8 +166,12 @@ def joined_notes(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
-def _widthless(errors: _Errors) -> str:
-    return NO_WIDTH if errors.error <= 0 or (errors.arm_error <= 0).any() else ""
+def _widthless(errors: _Errors, arms: tuple[str, ...]) -> str:
+    flat = [arm for arm, error in zip(arms, errors.arm_error, strict=True) if error <= 0]
+    if not flat and errors.error > 0:
+        return ""
+    where = f"arm {', '.join(flat)}" if flat else "difference"
+    return f"{where}: {NO_WIDTH}"
 
 
 def _ratio(numerator: float, denominator: float) -> float:

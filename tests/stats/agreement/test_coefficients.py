@@ -198,3 +198,11 @@ def test_bad_tables_are_refused():
         agreement_coefficient(pd.DataFrame({"a": [1, 7], "b": 1}), "fleiss", categories=[1, 2])
     with pytest.raises(ValueError, match="weights of"):
         weight_matrix(np.array([1, 2]), "cubic")
+
+
+def test_kappa_of_two_pairs_says_that_its_interval_has_no_width():
+    found = cohen_kappa(np.array([[1, 0], [0, 1]]))
+    assert (found.low, found.high) == (1, 1)
+    assert "2 pairs: " in found.note
+    assert "no width" in found.note
+    assert cohen_kappa(np.array([[5, 1], [2, 5]])).note == ""

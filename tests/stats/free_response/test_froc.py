@@ -217,3 +217,52 @@ def test_a_single_case_without_lesions_has_no_error(study):
     kept = pd.concat([cases[cases["truth"] == 1], cases[cases["truth"] == 0].head(1)])
     with pytest.raises(ValueError, match="at least two patients with and two without"):
         froc(marks[marks["case"].isin(kept["case"])], kept)
+
+
+def test_silence_is_not_taken_for_reading(study):
+    """A reader without marks in an arm read it and found nothing, or did not read it."""
+    marks, cases = study
+    quiet = marks[(marks["reader"] != marks["reader"].iloc[0]) | (marks["arm"] != ARMS[0])]
+    with pytest.raises(
+        ValueError, match=f"none of reader {marks['reader'].iloc[0]} in arm {ARMS[0]}"
+    ):
+        froc(quiet, cases, arms=ARMS)
+    keys = ["reader", "arm", "case"]
+    everyone = pd.MultiIndex.from_product(
+        [sorted(marks["reader"].unique()), ARMS, cases["case"]], names=keys
+    ).to_frame(index=False)
+    got = froc(quiet, cases, readings=everyone)
+    assert got.figures.loc[marks["reader"].iloc[0], ARMS[0]] == 0.5
+    assert froc(marks, cases, readings=everyone).f == pytest.approx(froc(marks, cases).f)
+    with pytest.raises(ValueError, match="got 59 of reader"):
+        froc(quiet, cases, readings=everyone.iloc[1:])
+    marked = everyone.merge(marks[keys].head(1))
+    rest = everyone[~everyone.apply(tuple, axis=1).isin(marked.apply(tuple, axis=1))]
+    with pytest.raises(ValueError, match="a mark on a case that was not read in row 2 "):
+        froc(marks, cases, readings=rest)
+
+
+@pytest.mark.parametrize("fom", ["wafroc1", "afroc1"])
+def test_figures_with_all_false_marks_need_no_case_without_lesions(study, fom):
+    """By hand: best false mark of any case against the lesions of all cases."""
+    marks, cases = study
+    ill = cases[cases["truth"] == 1].reset_index(drop=True)
+    kept = marks[marks["case"].isin(ill["case"])]
+    got = froc(kept, ill, fom=fom, arms=ARMS).figures
+    for reader, row in got.iterrows():
+        part = kept[(kept["reader"] == reader) & (kept["arm"] == ARMS[0])]
+        total = weight = 0.0
+        for false_case in ill["case"]:
+            false = part[(part["case"] == false_case) & (part["mark"] == "NL")]["rating"]
+            best = false.max() if len(false) else -np.inf
+            for case, count in zip(ill["case"], ill["n_lesions"], strict=True):
+                each = 1 / count if fom.startswith("w") else 1.0
+                for lesion in range(1, count + 1):
+                    hit = part[(part["case"] == case) & (part["lesion"] == lesion)
+                               & (part["mark"] == "LL")]["rating"]  # fmt: skip
+                    rating = hit.iloc[0] if len(hit) else -np.inf
+                    total += each * ((rating > best) + 0.5 * (rating == best))
+                    weight += each
+        assert row[ARMS[0]] == pytest.approx(total / weight)
+    with pytest.raises(ValueError, match="use wafroc1 or afroc1"):
+        froc(kept, ill, fom="wafroc")

@@ -273,3 +273,10 @@ def test_a_search_that_starts_near_ends_where_one_from_afar_does(sd_reader):
     wanted = afar.estimates[["estimate", "se"]].to_numpy()
     assert near.estimates[["estimate", "se"]].to_numpy() == pytest.approx(wanted, abs=1e-4)
     assert near.note == afar.note
+
+
+@pytest.mark.parametrize("fixed", ["arm +* noise", "arm(", "foo(arm)", "arm ~~", "1arm"])
+def test_formulas_that_patsy_cannot_read_are_one_sentence(oracle, fixed):
+    with pytest.raises(ValueError, match=r"expected|wanted") as refused:
+        clm(oracle("likert"), f"noise ~ {fixed}")
+    assert "\n" not in str(refused.value)
