@@ -40,6 +40,7 @@ class Volume:
     current_ma : tube current of each slice; empty where the header does not give every one
     offsets_mm : patient (x, y, z) of each slice against the first; empty where ``spacing_mm``,
         ``orientation`` and ``shear_mm`` say it all
+    units : what the values are: "HU", or the Rescale Type of images read as they are
     problems : findings about the series, in words
     """
 
@@ -53,6 +54,7 @@ class Volume:
     shear_mm: tuple[float, float] = (0.0, 0.0)
     current_ma: tuple[float, ...] = ()
     offsets_mm: tuple[tuple[float, ...], ...] = ()
+    units: str = "HU"
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3:
@@ -96,6 +98,11 @@ class Volume:
                 for o in self.offsets_mm[start:stop]
             ),
         )
+
+    def refuse_other_units(self, verb: str) -> None:
+        """Raise ``ValueError`` where the values are no HU, which ``verb`` needs."""
+        if self.units != "HU":
+            raise ValueError(f"expected HU, got {self.units}: such images cannot be {verb}")
 
     def with_hu(self, hu: np.ndarray) -> "Volume":
         """Same geometry and header facts, other HU (any shape that fits is the caller's duty)."""

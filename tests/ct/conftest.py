@@ -50,16 +50,22 @@ def put_pixels(dataset: Dataset, stored: np.ndarray, *, bits: int = 16) -> None:
 def make_series(tmp_path) -> Callable[..., Path]:
     """Write a series of slices; ``change(k, dataset)`` may fault each before it is written."""
 
-    def make(slices: int = 4, change: Faults | None = None, name: str = "series", **facts: Any):
+    def make(
+        slices: int = 4,
+        change: Faults | None = None,
+        name: str = "series",
+        enforce: bool = True,
+        **facts: Any,
+    ):
         folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         for k in range(slices):
             dataset = ct_slice(k, **facts)
             if change:
                 change(k, dataset)
             # Names run against z, so that sorting by name gives the wrong order.
             dataset.save_as(
-                folder / f"{facts.get('uid', '')}-{99 - k}.dcm", enforce_file_format=True
+                folder / f"{facts.get('uid', '')}-{99 - k}.dcm", enforce_file_format=enforce
             )
         return folder
 

@@ -45,6 +45,14 @@ def frames_of(header: Header) -> list[Frame]:
             raise ValueError(
                 f"{header.path.name} is damaged: its functional groups cannot be read ({error})"
             ) from error
+    count = header.integer("frames", 1)
+    images = (header.pixel_bytes or 0) // max(_image_bytes(header), 1)
+    if max(count, images) > 1:
+        raise ValueError(
+            f"{header.path.name}: expected one image in a classic CT object, got "
+            f"{max(count, images)} without positions of their own; export it as enhanced CT or "
+            "one file a slice"
+        )
     return [
         Frame(
             header,
@@ -57,11 +65,20 @@ def frames_of(header: Header) -> list[Frame]:
     ]
 
 
+def _image_bytes(header: Header) -> int:
+    return (
+        header.integer("rows") * header.integer("columns") * header.integer("bits_allocated") // 8
+    )
+
+
 def _enhanced(header: Header) -> list[Frame]:
     """Frames with per-frame groups first, shared groups second (DICOM PS3.3, C.7.6.16)."""
     dataset = read_dataset(header.path, pixels=False)
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    count = int(dataset.get("NumberOfFrames") or 1)
+    if len(per_frame) != count:
+        raise ValueError(f"expected functional groups of {count} frames, got {len(per_frame)}")
     frames = []
     for index, own in enumerate(per_frame):
         groups = (own, shared)
@@ -88,7 +105,24 @@ _NESTED = {
     "kernel": ("CTReconstructionSequence", "ConvolutionKernel"),
     "thickness_mm": ("PixelMeasuresSequence", "SliceThickness"),
     "rescale_type": (_RESCALE, "RescaleType"),
+    "acquisition_number": ("FrameContentSequence", "FrameAcquisitionNumber"),
+    "acquisition_datetime": ("FrameContentSequence", "FrameAcquisitionDateTime"),
 }
+
+
+def frame_facts(dataset: Any, number: int | None) -> dict[str, Any]:
+    """What classic CT says at top level, of one frame (1-based) of an enhanced object."""
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    own = dataset.PerFrameFunctionalGroupsSequence[number - 1] if number else None
+    facts = {
+        "KVP": _value((own, shared), *_NESTED["kvp"]),
+        "XRayTubeCurrent": _value((own, shared), *_NESTED["tube_current_ma"]),
+        "ConvolutionKernel": _value((own, shared), *_NESTED["kernel"]),
+        "SliceThickness": _value((own, shared), *_NESTED["thickness_mm"]),
+    }
+    if facts["XRayTubeCurrent"] is not None:
+        facts["XRayTubeCurrent"] = round(facts["XRayTubeCurrent"])  # an IS in classic CT
+    return facts
 
 
 def _exposure(groups: tuple[Any, Any]) -> dict[str, bytes]:

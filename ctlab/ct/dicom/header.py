@@ -5,24 +5,33 @@ Parsing every element with a general library costs more than reading the pixels 
 and takes the few elements it needs; everything unusual goes to pydicom.
 """
 
+import os
 import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ctlab.ct.dicom.discover import open_source
 
 TAGS = {
+    "character_set": 0x00080005,
     "image_type": 0x00080008,
     "sop_class": 0x00080016,
     "sop_uid": 0x00080018,
+    "acquisition_date": 0x00080022,
+    "acquisition_datetime": 0x0008002A,
+    "acquisition_time": 0x00080032,
     "modality": 0x00080060,
     "manufacturer": 0x00080070,
     "description": 0x0008103E,
     "model": 0x00081090,
+    "patient_name": 0x00100010,
     "patient_id": 0x00100020,
+    "birth_date": 0x00100030,
     "thickness_mm": 0x00180050,
     "kvp": 0x00180060,
+    "declared_step_mm": 0x00180088,
     "tilt_deg": 0x00181120,
     "exposure_time_ms": 0x00181150,
     "tube_current_ma": 0x00181151,
@@ -31,6 +40,7 @@ TAGS = {
     "ctdivol_mgy": 0x00189345,
     "study_uid": 0x0020000D,
     "series_uid": 0x0020000E,
+    "series_number": 0x00200011,
     "acquisition_number": 0x00200012,
     "instance_number": 0x00200013,
     "position_mm": 0x00200032,
@@ -77,6 +87,12 @@ class NotDicom(ValueError):  # noqa: N818  (a finding, not a fault)
     """The file is something else: text, a picture, an empty file."""
 
 
+class CutShort(ValueError):  # noqa: N818  (a finding, not a fault)
+    """The file ends before its pixels do; ``series_uid`` says where it belongs."""
+
+    series_uid = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The elements of one file that matter here, as raw little-endian bytes by name."""
@@ -88,12 +104,13 @@ class Header:
     pixel_bytes: int | None = None
 
     def text(self, name: str) -> str:
-        """Value as text without padding; empty where the element is absent or empty."""
+        """Value as text that can be printed, without padding; empty where there is none."""
         raw = self.elements.get(name, b"").strip(b" \0")
-        try:
-            return raw.decode("utf-8")
-        except UnicodeDecodeError:
-            return raw.decode("latin-1")
+        if raw.isascii() and b"\x1b" not in raw:
+            text = raw.decode("ascii")
+        else:
+            text = decoded_text(raw, self.elements.get("character_set", b""))
+        return "".join(c for c in text if c.isprintable())
 
     def numbers(self, name: str) -> tuple[float, ...]:
         """All values as finite numbers; empty where absent, empty or not numbers."""
@@ -120,22 +137,45 @@ class Header:
         return default if value is None else int(value)
 
 
+def decoded_text(raw: bytes, character_sets: bytes) -> str:
+    r"""Text of an element by Specific Character Set (0008,0005), which may switch within it.
+
+    Examples
+    --------
+    >>> decoded_text(b"\x1b$B6;It\x1b(B", rb"\ISO 2022 IR 87")
+    '胸部'
+    """
+    from pydicom.charset import convert_encodings, decode_bytes
+
+    names = [n.strip(" \0") for n in character_sets.decode("latin-1").split("\\")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unknown sets: what they cannot decode follows below
+        try:
+            if any(names):
+                return decode_bytes(raw, convert_encodings(names), {0x5C, 0x5E, 0x3D})
+            return raw.decode("utf-8")
+        except (LookupError, UnicodeError):
+            return raw.decode("latin-1")
+
+
 def read_header(path: Path) -> Header:
-    """Header of one file.
+    """Header of one file whose pixels are there to the end.
 
     Raises
     ------
     NotDicom
         The file is not DICOM at all.
     ValueError
-        It is DICOM but its header cannot be read, for instance because it is cut short.
+        It is DICOM but its header cannot be read, or the file ends before its pixels do.
     """
     with open_source(path) as stream:
         for size in (1 << 14, 1 << 20, -1):
             stream.seek(0)
             data = stream.read(size)
             try:
-                return _walk(path, data)
+                header, start = _walk(path, data)
+                _refuse_cut(header, start, stream)
+                return header
             except _Short:
                 continue
             except _Unusual:
@@ -151,9 +191,12 @@ class _Unusual(Exception):  # noqa: N818
     """Something that is left to pydicom."""
 
 
-def _walk(path: Path, data: bytes) -> Header:
+def _walk(path: Path, data: bytes) -> tuple[Header, int]:
+    """Header, and where the value of the pixel data begins."""
     syntax, position = _syntax(data)
-    elements: dict[str, bytes] = {}
+    elements = {}
+    if (sop_class := _meta(data)[0].get(0x00020002)) is not None:
+        elements["sop_class"] = sop_class  # the data set's own follows, if it has one
     explicit = syntax != IMPLICIT
     while True:
         if position + 8 > len(data):
@@ -161,7 +204,7 @@ def _walk(path: Path, data: bytes) -> Header:
         tag, length, value = _element(data, position, explicit)
         if tag in PIXEL_TAGS:
             offset = value if length != _UNDEFINED else None
-            return Header(path, syntax, elements, offset, length if offset else None)
+            return Header(path, syntax, elements, offset, length if offset else None), value
         if tag > 0x7FE00010 or tag < 0x00080000:
             raise _Unusual
         if length == _UNDEFINED:
@@ -170,8 +213,35 @@ def _walk(path: Path, data: bytes) -> Header:
         position = value + length
         if position > len(data):
             raise _Short
-        if tag in _NAMES:
+        if tag in _NAMES and (length or _NAMES[tag] not in elements):
             elements[_NAMES[tag]] = data[value:position]
+
+
+def _refuse_cut(header: Header, start: int, stream: BinaryIO) -> None:
+    """Raise where the file ends before its pixel data do."""
+    end = stream.seek(0, os.SEEK_END)
+    if header.pixel_bytes is not None:
+        needed = start + header.pixel_bytes
+    else:  # items, each with its length, up to the delimiter
+        needed = start
+        while True:
+            stream.seek(needed)
+            head = stream.read(8)
+            if len(head) < 8:
+                needed += 8
+                break
+            group, element, length = struct.unpack("<HHI", head)
+            needed += 8
+            if group << 16 | element != _ITEM:
+                break
+            needed += length
+    if needed > end:
+        error = CutShort(
+            f"{header.path.name} is cut short: expected {needed} bytes or more, got {end}; copy "
+            "the file again"
+        )
+        error.series_uid = header.text("series_uid")
+        raise error
 
 
 def _syntax(data: bytes) -> tuple[str, int]:
@@ -258,11 +328,10 @@ def _parsed(path: Path) -> Header:
     for name, tag in TAGS.items():
         if tag in dataset:
             elements[name] = _encoded(name, dataset[tag].value)
-    syntax = str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "") or "")
-    if not syntax:
-        implicit = dataset.original_encoding[0]
-        syntax = IMPLICIT if implicit else EXPLICIT
-    return Header(path, syntax, elements)
+    elements["character_set"] = b"ISO_IR 192"  # as encoded above
+    if not elements.get("sop_class"):
+        elements["sop_class"] = str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()
+    return Header(path, str(dataset.file_meta.TransferSyntaxUID), elements)
 
 
 def read_dataset(path: Path, *, pixels: bool = True) -> Any:
@@ -293,17 +362,20 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
     if not dataset or ("SOPClassUID" not in dataset and "Modality" not in dataset):
         kind = ValueError if is_marked else NotDicom
         raise kind(f"{path.name} holds no DICOM object, or is cut short")
-    if not is_marked and "TransferSyntaxUID" not in dataset.file_meta:
-        implicit = dataset.original_encoding[0]
+    if not dataset.file_meta.get("TransferSyntaxUID"):  # pydicom has seen how it is written
+        implicit, little = dataset.original_encoding
         meta: Any = dataset.file_meta
-        meta.TransferSyntaxUID = IMPLICIT if implicit else EXPLICIT
+        native = EXPLICIT if little else BIG_ENDIAN
+        meta.TransferSyntaxUID = IMPLICIT if implicit else native
     return dataset
 
 
 def _encoded(name: str, value: Any) -> bytes:
+    from pydicom.multival import MultiValue
+
     if value is None:
         return b""
-    values = [value] if isinstance(value, str | bytes | int | float) else list(value)
+    values = list(value) if isinstance(value, MultiValue | list) else [value]
     if name in _SHORTS:
         return b"".join(
             struct.pack("<H", int(v) & 0xFFFF) for v in values if not isinstance(v, bytes | str)

@@ -38,18 +38,20 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     Raises
     ------
     ValueError
-        The name ends in something else, or the stack is sheared by a tilted gantry.
+        The name ends in something else, slices are not evenly spaced (a gap), or the stack is
+        sheared by a tilted gantry.
     """
     import nibabel
 
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
-        raise ValueError(f"a NIfTI file ends in .nii or .nii.gz, got {path.name!r}")
+        raise ValueError(f"expected a name that ends in .nii or .nii.gz, got {path.name!r}")
     if any(volume.shear_mm):
         raise ValueError(
-            "the stack is sheared by a tilted gantry, which most readers of NIfTI overlook; read "
-            "the series with straighten=True"
+            "expected an upright stack, got one sheared by a tilted gantry, which most readers of "
+            "NIfTI overlook; read the series with straighten=True"
         )
+    _refuse_uneven(volume)
     image = nibabel.Nifti1Image(
         np.ascontiguousarray(volume.hu.transpose(2, 1, 0)), _LPS_TO_RAS @ affine_of(volume)
     )
@@ -65,6 +67,22 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
         if named != part:
             named.replace(part)
     return path
+
+
+def _refuse_uneven(volume: Volume) -> None:
+    """Raise where slices lie off the even grid of an affine: by a tenth of a step, or a pixel."""
+    places = np.array([volume.slice_origin_mm(k) for k in range(len(volume.hu))])
+    step = affine_of(volume)[:3, 2]
+    off = places - places[0] - np.outer(np.arange(len(places)), step)
+    z_mm = volume.spacing_mm[0]
+    along = off @ step / z_mm
+    aside = np.linalg.norm(off - np.outer(along, step / z_mm), axis=1)
+    if np.abs(along).max() > 0.1 * z_mm or aside.max() > max(volume.spacing_mm[1:]):
+        steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+        raise ValueError(
+            f"expected evenly spaced slices, got steps from {steps.min():g} to {steps.max():g} mm, "
+            "which NIfTI cannot hold; cut the series at the gap with Volume.slices and write parts"
+        )
 
 
 def read_nifti(path: str | Path) -> Volume:
@@ -87,10 +105,10 @@ def read_nifti(path: str | Path) -> Volume:
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a readable NIfTI image ({error})") from error
     if hu.ndim != 3:
-        raise ValueError(f"{path} has shape {hu.shape}; a volume has three axes")
+        raise ValueError(f"{path}: expected three axes, got shape {hu.shape}; choose one volume")
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not (np.isfinite(affine).all() and (spacing > 0).all()):
-        raise ValueError(f"{path} has no usable voxel size: {spacing.tolist()} mm")
+        raise ValueError(f"{path}: expected a voxel size above 0 mm, got {spacing.tolist()}")
     axes = affine[:3, :3] / spacing
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:
         raise ValueError(f"{path} is sheared; resample it to a rectangular grid first")

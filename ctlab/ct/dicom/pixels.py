@@ -19,9 +19,10 @@ from ctlab.ct.dicom.header import (
 from ctlab.ct.dicom.jpeg import JPEG, decode_jpeg
 from ctlab.ct.hu import HU_MIN
 
+RLE = "1.2.840.10008.1.2.5"
 OWN = "ctlab"
 DECODERS = {
-    "1.2.840.10008.1.2.5": "pydicom",  # RLE; the faster one panics on damaged data
+    RLE: "pydicom",  # RLE; the faster one panics on damaged data
     **dict.fromkeys(JPEG, OWN),
     **{f"1.2.840.10008.1.2.4.{n}": "pyjpegls" for n in (80, 81)},  # JPEG-LS
     **{f"1.2.840.10008.1.2.4.{n}": "pylibjpeg" for n in (90, 91, 201, 202, 203)},  # JPEG 2000
@@ -29,6 +30,9 @@ DECODERS = {
 """The one decoder of each compressed transfer syntax: :mod:`ctlab.ct.dicom.jpeg` or a plugin of
 pydicom. Left to choose, pydicom would try GDCM where another fails, and GDCM ends the whole
 program on damaged data."""
+
+LEAST_FILL_PX = 4
+"""Fewer pixels of a possible HU in a corner are taken for tissue or noise, not for fill."""
 
 LARGEST_SIDE = 8192
 """Rows or columns above this are a damaged header: no CT reconstructs such an image."""
@@ -77,25 +81,65 @@ def to_hu(frame: Frame, stored: np.ndarray) -> np.ndarray:
 
 
 def padding_mask(frame: Frame, stored: np.ndarray) -> np.ndarray | None:
-    """Pixels that hold the padding value or lie in the padding range; ``None`` if undeclared."""
-    first = frame.header.numbers("padding")
-    if not first:
+    """Pixels of the fill outside the field of view; ``None`` where there are none.
+
+    Of a padding value below air every pixel is fill, and so is what lies beyond it: compression
+    with loss smears fill. A padding value that tissue can have, too, is fill only in areas that
+    reach a corner of the image; elsewhere such pixels are tissue (:func:`padding_range_hu`).
+    """
+    bounds = _padding_bounds(frame.header, stored.dtype)
+    if bounds is None:
         return None
-    last = frame.header.numbers("padding_limit") or first
-    # Declared as unsigned or signed at will by vendors: what counts is the 16-bit pattern.
-    bounds: list[Any] = [
-        np.array(int(v) & 0xFFFF, np.uint16).view(_kind(stored)) for v in (first[0], last[0])
-    ]
-    low, high = int(min(bounds)), int(max(bounds))
-    if low * (frame.slope or 1) + (frame.intercept or 0) < HU_MIN:
-        mask = stored <= high  # below air: lossy compression smears such fill further down
+    low, high = bounds
+    slope, intercept = frame.slope or 1, frame.intercept or 0
+    mask: np.ndarray
+    if max(low * slope, high * slope) + intercept < HU_MIN:
+        mask = stored <= high if slope > 0 else stored >= low
+    elif min(low * slope, high * slope) + intercept < HU_MIN:
+        mask = (
+            (stored >= low) & (stored <= high) & (stored * np.float32(slope) < HU_MIN - intercept)
+        )
     else:
-        mask = stored == low if low == high else (stored >= low) & (stored <= high)
+        mask = _reaching_corners((stored >= low) & (stored <= high))
     return mask if mask.any() else None
 
 
-def _kind(stored: np.ndarray) -> type:
-    return np.int16 if stored.dtype.kind == "i" else np.uint16
+def padding_range_hu(frame: Frame) -> tuple[float, float] | None:
+    """Lowest and highest HU that are padding by the header but may be tissue; else ``None``."""
+    kind = np.dtype(np.int16 if frame.header.integer("signed") else np.uint16)
+    bounds = _padding_bounds(frame.header, kind)
+    if bounds is None or frame.slope is None or frame.intercept is None:
+        return None
+    ends = np.array(bounds, np.float32) * np.float32(frame.slope) + np.float32(frame.intercept)
+    low, high = float(ends.min()), float(ends.max())
+    return (max(low, HU_MIN + 0.5), high) if high > HU_MIN else None
+
+
+def _padding_bounds(header: Header, kind: np.dtype[Any]) -> tuple[int, int] | None:
+    """Padding range as stored values; vendors declare it signed or unsigned at will."""
+    first = header.numbers("padding")
+    if not first:
+        return None
+    last = header.numbers("padding_limit") or first
+    bits = header.integer("bits_stored", 16)
+    ends = []
+    for value in (int(first[0]), int(last[0])):
+        if kind.kind != "i":
+            ends.append(value & 0xFFFF)
+        else:  # what counts is the pattern of the stored bits, or of 16 where more are set
+            width = bits if 0 < bits < 16 and not value >> bits else 16
+            ends.append(((value & 0xFFFF) ^ 1 << width - 1) - (1 << width - 1))
+    return min(ends), max(ends)
+
+
+def _reaching_corners(mask: np.ndarray) -> np.ndarray:
+    """Areas of the mask (y, x) that hold a corner of the image and more than a few pixels."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask)
+    corners = {int(labels[y, x]) for y in (0, -1) for x in (0, -1)} - {0}
+    sizes = np.bincount(labels.ravel())
+    return np.isin(labels, [c for c in corners if sizes[c] >= LEAST_FILL_PX])
 
 
 def _stored(frames: list[Frame]) -> Iterator[np.ndarray]:
@@ -134,16 +178,29 @@ def _native(header: Header, rows: int, columns: int, index: int) -> np.ndarray:
     return _only_stored_bits(stored, header)
 
 
-def _only_stored_bits(stored: np.ndarray, header: Header) -> np.ndarray:
-    """Bits above the stored ones (old overlays) removed, the sign extended again."""
-    bits = header.integer("bits_stored", 16)
-    if not 0 < bits <= 16 or header.integer("high_bit", bits - 1) != bits - 1:
-        raise ValueError(f"{header.path.name} has a damaged pixel description ({bits} bits stored)")
-    if bits == 16:
+def _only_stored_bits(stored: np.ndarray, header: Header, *, shifted: bool = True) -> np.ndarray:
+    """Bits other than the stored ones (old overlays) removed, the sign extended again.
+
+    Before 2005 the stored bits could end above BitsStored - 1; ``shifted`` says whether they
+    still lie there.
+    """
+    width = 8 * stored.dtype.itemsize
+    bits = header.integer("bits_stored", width)
+    high = header.integer("high_bit", bits - 1)
+    if not 0 < bits <= width or not bits - 1 <= high < width:
+        raise ValueError(
+            f"{header.path.name}: expected stored bits within {width}, got {bits} with High Bit "
+            f"{high}; its pixel description is damaged, export it again"
+        )
+    if high != bits - 1 and not shifted:
+        raise ValueError(
+            f"{header.path.name}: expected High Bit {bits - 1} in compressed pixels, got {high}; "
+            "export it uncompressed"
+        )
+    if bits == width:
         return stored
-    shift = 16 - bits
-    kept = np.left_shift(stored, shift)
-    return np.right_shift(kept, shift)
+    kept: np.ndarray = np.right_shift(np.left_shift(stored, width - 1 - high), width - bits)
+    return kept
 
 
 def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) -> np.ndarray:
@@ -165,14 +222,14 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
-            f"{header.path.name} cannot be decoded ({header.transfer_syntax}): {reason}"
+            f"{header.path.name} cannot be decoded ({syntax}): {reason}; copy or export it again"
         ) from error
     if stored.shape != (rows, columns):
         raise ValueError(
-            f"{header.path.name} holds an image of shape {stored.shape} where its header says "
-            f"{(rows, columns)}; it is no CT slice"
+            f"{header.path.name}: expected an image of shape {(rows, columns)} by its header, got "
+            f"{stored.shape}; it is no CT slice"
         )
-    return stored
+    return _only_stored_bits(stored, header, shifted=syntax in NATIVE | {RLE})
 
 
 def _jpeg(header: Header, dataset: Any, index: int) -> np.ndarray:
@@ -181,4 +238,4 @@ def _jpeg(header: Header, dataset: Any, index: int) -> np.ndarray:
 
     frames = int(dataset.get("NumberOfFrames") or 1)
     stored = decode_jpeg(get_frame(dataset.PixelData, index, number_of_frames=frames))
-    return _only_stored_bits(stored.view(np.int16) if header.integer("signed") else stored, header)
+    return stored.view(np.int16) if header.integer("signed") else stored

@@ -1,49 +1,27 @@
-"""Read a CT series into HU, or report what a folder holds."""
+"""Read a CT series into HU."""
 
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ctlab.ct.dicom.frames import Frame
 from ctlab.ct.dicom.gantry_tilt import shear_mm, straightened
 from ctlab.ct.dicom.header import Header
 from ctlab.ct.dicom.parallel_decode import stream_hu
+from ctlab.ct.dicom.pixels import padding_range_hu
 from ctlab.ct.dicom.series import (
-    Found,
+    Contents,
     Plan,
     find_series,
     plan_series,
+    whole_uid,
 )
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.ct.volume import Acquisition, Volume
-
-
-@dataclass(frozen=True)
-class SeriesReport:
-    """What is known about one series; ``problems`` in words, ``readable`` if none is fatal."""
-
-    uid: str
-    modality: str
-    description: str
-    shape: tuple[int, int, int] | None  # (z, y, x)
-    spacing_mm: tuple[float, float, float] | None  # (z, y, x)
-    hu_min: float | None
-    hu_max: float | None
-    kvp: float | None
-    tube_current_ma: float | None
-    exposure_mas: float | None
-    ctdivol_mgy: float | None
-    kernel: str
-    readable: bool
-    problems: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, ready for JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
 def read_series(
@@ -53,6 +31,8 @@ def read_series(
     allow_gaps: bool = False,
     allow_tilt: bool = False,
     straighten: bool = False,
+    skip_damaged: bool = False,
+    allow_other_units: bool = False,
 ) -> Volume:
     """One CT series in HU, slices sorted by position along the slice normal.
 
@@ -65,6 +45,10 @@ def read_series(
     allow_tilt : accept slices that a tilted gantry shifted sideways, as they are: each is right,
         the stack is sheared by ``Volume.shear_mm``
     straighten : resample such slices within their plane so that the stack stands upright
+    skip_damaged : leave out files that are cut short or cannot be read, reported in
+        ``Volume.problems``
+    allow_other_units : read images whose values are no HU (material density, perfusion, effective
+        atomic number), too; ``Volume.units`` says what they are
 
     Raises
     ------
@@ -75,7 +59,8 @@ def read_series(
     Notes
     -----
     Stored values become HU by each slice's own Rescale Slope and Intercept (DICOM PS3.3,
-    C.11.1). Pixels that hold Pixel Padding Value become -1024 HU.
+    C.11.1). Pixels that hold Pixel Padding Value become -1024 HU; where tissue can have that
+    value, too, only those of areas that reach a corner of the image.
     """
     plan = choose_series(
         find_series(path),
@@ -83,6 +68,8 @@ def read_series(
         series_uid,
         allow_gaps=allow_gaps,
         allow_tilt=allow_tilt or straighten,
+        skip_damaged=skip_damaged,
+        allow_other_units=allow_other_units,
     )
     hu = np.empty(plan.shape, np.float32)
     for k, image in enumerate(stream_plan(plan)):
@@ -103,24 +90,37 @@ def stream_plan(plan: Plan) -> Iterator[np.ndarray]:
 
 
 def choose_series(
-    found: Found,
+    contents: Contents,
     path: str | Path,
     series_uid: str | Sequence[str] | None,
     *,
     allow_gaps: bool = False,
     allow_tilt: bool = False,
+    skip_damaged: bool = False,
+    allow_other_units: bool = False,
 ) -> Plan:
-    """The one series that is meant, checked.
+    """The one series that is meant, checked; its problems tell what was left out.
 
     Raises
     ------
     ValueError
         There is no CT series, there are several and none was named, or it has a fault.
     """
-    uid = _meant(found, path, series_uid)
-    plan = plan_series(uid, found.series[uid])
+    uid = _meant(contents, path, series_uid)
+    damaged = contents.damage_of(uid)
+    if damaged and not skip_damaged:
+        raise ValueError(
+            f"expected whole files, got {len(damaged)} damaged or without pixels: {damaged[0]}; "
+            "or pass skip_damaged=True to leave them out (on the command line --skip-damaged)"
+        )
+    plan = plan_series(uid, contents.series[uid])
     if plan.faults:
         raise ValueError("; ".join(plan.faults))
+    if plan.units and not allow_other_units:
+        raise ValueError(
+            f"expected HU, got {plan.units} as the type of rescaled values; choose a series in HU, "
+            "or in Python pass allow_other_units=True to read the values as they are"
+        )
     if plan.gaps and not allow_gaps:
         raise ValueError(
             "; ".join(plan.gaps)
@@ -131,7 +131,14 @@ def choose_series(
             f"{plan.tilts[0]}; pass straighten=True to resample it upright, or allow_tilt=True "
             "to take the slices one by one (on the command line --straighten or --allow-tilt)"
         )
-    return plan
+    left_out = tuple(f"left out: {text}" for text in damaged)
+    return replace(plan, problems=(*plan.problems, *left_out, *aside_problems(contents, uid)))
+
+
+def aside_problems(contents: Contents, uid: str) -> list[str]:
+    """A finding for each file of the series that is no CT slice."""
+    aside = contents.aside.get(whole_uid(uid), [])
+    return [f"{path.name} set aside: {why}" for path, why in aside]
 
 
 def named_uids(uids: Iterable[str], wanted: str | Sequence[str] | None) -> list[str]:
@@ -148,26 +155,30 @@ def named_uids(uids: Iterable[str], wanted: str | Sequence[str] | None) -> list[
     """
     uids = list(uids)
     ends = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())
-    named = [u for u in uids if u.endswith(ends)] if ends else uids
+    named = [u for u in uids if _ends(u, ends)] if ends else uids
     return named if named or isinstance(wanted, str) else uids
+
+
+def _ends(uid: str, ends: tuple[str, ...]) -> bool:
+    return uid.endswith(ends) or whole_uid(uid).endswith(ends)
 
 
 def refuse_unused(wanted: Sequence[str], uids: Iterable[str]) -> None:
     """Raise ``ValueError`` where a name on the list is that of no series that was read."""
     uids = list(uids)
     for end in wanted:
-        if not any(u.endswith(end) for u in uids):
+        if not any(_ends(u, (end,)) for u in uids):
             raise ValueError(f"no series ends in {end!r}; those there are: {', '.join(uids)}")
 
 
-def _meant(found: Found, path: str | Path, series_uid: str | Sequence[str] | None) -> str:
-    uids = named_uids(found.series, series_uid)
+def _meant(contents: Contents, path: str | Path, series_uid: str | Sequence[str] | None) -> str:
+    uids = named_uids(contents.series, series_uid)
     if len(uids) == 1:
         return uids[0]
-    if not found.series:
-        raise ValueError(f"{path} holds no CT series ({_set_aside(found)})")
+    if not contents.series:
+        raise ValueError(f"{path} holds no CT series ({set_aside(contents)})")
     listed = "; ".join(
-        f"{u} ({_series_text(f[0].header)}, {len(f)} slices)" for u, f in found.series.items()
+        f"{u} ({_series_text(f[0].header)}, {len(f)} slices)" for u, f in contents.series.items()
     )
     if not uids:
         raise ValueError(f"no series in {path} ends in {series_uid!r}; there are: {listed}")
@@ -181,18 +192,22 @@ def _series_text(header: Header) -> str:
     return header.text("description") or header.text("kernel") or "no description"
 
 
-def _set_aside(found: Found) -> str:
-    reasons = sorted({reason for files in found.aside.values() for _, reason in files})
+def set_aside(contents: Contents) -> str:
+    """What a folder without a CT series holds, in words."""
+    reasons = sorted({reason for files in contents.aside.values() for _, reason in files})
     parts = [f"set aside: {', '.join(reasons)}"] if reasons else []
-    if found.unreadable:
-        parts.append(f"unreadable: {found.unreadable[0]}")
+    if contents.damaged:
+        parts.append(f"damaged: {contents.damaged[0][1]}")
     return "; ".join(parts) or "no images"
 
 
 def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
     """The volume of a plan and its HU (float32, z, y, x)."""
     first = plan.frames[0]
-    of_hu = hu_problems(float(hu.min()), float(hu.max()))
+    problems = plan.problems + plan.gaps + plan.tilts
+    if len(hu) == len(plan.frames) and not plan.units:
+        problems += hu_problems(float(hu.min()), float(hu.max()))
+        problems += padding_problems(sum(map(count_padding, plan.frames, hu)), len(hu))
     origin = first.position_mm if len(first.position_mm) == 3 else (0.0, 0.0, 0.0)
     orientation = first.orientation if len(first.orientation) == 6 else (1.0, 0, 0, 0, 1.0, 0)
     return Volume(
@@ -202,10 +217,11 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
         orientation=tuple(orientation),
         acquisition=acquisition_of(plan),
         sources=tuple(f.path for f in plan.frames),
-        problems=plan.problems + plan.gaps + plan.tilts + of_hu,
+        problems=problems,
         shear_mm=shear_mm(plan.shifts_mm),
         current_ma=slice_currents_ma([f.header for f in plan.frames]),
         offsets_mm=_offsets_mm(plan),
+        units=plan.units or "HU",
     )
 
 
@@ -216,10 +232,32 @@ def _offsets_mm(plan: Plan) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(np.subtract(p, places[0]).tolist()) for p in places)
 
 
+def count_padding(frame: Frame, hu: np.ndarray) -> int:
+    """Pixels that hold the padding value and were taken for tissue (:func:`padding_range_hu`)."""
+    limits = padding_range_hu(frame)
+    return 0 if limits is None else int(((hu >= limits[0]) & (hu <= limits[1])).sum())
+
+
+def padding_problems(pixels: int, slices: int) -> tuple[str, ...]:
+    """What padding values within the body give away.
+
+    Examples
+    --------
+    >>> padding_problems(7, 2)
+    ('7 pixels in 2 slices hold the padding value within the image: they are kept as HU',)
+    """
+    if not pixels:
+        return ()
+    return (
+        f"{pixels} pixels in {slices} slices hold the padding value within the image: they are "
+        "kept as HU",
+    )
+
+
 def slice_currents_ma(headers: list[Header]) -> tuple[float, ...]:
     """Tube current of each slice; empty unless every slice gives one above 0."""
-    found = [h.number("tube_current_ma") or 0.0 for h in headers]
-    return tuple(found) if all(v > 0 for v in found) else ()
+    currents = [h.number("tube_current_ma") or 0.0 for h in headers]
+    return tuple(currents) if all(v > 0 for v in currents) else ()
 
 
 def hu_problems(low: float, high: float) -> tuple[str, ...]:
@@ -275,76 +313,3 @@ def mean_of(headers: list[Header], name: str) -> float | None:
     """Mean over the slices that say it."""
     values = [v for v in (h.number(name) for h in headers) if v is not None]
     return math.fsum(values) / len(values) if values else None
-
-
-def inspect_folder(path: str | Path) -> list[SeriesReport]:
-    """One report per series below ``path``, also for what is no CT or cannot be read.
-
-    Raises
-    ------
-    ValueError
-        The path does not exist, holds no files, or none of them is DICOM.
-    """
-    found = find_series(path)
-    reports = [report_series(uid, found) for uid in found.series]
-    reports += [_report_aside(uid, found) for uid in found.aside if uid not in found.series]
-    if not reports:
-        raise ValueError(f"{path} holds no readable DICOM image ({_set_aside(found)})")
-    return reports
-
-
-def report_series(uid: str, found: Found) -> SeriesReport:
-    """Read one series through, slice by slice, and say what was found."""
-    plan = plan_series(uid, found.series[uid])
-    problems = [*plan.faults, *plan.gaps, *plan.tilts, *plan.problems]
-    low, high = math.inf, -math.inf
-    readable = not plan.faults
-    if readable:
-        try:
-            for image in stream_plan(plan):
-                low, high = min(low, float(image.min())), max(high, float(image.max()))
-            problems += hu_problems(low, high)
-        except ValueError as error:
-            problems.append(str(error))
-            readable = False
-    problems += [f"{path.name} set aside: {why}" for path, why in found.aside.get(uid, [])]
-    problems += found.unreadable
-    facts = acquisition_of(plan)
-    settled = not math.isnan(plan.spacing_mm[0])
-    return SeriesReport(
-        uid=uid,
-        modality=plan.frames[0].header.text("modality") or "CT",
-        description=facts.description,
-        shape=plan.shape,
-        spacing_mm=plan.spacing_mm if settled else None,
-        hu_min=low if readable else None,
-        hu_max=high if readable else None,
-        kvp=facts.kvp,
-        tube_current_ma=facts.tube_current_ma,
-        exposure_mas=facts.exposure_mas,
-        ctdivol_mgy=facts.ctdivol_mgy,
-        kernel=facts.kernel,
-        readable=readable,
-        problems=tuple(problems),
-    )
-
-
-def _report_aside(uid: str, found: Found) -> SeriesReport:
-    files = found.aside[uid]
-    reasons = sorted({why for _, why in files})
-    return SeriesReport(
-        uid=uid,
-        modality=reasons[0],
-        description="",
-        shape=None,
-        spacing_mm=None,
-        hu_min=None,
-        hu_max=None,
-        kvp=None,
-        tube_current_ma=None,
-        exposure_mas=None,
-        ctdivol_mgy=None,
-        kernel="",
-        readable=False,
-        problems=tuple(f"{len(files)} files set aside: {why}" for why in reasons),
-    )

@@ -14,9 +14,8 @@ import numpy as np
 
 from ctlab.ct.dicom.header import NATIVE
 from ctlab.ct.dicom.jpeg import JPEG
-from ctlab.ct.dicom.pixels import DECODERS
+from ctlab.ct.dicom.pixels import DECODERS, RLE
 
-RLE = "1.2.840.10008.1.2.5"
 JPEG_LIKE = JPEG | {f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)}
 J2K_LIKE = set(DECODERS) - JPEG_LIKE - {RLE}
 _J2K_START, _JP2_BOX = b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  "

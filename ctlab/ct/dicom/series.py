@@ -2,35 +2,57 @@
 
 import math
 import warnings
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, list_files
-from ctlab.ct.dicom.frames import (
-    CT_CLASSIC,
-    CT_ENHANCED,
-    Frame,
-    frames_of,
-)
+from ctlab.ct.dicom.acquisitions import SAME_PLACE_MM, overlapping_passes, positions_mm
+from ctlab.ct.dicom.consistency import header_problems, mixtures, other_units, rescale_faults
+from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, find_files
+from ctlab.ct.dicom.frames import CT_CLASSIC, CT_ENHANCED, Frame, frames_of
 from ctlab.ct.dicom.gantry_tilt import tilt_findings
 from ctlab.ct.dicom.header import Header, NotDicom, read_header
+from ctlab.ct.dicom.pixels import decode_hu
+
+NO_PIXELS = "no pixels"
+
+PRINTED_MM = 0.06
+"""Positions are often printed with one decimal only: so far from an even grid they are on it."""
 
 
 @dataclass
-class Found:
-    """What a folder holds: images by series, files set aside and why, files no one can read."""
+class Contents:
+    """What a folder holds.
+
+    Attributes
+    ----------
+    series : images by series; passes that overlap are series of their own, ``UID#acquisition``
+    aside : files that are no CT slices by series, with the reason
+    damaged : series ("" if unknown) and a sentence for each file that cannot be used as it is
+    n_other : files that are not DICOM
+    """
 
     series: dict[str, list[Frame]] = field(default_factory=dict)
     aside: dict[str, list[tuple[Path, str]]] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
-    n_other: int = 0  # files that are not DICOM
+    damaged: list[tuple[str, str]] = field(default_factory=list)
+    n_other: int = 0
+
+    def damage_of(self, uid: str) -> list[str]:
+        """What of this series, or of an unknown one, cannot be read."""
+        known = whole_uid(uid)
+        lost = [text for owner, text in self.damaged if owner in ("", known)]
+        aside = self.aside.get(known, [])
+        return lost + [f"{path.name} holds no pixels" for path, why in aside if why == NO_PIXELS]
 
 
-def find_series(path: str | Path) -> Found:
+def whole_uid(uid: str) -> str:
+    """Series Instance UID without the name of a pass."""
+    return uid.partition("#")[0]
+
+
+def find_series(path: str | Path) -> Contents:
     """Sort the files below ``path`` into CT series and the rest.
 
     Raises
@@ -38,41 +60,62 @@ def find_series(path: str | Path) -> Found:
     ValueError
         The path does not exist or holds no files, or none of them is DICOM.
     """
-    found = Found()
-    files = list_files(path)
+    contents = Contents()
+    files, lost = find_files(path)
+    contents.damaged = list(lost)
+    unnamed: dict[tuple[object, ...], str] = {}
     with warnings.catch_warnings():
         # What pydicom warns about is either harmless or reported as a problem of the series.
         warnings.simplefilter("ignore")
         for file in files:
-            _file_into(found, file)
-    if found.n_other == len(files):
+            _file_into(contents, file, unnamed)
+    if files and contents.n_other == len(files) and not lost:
         raise ValueError(f"none of the {len(files)} files in {path} is DICOM; name a DICOM folder")
-    return found
+    contents.series = {
+        f"{uid}#{label}" if label else uid: frames
+        for uid, members in contents.series.items()
+        for label, frames in overlapping_passes(members).items()
+    }
+    return contents
 
 
-def _file_into(found: Found, file: Path) -> None:
+def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...], str]) -> None:
+    uid = ""
     try:
         header = read_header(file)
+        uid = header.text("series_uid")
         reason = reason_aside(header)
         frames = [] if reason else frames_of(header)
     except NotDicom:
-        found.n_other += 1
+        contents.n_other += 1
         return
     except ValueError as error:
-        found.unreadable.append(str(error))
+        contents.damaged.append((getattr(error, "series_uid", uid), str(error)))
         return
-    uid = header.text("series_uid")
+    if reason == MEDIA_DIRECTORY:
+        return
     if reason or not frames:
-        found.aside.setdefault(uid, []).append((file, reason or "no frames"))
-    else:
-        found.series.setdefault(uid, []).extend(frames)
+        contents.aside.setdefault(uid, []).append((file, reason or NO_PIXELS))
+        return
+    if not uid:
+        uid = unnamed.setdefault(_likeness(frames[0]), f"unnamed-{len(unnamed) + 1}")
+    contents.series.setdefault(uid, []).extend(frames)
+
+
+def _likeness(frame: Frame) -> tuple[object, ...]:
+    """What slices of one series have in common where identifiers were emptied."""
+    names = ("study_uid", "patient_id", "series_number", "description", "kernel", "thickness_mm")
+    alike = tuple(frame.header.text(name) for name in names)
+    return (*alike, frame.shape, frame.spacing_mm, tuple(np.round(frame.orientation, 3).tolist()))
 
 
 def reason_aside(header: Header) -> str:
     """Why a file is no CT slice ("localizer", "secondary capture", ...); empty if it is one."""
     sop_class, kind = header.text("sop_class"), header.text("image_type").upper()
     if sop_class == MEDIA_DIRECTORY:
-        return "DICOMDIR"
+        return MEDIA_DIRECTORY
+    if not sop_class and header.text("modality") == "CT":
+        sop_class = CT_CLASSIC  # emptied with the other identifiers
     if sop_class not in {CT_CLASSIC, *CT_ENHANCED}:
         return f"not a CT image ({_class_name(sop_class) or header.text('modality') or 'unknown'})"
     if "LOCALIZER" in kind or "SCOUT" in kind or "TOPOGRAM" in kind:
@@ -80,7 +123,7 @@ def reason_aside(header: Header) -> str:
     if header.integer("samples", 1) != 1:
         return "colour image (secondary capture or dose report)"
     if not header.integer("rows") or not header.integer("columns"):
-        return "no pixels"
+        return NO_PIXELS
     return ""
 
 
@@ -97,7 +140,8 @@ class Plan:
 
     ``faults`` are the problems that would make HU or geometry wrong; ``gaps`` those that
     ``allow_gaps=True`` accepts, ``tilts`` those that ``allow_tilt=True`` accepts and
-    ``straighten=True`` mends. ``shifts_mm`` are those of the slices within their plane (n, 2).
+    ``straighten=True`` mends; ``units`` say what the values are where they are no HU.
+    ``shifts_mm`` are those of the slices within their plane (n, 2).
     """
 
     uid: str
@@ -107,6 +151,7 @@ class Plan:
     faults: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     tilts: tuple[str, ...] = ()
+    units: str = ""
     shifts_mm: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
@@ -118,23 +163,22 @@ class Plan:
 def plan_series(uid: str, frames: Iterable[Frame]) -> Plan:
     """Order the images of one series along the slice normal and list what is wrong with it."""
     frames = list(frames)
-    problems: list[str] = []
-    faults = mixtures(frames)
-    faults += rescale_faults(frames)
-    problems += header_problems(frames)
-    if faults:
-        return Plan(uid, tuple(frames), (math.nan,) * 3, tuple(problems), tuple(faults))
-    along, findings = positions_mm(frames)
+    faults = [*mixtures(frames), *rescale_faults(frames)]
+    problems, units = header_problems(frames), other_units(frames)
+    along, findings = (None, []) if faults else positions_mm(frames)
     if along is None:
-        return Plan(uid, tuple(frames), (math.nan,) * 3, tuple(problems), tuple(findings))
+        unsettled = (math.nan,) * 3
+        return Plan(
+            uid, tuple(frames), unsettled, tuple(problems), (*faults, *findings), units=units
+        )
     problems += findings
     order = np.argsort(along, kind="stable")
     problems += flipped(along)
     frames, along = [frames[i] for i in order], along[order]
-    frames, along, twice = drop_copies(frames, along)
-    problems += twice[0]
-    faults += twice[1]
+    frames, along, copies, faults = drop_copies(frames, along)
+    problems += copies
     step, gaps = slice_step_mm(frames, along)
+    gaps += [] if gaps else steps_against_header(frames, step)
     tilt, shifts = tilt_findings(frames, step)
     tilts = (tilt,) if tilt and len(frames) > 1 else ()
     problems += [tilt] if tilt and not tilts else []
@@ -147,110 +191,9 @@ def plan_series(uid: str, frames: Iterable[Frame]) -> Plan:
         tuple(faults),
         tuple(gaps),
         tilts,
+        units,
         shifts,
     )
-
-
-def mixtures(frames: list[Frame]) -> list[str]:
-    """Properties that one volume can have only one of, and that differ between slices."""
-    orientations = [_named(f.orientation) for f in frames]
-    found = [
-        ("orientations", orientations),
-        ("image sizes", ["{} x {}".format(*f.shape) for f in frames]),
-        ("pixel spacings", [_spacing_text(f) for f in frames]),
-        ("kernels", [f.header.text("kernel") or "none" for f in frames]),
-    ]
-    faults = []
-    for what, values in found:
-        counts = Counter(values)
-        if len(counts) > 1:
-            listed = ", ".join(f"{k}: {n}" for k, n in counts.most_common(6))
-            faults.append(
-                f"series mixes {len(counts)} {what} ({listed}); put the files of one kind into a "
-                "folder of their own"
-            )
-    if not faults:
-        first = frames[0]
-        if len(first.spacing_mm) != 2 or not all(0.01 < s < 20 for s in first.spacing_mm):
-            faults.append(
-                f"Pixel Spacing is {list(first.spacing_mm) or 'missing'}; it must be two values "
-                "in mm, so the series needs to be exported again"
-            )
-    return faults
-
-
-def _spacing_text(frame: Frame) -> str:
-    return " x ".join(f"{s:.4g}" for s in frame.spacing_mm) + " mm"
-
-
-def _named(orientation: tuple[float, ...]) -> str:
-    """Plane of an image by its normal, with two digits where it is oblique."""
-    if len(orientation) != 6:
-        return "unknown"
-    normal = np.cross(orientation[:3], orientation[3:])
-    name = ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(normal)))]
-    cosines = np.round(np.array(orientation), 2) + 0.0
-    straight = np.isin(np.abs(cosines), (0, 1)).all()
-    return name if straight else f"{name} oblique {'/'.join(f'{c:g}' for c in cosines)}"
-
-
-def rescale_faults(frames: list[Frame]) -> list[str]:
-    """Slices whose stored values cannot be turned into HU."""
-    bad = [f for f in frames if f.slope is None or f.intercept is None or f.slope == 0]
-    if not bad:
-        return []
-    return [
-        f"{len(bad)} of {len(frames)} slices have no usable rescale slope and intercept "
-        f"(first: {bad[0].path.name}), so their HU are unknown; export the series again"
-    ]
-
-
-def header_problems(frames: list[Frame]) -> list[str]:
-    """Findings that leave HU and geometry right."""
-    first, problems = frames[0].header, []
-    missing = [t for t in ("kvp", "tube_current_ma", "kernel") if not first.text(t)]
-    if missing:
-        problems.append(f"the header does not say {', '.join(missing)}")
-    kind = first.text("rescale_type")
-    if kind not in ("", "HU"):
-        problems.append(f"Rescale Type is {kind!r}, not HU; rescaled values are taken as HU")
-    rescales = Counter((f.slope, f.intercept) for f in frames)
-    if len(rescales) > 1:
-        problems.append(f"rescale differs between slices ({len(rescales)} pairs); each is applied")
-    if any(f.header.text("lossy") == "01" for f in frames):
-        problems.append("pixels were compressed with loss")
-    if any(f.header.text("burned_in").upper() == "YES" for f in frames):
-        problems.append("the header says text is burned into the pixels")
-    if frames[0].header.text("image_type").upper().startswith("DERIVED"):
-        problems.append("derived images, not the scanner's own reconstruction")
-    current, duration = first.number("tube_current_ma"), first.number("exposure_time_ms")
-    exposure = first.number("exposure_mas")
-    if current and duration and exposure:
-        product = current * duration / 1000
-        if not 0.5 < exposure / product < 2:
-            problems.append(
-                f"Exposure says {exposure:g} mAs, but current x time is {product:.0f} mAs: "
-                "it may be that of the whole scan"
-            )
-    return problems
-
-
-def positions_mm(frames: list[Frame]) -> tuple[np.ndarray | None, list[str]]:
-    """Position of each slice along the common normal; ``None`` with the reason if unknown."""
-    if len(frames) == 1:
-        return np.zeros(1), []
-    orientation = frames[0].orientation
-    placed = all(len(f.position_mm) == 3 for f in frames)
-    if placed and len(orientation) == 6:
-        normal = np.cross(orientation[:3], orientation[3:])
-        length = float(np.linalg.norm(normal))
-        if not 0.99 < length < 1.01:
-            return None, [f"Image Orientation {orientation} is not two unit vectors at 90 degrees"]
-        return np.array([np.dot(f.position_mm, normal / length) for f in frames]), []
-    locations = [f.header.number("slice_location_mm") for f in frames]
-    if all(v is not None for v in locations):
-        return np.array(locations, float), ["Image Position is missing; sorted by Slice Location"]
-    return None, ["slices carry no Image Position and no Slice Location, so their order is unknown"]
 
 
 def flipped(along: np.ndarray) -> list[str]:
@@ -262,13 +205,16 @@ def flipped(along: np.ndarray) -> list[str]:
 
 def drop_copies(
     frames: list[Frame], along: np.ndarray
-) -> tuple[list[Frame], np.ndarray, tuple[list[str], list[str]]]:
-    """Remove copies of one instance; two different images at one place are a fault."""
+) -> tuple[list[Frame], np.ndarray, list[str], list[str]]:
+    """Slices and positions without copies of one image, the finding, and the faults.
+
+    Two different images at one place are a fault, also where they share an instance UID.
+    """
     keep, copies, clashes = [0] if frames else [], 0, []
     for i in range(1, len(frames)):
-        if along[i] - along[keep[-1]] > 0.01:
+        if along[i] - along[keep[-1]] > SAME_PLACE_MM:
             keep.append(i)
-        elif _same_instance(frames[i], frames[keep[-1]]):
+        elif _same_image(frames[i], frames[keep[-1]]):
             copies += 1
         else:
             clashes.append(i)
@@ -277,15 +223,21 @@ def drop_copies(
     if clashes:
         names = f"{frames[clashes[0] - 1].path.name} and {frames[clashes[0]].path.name}"
         faults.append(
-            f"{len(clashes)} positions hold two different images (first: {names}), perhaps two "
-            "phases in one series; put one of them into a folder of its own"
+            f"{len(clashes)} positions hold two different images (first: {names}), expected one, "
+            "perhaps two phases in one series; put one of them into a folder of its own"
         )
-    return [frames[i] for i in keep], along[keep], (problems, faults)
+    return [frames[i] for i in keep], along[keep], problems, faults
 
 
-def _same_instance(one: Frame, other: Frame) -> bool:
+def _same_image(one: Frame, other: Frame) -> bool:
     uid = one.header.text("sop_uid")
-    return bool(uid) and uid == other.header.text("sop_uid") and one.index == other.index
+    if not uid or uid != other.header.text("sop_uid") or one.index != other.index:
+        return False
+    try:
+        first, second = (next(decode_hu([frame])) for frame in (one, other))
+    except ValueError:  # one of them is damaged: no telling which is right
+        return False
+    return np.array_equal(first, second)
 
 
 def slice_step_mm(frames: list[Frame], along: np.ndarray) -> tuple[float, list[str]]:
@@ -297,10 +249,16 @@ def slice_step_mm(frames: list[Frame], along: np.ndarray) -> tuple[float, list[s
         return 1.0, ["one slice without Slice Thickness: 1 mm is assumed"]
     steps = np.diff(along)
     step = float(np.median(steps))
-    # Positions are often printed with one decimal only; 10 % of a step forgives that.
+    number = np.arange(len(along))
+    off = float(np.abs(along - np.polyval(np.polyfit(number, along, 1), number)).max())
     odd = np.flatnonzero(np.abs(steps - step) > 0.1 * step)
-    if not len(odd):
+    if off <= PRINTED_MM or (not len(odd) and off <= 0.1 * step):
         return float(steps.mean()), []
+    if not len(odd):
+        return float(steps.mean()), [
+            f"slice spacing drifts from {steps.min():g} to {steps.max():g} mm: slices lie up to "
+            f"{off:.2g} mm off an even grid"
+        ]
     wide = odd[steps[odd] > 1.5 * step]
     if len(wide):
         lost = int(np.rint(steps[wide] / step - 1).sum())
@@ -309,3 +267,26 @@ def slice_step_mm(frames: list[Frame], along: np.ndarray) -> tuple[float, list[s
     return step, [
         f"slice spacing is not uniform ({steps.min():g} to {steps.max():g} mm, usual {step:g} mm)"
     ]
+
+
+def steps_against_header(frames: list[Frame], step: float) -> list[str]:
+    """Findings where slices are further apart than thick, or than the header says they are.
+
+    Twice as many slices as declared point to two passes in one series, half as many to a series
+    of which every second slice was lost.
+    """
+    if len(frames) == 1:
+        return []
+    declared = frames[0].header.number("declared_step_mm")
+    if declared and not 0.67 < step / abs(declared) < 1.5:
+        return [
+            f"expected {abs(declared):g} mm between slices by the header, got {step:g} mm: perhaps "
+            "two passes in one series, or slices lost throughout"
+        ]
+    thick = frames[0].header.number("thickness_mm") or 0.0
+    if thick > 0 and step > 1.5 * thick:
+        return [
+            f"slices of {thick:g} mm lie {step:g} mm apart: what is between them was not imaged, "
+            "or slices were lost throughout"
+        ]
+    return []

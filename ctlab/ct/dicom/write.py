@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from ctlab import __version__
-from ctlab.ct.dicom.frames import CT_CLASSIC
+from ctlab.ct.dicom.frames import CT_CLASSIC, frame_facts
 from ctlab.ct.dicom.header import read_dataset
 from ctlab.ct.volume import Volume
 from ctlab.files import fresh_folder
 
 INTERCEPT_HU = -1024
-"""Rescale intercept of written files; 16 signed bits then span -33792 to 31743 HU."""
+"""Rescale intercept of written files; 16 signed bits then span -33792 to 31743 HU. A slice that
+reaches further has a rescale of its own: :func:`rescale_of`."""
 
 COMPRESSIONS = {
     "none": "1.2.840.10008.1.2.1",
@@ -52,6 +54,10 @@ ReferringPhysicianName StudyID Manufacturer PositionReferenceIndicator KVP Acqui
 PatientPosition SeriesNumber SliceThickness
 """
 _TYPE_2 = _TYPE_2_TEXT.split()
+
+
+Rescale = tuple[int, int]
+"""Slope and intercept: HU are slope x stored value + intercept."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,8 @@ def write_series(
     Raises
     ------
     ValueError
-        HU that 16 bits cannot hold, sources that do not match, an unknown compression, or a
-        folder that is not empty.
+        Values that are no HU or not finite, sources that do not match, an unknown compression,
+        or a folder that is not empty.
     """
     writer = SeriesWriter.of(volume, description, derivation, compression)
     with fresh_folder(folder, overwrite=overwrite) as part:
@@ -128,13 +134,15 @@ class SeriesWriter:
         """Writer of a series with the volume's geometry and header facts, under new UIDs."""
         from pydicom.uid import generate_uid
 
+        volume.refuse_other_units("written as CT")
         if compression not in COMPRESSIONS:
             known = ", ".join(COMPRESSIONS)
-            raise ValueError(f"compression must be one of {known}, got {compression!r}")
+            raise ValueError(f"expected one of {known} as compression, got {compression!r}")
         if volume.sources and len(volume.sources) != len(volume.hu):
             raise ValueError(
-                f"the volume has {len(volume.hu)} slices and {len(volume.sources)} sources; "
-                "cut it with Volume.slices so that both stay together"
+                f"expected a source for each of {len(volume.hu)} slices, got "
+                f"{len(volume.sources)}; cut the volume with Volume.slices so that both stay "
+                "together"
             )
         if isinstance(derivation, str):
             derivation = Derivation(derivation or description)
@@ -163,11 +171,12 @@ class SeriesWriter:
         with warnings.catch_warnings():
             # About values inherited from the source, which are kept as they are.
             warnings.simplefilter("ignore")
-            dataset = self.dataset(k, stored_values(hu))
+            rescale = rescale_of(hu)
+            dataset = self.dataset(k, stored_values(hu, rescale), rescale)
             dataset.save_as(path, enforce_file_format=True)
         return path
 
-    def dataset(self, k: int, stored: np.ndarray) -> Any:
+    def dataset(self, k: int, stored: np.ndarray, rescale: Rescale = (1, INTERCEPT_HU)) -> Any:
         """The complete data set of slice ``k`` with stored values (int16, y, x)."""
         from pydicom.uid import generate_uid
 
@@ -181,7 +190,8 @@ class SeriesWriter:
         dataset.SOPInstanceUID = generate_uid(prefix=None)
         self._identify(dataset, k)
         self._derive(dataset, source, k)
-        self._place(dataset, k)
+        self._place(dataset, source, k)
+        dataset.RescaleSlope, dataset.RescaleIntercept = rescale
         _set_pixels(dataset, stored, self.transfer_syntax)
         return dataset
 
@@ -233,36 +243,62 @@ class SeriesWriter:
                 return number
         return None
 
-    def _place(self, dataset: Any, k: int) -> None:
+    def _place(self, dataset: Any, source: Any | None, k: int) -> None:
+        """Position, orientation and spacing of the slice itself, whatever the header inherited."""
         z_mm, y_mm, x_mm = self.geometry.spacing_mm
-        if len(dataset.get("ImagePositionPatient") or ()) != 3:
-            dataset.ImagePositionPatient = [_ds(v) for v in self.geometry.slice_origin_mm(k)]
-            dataset.ImageOrientationPatient = [_ds(v) for v in self.geometry.orientation]
-            dataset.SliceThickness = dataset.SliceThickness or _ds(z_mm)
+        dataset.ImagePositionPatient = [_ds(v) for v in self.geometry.slice_origin_mm(k)]
+        dataset.ImageOrientationPatient = [_ds(v) for v in self.geometry.orientation]
         dataset.PixelSpacing = [_ds(y_mm), _ds(x_mm)]
+        if source is not None and "PerFrameFunctionalGroupsSequence" in source:
+            facts = frame_facts(source, self._frame_number(source, k))
+            for keyword in ("KVP", "XRayTubeCurrent", "ConvolutionKernel", "SliceThickness"):
+                if facts.get(keyword) is not None:
+                    setattr(dataset, keyword, facts[keyword])
+            if "SliceLocation" in dataset:  # a stray one, of no frame in particular
+                del dataset.SliceLocation
+        dataset.SliceThickness = dataset.get("SliceThickness") or _ds(z_mm)
 
 
-def stored_values(hu: np.ndarray) -> np.ndarray:
+def rescale_of(hu: np.ndarray) -> Rescale:
+    """Slope and intercept by which 16 signed bits hold the HU of a slice; the usual one if it can.
+
+    Examples
+    --------
+    >>> rescale_of(np.array([-1024.0, 3071.0])), rescale_of(np.array([-1024.0, 38000.0]))
+    ((1, -1024), (1, 5233))
+    """
+    if not np.isfinite(hu).all():
+        raise ValueError(
+            "expected finite HU, got values that are infinite or no number; nothing was written"
+        )
+    low, high = math.floor(float(np.min(hu))), math.ceil(float(np.max(hu)))
+    limits = np.iinfo(np.int16)
+    if limits.min + INTERCEPT_HU <= low and high <= limits.max + INTERCEPT_HU:
+        return 1, INTERCEPT_HU
+    slope = max(1, math.ceil((high - low) / (limits.max - limits.min)))
+    return slope, high - slope * limits.max
+
+
+def stored_values(hu: np.ndarray, rescale: Rescale = (1, INTERCEPT_HU)) -> np.ndarray:
     """Stored values (int16) of HU, rounded to nearest.
 
     Raises
     ------
     ValueError
-        Values are not finite or beyond what 16 bits hold.
+        Values are not finite or beyond what 16 bits hold by this rescale.
 
     Examples
     --------
     >>> stored_values(np.array([-1024.0, 0.4, 0.6]))
     array([   0, 1024, 1025], dtype=int16)
     """
-    if not np.isfinite(hu).all():
-        raise ValueError("the image holds values that are not finite; nothing was written")
-    stored = np.rint(np.asarray(hu, np.float64) - INTERCEPT_HU)
+    slope, intercept = rescale
+    stored = np.rint((np.asarray(hu, np.float64) - intercept) / slope)
     limits = np.iinfo(np.int16)
-    if stored.min() < limits.min or stored.max() > limits.max:
+    if not (np.isfinite(stored).all() and limits.min <= stored.min() <= stored.max() <= limits.max):
         raise ValueError(
-            f"HU from {hu.min():.0f} to {hu.max():.0f} do not fit 16 bits "
-            f"({limits.min + INTERCEPT_HU} to {limits.max + INTERCEPT_HU} HU); clip them first"
+            f"expected HU from {slope * limits.min + intercept} to {slope * limits.max + intercept}"
+            f", which 16 bits hold, got {np.min(hu):.0f} to {np.max(hu):.0f}; use rescale_of"
         )
     return stored.astype(np.int16)
 
@@ -332,7 +368,6 @@ def _set_pixels(dataset: Any, stored: np.ndarray, transfer_syntax: str) -> None:
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
     dataset.PixelRepresentation = 1
-    dataset.RescaleSlope, dataset.RescaleIntercept = 1, INTERCEPT_HU
     dataset.RescaleType = "HU"
     dataset.PixelData = stored.astype("<i2").tobytes()
     dataset.file_meta = FileMetaDataset()

@@ -151,7 +151,10 @@ def test_mixtures_are_refused_with_a_list(make_series, attribute, value, message
 
 @pytest.mark.parametrize(
     ("attribute", "message"),
-    [("RescaleIntercept", "HU are unknown"), ("PixelSpacing", "Pixel Spacing is missing")],
+    [
+        ("RescaleIntercept", "expected a rescale slope"),
+        ("PixelSpacing", "as Pixel Spacing, got none"),
+    ],
 )
 def test_without_what_hu_and_geometry_rest_on_nothing_is_read(make_series, attribute, message):
     def change(k, dataset):
@@ -165,7 +168,7 @@ def test_slope_zero_is_no_slope(make_series):
     def change(k, dataset):
         dataset.RescaleSlope = 0
 
-    with pytest.raises(ValueError, match="no usable rescale"):
+    with pytest.raises(ValueError, match="expected a rescale slope and intercept"):
         read_series(make_series(2, change))
 
 
@@ -182,7 +185,7 @@ def test_gantry_tilt_is_reported(make_series):
 def test_without_positions_slice_location_sorts(make_series):
     def change(k, dataset):
         del dataset.ImagePositionPatient
-        dataset.SliceLocation = 5.0 * (9 - k)
+        dataset.SliceLocation = 2.5 * (9 - k)
 
     volume = read_series(make_series(3, change))
     assert marker(volume) == [102, 101, 100]
@@ -244,7 +247,7 @@ def test_a_truncated_file_is_named(make_series):
     folder = make_series(3)
     file = folder / "-98.dcm"
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"-98\.dcm is cut short: 512 bytes of pixels .* 412"):
+    with pytest.raises(ValueError, match=r"-98\.dcm is cut short: expected \d+ bytes or more"):
         read_series(folder)
     report = inspect_folder(folder)[0]
     assert not report.readable

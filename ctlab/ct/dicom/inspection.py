@@ -1,0 +1,118 @@
+"""What a folder of DICOM holds, series by series, and what is wrong with it."""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ctlab.ct.dicom.read import (
+    acquisition_of,
+    aside_problems,
+    count_padding,
+    hu_problems,
+    padding_problems,
+    set_aside,
+    stream_plan,
+)
+from ctlab.ct.dicom.series import Contents, find_series, plan_series, whole_uid
+
+
+@dataclass(frozen=True)
+class SeriesReport:
+    """What is known about one series; ``problems`` in words, ``readable`` if none is fatal."""
+
+    uid: str
+    modality: str
+    description: str
+    shape: tuple[int, int, int] | None  # (z, y, x)
+    spacing_mm: tuple[float, float, float] | None  # (z, y, x)
+    hu_min: float | None
+    hu_max: float | None
+    kvp: float | None
+    tube_current_ma: float | None
+    exposure_mas: float | None
+    ctdivol_mgy: float | None
+    kernel: str
+    readable: bool
+    problems: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, ready for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def inspect_folder(path: str | Path) -> list[SeriesReport]:
+    """One report per series below ``path``, also for what is no CT or cannot be read.
+
+    Raises
+    ------
+    ValueError
+        The path does not exist, holds no files, or none of them is DICOM.
+    """
+    contents = find_series(path)
+    reports = [report_series(uid, contents) for uid in contents.series]
+    known = {whole_uid(uid) for uid in contents.series}
+    reports += [_report_aside(uid, contents) for uid in contents.aside if uid not in known]
+    if not reports:
+        raise ValueError(f"{path} holds no readable DICOM image ({set_aside(contents)})")
+    return reports
+
+
+def report_series(uid: str, contents: Contents) -> SeriesReport:
+    """Read one series through, slice by slice, and say what was contents."""
+    plan = plan_series(uid, contents.series[uid])
+    problems = [*plan.faults, *plan.gaps, *plan.tilts, *plan.problems]
+    if plan.units:
+        problems.insert(0, f"expected HU, got {plan.units}: values are of another kind")
+    low, high, padded = math.inf, -math.inf, 0
+    damaged = contents.damage_of(uid)
+    readable = not (plan.faults or plan.units or damaged)
+    if readable:
+        try:
+            for frame, image in zip(plan.frames, stream_plan(plan), strict=True):
+                low, high = min(low, float(image.min())), max(high, float(image.max()))
+                padded += count_padding(frame, image)
+            problems += hu_problems(low, high) + padding_problems(padded, len(plan.frames))
+        except ValueError as error:
+            problems.append(str(error))
+            readable = False
+    problems += [*aside_problems(contents, uid), *damaged]
+    facts = acquisition_of(plan)
+    settled = not math.isnan(plan.spacing_mm[0])
+    return SeriesReport(
+        uid=uid,
+        modality=plan.frames[0].header.text("modality") or "CT",
+        description=facts.description,
+        shape=plan.shape,
+        spacing_mm=plan.spacing_mm if settled else None,
+        hu_min=low if readable else None,
+        hu_max=high if readable else None,
+        kvp=facts.kvp,
+        tube_current_ma=facts.tube_current_ma,
+        exposure_mas=facts.exposure_mas,
+        ctdivol_mgy=facts.ctdivol_mgy,
+        kernel=facts.kernel,
+        readable=readable,
+        problems=tuple(problems),
+    )
+
+
+def _report_aside(uid: str, contents: Contents) -> SeriesReport:
+    files = contents.aside[uid]
+    reasons = sorted({why for _, why in files})
+    return SeriesReport(
+        uid=uid,
+        modality=reasons[0],
+        description="",
+        shape=None,
+        spacing_mm=None,
+        hu_min=None,
+        hu_max=None,
+        kvp=None,
+        tube_current_ma=None,
+        exposure_mas=None,
+        ctdivol_mgy=None,
+        kernel="",
+        readable=False,
+        problems=tuple(f"{len(files)} files set aside: {why}" for why in reasons),
+    )
