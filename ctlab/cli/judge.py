@@ -13,6 +13,7 @@ from ctlab.cli.options import (
     Overwrite,
     Series,
     SeriesOfEach,
+    SkipDamaged,
     Straighten,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
@@ -26,6 +27,7 @@ def evaluate(
     as_json: Json = False,
     series_uid: SeriesOfEach = None,
     allow_gaps: AllowGaps = False,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Print image quality beside a reference: PSNR, SSIM, RMSE, VIF, bias."""
     from ctlab.assess import write_table
@@ -40,6 +42,7 @@ def evaluate(
             window=shown,
             series_uid=series_uid or [],
             allow_gaps=allow_gaps,
+            skip_damaged=skip_damaged,
             progress=progress,
             note=problems.append,
         )
@@ -100,6 +103,7 @@ def explain(
     overwrite: Overwrite = False,
     series_uid: Series = None,
     allow_gaps: AllowGaps = False,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Map what a region's value was made from, with the audit of the map."""
     from ctlab.explain.explanation_page import facts, in_words
@@ -108,7 +112,20 @@ def explain(
     if study:
         from ctlab.explain.method_comparison import study_in_words, study_of_sample
 
-        if any((folder, number is not None, roi, box, mask, nodule, dicom, series_uid, allow_gaps)):
+        if any(
+            (
+                folder,
+                number is not None,
+                roi,
+                box,
+                mask,
+                nodule,
+                dicom,
+                series_uid,
+                allow_gaps,
+                skip_damaged,
+            )
+        ):
             raise ValueError("--study takes no series, region or --dicom; it runs on the sample")
         with working("auditing all methods") as progress:
             table_of = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
@@ -134,6 +151,7 @@ def explain(
             dicom=dicom,
             series_uid=series_uid,
             allow_gaps=allow_gaps,
+            skip_damaged=skip_damaged,
             overwrite=overwrite,
             progress=progress,
             note=problems.append,
@@ -165,6 +183,7 @@ def passport(
     overwrite: Overwrite = False,
     series_uid: SeriesOfEach = None,
     allow_gaps: AllowGaps = False,
+    skip_damaged: SkipDamaged = False,
     allow_tilt: AllowTilt = False,
     straighten: Straighten = False,
 ) -> None:
@@ -177,6 +196,7 @@ def passport(
             passports.write_comparison(made, out, overwrite=overwrite)
     else:
         reading = {"series_uid": series_uid or [], "allow_gaps": allow_gaps}
+        reading |= {"skip_damaged": skip_damaged}
         reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
         with working("checking the denoiser") as progress:
             made = passports.passports_of_folders(

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ctlab.cli.options import AllowGaps, Checkpoint, Folder, Json, Out, Overwrite, Series
+from ctlab.cli.options import (
+    AllowGaps,
+    Checkpoint,
+    Folder,
+    Json,
+    Out,
+    Overwrite,
+    Series,
+    SkipDamaged,
+)
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 
 
@@ -66,6 +75,7 @@ def denoise(
     overwrite: Overwrite = False,
     series_uid: Series = None,
     allow_gaps: AllowGaps = False,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Write the series denoised, as a derived DICOM series; torchrun shares its slices."""
     from ctlab.workflows.denoise import denoise_series
@@ -86,6 +96,7 @@ def denoise(
             note=problems.append,
             series_uid=series_uid,
             allow_gaps=allow_gaps,
+            skip_damaged=skip_damaged,
         )
     if report is None:  # another process tells
         return

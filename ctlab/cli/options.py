@@ -17,5 +17,8 @@ _UID = "Series Instance UID or its end, where a folder holds several"
 Series = Annotated[str | None, typer.Option("--series", metavar="UID", help=_UID)]
 SeriesOfEach = Annotated[list[str] | None, typer.Option("--series", metavar="UID", help=_UID)]
 AllowGaps = Annotated[bool, typer.Option("--allow-gaps", help="read series with gaps, too")]
+SkipDamaged = Annotated[
+    bool, typer.Option("--skip-damaged", help="leave out files that are cut short or unreadable")
+]
 AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="take tilted slices as they are")]
 Straighten = Annotated[bool, typer.Option("--straighten", help="resample tilted slices upright")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ctlab.cli.options import AllowGaps, Folder, Json, Out, Overwrite, Series
+from ctlab.cli.options import AllowGaps, Folder, Json, Out, Overwrite, Series, SkipDamaged
 from ctlab.console import emit, in_text, item, say, say_problems, table, working
 
 
@@ -65,6 +65,7 @@ def simulate(
     overwrite: Overwrite = False,
     series_uid: Series = None,
     allow_gaps: AllowGaps = False,
+    skip_damaged: SkipDamaged = False,
 ) -> None:
     """Write the series as if scanned at a fraction of its dose."""
     from ctlab.ct import simulate_series
@@ -78,6 +79,7 @@ def simulate(
             seed=seed,
             series_uid=series_uid,
             allow_gaps=allow_gaps,
+            skip_damaged=skip_damaged,
             overwrite=overwrite,
             progress=progress,
             note=problems.append,
@@ -129,3 +131,5 @@ def deidentify(
             say(item(f"left out {file}: {reason}"))
         for warning in report.warnings:
             say(item(warning))
+    images = [reason for reason in report.left_out.values() if reason != "not DICOM"]
+    raise typer.Exit(1 if images else 0)

@@ -41,7 +41,6 @@ class DenoiseReport:
     processes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Every figure by its name, for JSON."""
         """Plain values for JSON."""
         return asdict(self)
 
@@ -91,6 +90,7 @@ def denoise_series(
     force: bool = False,
     series_uid: str | None = None,
     allow_gaps: bool = False,
+    skip_damaged: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -105,7 +105,7 @@ def denoise_series(
     engine : what runs the model: torch, onnx or openvino
     strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
-    series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
+    series_uid, allow_gaps, skip_damaged : as for :func:`ctlab.ct.read_series`
     resume : go on with what a killed run left of the same work
     note : called with every finding about the series
 
@@ -133,7 +133,9 @@ def denoise_series(
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
-    volume = open_series(path, series_uid=series_uid, allow_gaps=allow_gaps)
+    volume = open_series(
+        path, series_uid=series_uid, allow_gaps=allow_gaps, skip_damaged=skip_damaged
+    )
     for problem in volume.problems if note else ():
         note(problem)
     before = measure_noise_hu(volume)
@@ -157,7 +159,14 @@ def denoise_series(
     seconds = time.perf_counter() - start
     before, after = noise_pair_hu(volume, open_series(out, allow_gaps=True))
     return DenoiseReport(
-        method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
+        method,
+        len(volume.hu),
+        seconds,
+        before,
+        after,
+        work.fits,
+        len(ready),
+        processes.world_size,
     )
 
 

@@ -20,6 +20,7 @@ def evaluate_folders(
     window: Window,
     series_uid: Sequence[str] = (),
     allow_gaps: bool = False,
+    skip_damaged: bool = False,
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def evaluate_folders(
     refuse_unused(series_uid, {u for found in (patients, *images_of) for u in found.values()})
     tables = []
     total = len(patients) * len(images)
-    allowed = {"allow_gaps": allow_gaps, "allow_tilt": True}
+    allowed = {"allow_gaps": allow_gaps, "allow_tilt": True, "skip_damaged": skip_damaged}
     for image, found in zip(images, images_of, strict=True):
         # One series on each side needs no name: anonymised copies may carry other identifiers.
         if len(patients) == len(found) == 1:

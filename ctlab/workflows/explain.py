@@ -82,6 +82,7 @@ def explain_series(
     layer: str | None = None,
     series_uid: str | None = None,
     allow_gaps: bool = False,
+    skip_damaged: bool = False,
     **region: Any,
 ) -> Explanation:
     """Explanation of a region of one slice of a series, written where it is wanted.
@@ -103,7 +104,11 @@ def explain_series(
         there.
     """
     volume = read_series(  # one slice is asked for
-        path, series_uid=series_uid, allow_gaps=allow_gaps, allow_tilt=True
+        path,
+        series_uid=series_uid,
+        allow_gaps=allow_gaps,
+        skip_damaged=skip_damaged,
+        allow_tilt=True,
     )
     for problem in volume.problems if note else ():
         note(problem)

@@ -8,7 +8,7 @@ and takes the few elements it needs; everything unusual goes to pydicom.
 import os
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,9 +88,11 @@ class NotDicom(ValueError):  # noqa: N818  (a finding, not a fault)
 
 
 class CutShort(ValueError):  # noqa: N818  (a finding, not a fault)
-    """The file ends before its pixels do; ``series_uid`` says where it belongs."""
+    """The file ends before its pixels do; ``series_uid`` says where it belongs, if known."""
 
-    series_uid = ""
+    def __init__(self, path: Path, elements: dict[str, bytes], lost: str) -> None:
+        super().__init__(f"{path.name} is cut short: {lost}; copy the file again")
+        self.series_uid = _text(elements.get("series_uid", b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Header:
     elements: dict[str, bytes]
     pixel_offset: int | None = None  # of native pixel data in the file; None if encoded
     pixel_bytes: int | None = None
+    has_pixels: bool = True  # false where the data set is known to end without them
 
     def text(self, name: str) -> str:
         """Value as text that can be printed, without padding; empty where there is none."""
@@ -172,35 +175,44 @@ def read_header(path: Path) -> Header:
         for size in (1 << 14, 1 << 20, -1):
             stream.seek(0)
             data = stream.read(size)
+            elements: dict[str, bytes] = {}
             try:
-                header, start = _walk(path, data)
+                header, start = _walk(path, data, elements)
                 _refuse_cut(header, start, stream)
                 return header
+            except _End:
+                if size < 0:
+                    return replace(_parsed(path), has_pixels=False)
             except _Short:
-                continue
+                if size < 0:
+                    raise CutShort(path, elements, "its header ends in the middle") from None
             except _Unusual:
                 break
     return _parsed(path)
 
 
 class _Short(Exception):  # noqa: N818
-    """The bytes end before the pixel data begin."""
+    """The bytes end within an element before the pixel data."""
+
+
+class _End(Exception):  # noqa: N818
+    """The data set ends, or the bytes at hand do, between two elements before the pixel data."""
 
 
 class _Unusual(Exception):  # noqa: N818
     """Something that is left to pydicom."""
 
 
-def _walk(path: Path, data: bytes) -> tuple[Header, int]:
-    """Header, and where the value of the pixel data begins."""
-    syntax, position = _syntax(data)
-    elements = {}
-    if (sop_class := _meta(data)[0].get(0x00020002)) is not None:
-        elements["sop_class"] = sop_class  # the data set's own follows, if it has one
+def _walk(path: Path, data: bytes, elements: dict[str, bytes]) -> tuple[Header, int]:
+    """Header with ``elements`` filled, and where the value of the pixel data begins."""
+    meta, position = _little_endian_meta(data)
+    syntax = _text(meta[0x00020010])
+    if 0x00020002 in meta:
+        elements["sop_class"] = meta[0x00020002]  # the data set's own follows, if it has one
     explicit = syntax != IMPLICIT
     while True:
         if position + 8 > len(data):
-            raise _Short
+            raise _End if position == len(data) else _Short
         tag, length, value = _element(data, position, explicit)
         if tag in PIXEL_TAGS:
             offset = value if length != _UNDEFINED else None
@@ -236,26 +248,25 @@ def _refuse_cut(header: Header, start: int, stream: BinaryIO) -> None:
                 break
             needed += length
     if needed > end:
-        error = CutShort(
-            f"{header.path.name} is cut short: expected {needed} bytes or more, got {end}; copy "
-            "the file again"
-        )
-        error.series_uid = header.text("series_uid")
-        raise error
+        lost = f"expected {needed} bytes or more, got {end}"
+        raise CutShort(header.path, header.elements, lost)
 
 
-def _syntax(data: bytes) -> tuple[str, int]:
-    """Transfer syntax, and where the data set begins; little endian and not deflated."""
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\0 ").decode("latin-1")
+
+
+def _little_endian_meta(data: bytes) -> tuple[dict[int, bytes], int]:
+    """Elements of group 0002, and where the data set begins, if little endian, not deflated."""
     if data[128:132] != b"DICM":
         raise _Unusual
     try:
         meta, start = _meta(data)
     except (struct.error, IndexError):
         raise _Short from None
-    syntax = meta.get(0x00020010, b"").rstrip(b"\0 ").decode("latin-1")
-    if syntax in (DEFLATED, BIG_ENDIAN, ""):
+    if _text(meta.get(0x00020010, b"")) in (DEFLATED, BIG_ENDIAN, ""):
         raise _Unusual
-    return syntax, start
+    return meta, start
 
 
 def _meta(data: bytes) -> tuple[dict[int, bytes], int]:

@@ -58,7 +58,11 @@ class SlicesOnDisk:
 
 
 def open_series(
-    path: str | Path, *, series_uid: str | None = None, allow_gaps: bool = False
+    path: str | Path,
+    *,
+    series_uid: str | None = None,
+    allow_gaps: bool = False,
+    skip_damaged: bool = False,
 ) -> Volume:
     """As :func:`ctlab.ct.read_series`, but ``hu`` is a :class:`SlicesOnDisk`.
 
@@ -66,7 +70,12 @@ def open_series(
     a tilted gantry are taken as they are, since each is right.
     """
     plan = choose_series(
-        find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
+        find_series(path),
+        path,
+        series_uid,
+        allow_gaps=allow_gaps,
+        allow_tilt=True,
+        skip_damaged=skip_damaged,
     )
     facts = volume_of(plan, np.zeros((1, 1, 1), np.float32))
     return replace(facts, hu=SlicesOnDisk(plan), problems=plan.problems + plan.gaps + plan.tilts)  # type: ignore[arg-type]

@@ -36,17 +36,29 @@ def scrub_pixels(dataset: Any) -> None:
     if syntax in NATIVE:
         _scrub_native(dataset)
     elif syntax == RLE:
-        dataset.decompress(generate_instance_uid=False, decoding_plugin="pydicom")
-        dataset.compress(RLE, generate_instance_uid=False)
+        _scrub_rle(dataset)
     elif syntax in JPEG_LIKE | J2K_LIKE:
         _scrub_frames(dataset, jpeg=syntax in JPEG_LIKE)
     else:
         raise ValueError(f"pixels encoded as {syntax} cannot be looked through for hidden text")
 
 
+def _scrub_rle(dataset: Any) -> None:
+    """Decoded with every bit, scrubbed, and encoded again."""
+    bits, high = dataset.BitsStored, dataset.get("HighBit", dataset.BitsStored - 1)
+    dataset.BitsStored, dataset.HighBit = dataset.BitsAllocated, dataset.BitsAllocated - 1
+    dataset.decompress(generate_instance_uid=False, decoding_plugin="pydicom")
+    dataset.BitsStored, dataset.HighBit = bits, high
+    _scrub_native(dataset)
+    dataset.BitsStored, dataset.HighBit = dataset.BitsAllocated, dataset.BitsAllocated - 1
+    dataset.compress(RLE, generate_instance_uid=False)
+    dataset.BitsStored, dataset.HighBit = bits, high
+
+
 def _scrub_native(dataset: Any) -> None:
     allocated, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
-    if allocated not in (8, 16, 32) or dataset.get("HighBit", stored - 1) != stored - 1:
+    high = int(dataset.get("HighBit", stored - 1))
+    if allocated not in (8, 16, 32) or not stored - 1 <= high < allocated:
         raise ValueError("an unusual layout of bits cannot be looked through for hidden text")
     count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
     wanted = count * allocated // 8
@@ -57,8 +69,9 @@ def _scrub_native(dataset: Any) -> None:
         order = "<" if dataset.original_encoding[1] in (None, True) else ">"
         kind = "i" if dataset.PixelRepresentation else "u"
         values = np.frombuffer(data, f"{order}{kind}{allocated // 8}")
-        spare = allocated - stored
-        data = np.right_shift(np.left_shift(values, spare), spare).astype(values.dtype).tobytes()
+        above, below = allocated - 1 - high, high + 1 - stored
+        kept = np.right_shift(np.left_shift(values, above), above + below)
+        data = np.left_shift(kept, below).astype(values.dtype).tobytes()
     dataset.PixelData = data + b"\0" * (len(data) % 2)
 
 

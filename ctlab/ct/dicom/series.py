@@ -122,7 +122,7 @@ def reason_aside(header: Header) -> str:
         return "localizer"
     if header.integer("samples", 1) != 1:
         return "colour image (secondary capture or dose report)"
-    if not header.integer("rows") or not header.integer("columns"):
+    if not (header.has_pixels and header.integer("rows") and header.integer("columns")):
         return NO_PIXELS
     return ""
 

@@ -72,6 +72,7 @@ def simulate_series(
     scanner: Scanner | None = None,
     series_uid: str | None = None,
     allow_gaps: bool = False,
+    skip_damaged: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
     note: Note | None = None,
@@ -79,10 +80,10 @@ def simulate_series(
     """Write the series at ``path`` to ``out`` as if scanned at ``fraction`` of its own dose.
 
     The slices are those of ``simulate_dose(read_series(path), ..., rng=default_rng(seed))`` with
-    the same scanner, but only a few are in memory at a time. ``series_uid`` and ``allow_gaps``
-    are those of ``read_series``; a tilted gantry is no matter, since each slice is right. Noise
-    before and after is measured in the same windows, those that are flat before. ``note`` is
-    called with every finding about the series.
+    the same scanner, but only a few are in memory at a time. ``series_uid``, ``allow_gaps`` and
+    ``skip_damaged`` are those of ``read_series``; a tilted gantry is no matter, since each slice
+    is right. Noise before and after is measured in the same windows, those that are flat before.
+    ``note`` is called with every finding about the series.
 
     Raises
     ------
@@ -94,7 +95,12 @@ def simulate_series(
     check_fraction(fraction)
     refuse_own_source(path, out)
     plan = choose_series(
-        find_series(path), path, series_uid, allow_gaps=allow_gaps, allow_tilt=True
+        find_series(path),
+        path,
+        series_uid,
+        allow_gaps=allow_gaps,
+        allow_tilt=True,
+        skip_damaged=skip_damaged,
     )
     check_gantry_planes(geometry_of(plan))
     for problem in (*plan.problems, *plan.gaps, *plan.tilts) if note else ():
