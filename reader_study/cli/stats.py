@@ -218,6 +218,54 @@ def mcnemar(
     _show(results.mcnemar_facts(table, first, second), table, as_json, _row_lines)
 
 
+@app.command("ai-vs-readers")
+def ai_vs_readers(
+    file: File,
+    ai: Annotated[str, typer.Option(help="name of the model in the column reader")],
+    method: Annotated[
+        Literal["delong", "jackknife", "unbiased"], typer.Option(help="covariances")
+    ] = "delong",
+    readers: Annotated[Effects, typer.Option(help="do results extend to new readers?")] = "random",
+    cases: Annotated[Effects, typer.Option(help="do results extend to new cases?")] = "random",
+    figure: Annotated[str, typer.Option(help="as for mrmc")] = "auc",
+    cluster: Annotated[str, typer.Option(help="column naming the patient")] = "",
+    margin: Annotated[float | None, typer.Option(help="for non-inferiority, equivalence")] = None,
+    where: Drop = None,
+    scale: Scale = "",
+    as_json: Json = False,
+) -> None:
+    """A model's scores beside a panel: columns reader, case, truth, rating, one of them AI."""
+    from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import KEYS, read_table
+
+    keys = (*KEYS, cluster) if cluster else KEYS
+    table = results.as_planned(read_table(file, keys=keys, where=where or ()), scale=scale)
+    facts = results.ai_facts(
+        table, ai, method=method, readers=readers, cases=cases, figure=figure,
+        cluster=cluster or None, margin=margin,
+    )  # fmt: skip
+    _show(facts, table, as_json, _ai_lines)
+
+
+def _ai_lines(facts: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{facts['name']}: {_number(facts['ai'])}, readers: {_number(facts['readers_mean'])}",
+        f"difference {_number(facts['difference'])} [{_number(facts['low'])}, "
+        f"{_number(facts['high'])}], p = {_number(facts['p'])}",
+    ]
+    if facts["margin"] is not None:
+        for claim, p in (("not worse than", "noninferiority"), ("equivalent to", "equivalence")):
+            value = facts[f"{p}_p"]
+            limit = 0.025 if p == "noninferiority" else 0.05
+            shown = "shown" if value is not None and value < limit else "not shown"
+            lines.append(
+                f"{facts['name']} {claim} the readers by {_number(facts['margin'])}: {shown}, "
+                f"one-sided p = {_number(value)}"
+            )
+    lines.append(f"{facts['readers']} readers, {facts['cases']} cases; the model is fixed")
+    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
+
+
 def _names(group: str) -> list[str]:
     return [name.strip() for name in re.split(r"[/:]", group)]
 

@@ -39,6 +39,7 @@ from reader_study.stats.paired.preference_share import (
 )
 from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
 from reader_study.stats.proportions import clustered_share
+from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
 from reader_study.stats.roc.mrmc import figure_named, mrmc, noninferiority
 from reader_study.stats.roc.obuchowski_rockette import Mrmc
 from reader_study.stats.tables import check_levels, check_scale, check_table
@@ -98,6 +99,18 @@ def mrmc_facts(
         figure=figure_named(figure),
     )  # fmt: skip
     return {**_or_facts(result, margin, reference), "figure": figure}
+
+
+def ai_facts(
+    table: pd.DataFrame, ai: str, *, method: str, readers: str, cases: str, figure: str,
+    cluster: str | None, margin: float | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The model minus the mean of the readers, with claims of superiority and by margin."""
+    found = ai_versus_readers(
+        table, ai=ai, method=method, readers=readers, cases=cases,  # type: ignore[arg-type]
+        figure=figure_named(figure), cluster=cluster, margin=margin,
+    )  # fmt: skip
+    return {**asdict(found), "name": ai, "figure": figure, "readers": readers, "cases": cases}
 
 
 def froc_facts(

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "fleiss_by_category",
             "repeat_agreement",
         ],
+        "roc.ai_versus_readers": ["AiVersusReaders", "ai_versus_readers"],
         "roc.obuchowski_rockette": ["Mrmc", "obuchowski_rockette"],
         "roc.binormal": ["fit_binormal"],
         "paired.crossed_mean": ["CrossedMean", "crossed_mean"],

@@ -110,7 +110,7 @@ def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure |
             continue
         inside = np.flatnonzero(np.asarray(group).ravel() == number)
         patients = None if readings.patients is None else readings.patients[pattern]
-        values[inside], own = _figures(
+        values[inside], own = figures_and_covariance(
             flat[np.ix_(inside, pattern)], readings.truth[pattern], patients, method, figure,
             [names[cell] for cell in inside],
         )  # fmt: skip
@@ -140,7 +140,7 @@ def _jackknife_scale(readings: Readings, read: np.ndarray, figure: Figure | None
     return ((every - 1) / every) / ((own - 1) / own) if own > 1 else 1.0
 
 
-def _figures(
+def figures_and_covariance(
     scores: np.ndarray,
     truth: np.ndarray,
     patients: np.ndarray | None,
@@ -148,6 +148,7 @@ def _figures(
     figure: Figure | None,
     names: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Figure of each cell (row of ``scores``) and the covariance over cases between cells."""
     if not (truth == 1).any() or not (truth == 0).any():
         raise ValueError(
             f"{names[0]}: expected cases with and without the finding in every arm, got one kind, "
