@@ -266,6 +266,33 @@ def _ai_lines(facts: dict[str, Any]) -> list[str]:
     return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
 
 
+@app.command()
+def limits(
+    file: File,
+    first: Annotated[str, typer.Option(help="default second arm in the file")] = "",
+    second: Annotated[str, typer.Option(help="default first arm in the file")] = "",
+    value: Annotated[str, typer.Option(help="column of the measurement")] = "measure",
+    where: Drop = None,
+    as_json: Json = False,
+) -> None:
+    """Limits of agreement: columns reader, case, arm, measure; showing for repeats."""
+    from reader_study.cli import stats_results as results
+    from reader_study.stats.read_table import read_table
+
+    table = read_table(file, where=where or ())
+    facts = results.limits_facts(table, first or None, second or None, value=value)
+    _show(facts, table, as_json, _limit_lines)
+
+
+def _limit_lines(facts: dict[str, Any]) -> list[str]:
+    return [
+        f"{row['comparison']}{' ' + row['arm'] if row['arm'] else ''}: {_number(row['mean'])} "
+        f"[{_number(row['low'])}, {_number(row['high'])}]"
+        + (f" ({row['note']})" if row["note"] else "")
+        for row in facts["limits"]
+    ]
+
+
 def _names(group: str) -> list[str]:
     return [name.strip() for name in re.split(r"[/:]", group)]
 

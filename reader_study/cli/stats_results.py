@@ -17,6 +17,7 @@ from reader_study.stats.agreement.coefficients import (
 )
 from reader_study.stats.agreement.icc import icc, kendall_w, kendall_w_interval
 from reader_study.stats.agreement.kappa import crosstab, margin_tests
+from reader_study.stats.agreement.mrmc_limits import limits_of_agreement
 from reader_study.stats.free_response.froc import froc
 from reader_study.stats.ordinal.clm import clm, clmm
 from reader_study.stats.ordinal.vgc import vgc
@@ -286,9 +287,20 @@ def _strengths(
     }  # fmt: skip
 
 
-def two_arms(table: pd.DataFrame, one: str | None, other: str | None) -> tuple[str, str]:
+def limits_facts(
+    table: pd.DataFrame, first: str | None, second: str | None, *, value: str
+) -> dict[str, Any]:
+    """Limits of agreement of measurements, by who and what differs."""
+    one, other = two_arms(table, first, second, value)
+    found = limits_of_agreement(table, first=one, second=other, value=value)
+    return {"first": one, "second": other, "limits": found}
+
+
+def two_arms(
+    table: pd.DataFrame, one: str | None, other: str | None, value: str = "rating"
+) -> tuple[str, str]:
     """Two arms of a table: those named, else the second and first to appear."""
-    check_table(table, columns=["reader", "case", "arm", "rating"], filled=["arm"])
+    check_table(table, columns=["reader", "case", "arm", value], filled=["arm"])
     seen = [str(arm) for arm in dict.fromkeys(table["arm"])]
     if one is None and other is None and len(seen) != 2:
         raise ValueError(f"two arms wanted; name two of: {', '.join(seen)}")

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "paired.bradley_terry": ["davidson", "lapse_rate", "randomisation_test", "transitivity"],
         "paired.clustered": ["clustered_mcnemar", "clustered_signed_rank"],
         "ordinal.vgc": ["vgc", "vgc_curve", "visual_grading_regression"],
+        "agreement.mrmc_limits": ["limits_of_agreement"],
         "agreement.icc": ["kendall_w", "kendall_w_interval"],
         "agreement.kappa": [
             "bland_altman",
