@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 Faults = Callable[[int, Dataset], None]
 
@@ -68,5 +73,67 @@ def make_series(tmp_path) -> Callable[..., Path]:
                 folder / f"{facts.get('uid', '')}-{99 - k}.dcm", enforce_file_format=enforce
             )
         return folder
+
+    return make
+
+
+def item(**elements: Any) -> Dataset:
+    """One item of a sequence."""
+    dataset = Dataset()
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def enhanced_ct(slices: list[Dataset]) -> Dataset:
+    """An enhanced CT object of classic slices: positions per frame, the rest shared."""
+    first = slices[0]
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for element in first:
+        dataset.add(element)
+    for keyword in (
+        *("RescaleSlope", "RescaleIntercept", "SliceThickness", "KVP", "InstanceNumber"),
+        *("PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "XRayTubeCurrent"),
+        "ConvolutionKernel",
+    ):
+        delattr(dataset, keyword)
+    dataset.SOPClassUID = EnhancedCTImageStorage
+    dataset.SharedFunctionalGroupsSequence = [
+        item(
+            PixelMeasuresSequence=[item(PixelSpacing=[0.5, 0.75], SliceThickness=2.5)],
+            PlaneOrientationSequence=[item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])],
+            PixelValueTransformationSequence=[
+                item(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")
+            ],
+            CTXRayDetailsSequence=[item(KVP=100.0)],
+            CTReconstructionSequence=[item(ConvolutionKernel="B45f")],
+        )
+    ]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        item(
+            PlanePositionSequence=[item(ImagePositionPatient=list(s.ImagePositionPatient))],
+            CTExposureSequence=[item(XRayTubeCurrentInmA=float(s.XRayTubeCurrent))],
+        )
+        for s in slices
+    ]
+    dataset.NumberOfFrames = len(slices)
+    dataset.PixelData = b"".join(s.PixelData for s in slices)
+    return dataset
+
+
+@pytest.fixture
+def make_enhanced(tmp_path) -> Callable[..., Path]:
+    """Write an enhanced CT of the slices at these places, changed before it is written."""
+
+    def make(numbers: list[int], change: Callable[[Dataset], None] | None = None) -> Path:
+        dataset = enhanced_ct([ct_slice(k) for k in numbers])
+        if change:
+            change(dataset)
+        path = tmp_path / "enhanced" / "E.dcm"
+        path.parent.mkdir(exist_ok=True)
+        dataset.save_as(path, enforce_file_format=True)
+        return path
 
     return make

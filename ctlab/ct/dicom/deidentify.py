@@ -19,62 +19,26 @@ from pathlib import Path
 from typing import Any
 
 from ctlab.ct.dicom.discover import list_files
+from ctlab.ct.dicom.frames import CT_ENHANCED
 from ctlab.ct.dicom.header import NotDicom, read_dataset, read_header
+from ctlab.ct.dicom.kept_attributes import (
+    EMPTIED,
+    ENHANCED_DUMMIES,
+    FREE_TEXT,
+    GEOMETRY,
+    HARMLESS,
+    IDENTIFYING,
+    KEPT,
+    STANDARD_WORDS,
+    TOP_ONLY,
+    TYPE_2,
+    TYPE_2_CLASSIC,
+    VOCABULARY,
+)
 from ctlab.ct.dicom.scrub_pixels import scrub_pixels
 from ctlab.ct.dicom.series import reason_aside
 from ctlab.files import fresh_folder, refuse_own_source
 
-_KEPT_TEXT = """
-AcquisitionDate AcquisitionDateTime AcquisitionNumber AcquisitionTime
-BeamLimitingDevicePositionSequence BitsAllocated BitsStored BodyPartExamined BurnedInAnnotation
-CTDIvol Columns ContentDate ContentTime ConvolutionKernel DataCollectionDiameter
-DimensionIndexPointer DistanceSourceToDetector DistanceSourceToPatient EstimatedDoseSaving
-ExposedArea Exposure ExposureInuAs ExposureModulationType ExposureTime FilterType FocalSpots
-FrameAcquisitionNumber FrameContentSequence FrameOfReferenceUID FrameType GantryDetectorTilt
-GeneratorPower HighBit ImageOrientationPatient ImagePositionPatient ImageType InstanceNumber
-LossyImageCompression LossyImageCompressionMethod LossyImageCompressionRatio Manufacturer
-ManufacturerModelName Modality NumberOfFrames PatientBirthDate PatientID PatientName
-PatientPosition PatientSex PerFrameFunctionalGroupsSequence PhotometricInterpretation
-PixelAspectRatio PixelData PixelMeasuresSequence PixelPaddingRangeLimit PixelPaddingValue
-PixelRepresentation PixelSpacing PixelValueTransformationSequence PlanarConfiguration
-PlaneOrientationSequence PlanePositionSequence PositionReferenceIndicator PresentationLUTShape
-ReconstructionAlgorithm ReconstructionDiameter ReconstructionFieldOfView ReferringPhysicianName
-RescaleIntercept RescaleSlope RescaleType RevolutionTime RotationDirection Rows SOPClassUID
-SOPInstanceUID SamplesPerPixel ScanOptions SeriesDate SeriesInstanceUID SeriesNumber SeriesTime
-SharedFunctionalGroupsSequence SingleCollimationWidth SliceLocation SliceThickness
-SpacingBetweenSlices SpecificCharacterSet SpiralPitchFactor StudyDate StudyID StudyInstanceUID
-StudyTime TableFeedPerRotation TableHeight TableSpeed TotalCollimationWidth WindowCenter
-WindowWidth XRayTubeCurrent XRayTubeCurrentInmA AccessionNumber KVP
-"""
-KEPT = frozenset(_KEPT_TEXT.split())
-"""Keywords that stay (replaced, shifted or emptied where they identify)."""
-
-FREE_TEXT = (
-    *("ConvolutionKernel", "FilterType", "Manufacturer", "ManufacturerModelName"),
-    *("PositionReferenceIndicator", "RescaleType"),
-)
-"""The attributes of free text that stay as they are: table E.1-1 has no action for any of them."""
-
-_EMPTIED = (
-    "PatientBirthDate",
-    "PatientSex",
-    "ReferringPhysicianName",
-    "AccessionNumber",
-    "StudyID",
-)
-_TOP_ONLY = {*_EMPTIED, "PatientName", "PatientID"}
-_VOCABULARY = {
-    *("Modality", "ImageType", "FrameType", "PatientPosition", "PhotometricInterpretation"),
-}
-"""Attributes whose words the standard gives: a short name is there by chance."""
-_IDENTIFYING_TEXT = """
-PatientName PatientID OtherPatientIDs PatientBirthName PatientMotherBirthName PatientBirthDate
-AccessionNumber ReferringPhysicianName PerformingPhysicianName OperatorsName InstitutionName
-InstitutionAddress StationName PatientAddress PatientTelephoneNumbers
-NameOfPhysiciansReadingStudy RequestingPhysician StudyID DeviceSerialNumber MedicalRecordLocator
-IssuerOfPatientID
-"""
-_IDENTIFYING = _IDENTIFYING_TEXT.split()
 _NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FD", "FL"}
 _LARGEST = 1e7
 """No technical value is as large: it may be a date or a number of a record."""
@@ -208,7 +172,7 @@ def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
     before = {element.keyword: str(element.value) for element in _short(dataset)}
     scrub_pixels(dataset)
     anonymizer.anonymize(dataset)
-    for keyword in _EMPTIED:
+    for keyword in EMPTIED:
         if keyword in dataset:
             setattr(dataset, keyword, None)
     for keyword in _blank_leaks(dataset, names):
@@ -218,9 +182,24 @@ def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
             done.replaced[element.keyword] += 1
     kept = {keyword: str(dataset.get(keyword) or "") for keyword in FREE_TEXT}
     done.kept_text = {keyword: [value] for keyword, value in kept.items() if value}
+    _complete(dataset)
     _warn(dataset, done)
     _declare(dataset)
     return done
+
+
+def _complete(dataset: Any) -> None:
+    """Put back what the standard requires: empty where it may be, else a value of no meaning."""
+    enhanced = dataset.get("SOPClassUID") in CT_ENHANCED
+    for keyword in TYPE_2 if enhanced else (*TYPE_2, *TYPE_2_CLASSIC):
+        if keyword not in dataset:
+            setattr(dataset, keyword, None)
+    for keyword in ("ImageType", "Modality", "PhotometricInterpretation"):
+        if not dataset.get(keyword):
+            setattr(dataset, keyword, HARMLESS[keyword])
+    for keyword, value in ENHANCED_DUMMIES.items() if enhanced else ():
+        if not dataset.get(keyword):
+            setattr(dataset, keyword, value)
 
 
 def _short(dataset: Any) -> list[Any]:
@@ -233,13 +212,16 @@ def identifiers(dataset: Any) -> set[str]:
     Three letters or more of person names, four or more of others: shorter words would also
     occur in technical values.
     """
-    found: set[str] = set()
+    words: set[str] = set()
     for element in dataset.iterall():
         if element.VR == "PN":
-            found |= set(re.findall(r"\w{3,}", str(element.value).lower()))
-        elif element.keyword in _IDENTIFYING and element.value:
-            found |= set(re.findall(r"\w{4,}", str(element.value).lower()))
-    return found
+            words |= set(re.findall(r"\w{3,}", str(element.value).lower()))
+        elif element.keyword in IDENTIFYING and element.value:
+            text = str(element.value).lower()
+            words |= set(re.findall(r"\w{4,}", text))
+            if len(whole := re.sub(r"[\W_]", "", text)) > 3:  # 12-34-56 also as 123456
+                words.add(whole)
+    return words
 
 
 def _remove_unknown(dataset: Any, *, top: bool = True) -> list[str]:
@@ -247,7 +229,7 @@ def _remove_unknown(dataset: Any, *, top: bool = True) -> list[str]:
     removed = []
     for element in list(dataset):
         keep = element.keyword in KEPT and not element.tag.is_private
-        if keep and (top or element.keyword not in _TOP_ONLY) and _fits(element, dataset):
+        if keep and (top or element.keyword not in TOP_ONLY) and _fits(element, dataset):
             if element.VR == "SQ":
                 for item in element.value:
                     removed += _remove_unknown(item, top=False)
@@ -295,17 +277,32 @@ def _all(pattern: re.Pattern[str], values: Any) -> bool:
 
 
 def _blank_leaks(dataset: Any, names: set[str]) -> list[str]:
-    """Empty remaining text that holds an identifier; the keywords emptied."""
+    """Empty what remains and holds an identifier, within longer words too; keywords emptied."""
     leaks = []
-    for element in dataset.iterall():
+    for element in list(dataset.iterall()):
         if element.VR in ("SQ", "UI", *_BYTES) or element.keyword in ("PatientName", "PatientID"):
             continue
-        shortest = 4 if element.keyword in _VOCABULARY else 3
-        words = set(re.findall(rf"\w{{{shortest},}}", str(element.value).lower()))
-        if words & names:
-            element.value = None
+        if _holds_identifier(element, names):
+            # Numbers and text that an image cannot do without get a value that says nothing.
+            element.value = HARMLESS.get(element.keyword)
             leaks.append(element.keyword)
     return leaks
+
+
+def _holds_identifier(element: Any, names: set[str]) -> bool:
+    if element.is_empty:
+        return False
+    values = element.value if element.VM > 1 else [element.value]
+    words = [re.findall(r"[^\W_]+", str(v)) for v in values]
+    if element.VR in _NUMBERS:
+        digits = re.sub(r"\D", "", " ".join("".join(w) for w in words)).strip("0")
+        ids = {n.strip("0") for n in names if n.isdigit() and len(n.strip("0")) > 4}
+        return element.keyword not in GEOMETRY and any(n in digits for n in ids)
+    squeezed = ["".join(w for w in ws if w.upper() not in STANDARD_WORDS).lower() for ws in words]
+    shortest = {"DA": 6, "DT": 6, "TM": 6}.get(element.VR, 3)
+    if element.keyword in VOCABULARY:
+        shortest = 4
+    return any(len(n) >= shortest and n in text for n in names for text in squeezed)
 
 
 def _warn(dataset: Any, report: DeidentificationReport) -> None:

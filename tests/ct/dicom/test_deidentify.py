@@ -13,7 +13,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 from pydicom.valuerep import STANDARD_VR
 
 from ctlab.ct import deidentify_series, read_series
-from ctlab.ct.dicom.deidentify import FREE_TEXT, KEPT
+from ctlab.ct.dicom.kept_attributes import FREE_TEXT, KEPT, TYPE_2, TYPE_2_CLASSIC
 from ctlab.ct.dicom.scrub_pixels import scrubbed_j2k, scrubbed_jpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # planted values are no good dates or codes
@@ -450,3 +450,86 @@ def test_a_folder_without_ct_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="holds no CT image"):
         deidentify_series(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def cleaned(folder, tmp_path):
+    report = deidentify_series(folder, tmp_path / "clean")
+    return report, [pydicom.dcmread(f) for f in sorted((tmp_path / "clean").iterdir())]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("ConvolutionKernel", "B30fDOEJANE"),
+        ("ConvolutionKernel", ["B30f", "xKURZMANNx"]),
+        ("PositionReferenceIndicator", "SN of Kurz-Mann"),
+        ("ManufacturerModelName", "unit4711815b"),
+        ("FilterType", "F_doe_jane"),
+        ("ScanOptions", "KURZMANN"),
+        ("ImageType", ["ORIGINAL", "PRIMARY", "AXIAL", "KURZMANN1"]),
+        ("DataCollectionDiameter", "4711815"),
+        ("DistanceSourceToDetector", "47118.15"),
+        ("ExposureTime", "471181500"),
+        ("FocalSpots", ["0.7", "4711815"]),
+        ("CTDIvol", 4711.815),
+        ("RevolutionTime", 4711815.0),
+    ],
+)
+def test_identifiers_within_longer_words_and_numbers_are_found(
+    make_series, tmp_path, keyword, value
+):
+    """Words known from the header, glued to others, in text and numbers of every kind."""
+
+    def change(k, dataset):
+        dataset.PatientName, dataset.PatientID = "Doe-Jane^Anna", "0-4711815"
+        dataset.ReferringPhysicianName = "Kurzmann^A"
+        setattr(dataset, keyword, value)
+
+    report, files = cleaned(make_series(2, change), tmp_path)
+    for dataset, file in zip(files, sorted((tmp_path / "clean").iterdir()), strict=True):
+        data = file.read_bytes().lower()
+        assert not [w for w in (b"doe", b"kurzmann", b"kurz-mann", b"4711815") if w in data]
+        if keyword in ("CTDIvol", "RevolutionTime"):
+            assert struct.pack("<d", value) not in file.read_bytes()
+        assert len(dataset.ImageType) >= 3
+    assert report.files == 2
+
+
+def test_technical_words_survive_short_names(make_series, tmp_path):
+    def change(k, dataset):
+        dataset.PatientName = "Tan^Lun"
+        dataset.ConvolutionKernel, dataset.Manufacturer = "STANDARD", "GE MEDICAL SYSTEMS"
+
+    _, files = cleaned(make_series(1, change), tmp_path)
+    assert files[0].ConvolutionKernel == "STANDARD"
+    assert files[0].Manufacturer == "GE MEDICAL SYSTEMS"
+
+
+def test_what_the_standard_requires_is_there(make_series, tmp_path):
+    def change(k, dataset):
+        dataset.PatientID = "1024-DOE-77"  # digits that a rescale holds by chance
+        dataset.StudyDate = "not a date"
+        del dataset.KVP
+
+    with pytest.warns(UserWarning, match="Invalid value for VR DA"):
+        folder = make_series(2, change)
+    before = read_series(folder)
+    _, files = cleaned(folder, tmp_path)
+    for dataset in files:
+        for keyword in (*TYPE_2, *TYPE_2_CLASSIC):
+            assert keyword in dataset
+        assert dataset.RescaleIntercept == -1024
+    assert np.array_equal(read_series(tmp_path / "clean").hu, before.hu)
+
+
+def test_enhanced_ct_keeps_its_exposure_and_kernel(make_enhanced, tmp_path):
+    def change(dataset):
+        dataset.DeviceSerialNumber = "SN-4711815"
+
+    path = make_enhanced([0, 1, 2], change)
+    before = read_series(path).acquisition
+    assert (before.kvp, before.tube_current_ma, before.kernel) == (100, 101, "B45f")
+    _, (dataset,) = cleaned(path, tmp_path)
+    after = read_series(tmp_path / "clean").acquisition
+    assert (after.kvp, after.tube_current_ma, after.kernel) == (100, 101, "B45f")
+    assert dataset.DeviceSerialNumber == "REMOVED"
