@@ -25,7 +25,7 @@ def run(app: typer.Typer, name: str) -> None:
         sys.stderr.close()
         sys.exit(0)
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"{name}: {sentence(error)}\n")
+        sys.stderr.write(printable(f"{name}: {sentence(error)}\n"))
         sys.exit(2)
 
 
@@ -55,7 +55,18 @@ def emit(result: dict[str, Any], as_json: bool) -> bool:
 
 def say(text: str) -> None:
     """Print for people, on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
+
+
+def printable(text: str) -> str:
+    r"""Text without control characters, which could steer a terminal; line breaks stay.
+
+    Examples
+    --------
+    >>> printable("red \x1b[31m\n")
+    'red [31m\n'
+    """
+    return "".join(c for c in text if c.isprintable() or c == "\n")
 
 
 def say_problems(problems: Iterable[str]) -> None:

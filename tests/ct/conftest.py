@@ -127,11 +127,15 @@ def enhanced_ct(slices: list[Dataset]) -> Dataset:
 def make_enhanced(tmp_path) -> Callable[..., Path]:
     """Write an enhanced CT of the slices at these places, changed before it is written."""
 
-    def make(numbers: list[int], change: Callable[[Dataset], None] | None = None) -> Path:
+    def make(
+        numbers: list[int],
+        change: Callable[[Dataset], None] | None = None,
+        name: str = "multiframe",
+    ) -> Path:
         dataset = enhanced_ct([ct_slice(k) for k in numbers])
         if change:
             change(dataset)
-        path = tmp_path / "enhanced" / "E.dcm"
+        path = tmp_path / name / "E.dcm"
         path.parent.mkdir(exist_ok=True)
         dataset.save_as(path, enforce_file_format=True)
         return path

@@ -117,6 +117,75 @@ def test_hu_beyond_16_bits_and_other_misuse_are_refused(volume, tmp_path):
         write_series(volume, tmp_path / "full", description="D")
 
 
+def written_z(folder):
+    files = sorted(folder.iterdir())
+    return [float(pydicom.dcmread(f).ImagePositionPatient[2]) for f in files]
+
+
+def test_positions_are_those_of_the_slices(make_series, make_enhanced, tmp_path):
+    """With gaps, of enhanced CT, with a stray position at top level: the slices' own."""
+
+    def stray(dataset):
+        dataset.ImagePositionPatient, dataset.SliceLocation = [0.0, 0.0, 999.0], 999.0
+
+    places = [0, 1, 2, 4, 7]
+    expected = [10 + 2.5 * k for k in places]
+    gap = make_series(8)
+    for k in (3, 5, 6):
+        (gap / f"-{99 - k}.dcm").unlink()
+    sources = {
+        "gap": gap,
+        "enhanced": make_enhanced(places),
+        "stray": make_enhanced(places, stray, "top"),
+    }
+    for name, source in sources.items():
+        volume = read_series(source, allow_gaps=True)
+        write_series(volume, tmp_path / name, description="D")
+        assert written_z(tmp_path / name) == pytest.approx(expected)
+        again = read_series(tmp_path / name, allow_gaps=True)
+        assert np.array_equal(again.hu, volume.hu)
+        part = volume.slices(2, 5)
+        write_series(part, tmp_path / f"{name}-part", description="D")
+        assert written_z(tmp_path / f"{name}-part") == pytest.approx(expected[2:])
+
+
+def test_a_series_written_from_enhanced_ct_keeps_its_exposure(make_enhanced, tmp_path):
+    path = make_enhanced([3, 0, 1, 2], lambda d: setattr(d, "SliceLocation", 7.0))
+    write_series(read_series(path), tmp_path / "out", description="D")
+    files = [pydicom.dcmread(f) for f in sorted((tmp_path / "out").iterdir())]
+    assert [f.XRayTubeCurrent for f in files] == [100, 101, 102, 103]
+    assert {(f.KVP, f.ConvolutionKernel, f.SliceThickness) for f in files} == {(100, "B45f", 2.5)}
+    frames = [f.SourceImageSequence[0].ReferencedFrameNumber for f in files]
+    assert frames == [2, 3, 4, 1]
+    assert not any("SliceLocation" in f for f in files)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1024, 38000), (-40000, 3000), (-40000, 60000)])
+def test_metal_beyond_16_bits_gets_a_rescale_that_fits(make_series, tmp_path, low, high):
+    volume = read_series(make_series(3))
+    hu = volume.hu.copy()
+    hu[1, 2, 2], hu[1, 3, 3] = low, high
+    write_series(volume.with_hu(hu), tmp_path / "out", description="D")
+    again = read_series(tmp_path / "out").hu
+    slope = 1 if high - low < 2**16 else 2
+    assert np.abs(again - hu).max() <= slope / 2
+    assert np.array_equal(again[[0, 2]], hu[[0, 2]])
+
+
+def test_nifti_refuses_what_its_affine_cannot_hold(make_series, tmp_path):
+    from ctlab.ct import write_nifti
+
+    folder = make_series(6)
+    volume = read_series(folder)
+    write_nifti(volume, tmp_path / "whole.nii")
+    (folder / "-96.dcm").unlink()
+    gap = read_series(folder, allow_gaps=True)
+    with pytest.raises(ValueError, match=r"expected evenly spaced slices, got .* 2\.5 to 5"):
+        write_nifti(gap, tmp_path / "gap.nii")
+    assert not (tmp_path / "gap.nii").exists()
+    write_nifti(gap.slices(0, 3), tmp_path / "part.nii")
+
+
 def test_slices_keep_origin_and_sources_together(volume):
     cut = volume.slices(1, 3)
     assert cut.origin_mm == pytest.approx((-8, -8, 12.5))
