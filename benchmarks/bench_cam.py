@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.driver import compare
 from ctlab.explain import (
-    Subject,
+    DenoiserProbe,
     cam_map,
     import_with_torchvision,
     make_target,
@@ -33,10 +33,10 @@ PEERS = {"hirescam": "HiResCAM", "gradcam": "GradCAM"}
 def results() -> Iterator[dict[str, Any]]:
     """A region's map, where only its field has to be run, and a map of the whole slice."""
     torch.set_num_threads(1)
-    subject = Subject(load_checkpoint())
-    layer = subject.default_layer()
+    probe = DenoiserProbe(load_checkpoint())
+    layer = probe.default_layer()
     image = np.random.default_rng(0).normal(-300, 50, (512, 512)).astype(np.float32)
-    batch = subject.tensor(image)
+    batch = probe.tensor(image)
     library = import_with_torchvision("pytorch_grad_cam")
 
     def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -45,14 +45,14 @@ def results() -> Iterator[dict[str, Any]]:
     for name, (method, roi) in CASES.items():
         target = make_target("mean", region_mask(roi, image.shape))
         frozen = "frozen" in name
-        subject.model.requires_grad_(not frozen)
+        probe.model.requires_grad_(not frozen)
         machine = getattr(library, PEERS[method])(
-            model=subject.model, target_layers=[subject.layer(layer)]
+            model=probe.model, target_layers=[probe.layer(layer)]
         )
         machine.compute_input_gradient = frozen  # it needs one recorded graph or the other
 
         def ours(method: str = method, target: Any = target) -> np.ndarray:
-            return cam_map(subject, image, target, method=method, layer=layer)
+            return cam_map(probe, image, target, method=method, layer=layer)
 
         def peer(machine: Any = machine, method: str = method, target: Any = target) -> np.ndarray:
             read = [lambda out: target(batch, out[None])[0]]

@@ -1,4 +1,4 @@
-"""Image quality, and the risk of being fooled by it.
+"""Image quality, and the failures that image quality hides.
 
 Names are loaded on first use: reading a table does not wait for a compiler.
 """
@@ -53,7 +53,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "nps_distance",
             "nps_of_difference",
         ],
-        "safety.which_check_notices": ["what_notices"],
+        "safety.failure_detection": ["checks_that_detect"],
         "detection.model_observer": ["Observation", "auc_difference", "cho", "npw_e"],
         "resolution.residual": ["coherence", "residual_test"],
         "resolution.mtf_ttf": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],

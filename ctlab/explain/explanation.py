@@ -20,7 +20,7 @@ from ctlab.explain.maps.methods import (
     native_map,
 )
 from ctlab.explain.overlay import caption_below, overlay_rgb
-from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe, enlarge
 from ctlab.explain.probe.regions import Region, region_mask
 from ctlab.explain.probe.targets import RegionTarget, Target, make_target
 from ctlab.files import write_whole
@@ -79,7 +79,7 @@ class Explanation:
 
 
 def explain_region(
-    model: Checkpoint | nn.Module | Subject,
+    model: Checkpoint | nn.Module | DenoiserProbe,
     image_hu: np.ndarray,
     roi: Region,
     *,
@@ -92,7 +92,7 @@ def explain_region(
 
     Parameters
     ----------
-    model : Checkpoint, Module or Subject
+    model : Checkpoint, Module or DenoiserProbe
         Denoiser from HU to HU, (B, C, H, W) to (B, 1, H, W).
     image_hu : ndarray, HU, shape (y, x), or (c, y, x) for a model of neighbouring slices
         The noisy slice.
@@ -118,27 +118,27 @@ def explain_region(
     the map is the same and the audit many times faster.
     """
     check_method(method)
-    subject = model if isinstance(model, Subject) else Subject(model)
-    stack = subject.image(image_hu)
+    probe = model if isinstance(model, DenoiserProbe) else DenoiserProbe(model)
+    stack = probe.image(image_hu)
     image = stack if stack.ndim == 2 else stack[len(stack) // 2]
     mask = region_mask(roi, image.shape)
-    read = _named_target(subject, stack, mask, target) if isinstance(target, str) else target
-    box = subject.field_box(read.mask | mask if isinstance(read, RegionTarget) else mask)
+    read = _named_target(probe, stack, mask, target) if isinstance(target, str) else target
+    box = probe.field_box(read.mask | mask if isinstance(read, RegionTarget) else mask)
     if isinstance(read, RegionTarget):
         read = read.crop(box)
     inside = np.s_[..., box[0] : box[2], box[1] : box[3]]
-    where = (layer or subject.default_layer()) if has_layer(method) else ""
+    where = (layer or probe.default_layer()) if has_layer(method) else ""
     if where:
-        subject.layer(where)
-    native = native_map(subject, stack[inside], read, method, where)
+        probe.layer(where)
+    native = native_map(probe, stack[inside], read, method, where)
     audit = audit_map(
-        subject, stack[inside], mask[inside], read, explainer(method, where), plan=plan,
+        probe, stack[inside], mask[inside], read, explainer(method, where), plan=plan,
         start=STARTS.get(method),
     )  # fmt: skip
     signed = np.zeros_like(image)
     signed[inside] = enlarge(native, image[inside].shape)
-    output = subject.run(stack)
-    batch = subject.tensor(image[inside]), subject.tensor(output[inside])
+    output = probe.run(stack)
+    batch = probe.tensor(image[inside]), probe.tensor(output[inside])
     return Explanation(
         method=method,
         target=target if isinstance(target, str) else getattr(target, "name", "own target"),
@@ -154,12 +154,14 @@ def explain_region(
     )
 
 
-def _named_target(subject: Subject, image: np.ndarray, mask: np.ndarray, name: str) -> RegionTarget:
+def _named_target(
+    probe: DenoiserProbe, image: np.ndarray, mask: np.ndarray, name: str
+) -> RegionTarget:
     """Target of a name, with the template or the critic it needs."""
     if name == "template":
-        template = detectability_template(subject, image, mask)
+        template = detectability_template(probe, image, mask)
         return make_target(name, template != 0, template=template)
-    return make_target(name, mask, critic=subject.critic if name == "realism" else None)
+    return make_target(name, mask, critic=probe.critic if name == "realism" else None)
 
 
 def write_explanation(

@@ -17,11 +17,11 @@ from torch import nn
 from ctlab.console import Progress, table
 from ctlab.ct import SAMPLE_NODULE, Volume, load_sample, simulate_dose
 from ctlab.explain.audit.audit_map import AuditPlan
-from ctlab.explain.audit.failure_detection import usefulness
+from ctlab.explain.audit.failure_detection import measure_failure_detection
 from ctlab.explain.explanation import explain_region
 from ctlab.explain.explanation_page import limits_in_words
 from ctlab.explain.maps.methods import METHODS, check_method, is_possible
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.regions import Region, region_of_nodule
 from ctlab.files import write_whole
 from ctlab.learn import Checkpoint, load_checkpoint
@@ -85,16 +85,16 @@ def study_of_sample(
     checkpoint: Path | None = None,
     out: Path | None = None,
     methods: Sequence[str] = STUDY_METHODS,
-    plants: int = 12,
+    lesions: int = 12,
     plan: AuditPlan = _STUDY_PLAN,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Every method on three regions, and every map on planted failures, at a tenth of the dose.
+    """Every method on three regions, and every map on synthetic lesions, at a tenth of the dose.
 
     Parameters
     ----------
     out : JSON file for the result, optional
-    plants : failures of each kind, see :func:`ctlab.explain.audit.failure_detection`
+    lesions : failures of each kind, see :func:`ctlab.explain.audit.failure_detection`
 
     Returns
     -------
@@ -104,22 +104,22 @@ def study_of_sample(
     """
     volume = load_sample()
     model = load_checkpoint(checkpoint)
-    subject = Subject(model)
-    scans = [_scan(subject, volume, z) for z in STUDY_SLICES]
+    probe = DenoiserProbe(model)
+    scans = [_scan(probe, volume, z) for z in STUDY_SLICES]
     regions = study_regions(volume)
-    methods = [name for name in methods if is_possible(name, subject)]
+    methods = [name for name in methods if is_possible(name, probe)]
     audits = (len(methods) + 1) * len(regions)
-    total = audits + 2 * plants
+    total = audits + 2 * lesions
     step = progress or (lambda _done, _total: None)
     middle = scans[STUDY_SLICES.index(SAMPLE_NODULE.centre[0])]
     audited = study_methods(
-        subject, middle, regions, methods=methods, plan=plan, progress=lambda k, _n: step(k, total)
+        probe, middle, regions, methods=methods, plan=plan, progress=lambda k, _n: step(k, total)
     )
-    finds = usefulness(
-        subject,
+    finds = measure_failure_detection(
+        probe,
         np.stack([scan[..., *_ONE_LUNG] for scan in scans]),
         rng=np.random.default_rng(STUDY_SEED),
-        plants=plants,
+        lesions=lesions,
         progress=lambda k, _n: step(audits + k, total),
     )
     result: dict[str, Any] = {
@@ -143,12 +143,12 @@ def packaged_study() -> dict[str, Any]:
     return study
 
 
-def _scan(subject: Subject, volume: Volume, z: int) -> np.ndarray:
+def _scan(probe: DenoiserProbe, volume: Volume, z: int) -> np.ndarray:
     """Slice ``z`` at the study's dose, (y, x), or with the neighbours that the model sees."""
-    reach = subject.channels // 2
+    reach = probe.channels // 2
     near = replace(volume, hu=volume.hu[z - reach : z + reach + 1], sources=())
     low = simulate_dose(near, STUDY_DOSE, rng=np.random.default_rng(STUDY_SEED))
-    return subject.of_stack(low.hu, reach)
+    return probe.of_stack(low.hu, reach)
 
 
 def fingerprint(model: Any) -> str:
@@ -161,7 +161,7 @@ def fingerprint(model: Any) -> str:
 
 
 def study_methods(
-    model: Checkpoint | nn.Module | Subject,
+    model: Checkpoint | nn.Module | DenoiserProbe,
     image_hu: np.ndarray,
     regions: dict[str, Region],
     *,
@@ -193,10 +193,10 @@ def study_methods(
     """
     for method in methods:
         check_method(method)
-    subject = model if isinstance(model, Subject) else Subject(model)
+    probe = model if isinstance(model, DenoiserProbe) else DenoiserProbe(model)
     plan = replace(plan or AuditPlan(), progress=None)
-    shuffled = subject.randomised(np.random.default_rng(plan.seed))
-    runs = [(name, subject, name) for name in methods if is_possible(name, subject)]
+    shuffled = probe.randomised(np.random.default_rng(plan.seed))
+    runs = [(name, probe, name) for name in methods if is_possible(name, probe)]
     runs.append(("hirescam, random weights", shuffled, "hirescam"))
     rows = []
     for region, roi in regions.items():

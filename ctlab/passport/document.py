@@ -197,17 +197,17 @@ def _explanation(
         return _row(name, None, note, limits[name]), [], None
     from ctlab.explain import (
         AuditPlan,
-        Subject,
+        DenoiserProbe,
         explain_region,
         picture,
     )
     from ctlab.explain.explanation_page import check_rows
 
     y, x = corners[len(corners) // 2]
-    subject = Subject(candidate.checkpoint)
+    probe = DenoiserProbe(candidate.checkpoint)
     found = explain_region(
-        subject,
-        subject.of_stack(scan.low[k : k + 1], 0),  # its own neighbour, where one is wanted
+        probe,
+        probe.of_stack(scan.low[k : k + 1], 0),  # its own neighbour, where one is wanted
         (int(y) + 16, int(x) + 16, 8),
         plan=AuditPlan(seed=seed),
     )

@@ -14,9 +14,9 @@ from ctlab.ct import (
 )
 from ctlab.explain import (
     AuditPlan,
+    DenoiserProbe,
     Explanation,
     Region,
-    Subject,
     explain_region,
     region_of_nodule,
     write_archive,
@@ -114,10 +114,10 @@ def explain_series(
         note(problem)
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
-    subject = Subject(load_checkpoint(checkpoint))
+    probe = DenoiserProbe(load_checkpoint(checkpoint))
     found = explain_region(
-        subject,
-        subject.of_stack(volume.hu, number),
+        probe,
+        probe.of_stack(volume.hu, number),
         find_region(volume, number, **region),
         method=method,
         target=target,

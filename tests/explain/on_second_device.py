@@ -15,7 +15,7 @@ import torch
 from ctlab.explain import (
     METHODS,
     CriticOfHu,
-    Subject,
+    DenoiserProbe,
     explain_region,
     make_target,
     region_mask,
@@ -28,11 +28,11 @@ from tests.second_device import NAME, install
 PLACE = (30, 34, 4)
 
 
-def subjects(variant: str) -> list[Subject]:
+def subjects(variant: str) -> list[DenoiserProbe]:
     """The same model and critic on either device."""
     model, critic = denoiser(variant), untrained_critic()
     return [
-        Subject(
+        DenoiserProbe(
             copy.deepcopy(model).to(device),
             critic=CriticOfHu(copy.deepcopy(critic.critic).to(device), critic.scale),
         )

@@ -10,8 +10,8 @@ from torch import nn
 from ctlab.ct import LUNG
 from ctlab.explain import (
     AuditPlan,
+    DenoiserProbe,
     Limits,
-    Subject,
     explain_region,
     load_explanation,
     make_target,
@@ -69,7 +69,7 @@ def test_targets_worked_by_hand():
 def test_the_gradient_of_a_linear_filter_is_its_flipped_kernel(smoother, slice_hu):
     """J of a convolution is its kernel, turned: the binomial 1 4 6 4 1 in both directions."""
     mask = region_mask((20, 25, 0), slice_hu.shape)
-    row = input_gradient(Subject(smoother), slice_hu, make_target("mean", mask))
+    row = input_gradient(DenoiserProbe(smoother), slice_hu, make_target("mean", mask))
     line = np.array([1, 4, 6, 4, 1]) / 16
     np.testing.assert_allclose(row[18:23, 23:28], np.outer(line, line), atol=1e-7)
     assert row.sum() == pytest.approx(1.0, abs=1e-6)  # a filter that keeps HU
@@ -77,7 +77,7 @@ def test_the_gradient_of_a_linear_filter_is_its_flipped_kernel(smoother, slice_h
 
 def test_a_true_map_is_better_than_chance_and_a_false_one_is_not(smoother, slice_hu):
     """The Jacobian of a linear filter is the truth; the same map elsewhere is chance."""
-    subject, mask = Subject(smoother), region_mask((30, 34, 2), slice_hu.shape)
+    probe, mask = DenoiserProbe(smoother), region_mask((30, 34, 2), slice_hu.shape)
     target = make_target("mean", mask)
 
     def true(s, image, read):
@@ -87,8 +87,8 @@ def test_a_true_map_is_better_than_chance_and_a_false_one_is_not(smoother, slice
         return np.roll(input_gradient(s, image, read), 20, axis=1)
 
     plan = AuditPlan(draws=8, random_networks=2, limits=Limits(randomised_cosine=1.0))
-    good = audit_map(subject, slice_hu, mask, target, true, plan=plan)
-    bad = audit_map(subject, slice_hu, mask, target, elsewhere, plan=plan)
+    good = audit_map(probe, slice_hu, mask, target, true, plan=plan)
+    bad = audit_map(probe, slice_hu, mask, target, elsewhere, plan=plan)
     assert good["deletion"]["wins_over_random"] == 1.0
     assert good["verdict"] in (BELIEVE, WEAK)
     assert bad["verdict"] == CHANCE
@@ -101,7 +101,7 @@ def test_a_map_that_ignores_the_weights_is_chance(unet, slice_hu):
     mask = region_mask((30, 34, 4), slice_hu.shape)
     edges = np.hypot(*np.gradient(slice_hu))
     audit = audit_map(
-        Subject(unet),
+        DenoiserProbe(unet),
         slice_hu,
         mask,
         make_target("mean", mask),
@@ -136,7 +136,7 @@ def test_a_crop_gives_the_map_of_the_whole_slice(unet, rng, method):
     cropped = explain_region(unet, image, (60, 70, 3), method=method, plan=plan)
     assert cropped.field_box == (0, 0, 128, 140)
     unet.network.size_multiple = 4
-    whole = Subject(unet)
+    whole = DenoiserProbe(unet)
     whole.__dict__["reach_px"] = None  # as if a pixel could matter anywhere
     full = explain_region(whole, image, (60, 70, 3), method=method, plan=plan)
     np.testing.assert_allclose(cropped.signed, full.signed, atol=1e-4 * np.abs(full.signed).max())

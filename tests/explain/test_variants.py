@@ -12,7 +12,7 @@ from ctlab.explain import (
     METHODS,
     AuditPlan,
     CriticOfHu,
-    Subject,
+    DenoiserProbe,
     cam_map,
     explain_region,
     import_with_torchvision,
@@ -86,14 +86,14 @@ def critic() -> CriticOfHu:
 def test_every_method_that_is_possible_gives_a_map_of_its_own(case, critic):
     """All fifteen: no variant is left out of a method that it has a part for."""
     model, image = case
-    subject = Subject(model, critic=critic)
+    probe = DenoiserProbe(model, critic=critic)
     mask = region_mask((30, 34, 4), (64, 64))
-    target, layer = make_target("mean", mask), subject.default_layer()
+    target, layer = make_target("mean", mask), probe.default_layer()
     before = {k: v.clone() for k, v in model.state_dict().items()}
     maps = {
-        m: native_map(subject, image, target, m, layer) for m in METHODS if is_possible(m, subject)
+        m: native_map(probe, image, target, m, layer) for m in METHODS if is_possible(m, probe)
     }
-    without = {"attention", "counterfactual"} if not has_attention(subject) else set()
+    without = {"attention", "counterfactual"} if not has_attention(probe) else set()
     assert set(maps) == set(METHODS) - without
     assert all(np.isfinite(found).all() and found.any() for found in maps.values())
     assert len({m.tobytes() for m in maps.values()}) == len(maps)
@@ -107,15 +107,15 @@ def test_a_batch_is_its_images_one_by_one(variant, slice_hu, critic):
     model = denoiser(variant)
     for parameter in model.parameters():
         parameter.mul_(2.0)  # strong enough that maps of two images differ well above rounding
-    subject = Subject(model, critic=critic)
+    probe = DenoiserProbe(model, critic=critic)
     images = [slice_hu, slice_hu[::-1]]
-    batch = np.stack([np.stack([i - 5 * k for k in range(subject.channels)]) for i in images])
+    batch = np.stack([np.stack([i - 5 * k for k in range(probe.channels)]) for i in images])
     target, layer = make_target("mean", region_mask((30, 34, 4), (64, 64))), "deep.2"
     for method in METHODS:
-        together = native_map(subject, batch, target, method, layer)
+        together = native_map(probe, batch, target, method, layer)
         for found, image in zip(together, batch, strict=True):
             alone = native_map(
-                subject, image if len(image) > 1 else image[0], target, method, layer
+                probe, image if len(image) > 1 else image[0], target, method, layer
             )
             largest = np.abs(alone).max()
             near = 1e-3 * largest + 2e-4 * (method == "counterfactual")  # rounding at 300 HU
@@ -132,11 +132,11 @@ def test_maps_of_a_gpu_are_those_of_the_cpu(case, critic):
     found = {}
     for device in ("cpu", "cuda"):
         at = CriticOfHu(copy.deepcopy(critic.critic).to(device), critic.scale)
-        subject = Subject(copy.deepcopy(model).to(device), critic=at)
+        probe = DenoiserProbe(copy.deepcopy(model).to(device), critic=at)
         found[device] = {
-            method: native_map(subject, image, target, method, subject.default_layer())
+            method: native_map(probe, image, target, method, probe.default_layer())
             for method in METHODS
-            if is_possible(method, subject)
+            if is_possible(method, probe)
         }
     for method, here in found["cpu"].items():
         near = 0.05 * np.abs(here).max()
@@ -145,27 +145,27 @@ def test_maps_of_a_gpu_are_those_of_the_cpu(case, critic):
 
 def test_neighbours_are_seen_and_not_replaced_by_the_slice(slice_hu):
     """A 2.5-D network's row of the Jacobian has weights in all three slices, each its own."""
-    subject = Subject(denoiser("2.5-D"))
+    probe = DenoiserProbe(denoiser("2.5-D"))
     volume = np.stack([slice_hu[::-1], slice_hu, slice_hu - 9])
-    np.testing.assert_array_equal(subject.of_stack(volume, 1), volume)
-    np.testing.assert_array_equal(subject.of_stack(volume, 0), volume[[0, 0, 1]])
+    np.testing.assert_array_equal(probe.of_stack(volume, 1), volume)
+    np.testing.assert_array_equal(probe.of_stack(volume, 0), volume[[0, 0, 1]])
     np.testing.assert_allclose(
-        subject.run(subject.of_stack(volume, 1)),
-        denoise_slices(volume, subject.model)[1],
+        probe.run(probe.of_stack(volume, 1)),
+        denoise_slices(volume, probe.model)[1],
         atol=0.01,
     )
-    row = jacobian_row(subject, volume, (30, 34, 2)).weights
+    row = jacobian_row(probe, volume, (30, 34, 2)).weights
     assert all(np.abs(part).max() > 1e-4 * np.abs(row).max() for part in row)
     assert not np.allclose(row[0], row[2])
     with pytest.raises(ValueError, match="3 neighbouring slices of shape"):
-        explain_region(subject, slice_hu, (30, 34, 2), plan=QUICK)
+        explain_region(probe, slice_hu, (30, 34, 2), plan=QUICK)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_exception_leaves_no_hook_no_mode_and_no_weight_behind(method, slice_hu, critic):
     """The target raises when it is read; for methods without one a layer does."""
     model = denoiser("gate").train()
-    subject = Subject(model, critic=critic)
+    probe = DenoiserProbe(model, critic=critic)
     before = {k: v.clone() for k, v in model.state_dict().items()}
 
     def broken(low, out):
@@ -177,7 +177,7 @@ def test_an_exception_leaves_no_hook_no_mode_and_no_weight_behind(method, slice_
     if method not in ("difference", "critic", "attention", "counterfactual"):
         handle.remove()
     with pytest.raises(ZeroDivisionError):
-        native_map(subject, slice_hu, broken, method, "deep.2")
+        native_map(probe, slice_hu, broken, method, "deep.2")
     handle.remove()
     modules = [*model.modules(), *critic.critic.modules()]
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in modules)
@@ -191,37 +191,37 @@ def test_an_exception_leaves_no_hook_no_mode_and_no_weight_behind(method, slice_
 def test_the_gradient_is_the_derivative_of_the_target(case):
     """Central difference of the target along a random direction, the same shift in all slices."""
     model, image = case
-    subject = Subject(model)
+    probe = DenoiserProbe(model)
     target = make_target("mean", region_mask((30, 34, 4), (64, 64)))
     way = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
     values = []
     for sign in (1, -1):
-        batch = subject.tensor(image + sign * 0.05 * way).double()
+        batch = probe.tensor(image + sign * 0.05 * way).double()
         with torch.no_grad():
-            double = subject.model.double()
-            values.append(float(target(subject.middle(batch), double(batch))[0]))
-            subject.model.float()
-    row = native_map(subject, image, target, "gradient", "")
+            double = probe.model.double()
+            values.append(float(target(probe.middle(batch), double(batch))[0]))
+            probe.model.float()
+    row = native_map(probe, image, target, "gradient", "")
     assert float((row * way).sum()) == pytest.approx((values[0] - values[1]) / 0.1, rel=0.02)
 
 
 def test_hirescam_is_that_of_the_library_at_any_convolution(case):
     """pytorch-grad-cam on the same module: raw maps equal within 1e-5 of the largest."""
     model, image = case
-    subject = Subject(model)
+    probe = DenoiserProbe(model)
     target = make_target("mean", region_mask((30, 34, 4), (64, 64)))
-    batch = subject.tensor(image)
+    batch = probe.tensor(image)
     library = import_with_torchvision("pytorch_grad_cam")
-    for layer in (subject.layers[0], subject.default_layer()):
-        machine = library.HiResCAM(model=subject.model, target_layers=[subject.layer(layer)])
+    for layer in (probe.layers[0], probe.default_layer()):
+        machine = library.HiResCAM(model=probe.model, target_layers=[probe.layer(layer)])
         machine.compute_input_gradient = True
         machine(
-            input_tensor=batch, targets=[lambda out: target(subject.middle(batch), out[None])[0]]
+            input_tensor=batch, targets=[lambda out: target(probe.middle(batch), out[None])[0]]
         )
         store = machine.activations_and_grads
         theirs = (store.gradients[0] * store.activations[0]).sum(dim=1)[0].numpy()
         store.release()
-        ours = cam_map(subject, image, target, method="hirescam", layer=layer)
+        ours = cam_map(probe, image, target, method="hirescam", layer=layer)
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
 
 

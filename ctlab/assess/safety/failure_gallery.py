@@ -1,8 +1,8 @@
-"""Fooled: images that look better by the usual numbers and are worse for the patient.
+"""Failure gallery: images that look better by the usual numbers and are worse for the patient.
 
 Every exhibit is made from a seed, by a filter that anybody could mistake for a denoiser, on a
-drawn piece of lung whose truth is known.
-:func:`ctlab.assess.safety.which_check_notices.what_notices` then tells which check sees through it.
+drawn piece of lung whose truth is known. Which check detects it is told by
+:func:`ctlab.assess.safety.failure_detection.checks_that_detect`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ LESION_PX = 17
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One way of being fooled.
+    """One failure that the usual numbers hide.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ def invented_nodule(seed: int = 0) -> Exhibit:
 
 
 def wrong_texture(seed: int = 0) -> Exhibit:
-    """PSNR rises, edges are there, and the noise is blotches: all fine grain was cut off."""
+    """PSNR rises, edges are there, and the noise is blotches: all fine texture was cut off."""
 
     def denoise(hu: np.ndarray) -> np.ndarray:
         f = frequency_per_mm(hu.shape, PIXEL_MM)

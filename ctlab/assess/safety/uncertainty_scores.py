@@ -35,13 +35,13 @@ def spread_hu(outputs: Iterable[np.ndarray]) -> np.ndarray:
     return np.sqrt(squares / (count - 1)).astype(np.float32)
 
 
-def score_auc(score: np.ndarray, planted: np.ndarray, *, mask: np.ndarray | None = None) -> float:
-    """How well a score tells planted voxels from the others: AUC, 0.5 is chance.
+def score_auc(score: np.ndarray, changed: np.ndarray, *, mask: np.ndarray | None = None) -> float:
+    """How well a score tells changed voxels from the others: AUC, 0.5 is chance.
 
     Parameters
     ----------
     score : ndarray, any shape
-    planted : ndarray of bool, same shape
+    changed : ndarray of bool, same shape
         Voxels that were tampered with.
     mask : ndarray of bool, same shape, optional
         Voxels that count.
@@ -51,30 +51,30 @@ def score_auc(score: np.ndarray, planted: np.ndarray, *, mask: np.ndarray | None
     >>> score_auc(np.array([1.0, 5.0, 2.0, 9.0]), np.array([False, True, False, True]))
     1.0
     """
-    same_shape(score, planted, "score and planted")
+    same_shape(score, changed, "score and changed")
     inside = np.ones(np.shape(score), bool) if mask is None else np.asarray(mask, bool)
-    planted = np.asarray(planted, bool)
+    changed = np.asarray(changed, bool)
     score = np.asarray(score, dtype=np.float64)
-    if (planted & inside).sum() < 2 or (~planted & inside).sum() < 2:
-        raise ValueError("an AUC needs at least 2 planted and 2 other voxels inside the mask")
-    return float(placements(score[planted & inside], score[~planted & inside])[0].mean())
+    if (changed & inside).sum() < 2 or (~changed & inside).sum() < 2:
+        raise ValueError("an AUC needs at least 2 changed and 2 other voxels inside the mask")
+    return float(placements(score[changed & inside], score[~changed & inside])[0].mean())
 
 
 def compare_scores(
     scores: Mapping[str, Sequence[np.ndarray]],
-    planted: Sequence[np.ndarray],
+    changed: Sequence[np.ndarray],
     *,
     baseline: str = "residual",
     masks: Sequence[np.ndarray] | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Which scores find planted changes better than the plain size of the residual.
+    """Which scores find such changes better than the plain size of the residual.
 
     Parameters
     ----------
     scores : mapping of name to one map per patient
         Must hold ``baseline``, the absolute residual ``|input - output|``.
-    planted : sequence of ndarray of bool, one per patient
+    changed : sequence of ndarray of bool, one per patient
         Where structure was added, or removed; call once for each.
     masks : sequence of ndarray of bool, optional
     level : float
@@ -94,14 +94,14 @@ def compare_scores(
     """
     if baseline not in scores:
         raise ValueError(f"scores must hold the baseline {baseline!r}, got {', '.join(scores)}")
-    n = len(planted)
+    n = len(changed)
     for name, maps in scores.items():
         if len(maps) != n:
-            raise ValueError(f"score {name!r} has {len(maps)} patients, planted has {n}")
+            raise ValueError(f"score {name!r} has {len(maps)} patients, changed has {n}")
     inside = masks if masks is not None else [None] * n
     aucs = {
         name: np.array(
-            [score_auc(m, p, mask=i) for m, p, i in zip(maps, planted, inside, strict=True)]
+            [score_auc(m, p, mask=i) for m, p, i in zip(maps, changed, inside, strict=True)]
         )
         for name, maps in scores.items()
     }

@@ -1,1 +1,1 @@
-"""Whether a map deserves belief: audits, planted failures, comparison of methods."""
+"""Whether a map deserves belief: audits, synthetic lesions, comparison of methods."""

@@ -15,7 +15,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from ctlab.explain.maps.gradient import input_gradient
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.imputation import imputed
 from ctlab.explain.probe.targets import BranchTarget, Explainer, RegionTarget, Target
 
@@ -60,7 +60,7 @@ class AuditPlan:
 
 
 def audit_map(
-    subject: Subject,
+    probe: DenoiserProbe,
     image: np.ndarray,
     mask: np.ndarray,
     target: Target,
@@ -76,7 +76,7 @@ def audit_map(
     image : ndarray, HU, shape (y, x)
     mask : ndarray of bool, shape (y, x)
         The region the target reads.
-    explain : function of subject, image and target to a signed map
+    explain : function of probe, image and target to a signed map
     start : function of an image to the image that the map compares with, optional
         For maps that have to add up to the change of the target from there.
 
@@ -98,20 +98,20 @@ def audit_map(
     plan = plan or AuditPlan()
     rng = np.random.default_rng(plan.seed)
     steps = _Steps(plan.progress, 4 + 2 * plan.random_networks + 2 * plan.draws)
-    signed = explain(subject, image, target)
+    signed = explain(probe, image, target)
     steps.one()
-    randomisation = _randomisation(subject, image, target, explain, plan, rng, steps)
-    deletion, insertion = _faithfulness(subject, image, mask, target, signed, plan, rng, steps)
+    randomisation = _randomisation(probe, image, target, explain, plan, rng, steps)
+    deletion, insertion = _faithfulness(probe, image, mask, target, signed, plan, rng, steps)
     numbers: dict[str, object] = {
         "randomisation": randomisation,
         "deletion": deletion,
         "insertion": insertion,
-        "localisation": _localisation(subject, image, mask, target, signed),
-        "stability": _stability(image, signed, lambda i: explain(subject, i, target), rng, steps),
+        "localisation": _localisation(probe, image, mask, target, signed),
+        "stability": _stability(image, signed, lambda i: explain(probe, i, target), rng, steps),
         "diffusion": diffusion_index(signed) if np.any(signed) else 0.0,
     }
     if start is not None:
-        numbers["completeness"] = _completeness(subject, image, start(image), target, signed)
+        numbers["completeness"] = _completeness(probe, image, start(image), target, signed)
     steps.finish()
     return numbers | judge(numbers, plan.limits)
 
@@ -167,7 +167,7 @@ class _Steps:
 
 
 def _randomisation(
-    subject: Subject,
+    probe: DenoiserProbe,
     image: np.ndarray,
     target: Target,
     explain: Explainer,
@@ -177,15 +177,15 @@ def _randomisation(
 ) -> dict[str, object]:
     """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
     branch = _branch(target)
-    signed = explain(subject, image, branch)
+    signed = explain(probe, image, branch)
     others = []
     for _ in range(plan.random_networks):
-        others.append(explain(subject.randomised(rng), image, branch))
+        others.append(explain(probe.randomised(rng), image, branch))
         steps.one()
-    layers = subject.layers[::-1]
+    layers = probe.layers[::-1]
     cascade = {}
     for count in sorted({max(1, round(len(layers) * q)) for q in (0.1, 0.35, 0.6, 0.85)}):
-        twin = subject.randomised(rng, names=layers[:count])
+        twin = probe.randomised(rng, names=layers[:count])
         cascade[layers[count - 1]] = cosine(signed, explain(twin, image, branch))
         steps.one()
     likeness = [cosine(signed, other) for other in others]
@@ -207,7 +207,7 @@ def _branch(target: Target) -> Target:
 
 
 def _faithfulness(
-    subject: Subject,
+    probe: DenoiserProbe,
     image: np.ndarray,
     mask: np.ndarray,
     target: Target,
@@ -219,7 +219,7 @@ def _faithfulness(
     """Deletion and insertion of pixels with noise-matched imputation, in three orders."""
     stack = image.reshape(-1, *mask.shape)  # (c, y, x): one slice, or it and its neighbours
     sizes = [max(1, round(f * mask.size)) for f in plan.fractions]
-    value = _score(subject, stack[None], target)[0]
+    value = _score(probe, stack[None], target)[0]
     near = distance_transform_edt(~mask)
     results = np.zeros((2, 3, plan.draws))
     for draw in range(plan.draws):
@@ -233,7 +233,7 @@ def _faithfulness(
                 row[order[:size]] = True
             moved = moved.reshape(-1, 1, *mask.shape)
             for kind, (inside, outside) in enumerate(((other, stack), (stack, other))):
-                scores = _score(subject, np.where(moved, inside, outside), target)
+                scores = _score(probe, np.where(moved, inside, outside), target)
                 results[kind, k, draw] = np.abs(scores - value).mean()
         steps.one()
         steps.one()
@@ -253,17 +253,17 @@ def _versus(results: np.ndarray, sign: int) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _score(subject: Subject, images: np.ndarray, target: Target) -> np.ndarray:
+def _score(probe: DenoiserProbe, images: np.ndarray, target: Target) -> np.ndarray:
     """Target of each image of a batch (n, c, y, x)."""
-    batch = subject.tensor(images)
-    return target(subject.middle(batch), subject.forward(batch)).cpu().numpy().astype(np.float64)
+    batch = probe.tensor(images)
+    return target(probe.middle(batch), probe.forward(batch)).cpu().numpy().astype(np.float64)
 
 
 def _completeness(
-    subject: Subject, image: np.ndarray, start: np.ndarray, target: Target, signed: np.ndarray
+    probe: DenoiserProbe, image: np.ndarray, start: np.ndarray, target: Target, signed: np.ndarray
 ) -> dict[str, float]:
     """Sum of a map beside the change of the target from the start to the image."""
-    before, after = _score(subject, np.stack([start, image]).reshape(2, -1, *signed.shape), target)
+    before, after = _score(probe, np.stack([start, image]).reshape(2, -1, *signed.shape), target)
     total, change = float(signed.sum(dtype=np.float64)), float(after - before)
     return {"sum": total, "change": change, "gap": abs(total - change) / max(abs(change), 1e-9)}
 
@@ -287,10 +287,10 @@ def diffusion_index(attribution: np.ndarray) -> float:
 
 
 def _localisation(
-    subject: Subject, image: np.ndarray, mask: np.ndarray, target: Target, signed: np.ndarray
+    probe: DenoiserProbe, image: np.ndarray, mask: np.ndarray, target: Target, signed: np.ndarray
 ) -> dict[str, float]:
     """Share of relevance in the region beside the same share of the effective receptive field."""
-    field = np.abs(input_gradient(subject, image, target))
+    field = np.abs(input_gradient(probe, image, target))
     shares = [
         float(np.abs(m)[mask].sum() / total) if (total := np.abs(m).sum()) > 0 else 0.0
         for m in (signed, field)

@@ -12,14 +12,14 @@ from scipy.ndimage import binary_erosion, gaussian_filter, maximum_filter
 
 from ctlab.assess import score_auc
 from ctlab.ct.tissue import tissue_masks
-from ctlab.explain.audit.planted_failures import KINDS, Plant, plant
+from ctlab.explain.audit.synthetic_lesions import KINDS, SyntheticLesion, insert_lesion
 from ctlab.explain.maps.cam import CAM_METHODS, cam_map
 from ctlab.explain.maps.gradient import input_gradient
-from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe, enlarge
 from ctlab.explain.probe.targets import RegionTarget, make_target
 
-Detector = Callable[[Plant], np.ndarray]
-"""Function of a plant to a map (y, x), higher where something was changed."""
+Detector = Callable[[SyntheticLesion], np.ndarray]
+"""Function of a synthetic lesion to a map (y, x), higher where something was changed."""
 
 
 def detectors(layer: str) -> dict[str, Detector]:
@@ -28,39 +28,39 @@ def detectors(layer: str) -> dict[str, Detector]:
     The maps of the CAM family and the gradient explain the mean square of what was removed.
     """
     found: dict[str, Detector] = {
-        "|input - output|": lambda p: np.abs(p.slice_hu - p.subject.run(p.image_hu)),
+        "|input - output|": lambda p: np.abs(p.slice_hu - p.probe.run(p.image_hu)),
         "|input - output|, smoothed": _smoothed_difference,
-        "gradient": lambda p: np.abs(input_gradient(p.subject, p.image_hu, _removed(p))),
-        "edges of the output": lambda p: np.hypot(*np.gradient(p.subject.run(p.image_hu))),
+        "gradient": lambda p: np.abs(input_gradient(p.probe, p.image_hu, _removed(p))),
+        "edges of the output": lambda p: np.hypot(*np.gradient(p.probe.run(p.image_hu))),
     }
     return found | {method: _cam_detector(method, layer) for method in CAM_METHODS}
 
 
 def _cam_detector(method: str, layer: str) -> Detector:
-    def detect(made: Plant) -> np.ndarray:
-        native = cam_map(made.subject, made.image_hu, _removed(made), method=method, layer=layer)
+    def detect(made: SyntheticLesion) -> np.ndarray:
+        native = cam_map(made.probe, made.image_hu, _removed(made), method=method, layer=layer)
         return np.asarray(np.abs(enlarge(native, made.mask.shape)))
 
     return detect
 
 
-def usefulness(
-    model: Subject,
+def measure_failure_detection(
+    model: DenoiserProbe,
     slices: np.ndarray,
     *,
     rng: np.random.Generator,
-    plants: int = 24,
+    lesions: int = 24,
     diameter_px: float = 8.0,
     contrast_hu: float = 100.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """How well each map finds planted failures: area under ROC and FROC, one row per map and kind.
+    """How well each map finds synthetic lesions: area under ROC and FROC, one row per map and kind.
 
     Parameters
     ----------
     slices : ndarray, HU, shape (n, y, x), or (n, c, y, x) for a model of neighbouring slices
-        Noisy slices with lung; nodules are planted at random places of it.
-    plants : int
+        Noisy slices with lung; nodules are inserted at random places of it.
+    lesions : int
         Failures of each kind; the slices take turns.
     diameter_px, contrast_hu : of the nodules
 
@@ -68,17 +68,17 @@ def usefulness(
     -------
     DataFrame
         ``kind, map, auc, auc_low, auc_high, found_at_one_false, n``. ``auc``: chance that a
-        pixel of the nodule has a higher value than one of the lung around it, mean over plants
+        pixel of the nodule has a higher value than one of the lung around it, mean over lesions
         with its 95 % t interval. ``found_at_one_false``: share of nodules marked at a threshold
         that gives one false mark per slice.
 
     Raises
     ------
     ValueError
-        No lung wide enough for the nodule in any slice; fewer than two plants.
+        No lung wide enough for the nodule in any slice; fewer than two lesions.
     """
-    if plants < 2:
-        raise ValueError(f"an interval needs 2 plants or more, got {plants}")
+    if lesions < 2:
+        raise ValueError(f"an interval needs 2 lesions or more, got {lesions}")
     places = [_places(model.run(s), diameter_px) for s in slices]
     usable = [k for k, (inner, _) in enumerate(places) if len(inner)]
     if not usable:
@@ -88,11 +88,11 @@ def usefulness(
     for kind in KINDS:
         areas: dict[str, list[float]] = {name: [] for name in maps}
         marks: dict[str, list[tuple[np.ndarray, float]]] = {name: [] for name in maps}
-        for k in range(plants):
+        for k in range(lesions):
             which = usable[k % len(usable)]
             inner, lung = places[which]
             centre = tuple(inner[rng.integers(len(inner))])
-            made = plant(
+            made = insert_lesion(
                 model,
                 slices[which],
                 centre,
@@ -106,17 +106,17 @@ def usefulness(
                 marks[name].append(_marks(found, made.mask, lung | made.mask, diameter_px))
             done += 1
             if progress is not None:
-                progress(done, plants * len(KINDS))
+                progress(done, lesions * len(KINDS))
         rows += [{"kind": kind, "map": name} | _summary(areas[name], marks[name]) for name in maps]
     return pd.DataFrame(rows)
 
 
-def _smoothed_difference(made: Plant) -> np.ndarray:
+def _smoothed_difference(made: SyntheticLesion) -> np.ndarray:
     """The difference at the scale of a nodule: noise averages out, structure stays."""
-    return np.asarray(np.abs(gaussian_filter(made.slice_hu - made.subject.run(made.image_hu), 2.0)))
+    return np.asarray(np.abs(gaussian_filter(made.slice_hu - made.probe.run(made.image_hu), 2.0)))
 
 
-def _removed(made: Plant) -> RegionTarget:
+def _removed(made: SyntheticLesion) -> RegionTarget:
     return make_target("noise", np.ones(made.mask.shape, dtype=bool))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ctlab.assess import local_noise_hu
 from ctlab.ct.tissue import tissue_masks
-from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe, enlarge
 from ctlab.learn.models.unet import AttentionGate, Cbam
 
 
@@ -40,7 +40,7 @@ class AttentionFinding:
     numbers: dict[str, float]
 
 
-def attention_finding(subject: Subject, image_hu: np.ndarray) -> AttentionFinding:
+def attention_finding(probe: DenoiserProbe, image_hu: np.ndarray) -> AttentionFinding:
     """Attention map of the first gate or CBAM block, and its counterfactual.
 
     Parameters
@@ -52,9 +52,9 @@ def attention_finding(subject: Subject, image_hu: np.ndarray) -> AttentionFindin
     ValueError
         The model has no attention.
     """
-    stack = subject.image(image_hu)
+    stack = probe.image(image_hu)
     image = stack if stack.ndim == 2 else stack[len(stack) // 2]
-    native, output, flat = _with_and_without(subject, stack)
+    native, output, flat = _with_and_without(probe, stack)
     native, output, flat = native[0], output[0], flat[0]
     weights = enlarge(native, image.shape)
     change = output - flat
@@ -72,42 +72,42 @@ def attention_finding(subject: Subject, image_hu: np.ndarray) -> AttentionFindin
     return AttentionFinding(weights, native, change, numbers)
 
 
-def attention_weights(subject: Subject, image: np.ndarray) -> np.ndarray:
+def attention_weights(probe: DenoiserProbe, image: np.ndarray) -> np.ndarray:
     """Weights minus their mean over the image, at their own resolution; a batch gives (b, h, w)."""
-    native, _, _ = _with_and_without(subject, image)
+    native, _, _ = _with_and_without(probe, image)
     departure = native - native.mean(axis=(1, 2), keepdims=True)
     return np.asarray(departure if np.ndim(image) == 4 else departure[0])
 
 
-def attention_change(subject: Subject, image: np.ndarray) -> np.ndarray:
+def attention_change(probe: DenoiserProbe, image: np.ndarray) -> np.ndarray:
     """Output minus output with the weights replaced by their mean, HU; a batch gives (b, y, x)."""
-    _, output, flat = _with_and_without(subject, image)
+    _, output, flat = _with_and_without(probe, image)
     return np.asarray(output - flat if np.ndim(image) == 4 else output[0] - flat[0])
 
 
 def _with_and_without(
-    subject: Subject, image: np.ndarray
+    probe: DenoiserProbe, image: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (b, h, w), output with them, and output with their mean instead, (b, y, x)."""
-    module = _attention_module(subject)
+    module = _attention_module(probe)
     seen: list[Tensor] = []
-    batch = subject.tensor(image)
+    batch = probe.tensor(image)
     with torch.no_grad():
         with _seen(module, seen):
-            output = subject.forward(batch)
+            output = probe.forward(batch)
         with _flattened(module):
-            flat = subject.forward(batch)
+            flat = probe.forward(batch)
     native, with_map, without = (v[:, 0].cpu().numpy() for v in (seen[0], output, flat))
     return native, with_map, without
 
 
-def has_attention(subject: Subject) -> bool:
+def has_attention(probe: DenoiserProbe) -> bool:
     """Whether the network holds a gate or a CBAM block."""
-    return any(isinstance(m, AttentionGate | Cbam) for m in subject.network.modules())
+    return any(isinstance(m, AttentionGate | Cbam) for m in probe.network.modules())
 
 
-def _attention_module(subject: Subject) -> nn.Module:
-    for module in subject.network.modules():
+def _attention_module(probe: DenoiserProbe) -> nn.Module:
+    for module in probe.network.modules():
         if isinstance(module, AttentionGate | Cbam):
             return module
     raise ValueError(

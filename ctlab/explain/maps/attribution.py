@@ -9,7 +9,7 @@ from captum.attr import IntegratedGradients, Occlusion
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.targets import RegionTarget, Target
 
 _BASELINE_SIGMA_PX = 3.0
@@ -29,7 +29,7 @@ def blurred(image: np.ndarray) -> np.ndarray:
 
 
 def integrated_gradients(
-    subject: Subject,
+    probe: DenoiserProbe,
     image: np.ndarray,
     target: Target,
     *,
@@ -51,11 +51,11 @@ def integrated_gradients(
     ndarray, float32, shape (y, x), in units of the target
     """
     start = local_mean(image) if baseline is None else baseline
-    method = IntegratedGradients(_reader(subject, target))
-    batch = subject.tensor(image).requires_grad_(True)
+    method = IntegratedGradients(_reader(probe, target))
+    batch = probe.tensor(image).requires_grad_(True)
     found = method.attribute(
         batch,
-        baselines=subject.tensor(start),
+        baselines=probe.tensor(start),
         n_steps=steps,
         internal_batch_size=_AT_ONCE * len(batch),
     )  # fmt: skip
@@ -63,7 +63,12 @@ def integrated_gradients(
 
 
 def occlusion(
-    subject: Subject, image: np.ndarray, target: Target, *, patch_px: int = 8, stride_px: int = 8
+    probe: DenoiserProbe,
+    image: np.ndarray,
+    target: Target,
+    *,
+    patch_px: int = 8,
+    stride_px: int = 8,
 ) -> np.ndarray:
     """How much the target falls when a patch loses its detail; mean over the patches at a pixel.
 
@@ -81,42 +86,42 @@ def occlusion(
     ndarray, float32, shape (y, x), in units of the target
     """
     start = local_mean(image)
-    if np.ndim(image) == 4 or not (isinstance(target, RegionTarget) and subject.crops_are_exact):
-        return _occluded(subject, image, start, target, patch_px, stride_px)
+    if np.ndim(image) == 4 or not (isinstance(target, RegionTarget) and probe.crops_are_exact):
+        return _occluded(probe, image, start, target, patch_px, stride_px)
     height, width = target.mask.shape
     # Where patches overlap, those beyond the reach still count in the mean at a pixel.
     spare = 2 * patch_px if stride_px < patch_px else 0
-    margin = (subject.reach_px or 0) + target.reach_px + spare
-    box = subject.field_box(target.mask, margin_px=margin)
-    grid = lcm(stride_px, subject.size_multiple)  # the patches stay where they were
+    margin = (probe.reach_px or 0) + target.reach_px + spare
+    box = probe.field_box(target.mask, margin_px=margin)
+    grid = lcm(stride_px, probe.size_multiple)  # the patches stay where they were
     top, left = (side // grid * grid for side in box[:2])
     bottom, right = min(height, -(-box[2] // grid) * grid), min(width, -(-box[3] // grid) * grid)
     near = (..., slice(top, bottom), slice(left, right))
     found = np.zeros((height, width), dtype=np.float32)
     found[near] = _occluded(
-        subject, np.asarray(image)[near], start[near],
+        probe, np.asarray(image)[near], start[near],
         target.crop((top, left, bottom, right)), patch_px, stride_px,
     )  # fmt: skip
     return found
 
 
 def _occluded(
-    subject: Subject, image: np.ndarray, start: np.ndarray, target: Target, patch_px: int,
+    probe: DenoiserProbe, image: np.ndarray, start: np.ndarray, target: Target, patch_px: int,
     stride_px: int,
 ) -> np.ndarray:  # fmt: skip
-    method = Occlusion(_reader(subject, target))
+    method = Occlusion(_reader(probe, target))
     found = method.attribute(
-        subject.tensor(image),
-        sliding_window_shapes=(subject.channels, patch_px, patch_px),
-        strides=(subject.channels, stride_px, stride_px),
-        baselines=subject.tensor(start),
+        probe.tensor(image),
+        sliding_window_shapes=(probe.channels, patch_px, patch_px),
+        strides=(probe.channels, stride_px, stride_px),
+        baselines=probe.tensor(start),
         perturbations_per_eval=16,
     )
     return _plane(found, image)
 
 
 def local_attribution(
-    subject: Subject,
+    probe: DenoiserProbe,
     image: np.ndarray,
     target: Target,
     *,
@@ -139,11 +144,11 @@ def local_attribution(
     path = np.stack([local_mean(image, sigma_px=s) for s in sigmas])
     middles, moves = (path[:-1] + path[1:]) / 2, np.diff(path, axis=0)
     stack = (-1, *image.shape[-3:]) if image.ndim > 2 else (-1, 1, *image.shape)
-    read = _reader(subject, target)
+    read = _reader(probe, target)
     total = np.zeros(image.shape, dtype=np.float64)
     for first in range(0, steps, _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
-        batch = subject.tensor(middles[part].reshape(stack)).requires_grad_(True)
+        batch = probe.tensor(middles[part].reshape(stack)).requires_grad_(True)
         with torch.enable_grad():
             (gradient,) = torch.autograd.grad(read(batch).sum(), batch)
         total += (gradient.cpu().numpy().reshape(moves[part].shape) * moves[part]).sum(axis=0)
@@ -151,11 +156,11 @@ def local_attribution(
     return _plane(torch.from_numpy(shown), image)
 
 
-def _reader(subject: Subject, target: Target) -> Callable[[Tensor], Tensor]:
+def _reader(probe: DenoiserProbe, target: Target) -> Callable[[Tensor], Tensor]:
     """Function of a batch to one number per image."""
 
     def read(batch: Tensor) -> Tensor:
-        return target(subject.middle(batch), subject.forward(batch))
+        return target(probe.middle(batch), probe.forward(batch))
 
     return read
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ctlab.explain.maps.torchvision_ops import import_with_torchvision
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.targets import RegionTarget, Target
 
 CAM_METHODS = ("hirescam", "gradcam", "layercam")
@@ -32,7 +32,7 @@ LIBRARY_METHODS = {
 
 
 def cam_map(
-    subject: Subject, image: np.ndarray, target: Target, *, method: str, layer: str
+    probe: DenoiserProbe, image: np.ndarray, target: Target, *, method: str, layer: str
 ) -> np.ndarray:
     """Signed, unscaled map at the layer's own resolution.
 
@@ -46,7 +46,7 @@ def cam_map(
     ----------
     image : ndarray, HU, shape (y, x), (c, y, x) or a batch (b, c, y, x)
     method : one of :data:`CAM_METHODS`
-    layer : name of a layer of the subject
+    layer : name of a layer of the probe
 
     Returns
     -------
@@ -61,9 +61,9 @@ def cam_map(
     """
     if method not in CAM_METHODS:
         raise ValueError(f"unknown map {method!r}; choose one of {', '.join(CAM_METHODS)}")
-    if np.ndim(image) < 4 and isinstance(target, RegionTarget) and subject.crops_are_exact:
-        return _near_the_region(subject, image, target, method, layer)
-    activation, gradient = activation_and_gradient(subject, subject.tensor(image), target, layer)
+    if np.ndim(image) < 4 and isinstance(target, RegionTarget) and probe.crops_are_exact:
+        return _near_the_region(probe, image, target, method, layer)
+    activation, gradient = activation_and_gradient(probe, probe.tensor(image), target, layer)
     maps = _combined(method, activation, gradient).cpu().numpy()
     return maps if np.ndim(image) == 4 else maps[0]
 
@@ -78,24 +78,24 @@ def _combined(method: str, activation: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _near_the_region(
-    subject: Subject, image: np.ndarray, target: RegionTarget, method: str, layer: str
+    probe: DenoiserProbe, image: np.ndarray, target: RegionTarget, method: str, layer: str
 ) -> np.ndarray:
     """The map of the whole slice, from the part of it that the region's target depends on."""
-    margin = (subject.reach_px or 0) + target.reach_px
-    box = subject.field_box(target.mask, margin_px=margin)
-    batch = subject.tensor(image)
+    margin = (probe.reach_px or 0) + target.reach_px
+    box = probe.field_box(target.mask, margin_px=margin)
+    batch = probe.tensor(image)
     near = batch[..., box[0] : box[2], box[1] : box[3]]
-    activation, gradient = activation_and_gradient(subject, near, target.crop(box), layer)
-    multiple = subject.size_multiple
+    activation, gradient = activation_and_gradient(probe, near, target.crop(box), layer)
+    multiple = probe.size_multiple
     padded = [[side + -side % multiple for side in part.shape[-2:]] for part in (near, batch)]
     step = padded[0][0] // activation.shape[-2]  # pixels of the image per pixel of the layer
     if [side // step for side in padded[0]] != list(activation.shape[-2:]) or multiple % step:
-        whole_slice = activation_and_gradient(subject, batch, target, layer)
+        whole_slice = activation_and_gradient(probe, batch, target, layer)
         return _combined(method, *whole_slice)[0].cpu().numpy()
     grid = [side // step for side in padded[1]]
     if method == "gradcam":  # its mean is over the whole layer, and it marks the whole layer
         weights = gradient.sum(dim=(2, 3)) / (grid[0] * grid[1])
-        whole = activation_at(subject, batch, layer)
+        whole = activation_at(probe, batch, layer)
         return torch.einsum("bc,bchw->bhw", weights, whole)[0].cpu().numpy()
     found = np.zeros(grid, dtype=np.float32)
     part = _combined(method, activation, gradient)[0].cpu().numpy()
@@ -108,7 +108,7 @@ class _ReachedError(Exception):
     """Ends a forward pass at a layer."""
 
 
-def activation_at(subject: Subject, batch: Tensor, layer: str) -> Tensor:
+def activation_at(probe: DenoiserProbe, batch: Tensor, layer: str) -> Tensor:
     """Output of a layer, (B, C, h, w); what lies above it is not run."""
     kept: list[Tensor] = []
 
@@ -116,17 +116,17 @@ def activation_at(subject: Subject, batch: Tensor, layer: str) -> Tensor:
         kept.append(output)
         raise _ReachedError
 
-    handle = subject.layer(layer).register_forward_hook(stop)
+    handle = probe.layer(layer).register_forward_hook(stop)
     try:
         with torch.no_grad(), suppress(_ReachedError):
-            subject.forward(batch)
+            probe.forward(batch)
     finally:
         handle.remove()
     return kept[0]
 
 
 def activation_and_gradient(
-    subject: Subject, batch: Tensor, target: Target, layer: str
+    probe: DenoiserProbe, batch: Tensor, target: Target, layer: str
 ) -> tuple[Tensor, Tensor]:
     """Output of a layer and the derivative of the target with respect to it, (B, C, h, w).
 
@@ -140,20 +140,20 @@ def activation_and_gradient(
         if not isinstance(output, Tensor) or output.ndim != 4:
             raise ValueError(
                 f"layer {layer!r} gives no image of features; choose one of "
-                f"{', '.join(subject.layers)}"
+                f"{', '.join(probe.layers)}"
             )
         kept.append(output.detach().requires_grad_(True))
         torch.set_grad_enabled(True)
         return kept[0].clone()  # a copy, because what follows may work in place
 
-    handle = subject.layer(layer).register_forward_hook(cut)
+    handle = probe.layer(layer).register_forward_hook(cut)
     try:
         with torch.no_grad():  # also puts the recording mode back after the hook switched it on
-            output = subject.forward(batch)
+            output = probe.forward(batch)
             if not kept:
                 raise ValueError(f"layer {layer!r} took no part in the forward pass")
             with torch.enable_grad():
-                score = target(subject.middle(batch), output).sum()
+                score = target(probe.middle(batch), output).sum()
     finally:
         handle.remove()
     if not score.requires_grad:
@@ -163,7 +163,7 @@ def activation_and_gradient(
 
 
 def library_cam_map(
-    subject: Subject, image: np.ndarray, target: Target, *, method: str, layer: str
+    probe: DenoiserProbe, image: np.ndarray, target: Target, *, method: str, layer: str
 ) -> np.ndarray:
     """Signed, unscaled map by ``pytorch-grad-cam`` at the layer's own resolution.
 
@@ -184,10 +184,10 @@ def library_cam_map(
     if method not in LIBRARY_METHODS:
         raise ValueError(f"unknown map {method!r}; choose one of {', '.join(LIBRARY_METHODS)}")
     library = import_with_torchvision("pytorch_grad_cam")
-    batch = subject.tensor(image)
-    copied = subject.randomised(np.random.default_rng(0), names=[])  # shuffles nothing
+    batch = probe.tensor(image)
+    copied = probe.randomised(np.random.default_rng(0), names=[])  # shuffles nothing
     copied.model.requires_grad_(True)  # the library reads gradients off the recorded graph
-    middle = subject.middle(batch)
+    middle = probe.middle(batch)
 
     def read(which: int) -> Callable[[Tensor], Tensor]:
         return lambda output: target(middle[which][None], output[None])[0]
@@ -218,12 +218,12 @@ def _kept_before_scaling(machine: Any) -> list[np.ndarray]:
 
 
 class _Plain(nn.Module):
-    """A subject's copy as a module, so that the library's clearing of gradients stays there."""
+    """A probe's copy as a module, so that the library's clearing of gradients stays there."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, probe: DenoiserProbe) -> None:
         super().__init__()
-        self.subject = subject
-        self.inner = subject.model
+        self.probe = probe
+        self.inner = probe.model
 
     def forward(self, batch: Tensor) -> Tensor:
-        return self.subject.forward(batch)
+        return self.probe.forward(batch)

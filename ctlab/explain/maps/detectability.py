@@ -4,14 +4,14 @@ import numpy as np
 
 from ctlab.assess import cho
 from ctlab.ct.simulation.lesion import nodule_profile
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.imputation import imputed
 
 _LEAST_SIDE_PX = 16
 
 
 def detectability_template(
-    subject: Subject,
+    probe: DenoiserProbe,
     image_hu: np.ndarray,
     mask: np.ndarray,
     *,
@@ -47,7 +47,7 @@ def detectability_template(
     rows, columns = np.nonzero(mask)
     centre = rows.mean(), columns.mean()
     diameter = 2 * float(np.sqrt(len(rows) / np.pi))
-    box = subject.field_box(mask)
+    box = probe.field_box(mask)
     stack = np.asarray(image_hu, np.float32)[..., box[0] : box[2], box[1] : box[3]]
     middle = centre[0] - box[0], centre[1] - box[1]
     side = max(_LEAST_SIDE_PX, 2 * int(np.ceil(diameter)))
@@ -60,7 +60,7 @@ def detectability_template(
     for _ in range(images):
         noisy = imputed(stack, rng)
         for kind, added in zip(kinds, (disc, 0.0), strict=True):
-            kind.append(subject.run(noisy + added)[window])
+            kind.append(probe.run(noisy + added)[window])
     template = np.zeros(mask.shape)
     placed = tuple(slice(w.start + b, w.stop + b) for w, b in zip(window, box[:2], strict=True))
     template[placed] = cho(np.stack(kinds[0]), np.stack(kinds[1]), rng=rng).template

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ctlab.explain.maps.gradient import gradient_of_slices
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.regions import Region, region_mask
 from ctlab.explain.probe.targets import make_target
 
@@ -40,7 +40,7 @@ class JacobianRow:
     noise_gain: float
 
 
-def jacobian_row(subject: Subject, image_hu: np.ndarray, roi: Region) -> JacobianRow:
+def jacobian_row(probe: DenoiserProbe, image_hu: np.ndarray, roi: Region) -> JacobianRow:
     """The filter for a region's mean, with its gain, bias, reach and noise gain.
 
     Parameters
@@ -50,19 +50,19 @@ def jacobian_row(subject: Subject, image_hu: np.ndarray, roi: Region) -> Jacobia
 
     Examples
     --------
-    >>> row = jacobian_row(Subject(torch.nn.Identity()), np.full((5, 5), 7.0), (2, 2, 0))
+    >>> row = jacobian_row(DenoiserProbe(torch.nn.Identity()), np.full((5, 5), 7.0), (2, 2, 0))
     >>> row.gain_at_dc, row.bias_hu, row.radius_95_px
     (1.0, 0.0, 0.0)
     """
-    image_hu = subject.image(image_hu)
+    image_hu = probe.image(image_hu)
     mask = region_mask(roi, image_hu.shape[-2:])
-    top, left, bottom, right = subject.field_box(mask)
+    top, left, bottom, right = probe.field_box(mask)
     inside = np.s_[..., top:bottom, left:right]
     crop, small = image_hu[inside], mask[inside]
     weights = np.zeros_like(image_hu)
-    found = gradient_of_slices(subject, crop, make_target("mean", small))
+    found = gradient_of_slices(probe, crop, make_target("mean", small))
     weights[inside] = found.reshape(crop.shape)
-    value = float(subject.run(crop)[small].mean(dtype=np.float64))
+    value = float(probe.run(crop)[small].mean(dtype=np.float64))
     return JacobianRow(
         weights=weights,
         gain_at_dc=float(weights.sum(dtype=np.float64)),
@@ -72,7 +72,7 @@ def jacobian_row(subject: Subject, image_hu: np.ndarray, roi: Region) -> Jacobia
     )
 
 
-def jacobian_times(subject: Subject, image_hu: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def jacobian_times(probe: DenoiserProbe, image_hu: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """First-order change of the output when ``direction`` is added to the input, HU, (y, x).
 
     With a lesion's profile as direction this is how much of a faint lesion would come through,
@@ -84,17 +84,17 @@ def jacobian_times(subject: Subject, image_hu: np.ndarray, direction: np.ndarray
     """
     if np.shape(image_hu) != np.shape(direction):
         raise ValueError(f"image is {np.shape(image_hu)}, direction {np.shape(direction)}")
-    batch = subject.tensor(image_hu).requires_grad_(True)
+    batch = probe.tensor(image_hu).requires_grad_(True)
     with torch.enable_grad():  # twice backwards: the derivative of J^T u along u is J
-        output = subject.forward(batch)
-        probe = torch.zeros_like(output, requires_grad=True)
-        (pulled,) = torch.autograd.grad(output, batch, probe, create_graph=True)
-        (change,) = torch.autograd.grad(pulled, probe, subject.tensor(direction))
+        output = probe.forward(batch)
+        dual = torch.zeros_like(output, requires_grad=True)
+        (pulled,) = torch.autograd.grad(output, batch, dual, create_graph=True)
+        (change,) = torch.autograd.grad(pulled, dual, probe.tensor(direction))
     return change[0, 0].cpu().numpy()
 
 
 def divergence(
-    subject: Subject, image_hu: np.ndarray, *, rng: np.random.Generator, probes: int = 8
+    probe: DenoiserProbe, image_hu: np.ndarray, *, rng: np.random.Generator, probes: int = 8
 ) -> tuple[float, float]:
     """Trace of the Jacobian and its standard error, by Hutchinson's random probes.
 
@@ -104,7 +104,7 @@ def divergence(
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> divergence(Subject(torch.nn.Identity()), np.zeros((4, 4)), rng=rng)
+    >>> divergence(DenoiserProbe(torch.nn.Identity()), np.zeros((4, 4)), rng=rng)
     (16.0, 0.0)
     """
     if probes < 2:
@@ -112,12 +112,12 @@ def divergence(
     found = []
     for _ in range(probes):
         signs = rng.choice([-1.0, 1.0], size=np.shape(image_hu))
-        found.append(float(np.sum(signs * jacobian_times(subject, image_hu, signs))))
+        found.append(float(np.sum(signs * jacobian_times(probe, image_hu, signs))))
     return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(probes))
 
 
 def sure_hu2(
-    subject: Subject,
+    probe: DenoiserProbe,
     image_hu: np.ndarray,
     noise_sd_hu: float,
     *,
@@ -130,8 +130,8 @@ def sure_hu2(
     CT noise is correlated: on patients this is a lesson, not a measurement.
     """
     n = np.size(image_hu)
-    trace, _ = divergence(subject, image_hu, rng=rng, probes=probes)
-    residual = float(np.mean((np.asarray(image_hu) - subject.run(image_hu)) ** 2, dtype=np.float64))
+    trace, _ = divergence(probe, image_hu, rng=rng, probes=probes)
+    residual = float(np.mean((np.asarray(image_hu) - probe.run(image_hu)) ** 2, dtype=np.float64))
     return residual - noise_sd_hu**2 + 2 * noise_sd_hu**2 * trace / n
 
 

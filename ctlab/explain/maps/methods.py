@@ -14,7 +14,7 @@ from ctlab.explain.maps.cam import (
     library_cam_map,
 )
 from ctlab.explain.maps.gradient import input_gradient
-from ctlab.explain.probe.denoiser_probe import Subject, enlarge
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe, enlarge
 from ctlab.explain.probe.targets import Explainer, Target
 
 METHODS: dict[str, str] = {
@@ -49,11 +49,11 @@ def check_method(method: str) -> None:
         raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
 
 
-def is_possible(method: str, subject: Subject) -> bool:
+def is_possible(method: str, probe: DenoiserProbe) -> bool:
     """Whether the model has the part that the method looks at: an attention, or a critic."""
     if method in ("attention", "counterfactual"):
-        return has_attention(subject)
-    return method != "critic" or subject.has_critic
+        return has_attention(probe)
+    return method != "critic" or probe.has_critic
 
 
 def has_layer(method: str) -> bool:
@@ -62,20 +62,20 @@ def has_layer(method: str) -> bool:
 
 
 def explainer(method: str, layer: str) -> Explainer:
-    """Function of subject, image and target to the signed map at the image's resolution."""
-    return lambda subject, image, target: enlarge(
-        native_map(subject, image, target, method, layer), image.shape[-2:]
+    """Function of probe, image and target to the signed map at the image's resolution."""
+    return lambda probe, image, target: enlarge(
+        native_map(probe, image, target, method, layer), image.shape[-2:]
     )
 
 
 def native_map(
-    subject: Subject, image: np.ndarray, target: Target, method: str, layer: str
+    probe: DenoiserProbe, image: np.ndarray, target: Target, method: str, layer: str
 ) -> np.ndarray:
     """Signed map at its own resolution, (h, w), or (b, h, w) for a batch (b, c, y, x)."""
     if method in CAM_METHODS:
-        return cam_map(subject, image, target, method=method, layer=layer)
+        return cam_map(probe, image, target, method=method, layer=layer)
     if method in LIBRARY_METHODS:
-        return library_cam_map(subject, image, target, method=method, layer=layer)
+        return library_cam_map(probe, image, target, method=method, layer=layer)
     others: dict[str, Explainer] = {
         "gradient": input_gradient,
         "ig": attribution.integrated_gradients,
@@ -83,20 +83,20 @@ def native_map(
         "occlusion": attribution.occlusion,
         "difference": _difference,
         "critic": _critic_logits,
-        "attention": lambda subject, image, _target: attention_weights(subject, image),
-        "counterfactual": lambda subject, image, _target: attention_change(subject, image),
+        "attention": lambda probe, image, _target: attention_weights(probe, image),
+        "counterfactual": lambda probe, image, _target: attention_change(probe, image),
     }
-    return others[method](subject, image, target)
+    return others[method](probe, image, target)
 
 
-def _difference(subject: Subject, image: np.ndarray, _target: Target) -> np.ndarray:
+def _difference(probe: DenoiserProbe, image: np.ndarray, _target: Target) -> np.ndarray:
     with torch.no_grad():
-        batch = subject.tensor(image)
-        removed = (subject.middle(batch) - subject.forward(batch))[:, 0].cpu().numpy()
+        batch = probe.tensor(image)
+        removed = (probe.middle(batch) - probe.forward(batch))[:, 0].cpu().numpy()
     return removed if np.ndim(image) == 4 else removed[0]
 
 
-def _critic_logits(subject: Subject, image: np.ndarray, _target: Target) -> np.ndarray:
+def _critic_logits(probe: DenoiserProbe, image: np.ndarray, _target: Target) -> np.ndarray:
     with torch.no_grad():
-        logits = subject.critic(subject.forward(subject.tensor(image)))[:, 0].cpu().numpy()
+        logits = probe.critic(probe.forward(probe.tensor(image)))[:, 0].cpu().numpy()
     return logits if np.ndim(image) == 4 else logits[0]

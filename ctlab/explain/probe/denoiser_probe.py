@@ -21,7 +21,7 @@ FIELD_MARGIN_PX = 64
 _PROBES_PX = (128, 256, 512, 1024)
 
 
-class Subject:
+class DenoiserProbe:
     """A denoiser from HU to HU with named layers.
 
     Parameters
@@ -37,8 +37,8 @@ class Subject:
 
     Examples
     --------
-    >>> subject = Subject(nn.Conv2d(1, 1, 3, padding=1))
-    >>> subject.layers, subject.run(np.zeros((6, 5))).shape
+    >>> probe = DenoiserProbe(nn.Conv2d(1, 1, 3, padding=1))
+    >>> probe.layers, probe.run(np.zeros((6, 5))).shape
     (['conv'], (6, 5))
     """
 
@@ -239,14 +239,16 @@ class Subject:
         around = np.arange(number - reach, number + reach + 1).clip(0, len(volume_hu) - 1)
         return np.asarray(volume_hu[number] if reach == 0 else np.asarray(volume_hu)[around])
 
-    def randomised(self, rng: np.random.Generator, *, names: list[str] | None = None) -> "Subject":
+    def randomised(
+        self, rng: np.random.Generator, *, names: list[str] | None = None
+    ) -> "DenoiserProbe":
         """Copy whose weights are shuffled within each tensor, in all layers or those named.
 
         With all layers the critic's are shuffled too, where it was asked for before. Shuffling
         keeps the mean and spread of every layer, so that signals neither die nor explode, and
         destroys what was learnt.
         """
-        twin = Subject(copy.deepcopy(self.model), critic=self._critic)
+        twin = DenoiserProbe(copy.deepcopy(self.model), critic=self._critic)
         twin._checkpoint = self._checkpoint
         twin.__dict__["reach_px"] = self.reach_px  # the same layers, in the same places
         wanted = set(self.layers if names is None else names)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from ctlab.explain.probe.critic import CRITIC_REACH_PX, CriticOfHu
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 
 Target = Callable[[Tensor, Tensor], Tensor]
 """Function of input and output in HU, each (B, 1, H, W), to one number per image, (B,)."""
 
-Explainer = Callable[[Subject, np.ndarray, Target], np.ndarray]
-"""Function of subject, image (y, x) and target to a signed map (y, x)."""
+Explainer = Callable[[DenoiserProbe, np.ndarray, Target], np.ndarray]
+"""Function of probe, image (y, x) and target to a signed map (y, x)."""
 
 TARGETS = {
     "mean": "mean HU of the output in the region",

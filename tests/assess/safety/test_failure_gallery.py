@@ -8,6 +8,7 @@ import pytest
 from ctlab.assess.detection.detectability import lesion_amplitude_hu
 from ctlab.assess.fidelity.metrics import psnr_db
 from ctlab.assess.noise.nps import nps
+from ctlab.assess.safety.failure_detection import CHECKS, checks_that_detect
 from ctlab.assess.safety.failure_gallery import (
     GALLERY,
     LESION,
@@ -19,7 +20,6 @@ from ctlab.assess.safety.failure_gallery import (
     swinging_psnr,
     vanished_nodule,
 )
-from ctlab.assess.safety.which_check_notices import CHECKS, what_notices
 
 UNIT = LESION.draw((LESION_PX, LESION_PX), PIXEL_MM)
 
@@ -34,7 +34,7 @@ def amplitude_hu(image, place):
 @pytest.fixture(scope="module")
 def noticed():
     """check -> noticed or not, for each exhibit of the gallery."""
-    tables = {name: what_notices(make(0)) for name, make in GALLERY.items()}
+    tables = {name: checks_that_detect(make(0)) for name, make in GALLERY.items()}
     return {name: table.set_index("check").notices for name, table in tables.items()}
 
 
@@ -102,7 +102,7 @@ def test_a_full_dose_scan_left_alone_alarms_nobody():
         np.random.default_rng(77), shown.clean.shape, sd_hu=NOISE_HU / np.sqrt(10)
     )
     honest = replace(shown, name="full dose", image=full, denoise=np.copy)
-    table = what_notices(honest)
+    table = checks_that_detect(honest)
     assert table.notices.tolist() == [False] * len(CHECKS)
 
 

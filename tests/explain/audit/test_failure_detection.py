@@ -1,4 +1,4 @@
-"""Planted failures, and how well maps find them."""
+"""Synthetic lesions, and how well maps find them."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,11 @@ from torch import nn
 from ctlab.assess import score_auc
 from ctlab.explain import (
     AuditPlan,
-    Subject,
+    DenoiserProbe,
+    insert_lesion,
+    measure_failure_detection,
     nodule_profile,
-    plant,
     study_methods,
-    usefulness,
 )
 from ctlab.explain.audit.failure_detection import (
     _marks,
@@ -31,22 +31,24 @@ def lungs(rng) -> np.ndarray:
 
 
 def test_an_erased_nodule_is_in_the_input_and_not_in_the_output(unet, lungs):
-    subject = Subject(unet)
-    made = plant(subject, lungs[0], (30, 34), kind="erased", diameter_px=8, contrast_hu=200.0)
-    before = subject.run(lungs[0])
-    np.testing.assert_allclose(made.subject.run(made.image_hu), before, atol=1e-2)
+    probe = DenoiserProbe(unet)
+    made = insert_lesion(probe, lungs[0], (30, 34), kind="erased", diameter_px=8, contrast_hu=200.0)
+    before = probe.run(lungs[0])
+    np.testing.assert_allclose(made.probe.run(made.image_hu), before, atol=1e-2)
     assert (made.image_hu - lungs[0])[made.mask].mean() > 150
     assert made.mask.sum() == pytest.approx(np.pi * 16, rel=0.2)
 
 
 def test_an_invented_nodule_is_in_the_output_and_not_in_the_input(unet, lungs):
-    subject = Subject(unet)
-    made = plant(subject, lungs[0], (30, 34), kind="invented", diameter_px=8, contrast_hu=200.0)
+    probe = DenoiserProbe(unet)
+    made = insert_lesion(
+        probe, lungs[0], (30, 34), kind="invented", diameter_px=8, contrast_hu=200.0
+    )
     np.testing.assert_array_equal(made.image_hu, lungs[0])
-    added = made.subject.run(made.image_hu) - subject.run(lungs[0])
+    added = made.probe.run(made.image_hu) - probe.run(lungs[0])
     np.testing.assert_allclose(added, 200 * nodule_profile((64, 64), (30, 34), 8), atol=1e-2)
     with pytest.raises(ValueError, match="erased, invented"):
-        plant(subject, lungs[0], (30, 34), kind="moved", diameter_px=8, contrast_hu=200.0)
+        insert_lesion(probe, lungs[0], (30, 34), kind="moved", diameter_px=8, contrast_hu=200.0)
 
 
 def test_scores_worked_by_hand():
@@ -61,7 +63,7 @@ def test_scores_worked_by_hand():
 
 
 def test_a_perfect_difference_finds_everything(lungs):
-    """A denoiser that changes nothing but the plant: the difference is the plant itself."""
+    """A denoiser that changes nothing but the lesion: the difference is the lesion itself."""
 
     class Nothing(nn.Module):
         size_multiple = 1
@@ -74,8 +76,8 @@ def test_a_perfect_difference_finds_everything(lungs):
         def forward(self, x):
             return self.features(x)[:, :1]
 
-    table = usefulness(
-        Subject(Nothing()), lungs, rng=np.random.default_rng(0), plants=4, contrast_hu=200.0
+    table = measure_failure_detection(
+        DenoiserProbe(Nothing()), lungs, rng=np.random.default_rng(0), lesions=4, contrast_hu=200.0
     ).set_index(["kind", "map"])
     for kind in ("erased", "invented"):
         assert table.loc[(kind, "|input - output|"), "auc"] > 0.99
@@ -87,11 +89,11 @@ def test_same_seed_same_table_and_progress(unet, lungs):
     seen = []
 
     def run():
-        return usefulness(
-            Subject(unet),
+        return measure_failure_detection(
+            DenoiserProbe(unet),
             lungs,
             rng=np.random.default_rng(3),
-            plants=2,
+            lesions=2,
             progress=lambda done, total: seen.append((done, total)),
         )
 
@@ -102,9 +104,13 @@ def test_same_seed_same_table_and_progress(unet, lungs):
 def test_without_lung_there_is_nothing_to_plant_in(unet):
     flat = np.full((1, 64, 64), 40.0, dtype=np.float32)
     with pytest.raises(ValueError, match="no slice holds lung"):
-        usefulness(Subject(unet), flat, rng=np.random.default_rng(0), plants=2)
-    with pytest.raises(ValueError, match="2 plants"):
-        usefulness(Subject(unet), flat, rng=np.random.default_rng(0), plants=1)
+        measure_failure_detection(
+            DenoiserProbe(unet), flat, rng=np.random.default_rng(0), lesions=2
+        )
+    with pytest.raises(ValueError, match="2 lesions"):
+        measure_failure_detection(
+            DenoiserProbe(unet), flat, rng=np.random.default_rng(0), lesions=1
+        )
 
 
 def test_the_study_has_a_row_for_each_method_and_the_exhibit(unet, slice_hu):
@@ -122,13 +128,13 @@ def test_the_study_has_a_row_for_each_method_and_the_exhibit(unet, slice_hu):
 
 @pytest.mark.parametrize("kind", ["erased", "invented"])
 def test_marks_of_readers_score_the_maps_as_the_plants_do(unet, lungs, kind):
-    """Readers' maps with a mark on the plant give the same areas, map by map."""
-    subject = Subject(unet)
-    inner, lung = _places(subject.run(lungs[0]), 8.0)
+    """Readers' maps with a mark on the lesion give the same areas, map by map."""
+    probe = DenoiserProbe(unet)
+    inner, lung = _places(probe.run(lungs[0]), 8.0)
     centre = tuple(int(v) for v in inner[len(inner) // 3])
-    made = plant(subject, lungs[0], centre, kind=kind, diameter_px=8.0, contrast_hu=100.0)
+    made = insert_lesion(probe, lungs[0], centre, kind=kind, diameter_px=8.0, contrast_hu=100.0)
     areas = {}
-    for name, detect in detectors(subject.default_layer()).items():
+    for name, detect in detectors(probe.default_layer()).items():
         found = detect(made)
         areas[name], _ = map_at_marks(
             found[None], [(0, *centre)], spacing_mm=(1, 1, 1), radius_mm=4.0,

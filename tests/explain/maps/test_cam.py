@@ -10,7 +10,7 @@ from torch import nn
 
 from ctlab.explain import (
     CAM_METHODS,
-    Subject,
+    DenoiserProbe,
     cam_map,
     library_cam_map,
     make_target,
@@ -46,11 +46,11 @@ def test_values_worked_by_hand(inplace):
     HiResCAM 2 * 1 + (-3) * (-1) = 5 at the pixel. Grad-CAM averages G over four pixels,
     (0.5, -0.75), and gives 1.25 x everywhere. LayerCAM drops the negative gradient: 2.
     """
-    subject = Subject(TwoChannels(inplace))
+    probe = DenoiserProbe(TwoChannels(inplace))
     target = make_target("mean", CORNER)
 
     def values(method):
-        return cam_map(subject, IMAGE, target, method=method, layer="features").tolist()
+        return cam_map(probe, IMAGE, target, method=method, layer="features").tolist()
 
     assert values("hirescam") == [[5.0, 0.0], [0.0, 0.0]]
     assert values("gradcam") == [[1.25, 2.5], [3.75, 5.0]]
@@ -63,18 +63,18 @@ def test_values_worked_by_hand(inplace):
 )
 def test_raw_maps_equal_pytorch_grad_cam(unet, slice_hu, method, name, layer):
     library = import_with_torchvision("pytorch_grad_cam")
-    subject = Subject(unet)
+    probe = DenoiserProbe(unet)
     target = make_target("noise", region_mask((30, 34, 5), slice_hu.shape))
-    ours = cam_map(subject, slice_hu, target, method=method, layer=layer)
-    batch = subject.tensor(slice_hu)
+    ours = cam_map(probe, slice_hu, target, method=method, layer=layer)
+    batch = probe.tensor(slice_hu)
     unet.requires_grad_(True)
-    with getattr(library, name)(model=unet, target_layers=[subject.layer(layer)]) as machine:
+    with getattr(library, name)(model=unet, target_layers=[probe.layer(layer)]) as machine:
         read = [lambda out: target(batch, out[None])[0]]
         machine(input_tensor=batch, targets=read)
         store = machine.activations_and_grads
         activations, gradients = store.activations[0].numpy(), store.gradients[0].numpy()
         theirs = machine.get_cam_image(
-            batch, subject.layer(layer), read, activations, gradients, False
+            batch, probe.layer(layer), read, activations, gradients, False
         )
     np.testing.assert_allclose(ours, theirs[0], rtol=1e-4, atol=1e-5 * np.abs(theirs).max())
 
@@ -83,16 +83,16 @@ def test_raw_maps_equal_pytorch_grad_cam(unet, slice_hu, method, name, layer):
 def test_the_wider_family_is_the_librarys_before_it_clips_and_scales(unet, slice_hu, method):
     """Clip ours at 0 and scale to 1, as the library does last: its own picture. Ours has a sign."""
     library = import_with_torchvision("pytorch_grad_cam")
-    subject = Subject(unet)
+    probe = DenoiserProbe(unet)
     target = make_target("mean", region_mask((30, 34, 5), slice_hu.shape))
-    signed = library_cam_map(subject, slice_hu, target, method=method, layer="deep.2")
+    signed = library_cam_map(probe, slice_hu, target, method=method, layer="deep.2")
     assert not any(p.requires_grad for p in unet.parameters())
     assert not any(m._forward_hooks for m in unet.modules())
-    batch = subject.tensor(slice_hu)
+    batch = probe.tensor(slice_hu)
     unet.requires_grad_(True)
     kind = getattr(library, LIBRARY_METHODS[method])
     with redirect_stderr(StringIO()):
-        machine = kind(model=unet, target_layers=[subject.layer("deep.2")])
+        machine = kind(model=unet, target_layers=[probe.layer("deep.2")])
         theirs = machine(batch, [lambda out: target(batch, out[None])[0]])[0]
     clipped = np.maximum(signed, 0)
     scale = library.utils.image.scale_cam_image  # the library enlarges, then scales once more
@@ -111,7 +111,7 @@ def test_hirescam_localises_and_gradcam_does_not(unet, slice_hu):
     wide = np.pad(coarse, 4)[4:-4, 4:-4] | (np.abs(np.indices((16, 16)) - 8).max(axis=0) <= 4)
 
     def share(method):
-        m = np.abs(cam_map(Subject(unet), slice_hu, target, method=method, layer="deep.2"))
+        m = np.abs(cam_map(DenoiserProbe(unet), slice_hu, target, method=method, layer="deep.2"))
         return m[wide].sum() / m.sum()
 
     assert share("hirescam") == pytest.approx(1.0)
@@ -119,21 +119,21 @@ def test_hirescam_localises_and_gradcam_does_not(unet, slice_hu):
 
 
 def test_a_batch_is_its_images_one_by_one(unet, slice_hu):
-    subject, target = Subject(unet), make_target("mean", region_mask((30, 34, 5), (64, 64)))
+    probe, target = DenoiserProbe(unet), make_target("mean", region_mask((30, 34, 5), (64, 64)))
     batch = np.stack([slice_hu, slice_hu[::-1]])[:, None]
     for method in CAM_METHODS:
-        together = cam_map(subject, batch, target, method=method, layer="deep.2")
-        alone = [cam_map(subject, b[0], target, method=method, layer="deep.2") for b in batch]
+        together = cam_map(probe, batch, target, method=method, layer="deep.2")
+        alone = [cam_map(probe, b[0], target, method=method, layer="deep.2") for b in batch]
         np.testing.assert_allclose(together, alone, rtol=1e-3, atol=1e-4 * np.abs(alone).max())
 
 
 def test_nothing_is_left_behind(unet, slice_hu):
     unet.train()
     before = {k: v.clone() for k, v in unet.state_dict().items()}
-    subject, target = Subject(unet), make_target("mean", region_mask((30, 34, 5), (64, 64)))
-    cam_map(subject, slice_hu, target, method="hirescam", layer="deep.2")
+    probe, target = DenoiserProbe(unet), make_target("mean", region_mask((30, 34, 5), (64, 64)))
+    cam_map(probe, slice_hu, target, method="hirescam", layer="deep.2")
     with pytest.raises(ZeroDivisionError):
-        cam_map(subject, slice_hu, lambda low, out: 1 / 0, method="hirescam", layer="deep.2")
+        cam_map(probe, slice_hu, lambda low, out: 1 / 0, method="hirescam", layer="deep.2")
     assert unet.training
     assert torch.is_grad_enabled()
     for module in unet.modules():
@@ -144,13 +144,13 @@ def test_nothing_is_left_behind(unet, slice_hu):
 
 
 def test_unknown_names_are_answered_with_the_known(unet, slice_hu):
-    subject, target = Subject(unet), make_target("mean", region_mask((30, 34, 5), (64, 64)))
+    probe, target = DenoiserProbe(unet), make_target("mean", region_mask((30, 34, 5), (64, 64)))
     with pytest.raises(ValueError, match=r"no layer 'bottleneck'; it has entry\.0"):
-        cam_map(subject, slice_hu, target, method="hirescam", layer="bottleneck")
+        cam_map(probe, slice_hu, target, method="hirescam", layer="bottleneck")
     with pytest.raises(ValueError, match="choose one of hirescam, gradcam, layercam"):
-        cam_map(subject, slice_hu, target, method="eigencam", layer="deep.2")
+        cam_map(probe, slice_hu, target, method="eigencam", layer="deep.2")
     with pytest.raises(ValueError, match="gradcam\\+\\+"):
-        library_cam_map(subject, slice_hu, target, method="eigencam", layer="deep.2")
+        library_cam_map(probe, slice_hu, target, method="eigencam", layer="deep.2")
 
 
 def test_a_layer_that_runs_twice_is_refused():
@@ -164,9 +164,13 @@ def test_a_layer_that_runs_twice_is_refused():
 
     with pytest.raises(ValueError, match="more than once"):
         cam_map(
-            Subject(Twice()), IMAGE, make_target("mean", CORNER), method="hirescam", layer="conv"
+            DenoiserProbe(Twice()),
+            IMAGE,
+            make_target("mean", CORNER),
+            method="hirescam",
+            layer="conv",
         )
 
 
 def test_the_default_layer_is_the_coarsest(unet):
-    assert Subject(unet).default_layer() == "deep.2"
+    assert DenoiserProbe(unet).default_layer() == "deep.2"

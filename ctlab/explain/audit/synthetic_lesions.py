@@ -7,21 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from ctlab.ct.simulation.lesion import nodule_profile
-from ctlab.explain.probe.denoiser_probe import Subject
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 
 KINDS = ("erased", "invented")
 
 
-class PlantedFailure(nn.Module):
+class FailingDenoiser(nn.Module):
     """A denoiser whose output is off by a fixed HU map; hooks reach the denoiser's own layers."""
 
     has_one_size = True
     """A crop of the image would meet the map in another place."""
 
-    def __init__(self, subject: Subject, change_hu: np.ndarray) -> None:
+    def __init__(self, probe: DenoiserProbe, change_hu: np.ndarray) -> None:
         super().__init__()
-        self.denoiser = subject.model
-        self.network = subject.network
+        self.denoiser = probe.model
+        self.network = probe.network
         self.change_hu = torch.from_numpy(np.asarray(change_hu, dtype=np.float32))
 
     def forward(self, hu: Tensor) -> Tensor:
@@ -31,21 +31,21 @@ class PlantedFailure(nn.Module):
 
 
 @dataclass(frozen=True)
-class Plant:
+class SyntheticLesion:
     """An input, a denoiser that fails on it, and where.
 
     Attributes
     ----------
     image_hu : ndarray, float32, shape (y, x), or (c, y, x) with neighbouring slices
         What the denoiser sees: with the nodule where it is going to be erased.
-    subject : Subject
+    probe : DenoiserProbe
     mask : ndarray of bool, shape (y, x)
         The nodule.
     """
 
     kind: str
     image_hu: np.ndarray
-    subject: Subject
+    probe: DenoiserProbe
     mask: np.ndarray
 
     @property
@@ -54,15 +54,15 @@ class Plant:
         return self.image_hu if self.image_hu.ndim == 2 else self.image_hu[len(self.image_hu) // 2]
 
 
-def plant(
-    subject: Subject,
+def insert_lesion(
+    probe: DenoiserProbe,
     image_hu: np.ndarray,
     centre: tuple[float, float],
     *,
     kind: str,
     diameter_px: float,
     contrast_hu: float,
-) -> Plant:
+) -> SyntheticLesion:
     """A failure of the given kind at one place of a slice.
 
     ``erased``: the nodule is in the input, and the output is what the denoiser would have given
@@ -77,14 +77,14 @@ def plant(
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}; choose one of {', '.join(KINDS)}")
-    if any(side % subject.size_multiple for side in image_hu.shape[-2:]):
-        raise ValueError(f"cut the slice to multiples of {subject.size_multiple} px first")
+    if any(side % probe.size_multiple for side in image_hu.shape[-2:]):
+        raise ValueError(f"cut the slice to multiples of {probe.size_multiple} px first")
     image_hu = np.asarray(image_hu, dtype=np.float32)
     profile = nodule_profile(image_hu.shape[-2:], centre, diameter_px) * np.float32(contrast_hu)
     if kind == "erased":
         shown = image_hu + profile
-        change = subject.run(image_hu) - subject.run(shown)
+        change = probe.run(image_hu) - probe.run(shown)
     else:
         shown, change = image_hu, profile
-    failing = Subject(PlantedFailure(subject, change))
-    return Plant(kind, shown, failing, profile >= np.float32(contrast_hu) / 2)
+    failing = DenoiserProbe(FailingDenoiser(probe, change))
+    return SyntheticLesion(kind, shown, failing, profile >= np.float32(contrast_hu) / 2)

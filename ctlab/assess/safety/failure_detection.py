@@ -1,4 +1,4 @@
-"""Which check notices each way of being fooled."""
+"""Which check detects each failure of the gallery."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ Finding = tuple[float, float, bool]
 """Value, limit, and whether the check would have warned."""
 
 
-def what_notices(exhibit: Exhibit, *, seed: int = 0) -> pd.DataFrame:
+def checks_that_detect(exhibit: Exhibit, *, seed: int = 0) -> pd.DataFrame:
     """Every check on one exhibit: which would have warned.
 
     Image metrics compare the exhibit's image with its noise-free truth; the others draw further
