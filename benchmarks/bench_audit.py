@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ctlab.explain import STUDY_METHODS, AuditPlan, Subject, explain_region
+from ctlab.explain import STUDY_METHODS, AuditPlan, DenoiserProbe, explain_region
 from ctlab.explain.maps.methods import is_possible
 from ctlab.learn import load_checkpoint
 from ctlab.lessons import dose_ladder, nodule_slice
@@ -19,7 +19,7 @@ def results() -> Iterator[dict[str, Any]]:
     model = load_checkpoint()
     low = dose_ladder(nodule_slice(), [0.1], seed=7)[0]
     for method in STUDY_METHODS:
-        if not is_possible(method, Subject(model)):
+        if not is_possible(method, DenoiserProbe(model)):
             continue
         start = time.perf_counter()
         found = explain_region(model, low, (367, 318, 9), method=method, plan=AuditPlan())

@@ -9,12 +9,15 @@ from ctlab.cli.options import (
     AllowGaps,
     AllowTilt,
     Checkpoint,
+    Exec,
     Json,
+    Models,
     Overwrite,
     Series,
     SeriesOfEach,
     SkipDamaged,
     Straighten,
+    TimeLimit,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 
@@ -171,6 +174,9 @@ def passport(
     method: Annotated[
         list[str] | None, typer.Option(help="nlm, tv, bilateral, bm3d or model (the shipped one)")
     ] = None,
+    model: Models = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
     out: Annotated[Path | None, typer.Option(help="folder for the page; new or empty")] = None,
     dose: Annotated[float, typer.Option(help="dose fraction to simulate")] = 0.1,
     slices: Annotated[int, typer.Option(help="slices looked at in each series")] = 8,
@@ -189,6 +195,7 @@ def passport(
 ) -> None:
     """Run every check on a denoiser; exit code 1 where one fails its limit."""
     from ctlab import passport as passports
+    from ctlab.workflows.model_spec import load_denoiser
 
     if compare:
         made = passports.read_passports(folders)
@@ -197,6 +204,7 @@ def passport(
     else:
         reading = {"series_uid": series_uid or [], "allow_gaps": allow_gaps}
         reading |= {"skip_damaged": skip_damaged}
+        specs = [*(model or []), *([f"exec:{execute}"] if execute else [])]
         reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
         with working("checking the denoiser") as progress:
             made = passports.passports_of_folders(
@@ -204,6 +212,7 @@ def passport(
                 out,
                 checkpoints=checkpoint or [],
                 methods=method or [],
+                models=[load_denoiser(spec, time_limit_s=time_limit) for spec in specs],
                 reading=reading,
                 overwrite=overwrite,
                 progress=progress,

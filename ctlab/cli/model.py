@@ -10,12 +10,16 @@ import typer
 from ctlab.cli.options import (
     AllowGaps,
     Checkpoint,
+    Exec,
     Folder,
     Json,
+    Model,
     Out,
     Overwrite,
     Series,
     SkipDamaged,
+    TimeLimit,
+    one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 
@@ -61,6 +65,9 @@ def denoise(
     out: Out,
     checkpoint: Checkpoint = None,
     method: Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")] = "model",
+    model: Model = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
     engine: Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")] = "torch",
     strength: Annotated[
         float | None, typer.Option(help="of a filter in noise SDs, of a switchable model 0 to 1")
@@ -87,6 +94,8 @@ def denoise(
             out,
             method=method,
             checkpoint=checkpoint,
+            model=one_spec(model, execute),
+            time_limit_s=time_limit,
             engine=engine,
             strength=strength,
             force=force,
@@ -108,6 +117,8 @@ def denoise(
         )
         for reason in report.applicability.get("reasons", []):
             say(f"- outside the model's range of use: {reason}")
+        for note in report.applicability.get("notes", []):
+            say(f"- {note}")
         say_problems(problems)
 
 

@@ -88,7 +88,8 @@ class Applicability:
         checks = {
             c.name: {"value": c.value, "wanted": c.allowed, "is_met": c.inside} for c in self.checks
         }
-        return {"is_met": self.is_met, "reasons": self.reasons, "checks": checks}
+        notes = [] if self.checks else [NO_RANGE]
+        return {"is_met": self.is_met, "reasons": self.reasons, "notes": notes, "checks": checks}
 
     @property
     def table(self) -> pd.DataFrame:

@@ -33,7 +33,7 @@ from ctlab.assess.detection.detectability import MakeImages
 from ctlab.assess.safety.conformal_risk import SIDES
 from ctlab.passport.patient_scan import (
     PATCH_PX,
-    Denoiser,
+    DenoiseImages,
     PatientScan,
     clean_patches,
     one_by_one,
@@ -78,7 +78,7 @@ class Bench:
     """
 
     scans: list[PatientScan]
-    denoise: Denoiser
+    denoise: DenoiseImages
     rng: np.random.Generator
 
 

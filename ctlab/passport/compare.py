@@ -1,5 +1,6 @@
 """Several denoisers on the same series, and their passports side by side on one page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 from ctlab.assess import write_table
 from ctlab.console import Progress
 from ctlab.ct import read_series
+from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read import refuse_unused
 from ctlab.files import fresh_folder, plain, refuse_full_folder, write_json
 from ctlab.passport import page
@@ -73,6 +75,7 @@ def passports_of_folders(
     *,
     checkpoints: Sequence[str | Path] = (),
     methods: Sequence[str] = (),
+    models: Sequence[str | Denoiser] = (),
     reading: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -87,27 +90,27 @@ def passports_of_folders(
     folders : one series a patient, at reference dose
     checkpoints : trained models; none, and no method, takes the one that ships
     methods : ``"model"`` (the one that ships) and filters of :data:`ctlab.classic.METHODS`
+    models : lines of ``--model``, see :func:`ctlab.workflows.model_spec.load_denoiser`
     reading : how series are read, as keywords of :func:`ctlab.ct.read_series`; a list of
         ``series_uid`` names the series that are meant in folders that hold several
     options : those of :func:`ctlab.passport.make_passport`
     """
     from ctlab.learn import load_checkpoint
+    from ctlab.workflows.model_spec import classic_filter, load_denoiser, own_network
 
-    wanted = [("model", load_checkpoint(path)) for path in checkpoints]
-    wanted += [(method, None) for method in methods or ([] if checkpoints else ["model"])]
+    wanted = [own_network(load_checkpoint(path)) for path in checkpoints]
+    wanted += [own_network(None) if m == "model" else classic_filter(m) for m in methods]
+    wanted += [m if isinstance(m, Denoiser) else load_denoiser(m) for m in models]
+    wanted = wanted or [own_network(None)]
     if out is not None:  # refused before minutes of work rather than after
         refuse_full_folder(out, overwrite=overwrite)
     how = dict(reading or {})
     volumes = [read_series(folder, **how) for folder in folders]
     refuse_unused(how.get("series_uid") or (), [v.acquisition.series_uid for v in volumes])
     made: dict[str, Passport] = {}
-    for k, (method, checkpoint) in enumerate(wanted):
+    for k, denoiser in enumerate(wanted):
         passport = make_passport(
-            volumes,
-            checkpoint,
-            method=method,
-            progress=_part_of(progress, k, len(wanted)),
-            **options,
+            volumes, denoiser, progress=_part_of(progress, k, len(wanted)), **options
         )
         name = passport.facts["denoiser"]
         if name in made:
@@ -131,7 +134,7 @@ def _write(made: Mapping[str, Passport], out: str | Path, *, overwrite: bool) ->
     with fresh_folder(out, overwrite=overwrite) as folder:
         write_comparison(made, folder / "comparison")
         for name, passport in made.items():
-            write_passport(passport, folder / name.replace(" ", "-"))
+            write_passport(passport, folder / re.sub(r"[^\w.]+", "-", name))
 
 
 def read_passports(folders: Sequence[str | Path]) -> dict[str, Passport]:

@@ -4,20 +4,21 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ctlab.console import Progress
-from ctlab.ct import LUNG_ROI_HU, Volume, find_rois
+from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
+from ctlab.ct.denoiser import Denoiser
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
-from ctlab.passport.candidate import Candidate, filter_candidate, model_candidate
 from ctlab.passport.checks import CHECKS, Bench, Finding
 from ctlab.passport.facts import gather_facts
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit
-from ctlab.passport.patient_scan import Denoiser, PatientScan, make_patient_scan
+from ctlab.passport.patient_scan import DenoiseImages, PatientScan, make_patient_scan
 
 FORMAT_VERSION = 1
 NEIGHBOURS = 12  # slices looked at for bands along z
@@ -57,7 +58,7 @@ class Passport:
 
 def make_passport(
     volumes: Sequence[Volume],
-    checkpoint: Any = None,
+    model: Any = None,
     *,
     method: str = "model",
     dose: float = 0.1,
@@ -71,8 +72,8 @@ def make_passport(
     Parameters
     ----------
     volumes : one series a patient
-    checkpoint : Checkpoint, optional
-        None takes the one that ships.
+    model : Denoiser or Checkpoint, optional
+        See :func:`ctlab.workflows.model_spec.load_denoiser`. None takes the network that ships.
     method : str
         ``"model"``, or a filter of :data:`ctlab.classic.METHODS` to compare a model with.
     dose : float
@@ -84,34 +85,36 @@ def make_passport(
     Raises
     ------
     ValueError
-        No series, a dose outside the open interval, no slices, an unknown method, or a checkpoint
-        given to a filter.
+        No series, a dose outside the open interval, no slices, an unknown method, a checkpoint
+        given to a filter, or a denoiser that fails on the series.
     """
     if not volumes or not 0 < dose < 1 or slices < 1:
         raise ValueError(
             f"pass 1 or more series, 0 < dose < 1 and 1 or more slices, got {len(volumes)} series, "
             f"dose {dose:g} and {slices} slices"
         )
-    if method != "model" and checkpoint is not None:
-        raise ValueError(f"a checkpoint belongs to the model; the filter {method!r} has none")
     rng = np.random.default_rng(seed)
-    if method == "model":
-        candidate = model_candidate(checkpoint)
-    else:
-        candidate = filter_candidate(method, volumes[0], dose=dose, rng=rng)
-    denoise = candidate.denoise
+    denoiser = _under_test(model, method, volumes[0], dose, rng)
     steps = len(volumes) + len(CHECKS) + 1
     scans: list[PatientScan] = []
     for volume in volumes:
-        near = 0 if scans else NEIGHBOURS
         scans.append(
-            make_patient_scan(volume, denoise, dose=dose, slices=slices, rng=rng, neighbours=near)
+            make_patient_scan(
+                volume,
+                partial(denoiser.alone, spacing_mm=volume.spacing_mm),
+                dose=dose,
+                slices=slices,
+                rng=rng,
+                neighbours=0 if scans else NEIGHBOURS,
+                together=partial(denoiser, spacing_mm=volume.spacing_mm),
+            )
         )
         _tell(progress, len(scans), steps)
+    denoise = partial(denoiser.alone, spacing_mm=volumes[0].spacing_mm)
     checks, tables = measure(scans, denoise, limits=limits, seed=seed, progress=progress)
-    explained, audit, picture = _explanation(candidate, scans[0], limits, seed)
+    explained, audit, picture = _explanation(denoiser, scans[0], limits, seed)
     _tell(progress, steps, steps)
-    facts = gather_facts(candidate, volumes, scans[0], dose=dose, slices=slices, seed=seed)
+    facts = gather_facts(denoiser, volumes, scans[0], dose=dose, slices=slices, seed=seed)
     pictures = page.views(scans[0]) | page.curves(tables)
     if picture is not None:
         pictures["explanation"] = picture
@@ -119,9 +122,30 @@ def make_passport(
     return Passport([*checks, explained], facts, tables, pictures)
 
 
+def _under_test(
+    model: Any, method: str, volume: Volume, dose: float, rng: np.random.Generator
+) -> Denoiser:
+    """The denoiser that was asked for, set for the low-dose noise of a series where needed."""
+    from ctlab.workflows.model_spec import classic_filter, own_network
+
+    if isinstance(model, Denoiser):
+        denoiser = model
+    elif method == "model":
+        denoiser = own_network(model)
+    elif model is not None:
+        raise ValueError(f"a checkpoint belongs to the model; the filter {method!r} has none")
+    else:
+        denoiser = classic_filter(method)
+    if denoiser.tune is None:
+        return denoiser
+    middle = len(volume.hu) // 2
+    few = volume.slices(max(0, middle - 1), min(middle + 2, len(volume.hu)))
+    return denoiser.tuned_to(simulate_dose(few, dose, rng=rng))
+
+
 def measure(
     scans: list[PatientScan],
-    denoise: Denoiser,
+    denoise: DenoiseImages,
     *,
     limits: Mapping[str, Limit] = DEFAULT_LIMITS,
     seed: int = 0,
@@ -183,12 +207,12 @@ def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, A
 
 
 def _explanation(
-    candidate: Candidate, scan: PatientScan, limits: Mapping[str, Limit], seed: int
+    denoiser: Denoiser, scan: PatientScan, limits: Mapping[str, Limit], seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray | None]:
     """Audit of the default map on a disc of lung: a check, its numbers, and its picture or None."""
     name = "explanation better than chance"
-    if candidate.checkpoint is None:
-        note = f"{candidate.name} has no layers to explain"
+    if denoiser.checkpoint is None:
+        note = f"{denoiser.name} shows no layers: a map and its audit need a checkpoint of the kit"
         return _row(name, None, note, limits[name]), [], None
     k = len(scan.low) // 2
     corners = find_rois(scan.full.hu[k], LUNG_ROI_HU, size_px=32)
@@ -204,7 +228,7 @@ def _explanation(
     from ctlab.explain.explanation_page import check_rows
 
     y, x = corners[len(corners) // 2]
-    probe = DenoiserProbe(candidate.checkpoint)
+    probe = DenoiserProbe(denoiser.checkpoint)
     found = explain_region(
         probe,
         probe.of_stack(scan.low[k : k + 1], 0),  # its own neighbour, where one is wanted

@@ -9,25 +9,26 @@ from typing import Any
 
 from ctlab import __version__
 from ctlab.ct import Volume, check_applicability
-from ctlab.passport.candidate import Candidate
+from ctlab.ct.denoiser import OWN, Denoiser, behaviour
 from ctlab.passport.page import claim_items
 from ctlab.passport.patient_scan import PatientScan
 
 
 def gather_facts(
-    candidate: Candidate, volumes: Sequence[Volume], scan: PatientScan, **settings: Any
+    denoiser: Denoiser, volumes: Sequence[Volume], scan: PatientScan, **settings: Any
 ) -> dict[str, Any]:
     """Denoiser, card, range of use, data and code hashes, machine, and the settings."""
     data = []
     for volume in volumes:
         head = asdict(volume.acquisition) | {"shape": volume.shape, "spacing_mm": volume.spacing_mm}
         data.append(head | {"sha256": hashlib.sha256(volume.hu.tobytes()).hexdigest()})
-    checkpoint = candidate.checkpoint
-    card = {} if checkpoint is None else checkpoint.card
+    checkpoint, card = denoiser.checkpoint, dict(denoiser.card)
     steps = 0 if checkpoint is None else checkpoint.step
     return {
-        "denoiser": candidate.name,
-        "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
+        "denoiser": denoiser.name,
+        "kind": denoiser.kind,
+        "behaviour": _behaviour(denoiser),
+        "checkpoint_sha256": denoiser.sha256,
         "split_hash": None if checkpoint is None else checkpoint.split_hash,
         "card": card,
         "range_of_use": _range_of_use(card, scan),
@@ -46,6 +47,16 @@ def _range_of_use(card: dict[str, Any], scan: PatientScan) -> list[str]:
     near = scan.run or scan  # neighbouring slices, where there are any: their noise is compared
     low = replace(near.full, hu=near.low)
     return check_applicability(low, card).sentences() or ["every fact lies inside the range"]
+
+
+def _behaviour(denoiser: Denoiser) -> list[str]:
+    """What a stranger did with images whose answer is known, in words."""
+    if denoiser.kind in OWN:
+        return []
+    try:
+        return behaviour(denoiser).sentences()
+    except ValueError as error:  # it may refuse small images: said, and the checks go on
+        return [f"its behaviour on images of 96 px could not be measured: {error}"]
 
 
 def code_hash() -> str:

@@ -68,6 +68,9 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
     )
     data = "".join(f"<li><code>{escape(d['sha256'])}</code></li>" for d in facts["data"])
     fits = "".join(f"<li>{escape(sentence)}</li>" for sentence in facts.get("range_of_use", []))
+    behaves = "".join(f"<li>{escape(sentence)}</li>" for sentence in facts.get("behaviour", []))
+    if behaves:
+        behaves = f"<h2>Behaviour on images whose answer is known</h2><ul>{behaves}</ul>"
     verdict = "no check failed" if content["passed"] else "at least one check failed"
     return document(
         "Denoiser passport",
@@ -75,7 +78,8 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
         "Limits without a source are proposals, not standards.</p>"
         "<table><thead><tr><th>check</th><th>value</th><th>limit</th><th>result</th>"
         f"<th>note</th></tr></thead><tbody>{rows}</tbody></table>{shown}"
-        f"{_tables(content['tables'])}<h2>Range of use, for this low dose</h2><ul>{fits}</ul>"
+        f"{_tables(content['tables'])}{behaves}<h2>Range of use, for this low dose</h2>"
+        f"<ul>{fits}</ul>"
         "<h2>Reporting items (topics of CLAIM, doi 10.1148/ryai.2020200029)</h2>"
         f"<table>{claim}</table><h2>What was measured</h2><table>{about}</table>"
         f"<p>Series, by the hash of their HU:</p><ul>{data}</ul>",

@@ -9,8 +9,8 @@ import numpy as np
 from ctlab.assess.safety.failure_gallery import lung_piece
 from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
 
-Denoiser = Callable[[np.ndarray], np.ndarray]
-"""From slices (n, y, x) in HU to the same, denoised."""
+DenoiseImages = Callable[[np.ndarray], np.ndarray]
+"""From images (n, y, x) in HU, no neighbours of each other, to the same, denoised."""
 
 PATCH_PX = 64
 
@@ -70,17 +70,19 @@ class PatientScan:
 
 def make_patient_scan(
     volume: Volume,
-    denoise: Denoiser,
+    denoise: DenoiseImages,
     *,
     dose: float,
     slices: int,
     rng: np.random.Generator,
     neighbours: int = 0,
+    together: DenoiseImages | None = None,
 ) -> PatientScan:
     """Slices spread evenly over a series, twice at low dose, and both denoised.
 
     With ``neighbours``, so many slices from the middle, one after the other, come along as
-    ``run``; a series of fewer gives all it has.
+    ``run``; a series of fewer gives all it has. ``together`` denoises neighbours; default: as the
+    others.
     """
     spread = np.unique(np.linspace(0, len(volume.hu) - 1, slices).round().astype(int))
     scan = _scanned(_picked(volume, spread), denoise, dose, rng)
@@ -89,14 +91,16 @@ def make_patient_scan(
         return scan
     start = (len(volume.hu) - count) // 2
     middle = volume.slices(start, start + count)
-    return replace(scan, run=_scanned(middle, denoise, dose, rng))
+    return replace(scan, run=_scanned(middle, together or denoise, dose, rng))
 
 
 def _picked(volume: Volume, slices: np.ndarray) -> Volume:
     return replace(volume, hu=np.ascontiguousarray(volume.hu[slices]), sources=())
 
 
-def _scanned(full: Volume, denoise: Denoiser, dose: float, rng: np.random.Generator) -> PatientScan:
+def _scanned(
+    full: Volume, denoise: DenoiseImages, dose: float, rng: np.random.Generator
+) -> PatientScan:
     low, other = (simulate_dose(full, dose, rng=rng).hu for _ in range(2))
     start = time.perf_counter()
     out = denoise(low)
@@ -109,7 +113,7 @@ def clean_patches(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.stack([lung_piece(rng, size=PATCH_PX, vessels=3) for _ in range(count)])
 
 
-def one_by_one(denoise: Denoiser) -> Callable[[np.ndarray], np.ndarray]:
+def one_by_one(denoise: DenoiseImages) -> Callable[[np.ndarray], np.ndarray]:
     """The denoiser as a function of one image."""
     return lambda image: denoise(np.asarray(image, dtype=np.float32)[None])[0]
 

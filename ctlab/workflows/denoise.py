@@ -17,11 +17,13 @@ import numpy as np
 
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.console import Note, Progress
-from ctlab.ct import Derivation, Volume, measure_noise_hu
+from ctlab.ct import Derivation, Volume, check_applicability, measure_noise_hu
+from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
 from ctlab.ct.noise_level import noise_pair_hu
 from ctlab.files import ResumableFolder, refuse_full_folder, refuse_own_source, write_whole
+from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
 
 BATCH = 2
 """Slices that are in memory and pass through the network together."""
@@ -85,6 +87,8 @@ def denoise_series(
     *,
     method: str = "model",
     checkpoint: str | Path | None = None,
+    model: str | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
     engine: str = "torch",
     strength: float | None = None,
     force: bool = False,
@@ -102,6 +106,8 @@ def denoise_series(
     ----------
     method : ``"model"``, or a filter of :data:`ctlab.classic.METHODS`
     checkpoint : trained model; default: the one that ships with the package
+    model : any denoiser, in place of the two above; see :mod:`ctlab.workflows.model_spec`
+    time_limit_s : for one call of a denoiser that is not the kit's own
     engine : what runs the model: torch, onnx or openvino
     strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
@@ -120,10 +126,9 @@ def denoise_series(
         Unknown method, a checkpoint or an engine given to a filter, a series that cannot be read or
         lies outside the model's range of use, or an output folder that is not empty.
     """
-    if method != "model" and method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of model, {', '.join(METHODS)}")
-    if method != "model" and checkpoint is not None:
-        raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
+    method, checkpoint, strength, stranger = _asked_for(
+        model, method, checkpoint, strength, time_limit_s
+    )
     if method != "model" and engine != "torch":
         raise ValueError(
             f"--engine {engine} runs the model, not the filter {method!r}; leave --engine out"
@@ -139,7 +144,9 @@ def denoise_series(
     for problem in volume.problems if note else ():
         note(problem)
     before = measure_noise_hu(volume)
-    if method == "model":
+    if stranger is not None:
+        work = _with_stranger(stranger, volume)
+    elif method == "model":
         work = _with_model(volume, checkpoint, engine, strength, force, processes)
     else:
         work = _with_filter(method, before, strength)
@@ -188,7 +195,7 @@ def _begun(
     overwrite: bool,
 ) -> tuple[ResumableFolder, SeriesWriter]:
     """The folder in the making, and a writer whose identifiers all processes share."""
-    writer = SeriesWriter.of(volume, f"Denoised ({method})", work.made, "none")
+    writer = SeriesWriter.of(volume, f"Denoised ({method})"[:64], work.made, "none")
     facts = {"series": volume.acquisition.series_uid, "slices": len(volume.hu), **work.facts}
     if processes.global_rank == 0:
         drawn = {n: getattr(writer, n) for n in ("series_uid", "study_uid", "frame_uid")}
@@ -266,6 +273,64 @@ def _with_model(
     )
     facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
     return _Work(denoise.part, made, facts, applicability(volume, checkpoint).to_dict())
+
+
+Asked = tuple[str, str | Path | None, float | None, Denoiser | None]
+"""Method, checkpoint and strength of the kit's own denoisers, or a denoiser that is not."""
+
+
+def _asked_for(
+    model: str | None,
+    method: str,
+    checkpoint: str | Path | None,
+    strength: float | None,
+    time_limit_s: float,
+) -> Asked:
+    """What ``--model``, or its short forms ``--method`` and ``--checkpoint``, ask for."""
+    if model is None:
+        if method != "model" and method not in METHODS:
+            known = ", ".join(METHODS)
+            raise ValueError(f"unknown method {method!r}; choose one of model, {known}")
+        if method != "model" and checkpoint is not None:
+            raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
+        return method, checkpoint, strength, None
+    if method != "model" or checkpoint is not None:
+        raise ValueError("--model names the denoiser; leave --method and --checkpoint out")
+    denoiser = load_denoiser(model, time_limit_s=time_limit_s)
+    if denoiser.kind == "model":
+        return "model", None if model == "model" else model, strength, None
+    if denoiser.kind == "filter":
+        name, _, given = model.partition(":")
+        return name, None, float(given) if given else strength, None
+    if strength is not None:
+        raise ValueError(
+            f"--strength belongs to filters and switchable models, not to {denoiser.name}; "
+            "leave it out"
+        )
+    return denoiser.name, None, None, denoiser
+
+
+def _with_stranger(denoiser: Denoiser, volume: Volume) -> _Work:
+    """Slices among as many neighbours as it sees; the whole stack, once, where that is unknown."""
+    whole: list[np.ndarray] = []
+
+    def part(hu: Any, start: int, stop: int) -> np.ndarray:
+        if denoiser.slices is None:
+            if not whole:
+                whole.append(denoiser(np.asarray(hu[0 : len(hu)]), volume.spacing_mm))
+            return whole[0][start:stop]
+        first = max(start - denoiser.slices // 2, 0)
+        near = denoiser(np.asarray(hu[first : stop + denoiser.slices // 2]), volume.spacing_mm)
+        return near[start - first : stop - first]
+
+    sha = "" if denoiser.sha256 is None else f" (sha256 {denoiser.sha256[:12]})"
+    made = Derivation(
+        f"Denoised by {denoiser.name}{sha}; for research and teaching, not for diagnosis",
+        algorithm=denoiser.name[:64],
+        code=DENOISED,
+    )
+    facts = {"method": denoiser.name, "sha256": denoiser.sha256}
+    return _Work(part, made, facts, check_applicability(volume, denoiser.card).to_dict())
 
 
 def _check_strength(strength: float | None, method: str) -> None:

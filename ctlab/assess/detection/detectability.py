@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import ndimage, special, stats
 
 from ctlab.assess.detection.model_observer import auc_difference, cho
-from ctlab.assess.resolution.mtf_ttf import Denoiser
+from ctlab.assess.resolution.mtf_ttf import DenoiseImage
 from ctlab.ct.spectra import Spacing, as_rois, same_shape, spacing_yx
 
 
@@ -75,7 +75,7 @@ MakeImages = Callable[[LesionTask, float], tuple[np.ndarray, np.ndarray]]
 
 def detectability_table(
     make_images: MakeImages,
-    denoise: Denoiser | None,
+    denoise: DenoiseImage | None,
     *,
     nodules: Sequence[LesionTask] = NODULE_TASKS,
     doses: Sequence[float] = (0.1,),
@@ -136,7 +136,7 @@ def detectability_table(
 
 
 def contrast_recovery(
-    denoise: Denoiser,
+    denoise: DenoiseImage,
     backgrounds: np.ndarray,
     signal: np.ndarray,
     noises: np.ndarray,

@@ -8,14 +8,14 @@ from scipy import ndimage, spatial
 from scipy.signal import correlate
 
 from ctlab.assess.detection.roc import auc_to_d_prime
-from ctlab.assess.resolution.mtf_ttf import Denoiser
+from ctlab.assess.resolution.mtf_ttf import DenoiseImage
 from ctlab.ct.spectra import same_shape
 
 Jvp = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From an image and a small change of it ``(y, x)`` to the change of the output, to first order."""
 
 
-def finite_jvp(denoise: Denoiser, *, step: float = 1.0) -> Jvp:
+def finite_jvp(denoise: DenoiseImage, *, step: float = 1.0) -> Jvp:
     """Jacobian-vector product by central differences, for denoisers without automatic ones.
 
     Parameters
@@ -169,7 +169,7 @@ def screen_visibility(
 
 
 def confirm_visibility(
-    denoise: Denoiser,
+    denoise: DenoiseImage,
     image: np.ndarray,
     unit_signal: np.ndarray,
     table: pd.DataFrame,

@@ -18,7 +18,7 @@ from ctlab.ct.spectra import (
     spacing_yx,
 )
 
-Denoiser = Callable[[np.ndarray], np.ndarray]
+DenoiseImage = Callable[[np.ndarray], np.ndarray]
 """A function from an image ``(y, x)`` in HU to an image of the same shape in HU."""
 
 
@@ -190,7 +190,7 @@ def _edge_distance_mm(plane: np.ndarray, dy: float, dx: float) -> np.ndarray:
 
 
 def task_transfer(
-    denoise: Denoiser,
+    denoise: DenoiseImage,
     background: np.ndarray,
     signal: np.ndarray,
     noises: np.ndarray,
@@ -259,7 +259,7 @@ def task_transfer(
 
 
 def task_transfer_table(
-    denoise: Denoiser,
+    denoise: DenoiseImage,
     background: np.ndarray,
     unit_signal: np.ndarray,
     noises_at: Callable[[float], np.ndarray],

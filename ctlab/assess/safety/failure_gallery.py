@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from ctlab.assess.detection.detectability import LesionTask, lesion_amplitude_hu
 from ctlab.assess.fidelity.metrics import psnr_db
-from ctlab.assess.resolution.mtf_ttf import Denoiser
+from ctlab.assess.resolution.mtf_ttf import DenoiseImage
 from ctlab.ct import BONE, LUNG, MEDIASTINUM
 from ctlab.ct.spectra import frequency_per_mm
 
@@ -46,7 +46,7 @@ class Exhibit:
     clean: np.ndarray
     low: np.ndarray
     image: np.ndarray
-    denoise: Denoiser
+    denoise: DenoiseImage
     place: tuple[int, int]
 
 
@@ -206,7 +206,7 @@ def _exhibit(
     name: str,
     claim: str,
     truth: str,
-    denoise: Denoiser,
+    denoise: DenoiseImage,
     seed: int,
     *,
     lesion: bool,

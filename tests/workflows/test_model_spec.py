@@ -1,0 +1,166 @@
+"""Strangers as denoisers: ONNX, function, command, torch file, each against what it must give."""
+
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from ctlab.ct import Volume, read_series, write_series
+from ctlab.workflows.denoise import denoise_series
+from ctlab.workflows.model_spec import load_denoiser
+
+SPACING_MM = (2.5, 0.7, 0.7)
+HU = np.random.default_rng(0).normal(-200, 300, (3, 36, 40)).round().astype(np.float32)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A user's module: halves the distance from -100 HU; looks at the stack it is given."""
+    (tmp_path / "my_filter.py").write_text(
+        textwrap.dedent("""
+            def halve(hu, spacing_mm):
+                return (hu + 100) / 2 - 100
+
+            def mean_of_stack(hu, spacing_mm):
+                return hu * 0 + hu.mean()
+
+            weight = 3
+        """)
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("my_filter", None)
+
+
+def onnx_network(path, channels=1):
+    """Half of the middle channel, as a 1 x 1 convolution."""
+    onnx = pytest.importorskip("onnx")
+    weight = np.zeros((1, channels, 1, 1), np.float32)
+    weight[0, channels // 2] = 0.5
+    helper = onnx.helper
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    x, y = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", c, "h", "w"])
+        for name, c in (("x", channels), ("y", 1))
+    )
+    graph = helper.make_graph([node], "half", [x], [y], [onnx.numpy_helper.from_array(weight, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+
+
+def test_a_function_of_the_users_own(module):
+    denoiser = load_denoiser("my_filter:halve")
+    np.testing.assert_allclose(denoiser(HU, SPACING_MM), (HU + 100) / 2 - 100, atol=1e-3)
+    assert denoiser.name == "function my_filter:halve"
+    assert denoiser.slices is None  # it may look at neighbours: it does not say
+    assert len(denoiser.sha256) == 64
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_onnx_file_works_in_the_units_of_its_toml(tmp_path, channels):
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "net.onnx"
+    onnx_network(path, channels)
+    text = f"offset_hu = -100\nscale_hu = 500\nslices = {channels}\nmultiple = 8\n"
+    path.with_suffix(".toml").write_text(text)
+    denoiser = load_denoiser(str(path))
+    np.testing.assert_allclose(denoiser(HU, SPACING_MM), (HU + 100) / 2 - 100, atol=1e-3)
+    assert denoiser.slices == channels
+    path.with_suffix(".toml").write_text(text + "output = 'noise'\n")
+    noise = load_denoiser(str(path))(HU, SPACING_MM)
+    np.testing.assert_allclose(noise, HU - (HU + 100) / 2, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, r"expected its scale in net\.toml, got none"),
+        ("scale = 5", "got scale; scale_hu is needed"),
+        ("scale_hu = 500\nslices = 2", "odd slices"),
+        ("scale_hu = 500\noutput = 'residual'", "got 'residual'"),
+    ],
+)
+def test_a_missing_or_wrong_description_is_refused(tmp_path, text, message):
+    (tmp_path / "net.onnx").write_bytes(b"")
+    if text is not None:
+        (tmp_path / "net.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_denoiser(str(tmp_path / "net.onnx"))
+
+
+def test_an_exported_torch_program_in_its_own_units(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "net.pt"
+    conv = torch.nn.Conv2d(1, 1, 1, bias=False)
+    torch.nn.init.constant_(conv.weight, 0.5)
+    program = torch.export.export(conv, (torch.zeros(1, 1, 40, 40),))
+    torch.export.save(program, path.with_suffix(".pt2"))
+    (tmp_path / "net.toml").write_text("offset_hu = -100\nscale_hu = 500\nmultiple = 40\n")
+    denoiser = load_denoiser(str(path.with_suffix(".pt2")))
+    np.testing.assert_allclose(denoiser(HU, SPACING_MM), (HU + 100) / 2 - 100, atol=1e-2)
+
+
+COPY = """
+import pathlib, sys, pydicom
+source, out = map(pathlib.Path, sys.argv[1:3])
+out.mkdir()
+for path in source.glob("*.dcm"):
+    image = pydicom.dcmread(path)
+    image.RescaleIntercept = image.RescaleIntercept + 7
+    image.save_as(out / path.name)
+"""
+
+
+def test_a_command_on_dicom_folders(tmp_path):
+    script = tmp_path / "copy it.py"
+    script.write_text(COPY)
+    line = f"exec:{sys.executable} '{script}' {{in}} {{out}}"
+    np.testing.assert_allclose(load_denoiser(line)(HU, SPACING_MM), HU + 7, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("exec:denoise", "a command with {in} and {out}, got 'denoise'"),
+        ("exec:no-such-program {in} {out}", "no program 'no-such-program'"),
+        (f"exec:{sys.executable} -c 'import sys; sys.exit(\"no licence\")' {{in}} {{out}}",
+         "exit code 1 and said: no licence"),
+        (f"exec:{sys.executable} -c 'import time; time.sleep(9)' {{in}} {{out}}",
+         "longer than 0.5 s and was ended"),
+    ],
+)  # fmt: skip
+def test_a_command_that_fails_says_how(line, message):
+    with pytest.raises(ValueError, match=message):
+        load_denoiser(line, time_limit_s=0.5)(HU, SPACING_MM)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("sharpen", "expected model, a filter"),
+        ("tv:strong", "expected a strength as in tv:0.8, got 'strong'"),
+        ("no_such_module_of_ours:f", "no module 'no_such_module_of_ours'"),
+        ("my_filter:sharpen", "has no 'sharpen'"),
+        ("my_filter:weight", "expected a function, got int"),
+    ],
+)
+def test_a_line_that_names_no_denoiser(module, spec, message):
+    with pytest.raises(ValueError, match=message):
+        load_denoiser(spec)
+
+
+def test_a_series_denoised_by_a_function(module, tmp_path, rng):
+    hu = (40 + rng.normal(0, 20, (5, 48, 48))).round()
+    write_series(Volume(hu.astype(np.float32), SPACING_MM), tmp_path / "in", description="scan")
+    report = denoise_series(tmp_path / "in", tmp_path / "out", model="my_filter:mean_of_stack")
+    out = read_series(tmp_path / "out")
+    assert report.method == "function my_filter:mean_of_stack"
+    np.testing.assert_allclose(out.hu, hu.mean(), atol=0.51)  # the whole stack came in at once
+    assert report.applicability["notes"] == [
+        "no range of use is stated: nothing says for which series this denoiser was made"
+    ]
+    with pytest.raises(ValueError, match="--strength belongs to filters"):
+        denoise_series(tmp_path / "in", tmp_path / "o", model="my_filter:halve", strength=0.5)
+    with pytest.raises(ValueError, match="leave --method and --checkpoint out"):
+        denoise_series(tmp_path / "in", tmp_path / "o", model="my_filter:halve", method="tv")
