@@ -11,6 +11,7 @@ from ctlab.cli.options import (
     Checkpoint,
     Exec,
     Json,
+    Model,
     Models,
     Overwrite,
     Series,
@@ -18,6 +19,7 @@ from ctlab.cli.options import (
     SkipDamaged,
     Straighten,
     TimeLimit,
+    one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 
@@ -87,12 +89,16 @@ def explain(
         tuple[float, float, float, float] | None,
         typer.Option(metavar="Z Y X MM", help="annotated nodule: voxel and diameter in mm"),
     ] = None,
-    method: Annotated[str, typer.Option(help="hirescam, gradcam, layercam, gradient, ...")] = (
-        "hirescam"
-    ),
+    method: Annotated[
+        str | None,
+        typer.Option(help="hirescam (default), gradcam, ...; occlusion or gradient for --model"),
+    ] = None,
     target: Annotated[str, typer.Option(help="mean, edge, noise, template, ...")] = "mean",
     layer: Annotated[str | None, typer.Option(help="layer of a CAM; a wrong one lists all")] = None,
     checkpoint: Checkpoint = None,
+    model: Model = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
     out: Annotated[
         Path | None, typer.Option(help="NPZ; PNG and HTML beside it; with --study a JSON file")
     ] = None,
@@ -150,6 +156,8 @@ def explain(
             target=target,
             layer=layer,
             checkpoint=checkpoint,
+            model=one_spec(model, execute),
+            time_limit_s=time_limit,
             out=out,
             dicom=dicom,
             series_uid=series_uid,

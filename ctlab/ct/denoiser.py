@@ -16,6 +16,9 @@ import numpy as np
 from ctlab.ct.volume import Volume
 
 Spacing = Sequence[float]
+DenoiseImages = Callable[[np.ndarray], np.ndarray]
+"""From images (n, y, x) in HU, no neighbours of each other, to the same, denoised."""
+
 DenoiseSlices = Callable[[np.ndarray, Spacing], np.ndarray]
 """From slices (z, y, x) in HU and their spacing (z, y, x) in mm to the same slices, denoised."""
 

@@ -57,6 +57,9 @@ def in_words(found: Explanation, *, out: Path | None = None, dicom: Path | None 
     if found.layer:
         lines.insert(1, f"layer {found.layer}")
     lines.append(fill(limits_in_words(), 80))
+    if "finite_difference_error" in found.audit:
+        error = found.audit["finite_difference_error"]
+        lines.append(f"measured by finite differences; error of a weight up to {error:.2g}")
     if out is not None:
         lines += [f"map      {out}", f"picture  {out.with_suffix('.png')}"]
         lines.append(f"page     {out.with_suffix('.html')}")
@@ -79,11 +82,16 @@ def _numbers(audit: dict[str, Any]) -> dict[str, str]:
     def versus(measured: dict[str, float], rival: str) -> str:
         return f"change {measured['map']:.3g} beside {measured[rival]:.3g}"
 
-    return {
-        "learnt": f"likeness {audit['randomisation']['all']:.2f} to shuffled weights",
+    numbers = {
         "beats random pixels": versus(deletion, "random"),
         "beats nearest pixels": versus(deletion, "nearest"),
         "restores the result": versus(insertion, "random"),
+    }
+    if "randomisation" not in audit:  # a black box: see ctlab.explain.black_box
+        numbers["learnt"] = "needs the network's weights"
+        return numbers
+    return numbers | {
+        "learnt": f"likeness {audit['randomisation']['all']:.2f} to shuffled weights",
         "as local as the receptive field": f"gain {audit['localisation']['gain']:.2f}",
         "stable": f"likeness {audit['stability']:.2f} with other noise",
         "adds up": f"gap {audit.get('completeness', {}).get('gap', float('nan')):.1%}",

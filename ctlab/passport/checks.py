@@ -31,9 +31,9 @@ from ctlab.assess import (
 )
 from ctlab.assess.detection.detectability import MakeImages
 from ctlab.assess.safety.conformal_risk import SIDES
+from ctlab.ct.denoiser import DenoiseImages
 from ctlab.passport.patient_scan import (
     PATCH_PX,
-    DenoiseImages,
     PatientScan,
     clean_patches,
     one_by_one,

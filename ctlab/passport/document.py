@@ -12,13 +12,13 @@ import numpy as np
 
 from ctlab.console import Progress
 from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
-from ctlab.ct.denoiser import Denoiser
+from ctlab.ct.denoiser import DenoiseImages, Denoiser
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
 from ctlab.passport.checks import CHECKS, Bench, Finding
 from ctlab.passport.facts import gather_facts
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit
-from ctlab.passport.patient_scan import DenoiseImages, PatientScan, make_patient_scan
+from ctlab.passport.patient_scan import PatientScan, make_patient_scan
 
 FORMAT_VERSION = 1
 NEIGHBOURS = 12  # slices looked at for bands along z

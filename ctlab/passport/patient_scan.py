@@ -8,9 +8,7 @@ import numpy as np
 
 from ctlab.assess.safety.failure_gallery import lung_piece
 from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
-
-DenoiseImages = Callable[[np.ndarray], np.ndarray]
-"""From images (n, y, x) in HU, no neighbours of each other, to the same, denoised."""
+from ctlab.ct.denoiser import DenoiseImages
 
 PATCH_PX = 64
 

@@ -1,6 +1,7 @@
 """A region of a DICOM series explained."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from ctlab.explain import (
     write_archive,
     write_explanation,
 )
+from ctlab.explain.black_box import explain_black_box
 from ctlab.explain.explanation_page import write_page
 from ctlab.learn import load_checkpoint
+from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
 
 
 def find_region(
@@ -72,12 +75,14 @@ def explain_series(
     number: int,
     *,
     checkpoint: Path | None = None,
+    model: str | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
     out: Path | None = None,
     dicom: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     note: Note | None = None,
-    method: str = "hirescam",
+    method: str | None = None,
     target: str = "mean",
     layer: str | None = None,
     series_uid: str | None = None,
@@ -91,6 +96,9 @@ def explain_series(
     ----------
     path : folder, zip or DICOMDIR
     number : slice; 0 is the first
+    model : any denoiser; see :mod:`ctlab.workflows.model_spec`
+    time_limit_s : for one call of a denoiser that is not the kit's own
+    method : default: ``hirescam``, or ``occlusion`` for a denoiser that shows no layers
     out : NPZ for the map; a picture (PNG) and a page with the viewer (HTML) go beside it
     dicom : new folder for a secondary capture and a segmentation
     series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
@@ -114,16 +122,38 @@ def explain_series(
         note(problem)
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
-    probe = DenoiserProbe(load_checkpoint(checkpoint))
-    found = explain_region(
-        probe,
-        probe.of_stack(volume.hu, number),
-        find_region(volume, number, **region),
-        method=method,
-        target=target,
-        layer=layer,
-        plan=AuditPlan(progress=progress),
-    )
+    if model is not None and checkpoint is not None:
+        raise ValueError("--model names the denoiser; leave --checkpoint out")
+    denoiser = None if model is None else load_denoiser(model, time_limit_s=time_limit_s)
+    where, plan = find_region(volume, number, **region), AuditPlan(progress=progress)
+    if denoiser is None or denoiser.checkpoint is not None:
+        probe = DenoiserProbe(
+            load_checkpoint(checkpoint) if denoiser is None else denoiser.checkpoint
+        )
+        found = explain_region(
+            probe,
+            probe.of_stack(volume.hu, number),
+            where,
+            method=method or "hirescam",
+            target=target,
+            layer=layer,
+            plan=plan,
+        )
+    else:
+        if layer is not None:
+            raise ValueError(
+                f"--layer belongs to networks, {denoiser.name} shows none; leave it out"
+            )
+        near = volume.slices(max(0, number - 1), min(number + 2, len(volume.hu)))
+        denoise = partial(denoiser.tuned_to(near).alone, spacing_mm=volume.spacing_mm)
+        found = explain_black_box(
+            denoise,
+            volume.hu[number],
+            where,
+            method=method or "occlusion",
+            target=target,
+            plan=plan,
+        )
     if dicom is not None:
         write_archive(found, dicom, volume, number, overwrite=overwrite)
     if out is not None:

@@ -97,11 +97,13 @@ def audit_map(
     """
     plan = plan or AuditPlan()
     rng = np.random.default_rng(plan.seed)
-    steps = _Steps(plan.progress, 4 + 2 * plan.random_networks + 2 * plan.draws)
+    steps = Steps(plan.progress, 4 + 2 * plan.random_networks + 2 * plan.draws)
     signed = explain(probe, image, target)
     steps.one()
     randomisation = _randomisation(probe, image, target, explain, plan, rng, steps)
-    deletion, insertion = _faithfulness(probe, image, mask, target, signed, plan, rng, steps)
+    deletion, insertion = faithfulness(
+        lambda batch: _score(probe, batch, target), image, mask, signed, plan, rng, steps
+    )
     numbers: dict[str, object] = {
         "randomisation": randomisation,
         "deletion": deletion,
@@ -150,18 +152,20 @@ def cosine(first: np.ndarray, second: np.ndarray) -> float:
     return 0.0 if length == 0 else float(np.sum(first * second, dtype=np.float64) / length)
 
 
-class _Steps:
+class Steps:
     """Counts steps for a progress bar."""
 
     def __init__(self, tell: Callable[[int, int], None] | None, total: int) -> None:
         self.tell, self.total, self.done = tell, total, 0
 
     def one(self) -> None:
+        """One more step is done."""
         self.done += 1
         if self.tell is not None:
             self.tell(min(self.done, self.total), self.total)
 
     def finish(self) -> None:
+        """All steps are done."""
         self.done = self.total - 1
         self.one()
 
@@ -173,7 +177,7 @@ def _randomisation(
     explain: Explainer,
     plan: AuditPlan,
     rng: np.random.Generator,
-    steps: _Steps,
+    steps: Steps,
 ) -> dict[str, object]:
     """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
     branch = _branch(target)
@@ -206,20 +210,22 @@ def _branch(target: Target) -> Target:
     return lambda low, out: target(low, out) - target(low, low)
 
 
-def _faithfulness(
-    probe: DenoiserProbe,
+def faithfulness(
+    score: Callable[[np.ndarray], np.ndarray],
     image: np.ndarray,
     mask: np.ndarray,
-    target: Target,
     signed: np.ndarray,
     plan: AuditPlan,
     rng: np.random.Generator,
-    steps: _Steps,
+    steps: Steps,
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Deletion and insertion of pixels with noise-matched imputation, in three orders."""
+    """Deletion and insertion of pixels with noise-matched imputation, in three orders.
+
+    ``score`` gives the target of each image of a batch (n, c, y, x).
+    """
     stack = image.reshape(-1, *mask.shape)  # (c, y, x): one slice, or it and its neighbours
     sizes = [max(1, round(f * mask.size)) for f in plan.fractions]
-    value = _score(probe, stack[None], target)[0]
+    value = score(stack[None])[0]
     near = distance_transform_edt(~mask)
     results = np.zeros((2, 3, plan.draws))
     for draw in range(plan.draws):
@@ -233,7 +239,7 @@ def _faithfulness(
                 row[order[:size]] = True
             moved = moved.reshape(-1, 1, *mask.shape)
             for kind, (inside, outside) in enumerate(((other, stack), (stack, other))):
-                scores = _score(probe, np.where(moved, inside, outside), target)
+                scores = score(np.where(moved, inside, outside))
                 results[kind, k, draw] = np.abs(scores - value).mean()
         steps.one()
         steps.one()
@@ -308,7 +314,7 @@ def _stability(
     signed: np.ndarray,
     explain: Callable[[np.ndarray], np.ndarray],
     rng: np.random.Generator,
-    steps: _Steps,
+    steps: Steps,
 ) -> float:
     """Median cosine with maps of the image under a third of its noise, added anew."""
     likeness = []
