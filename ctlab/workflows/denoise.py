@@ -141,8 +141,9 @@ def denoise_series(
     volume = open_series(
         path, series_uid=series_uid, allow_gaps=allow_gaps, skip_damaged=skip_damaged
     )
-    for problem in volume.problems if note else ():
-        note(problem)
+    if note is not None:
+        for problem in volume.problems:
+            note(problem)
     before = measure_noise_hu(volume)
     if stranger is not None:
         work = _with_stranger(stranger, volume)

@@ -118,8 +118,9 @@ def explain_series(
         skip_damaged=skip_damaged,
         allow_tilt=True,
     )
-    for problem in volume.problems if note else ():
-        note(problem)
+    if note is not None:
+        for problem in volume.problems:
+            note(problem)
     if not 0 <= number < len(volume.hu):
         raise ValueError(f"--slice must be 0 to {len(volume.hu) - 1}, got {number}")
     if model is not None and checkpoint is not None:
