@@ -1,7 +1,7 @@
 """Commands that judge a denoised series or a denoiser: evaluate, explain, passport."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -174,8 +174,9 @@ def explain(
 
 def passport(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="DIR...", help="one reference-dose series a patient")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="one reference-dose series a patient"),
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="trained model; more than one are compared")
     ] = None,
@@ -185,6 +186,15 @@ def passport(
     model: Models = None,
     execute: Exec = None,
     time_limit: TimeLimit = 600.0,
+    before: Annotated[
+        list[Path] | None, typer.Option(help="what a denoiser was given; once a patient, no DIR")
+    ] = None,
+    after: Annotated[
+        list[Path] | None, typer.Option(help="what it gave, in the same order")
+    ] = None,
+    reference: Annotated[
+        list[Path] | None, typer.Option(help="the same patients at higher dose")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the page; new or empty")] = None,
     dose: Annotated[float, typer.Option(help="dose fraction to simulate")] = 0.1,
     slices: Annotated[int, typer.Option(help="slices looked at in each series")] = 8,
@@ -205,15 +215,39 @@ def passport(
     from ctlab import passport as passports
     from ctlab.workflows.model_spec import load_denoiser
 
+    bounds = passports.DEFAULT_LIMITS if limits is None else passports.read_limits(limits)
+    reading: dict[str, Any] = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
+    reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
+    if not folders and not (before or after or reference):
+        raise ValueError("expected folders with series, or --before and --after, got none")
+    folders = folders or []
     if compare:
         made = passports.read_passports(folders)
         if out is not None:
             passports.write_comparison(made, out, overwrite=overwrite)
+    elif before or after or reference:
+        if folders or model or execute or checkpoint or method or series_uid:
+            raise ValueError(
+                "--before and --after name all that is looked at; leave DIR, --series and the "
+                "denoiser out"
+            )
+        with working("checking before and after") as progress:
+            passed = passports.passport_before_after(
+                before or [],
+                after or [],
+                reference or [],
+                reading=reading,
+                slices=slices,
+                seed=seed,
+                limits=bounds,
+                progress=progress,
+            )
+        made = {"before and after": passed}
+        if out is not None:
+            passports.write_passport(passed, out, overwrite=overwrite)
     else:
-        reading = {"series_uid": series_uid or [], "allow_gaps": allow_gaps}
-        reading |= {"skip_damaged": skip_damaged}
+        reading |= {"series_uid": series_uid or []}
         specs = [*(model or []), *([f"exec:{execute}"] if execute else [])]
-        reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
         with working("checking the denoiser") as progress:
             made = passports.passports_of_folders(
                 folders,
@@ -227,9 +261,7 @@ def passport(
                 dose=dose,
                 slices=slices,
                 seed=seed,
-                limits=passports.DEFAULT_LIMITS
-                if limits is None
-                else passports.read_limits(limits),
+                limits=bounds,
             )
     several = len(made) > 1 or compare
     facts = (

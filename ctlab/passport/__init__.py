@@ -1,5 +1,6 @@
 """One page of evidence per denoiser: every check on given series, as JSON and as a page."""
 
+from ctlab.passport.before_after import passport_before_after
 from ctlab.passport.compare import (
     compare_passports,
     comparison,
@@ -25,6 +26,7 @@ __all__ = [
     "comparison",
     "in_words",
     "make_passport",
+    "passport_before_after",
     "passports_of_folders",
     "read_limits",
     "read_passport",

@@ -130,6 +130,9 @@ def banding(bench: Bench) -> Finding:
         raise ValueError(f"bands need 4 neighbouring slices or more, got {count}")
     body = run.full.hu > -950
     rows = []
+    bands, note = z_banding_hu(run.low, run.out, mask=body), f"over {len(run.low)} slices"
+    if not len(run.other):  # no second realisation: the offsets alone
+        return Finding({name: bands}, {name: note})
     arms = {"input": (run.low, run.other), "denoised": (run.out, run.other_out)}
     for arm, (a, b) in arms.items():
         found = z_correlation(a, b, run.full.spacing_mm, mask=body, max_lag=min(5, len(a) - 1))
@@ -139,7 +142,6 @@ def banding(bench: Bench) -> Finding:
         f"over {len(run.low)} neighbouring slices; noise of neighbours correlates by "
         f"{next_to[0]:.2f} before and {next_to[1]:.2f} after"
     )
-    bands = z_banding_hu(run.low, run.out, mask=body)
     return Finding({name: bands}, {name: note}, {"z correlation": rows})
 
 
@@ -280,6 +282,11 @@ def risk(bench: Bench) -> Finding:
     if len(bench.scans) > needed:
         triples = [(s.full.hu, s.low, s.out) for s in bench.scans]
         population = "low dose simulated from patients' scans"
+    elif not np.isfinite(bench.scans[0].dose):
+        raise ValueError(
+            f"needs {needed + 1} patients with a reference, got {len(bench.scans)}; or "
+            f"{NEEDS['runs']}"
+        )
     else:
         known = [phantom_patient(k, bench.scans[0].dose) for k in range(COUNT)]
         triples = [(p.truth, p.low, bench.denoise(p.low[None])[0]) for p in known]
@@ -323,19 +330,36 @@ def speed(bench: Bench) -> Finding:
     return Finding({"speed": 100 * seconds})
 
 
+NEEDS = {
+    "runs": "a denoiser that can be run here (--model or --exec)",
+    "repeats": "two noise realisations of the same slices",
+    "reference": "a reference series (--reference)",
+    "neighbours": "neighbouring slices",
+}
+"""What a check may need, in words."""
+
+
 @dataclass(frozen=True)
 class Check:
-    """A family of checks: how it is measured, and which limits it answers."""
+    """A family of checks: how it is measured, which limits it answers, and what it needs.
+
+    ``needs`` names keys of :data:`NEEDS`.
+    """
 
     measure: Callable[[Bench], Finding]
     names: tuple[str, ...]
+    needs: frozenset[str] = frozenset()
 
 
 CHECKS: dict[str, Check] = {
-    "accuracy": Check(accuracy, ("bias in lung", "bias in soft tissue", "error left")),
-    "noise": Check(noise, ("noise left", "shift of mean noise frequency")),
-    "banding": Check(banding, ("banding along z",)),
-    "resolution": Check(resolution, ("loss of resolution (f50 of a 10 mm insert)",)),
+    "accuracy": Check(
+        accuracy, ("bias in lung", "bias in soft tissue", "error left"), frozenset({"reference"})
+    ),
+    "noise": Check(noise, ("noise left", "shift of mean noise frequency"), frozenset({"repeats"})),
+    "banding": Check(banding, ("banding along z",), frozenset({"neighbours"})),
+    "resolution": Check(
+        resolution, ("loss of resolution (f50 of a 10 mm insert)",), frozenset({"runs"})
+    ),
     "detection": Check(
         detection,
         (
@@ -343,11 +367,12 @@ CHECKS: dict[str, Check] = {
             "change of detectability (lower 95 % bound, worst nodule)",
             "false lesions",
         ),
+        frozenset({"runs"}),
     ),
-    "structure": Check(structure, ("structure removed",)),
+    "structure": Check(structure, ("structure removed",), frozenset({"runs"})),
     "hidden": Check(hidden, ("hidden information",)),
-    "risk": Check(risk, ("risk coverage",)),
-    "speed": Check(speed, ("speed",)),
+    "risk": Check(risk, ("risk coverage",), frozenset({"reference"})),
+    "speed": Check(speed, ("speed",), frozenset({"runs"})),
 }
 
 

@@ -226,7 +226,7 @@ def _page(passports: Mapping[str, Passport], table: pd.DataFrame) -> str:
         rows += f"<tr><td>{escape(str(name))}</td><td>{limit}</td>{cells}</tr>"
     first = next(iter(passports.values())).facts
     intro = (
-        f"{len(first['data'])} patient(s), dose {first['dose']:g}, simulated. A value in bold "
+        f"{len(first['data'])} patient(s), {page.in_words(first)}. A value in bold "
         "keeps its limit. Limits without a source are proposals, not standards; a difference "
         "between two columns on few patients is no proof."
     )

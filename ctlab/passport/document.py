@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
 from ctlab.ct.denoiser import DenoiseImages, Denoiser
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
-from ctlab.passport.checks import CHECKS, Bench, Finding
+from ctlab.passport.checks import CHECKS, NEEDS, Bench, Finding
 from ctlab.passport.facts import gather_facts
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit
 from ctlab.passport.patient_scan import PatientScan, make_patient_scan
@@ -150,12 +150,20 @@ def measure(
     limits: Mapping[str, Limit] = DEFAULT_LIMITS,
     seed: int = 0,
     progress: Progress | None = None,
+    offers: Set[str] = NEEDS.keys(),
 ) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
-    """Checks and tables of any denoiser on scans; no check stops the others."""
+    """Checks and tables of any denoiser on scans; no check stops the others.
+
+    ``offers`` names what there is of :data:`ctlab.passport.checks.NEEDS`; a check that needs more
+    is left out, and says what it would need.
+    """
     rows: list[dict[str, Any]] = []
     tables: dict[str, list[dict[str, Any]]] = {}
     for k, check in enumerate(CHECKS.values()):
+        missing = [NEEDS[name] for name in sorted(check.needs - offers)]
         try:
+            if missing:
+                raise ValueError(f"needs {' and '.join(missing)}")
             finding = check.measure(Bench(scans, denoise, np.random.default_rng([seed, k])))
         except ValueError as error:  # these series cannot answer this check: said in its row
             reason = dict.fromkeys(check.names, str(error))
@@ -206,6 +214,12 @@ def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, A
     }
 
 
+def unexplained(note: str, limits: Mapping[str, Limit]) -> dict[str, Any]:
+    """The row of the map's audit where none could be made, with the reason."""
+    name = "explanation better than chance"
+    return _row(name, None, note, limits[name])
+
+
 def _explanation(
     denoiser: Denoiser, scan: PatientScan, limits: Mapping[str, Limit], seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray | None]:
@@ -213,12 +227,12 @@ def _explanation(
     name = "explanation better than chance"
     if denoiser.checkpoint is None:
         note = f"{denoiser.name} shows no layers: a map and its audit need a checkpoint of the kit"
-        return _row(name, None, note, limits[name]), [], None
+        return unexplained(note, limits), [], None
     k = len(scan.low) // 2
     corners = find_rois(scan.full.hu[k], LUNG_ROI_HU, size_px=32)
     if len(corners) == 0:
         note = "no lung of 32 px was found in the middle slice"
-        return _row(name, None, note, limits[name]), [], None
+        return unexplained(note, limits), [], None
     from ctlab.explain import (
         AuditPlan,
         DenoiserProbe,

@@ -20,6 +20,8 @@ WORDS = {True: "passed", False: "failed", None: "not made"}
 _CAPTIONS = {
     "slices": "Reference, simulated low dose and denoised slice, lung -600/1500 HU; what was "
     "removed, 0/200 HU.",
+    "before and after": "Reference where there is one, before and after, lung -600/1500 HU; what "
+    "was removed, 0/200 HU.",
     "coronal": "Neighbouring slices from the side (coronal), as above: bands would show here.",
     "explanation": "Map of a lung region with its scale and verdict.",
     "nps": "Noise power spectra before (grey) and after (orange), each tissue at its own maximum.",
@@ -74,7 +76,7 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
     verdict = "no check failed" if content["passed"] else "at least one check failed"
     return document(
         "Denoiser passport",
-        f"<p>{len(facts['data'])} patient(s), dose {facts['dose']:g}, simulated: {verdict}. "
+        f"<p>{len(facts['data'])} patient(s), {in_words(facts)}: {verdict}. "
         "Limits without a source are proposals, not standards.</p>"
         "<table><thead><tr><th>check</th><th>value</th><th>limit</th><th>result</th>"
         f"<th>note</th></tr></thead><tbody>{rows}</tbody></table>{shown}"
@@ -104,10 +106,15 @@ def claim_items(card: dict[str, Any], *, steps: int, n_patients: int) -> list[tu
     ]
 
 
-def views(scan: PatientScan) -> dict[str, np.ndarray]:
+def in_words(facts: dict[str, Any]) -> str:
+    """The dose of a passport's series, in words."""
+    return "before and after" if facts["dose"] is None else f"dose {facts['dose']:g}, simulated"
+
+
+def views(scan: PatientScan, name: str = "slices") -> dict[str, np.ndarray]:
     """The middle slice, and neighbouring slices from the side, as RGB uint8."""
     k = len(scan.low) // 2
-    found = {"slices": _panels(*(a[k] for a in (scan.full.hu, scan.low, scan.out)))[::2, ::2]}
+    found = {name: _panels(*(a[k] for a in (scan.full.hu, scan.low, scan.out)))[::2, ::2]}
     run = scan.run
     if run is not None:
         row = run.low.shape[1] // 2
@@ -118,7 +125,8 @@ def views(scan: PatientScan) -> dict[str, np.ndarray]:
 
 
 def _panels(full: np.ndarray, low: np.ndarray, out: np.ndarray, *, axis: int = 1) -> np.ndarray:
-    panels = [LUNG.render(image) for image in (full, low, out)]
+    images = (low, out) if np.array_equal(full, low) else (full, low, out)
+    panels = [LUNG.render(image) for image in images]
     return np.concatenate([*panels, Window(0, 200).render(low - out)], axis=axis)
 
 
