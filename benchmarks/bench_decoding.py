@@ -19,8 +19,8 @@ from ctlab.ct.datasets.sample import SAMPLE_FOLDER
 from ctlab.ct.dicom.discover import list_files
 from ctlab.ct.dicom.frames import Frame, frames_of
 from ctlab.ct.dicom.header import read_header
-from ctlab.ct.dicom.parallel_decode import cores, shared_hu
-from ctlab.ct.dicom.pixels import decode_hu
+from ctlab.ct.dicom.pixels.decode import decode_hu
+from ctlab.ct.dicom.pixels.parallel_decode import cores, shared_hu
 
 SOURCES = 8
 SLICES = 400

@@ -63,7 +63,7 @@ def diagnose() -> dict[str, Any]:
 
 def available_codecs() -> dict[str, bool]:
     """Which compressed transfer syntaxes the reader can decode here, by name."""
-    from ctlab.ct.dicom.pixels import has_decoder
+    from ctlab.ct.dicom.pixels.decode import has_decoder
 
     return {name: has_decoder(uid) for name, uid in CODECS.items()}
 

@@ -11,7 +11,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import get_frame
 
 from ctlab.ct import read_series
-from ctlab.ct.dicom.jpeg import decode_jpeg
+from ctlab.ct.dicom.pixels.jpeg import decode_jpeg
 
 DATA = Path(__file__).parents[1] / "data"
 FOLDER = DATA / "codecs"

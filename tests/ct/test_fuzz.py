@@ -24,9 +24,9 @@ from ctlab.__main__ import main
 from ctlab.ct import read_series, write_series
 from ctlab.ct.dicom.frames import frames_of
 from ctlab.ct.dicom.header import read_header
-from ctlab.ct.dicom.jpeg import JPEG
-from ctlab.ct.dicom.parallel_decode import stream_hu
-from ctlab.ct.dicom.pixels import DECODERS
+from ctlab.ct.dicom.pixels.decode import DECODERS
+from ctlab.ct.dicom.pixels.jpeg import JPEG
+from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
 from ctlab.ct.dicom.series import find_series, reason_aside
 from ctlab.ct.simulation.test_objects import water_cylinder
 

@@ -26,7 +26,7 @@ from pydicom.uid import (
 )
 
 from ctlab.ct import inspect_folder, read_series
-from ctlab.ct.dicom.pixels import has_decoder
+from ctlab.ct.dicom.pixels.decode import has_decoder
 
 COMPRESSED = [RLELossless, JPEGLSLossless, JPEG2000Lossless]
 

@@ -5,7 +5,7 @@ secret offset, consistently over files. Then only elements on a list of technica
 remain: whatever is not known to be harmless is removed, private elements, overlays, free text
 and file preamble included. A kept value that is no number where one belongs, or has more parts
 than the standard allows, is removed, too. Pixels stay as they are; what their encoding carries
-beside the image is blanked (:mod:`ctlab.ct.dicom.scrub_pixels`). At last, what is left is searched
+beside the image is blanked (:mod:`ctlab.ct.dicom.pixels.scrub`). At last, what is left is searched
 for the patient's own identifiers.
 """
 
@@ -35,7 +35,7 @@ from ctlab.ct.dicom.kept_attributes import (
     TYPE_2_CLASSIC,
     VOCABULARY,
 )
-from ctlab.ct.dicom.scrub_pixels import scrub_pixels
+from ctlab.ct.dicom.pixels.scrub import scrub_pixels
 from ctlab.ct.dicom.series import reason_aside
 from ctlab.files import fresh_folder, refuse_own_source
 

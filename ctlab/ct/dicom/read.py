@@ -11,8 +11,8 @@ import numpy as np
 from ctlab.ct.dicom.frames import Frame
 from ctlab.ct.dicom.gantry_tilt import shear_mm, straightened
 from ctlab.ct.dicom.header import Header
-from ctlab.ct.dicom.parallel_decode import stream_hu
-from ctlab.ct.dicom.pixels import padding_range_hu
+from ctlab.ct.dicom.pixels.decode import padding_range_hu
+from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
 from ctlab.ct.dicom.series import (
     Contents,
     Plan,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.ct.dicom.parallel_decode import stream_hu
+from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
 from ctlab.ct.dicom.read import choose_series, volume_of
 from ctlab.ct.dicom.series import Plan, find_series
 from ctlab.ct.volume import Volume

@@ -14,7 +14,7 @@ from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, find_files
 from ctlab.ct.dicom.frames import CT_CLASSIC, CT_ENHANCED, Frame, frames_of
 from ctlab.ct.dicom.gantry_tilt import tilt_findings
 from ctlab.ct.dicom.header import Header, NotDicom, read_header
-from ctlab.ct.dicom.pixels import decode_hu
+from ctlab.ct.dicom.pixels.decode import decode_hu
 
 NO_PIXELS = "no pixels"
 

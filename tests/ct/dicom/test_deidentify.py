@@ -14,7 +14,7 @@ from pydicom.valuerep import STANDARD_VR
 
 from ctlab.ct import deidentify_series, read_series
 from ctlab.ct.dicom.kept_attributes import FREE_TEXT, KEPT, TYPE_2, TYPE_2_CLASSIC
-from ctlab.ct.dicom.scrub_pixels import scrubbed_j2k, scrubbed_jpeg
+from ctlab.ct.dicom.pixels.scrub import scrubbed_j2k, scrubbed_jpeg
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # planted values are no good dates or codes
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ctlab.ct.datasets.sample import SAMPLE_FOLDER
-from ctlab.ct.dicom import parallel_decode as decode_pool
 from ctlab.ct.dicom.discover import list_files
 from ctlab.ct.dicom.frames import frames_of
 from ctlab.ct.dicom.header import read_header
-from ctlab.ct.dicom.pixels import decode_hu
+from ctlab.ct.dicom.pixels import parallel_decode as decode_pool
+from ctlab.ct.dicom.pixels.decode import decode_hu
 
 
 def sample_frames(count):

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ctlab.ct.dicom.header import NATIVE
-from ctlab.ct.dicom.jpeg import JPEG
-from ctlab.ct.dicom.pixels import DECODERS, RLE
+from ctlab.ct.dicom.pixels.decode import DECODERS, RLE
+from ctlab.ct.dicom.pixels.jpeg import JPEG
 
 JPEG_LIKE = JPEG | {f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)}
 J2K_LIKE = set(DECODERS) - JPEG_LIKE - {RLE}

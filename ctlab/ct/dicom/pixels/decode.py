@@ -16,7 +16,7 @@ from ctlab.ct.dicom.header import (
     Header,
     read_dataset,
 )
-from ctlab.ct.dicom.jpeg import JPEG, decode_jpeg
+from ctlab.ct.dicom.pixels.jpeg import JPEG, decode_jpeg
 from ctlab.ct.hu import HU_MIN
 
 RLE = "1.2.840.10008.1.2.5"
@@ -27,9 +27,9 @@ DECODERS = {
     **{f"1.2.840.10008.1.2.4.{n}": "pyjpegls" for n in (80, 81)},  # JPEG-LS
     **{f"1.2.840.10008.1.2.4.{n}": "pylibjpeg" for n in (90, 91, 201, 202, 203)},  # JPEG 2000
 }
-"""The one decoder of each compressed transfer syntax: :mod:`ctlab.ct.dicom.jpeg` or a plugin of
-pydicom. Left to choose, pydicom would try GDCM where another fails, and GDCM ends the whole
-program on damaged data."""
+"""The one decoder of each compressed transfer syntax: our own (:mod:`ctlab.ct.dicom.pixels.jpeg`)
+or a plugin of pydicom. Left to choose, pydicom would try GDCM where another fails, and GDCM ends
+the whole program on damaged data."""
 
 LEAST_FILL_PX = 4
 """Fewer pixels of a possible HU in a corner are taken for tissue or noise, not for fill."""

@@ -1,10 +1,10 @@
 """Decode compressed slices on all cores.
 
 The decoders hold Python's lock, so threads do not help. Workers are programs of their own
-(``python -m ctlab.ct.dicom.parallel_decode``), which works in scripts without a main guard and
-beside libraries that must not be forked. This process decodes too: the first slices alone, while
-workers start, then slices in turn with them. A worker writes each slice as it is done; its pipe is
-full after a fraction of one, so no more than one slice a worker waits in memory.
+(``python -m ctlab.ct.dicom.pixels.parallel_decode``), which works in scripts without a main guard
+and beside libraries that must not be forked. This process decodes too: the first slices alone,
+while workers start, then slices in turn with them. A worker writes each slice as it is done; its
+pipe is full after a fraction of one, so no more than one slice a worker waits in memory.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 
 from ctlab.ct.dicom.frames import Frame
-from ctlab.ct.dicom.pixels import decode_hu
+from ctlab.ct.dicom.pixels.decode import decode_hu
 
 START_S = 1.0
 """Time that a worker needs to start, in seconds; this process decodes alone meanwhile."""
@@ -84,7 +84,7 @@ def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
     Raises
     ------
     ValueError
-        As :func:`ctlab.ct.dicom.parallel_decode.stream_hu`, with the worker's own message.
+        As :func:`ctlab.ct.dicom.pixels.parallel_decode.stream_hu`, with the worker's own message.
     """
     alone = int(min(START_S / max(seconds_to_decode(frames), 1e-9), 1) * len(frames))
     rest = frames[alone:]
@@ -105,7 +105,7 @@ def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
 
 def _started(frames: list[Frame]) -> subprocess.Popen[bytes]:
     worker = subprocess.Popen(
-        [sys.executable, "-m", "ctlab.ct.dicom.parallel_decode"],
+        [sys.executable, "-m", "ctlab.ct.dicom.pixels.parallel_decode"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -133,7 +133,7 @@ def _code_limits(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _coefficients(entropy: bytes, tables: _Tables, dc: int, ac: int) -> np.ndarray:
     """Quantised coefficients in their natural order, shape (blocks, 64)."""
-    from ctlab.ct.dicom._jpeg_kernels import decode_blocks
+    from ctlab.ct.dicom.pixels._jpeg_kernels import decode_blocks
 
     total = -(-tables.rows // 8) * -(-tables.columns // 8)
     if not tables.quantiser >= 0 or total > 8 * len(entropy) + 8:
@@ -159,7 +159,7 @@ def _pieces(entropy: bytes, total: int, step: int) -> list[np.ndarray]:
 
 def _differences(entropy: bytes, tables: _Tables, dc: int, predictor: int) -> np.ndarray:
     """Pixels of a lossless image before its point transform (T.81, annex H)."""
-    from ctlab.ct.dicom._jpeg_kernels import decode_lossless
+    from ctlab.ct.dicom.pixels._jpeg_kernels import decode_lossless
 
     rows, columns = tables.rows, tables.columns
     if not 1 <= predictor <= 7 or rows * columns > 8 * len(entropy):

@@ -1,4 +1,4 @@
-"""Compiled loops of the JPEG decoder; use it through :mod:`ctlab.ct.dicom.jpeg`."""
+"""Compiled loops of the JPEG decoder; use it through :mod:`ctlab.ct.dicom.pixels.jpeg`."""
 
 import numpy as np
 from numba import njit
