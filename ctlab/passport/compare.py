@@ -189,7 +189,10 @@ def in_words(content: Mapping[str, Any]) -> str:
     lines = []
     for check in content["checks"]:
         if "values" not in check:
-            lines.append(_line(check["passed"], check["name"], check["value"], check["limit"]))
+            why = check.get("note") if check["passed"] is None else ""
+            lines.append(
+                _line(check["passed"], check["name"], check["value"], why or check["limit"])
+            )
             continue
         lines.append(f"{check['name']}, {check['limit']}")
         for name, value in check["values"].items():

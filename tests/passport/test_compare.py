@@ -142,23 +142,33 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, com
     assert not (tmp_path / "out").exists()
 
 
-def test_two_filters_on_real_slices(tmp_path, monkeypatch, command, drawn_phantoms):
+def test_a_filter_and_a_stranger_on_real_slices(tmp_path, monkeypatch, command, drawn_phantoms):
     """The path of the command, with few patches and drawn phantoms: to run, not to conclude."""
     monkeypatch.setattr("ctlab.passport.checks.PATCHES", 30)
+    (tmp_path / "my_blur.py").write_text(
+        "from scipy.ndimage import gaussian_filter\n"
+        "def blur(hu, spacing_mm):\n"
+        "    return gaussian_filter(hu, (0, 1, 1)) * 0.5\n"  # half of every HU: other units
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
     few = load_sample().slices(18, 22)
     middle = few.hu[:, 128:384, 80:336]
     write_series(Volume(middle, few.spacing_mm), tmp_path / "scan", description="sample")
     done = command(
-        tmp_path / "scan", "--method", "bilateral", "--method", "tv",
+        tmp_path / "scan", "--model", "my_blur:blur", "--method", "tv",
         "--slices", 2, "--out", tmp_path / "out", "--json",
     )  # fmt: skip
     assert done.exit_code in (0, 1), done.exception
     content = json.loads(done.stdout)
     assert {c["name"] for c in content["checks"]} == set(DEFAULT_LIMITS)
     for check in content["checks"]:
-        assert set(check["values"]) == {"filter bilateral", "filter tv"}
+        assert set(check["values"]) == {"function my_blur:blur", "filter tv"}
     error = next(c for c in content["checks"] if c["name"] == "error left")
-    assert max(error["values"].values()) < 1
+    assert error["values"]["filter tv"] < 1 < error["values"]["function my_blur:blur"]
+    stranger = read_passport(tmp_path / "out" / "function-my_blur-blur").facts
+    assert any("other units? check its scale" in said for said in stranger["behaviour"])
+    html = (tmp_path / "out" / "function-my_blur-blur" / "index.html").read_text()
+    assert "Behaviour on images whose answer is known" in html
     explained = next(c for c in content["checks"] if c["name"] == "explanation better than chance")
     assert set(explained["values"].values()) == {None}
     one = read_passport(tmp_path / "out" / "filter-tv")
