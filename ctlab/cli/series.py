@@ -91,7 +91,7 @@ def simulate(
             f"{report.noise_sd_hu:.1f} HU after (simulated)\n{report.calibration_in_words()}\n"
             + fill(f"left out: {'; '.join(report.left_out)}", 80)
         )
-        say_problems(problems)
+        say_problems([*problems, *filter(None, [report.spread_in_words()])])
 
 
 def fetch(

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ctlab.ct.tissue import BODY_ROI_HU
+
 _ROI_PX = 32
 _BLOCK_PX = 8  # noise averages out in it
 _MOST_ROIS = 24  # per slice
@@ -21,7 +23,6 @@ _BANDS = 8
 _RINGS = 16  # from 0 to the Nyquist frequency
 _ROUNDS = 4
 _FEWEST_CASES = 4
-_TISSUE_HU = (-150.0, 250.0)
 
 
 def flat_places(arms: Sequence[np.ndarray]) -> list[tuple[int, int, int]]:
@@ -43,7 +44,7 @@ def flat_places(arms: Sequence[np.ndarray]) -> list[tuple[int, int, int]]:
         squares = np.lib.stride_tricks.sliding_window_view(blocks, (across, across))
         squares = squares[:: apart // _BLOCK_PX, :: apart // _BLOCK_PX]
         low, most = squares.min(axis=(2, 3)), squares.max(axis=(2, 3))
-        ys, xs = np.nonzero((low > _TISSUE_HU[0]) & (most < _TISSUE_HU[1]))
+        ys, xs = np.nonzero((low > BODY_ROI_HU[0]) & (most < BODY_ROI_HU[1]))
         flattest = np.argsort(squares[ys, xs].std(axis=(1, 2)), kind="stable")[:_MOST_ROIS]
         places += [(int(z), int(ys[i]) * apart, int(xs[i]) * apart) for i in flattest]
     return places

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage, special, stats
+from scipy import special, stats
 
 from ctlab.assess.detection.model_observer import auc_difference, cho
 from ctlab.assess.resolution.mtf_ttf import DenoiseImage
+from ctlab.ct.simulation.lesion import nodule_plane
 from ctlab.ct.spectra import Spacing, as_rois, same_shape, spacing_yx
 
 
@@ -48,18 +49,9 @@ class LesionTask:
         >>> round(float(plane.sum() / (100 * np.pi * 16)), 2)
         1.0
         """
-        dy, dx = spacing_yx(spacing_mm)
-        fine = 5
-        y, x = (
-            (np.arange(n * fine) - (n * fine - 1) / 2) / fine * d
-            for n, d in zip(shape, (dy, dx), strict=True)
-        )
-        r = np.hypot(y[:, None], x[None, :]) / (self.diameter_mm / 2)
-        profile = (r <= 1).astype(float) if self.kind == "solid" else np.clip(1 - r**2, 0, None)
-        plane = profile.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3))
-        return np.asarray(
-            self.contrast_hu * ndimage.gaussian_filter(plane, (blur_mm / dy, blur_mm / dx))
-        )
+        soft, (dy, dx) = self.kind == "ground-glass", spacing_yx(spacing_mm)
+        plane = nodule_plane(shape, (dy, dx), self.diameter_mm, soft_edged=soft, blur_mm=blur_mm)
+        return np.asarray(self.contrast_hu * plane)
 
 
 NODULE_TASKS = tuple(

@@ -78,65 +78,6 @@ def _inside(start: float, step: float, limit: float, count: int) -> tuple[int, i
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def adjoint(
-    sinogram: np.ndarray,
-    height: int,
-    width: int,
-    n_angles: int,
-    cosines: np.ndarray,
-    sines: np.ndarray,
-    detector_mm: float,
-    pixel_mm: float,
-) -> np.ndarray:
-    """Transpose of :func:`project`: each pixel gathers the rays that touched it."""
-    image = np.zeros((height, width), np.float32)
-    for y in prange(height):
-        for a in range(n_angles):
-            c, s = cosines[a], sines[a]
-            if abs(c) >= abs(s):
-                for x in range(width):
-                    image[y, x] += _gather(
-                        sinogram[a], y, x, height, width, c, s, detector_mm, pixel_mm
-                    )
-            else:
-                for x in range(width):
-                    image[y, x] += _gather(
-                        sinogram[a], x, y, width, height, s, c, detector_mm, pixel_mm
-                    )
-    return image
-
-
-@njit(fastmath=True, cache=True)
-def _gather(
-    view: np.ndarray,
-    y: int,
-    x: int,
-    height: int,
-    width: int,
-    main: float,
-    other: float,
-    detector_mm: float,
-    pixel_mm: float,
-) -> float:
-    """Sum over rays of ray value x the weight that Joseph's method gave this pixel."""
-    detectors = view.size
-    step = np.float32(detector_mm / (pixel_mm * main))
-    slant = np.float32(other / main)
-    first = np.float32((width - 1) / 2.0 + 1.0) - np.float32((detectors - 1) / 2.0) * step
-    start = first - (np.float32(y) - np.float32((height - 1) / 2.0)) * slant
-    centre = (np.float32(x + 1) - start) / step
-    reach = abs(np.float32(1.0) / step)
-    low = max(int(np.floor(centre - reach)), 0)
-    high = min(int(np.ceil(centre + reach)) + 1, detectors)
-    total = np.float32(0.0)
-    for d in range(low, high):
-        away = abs(start + np.float32(d) * step - np.float32(x + 1))
-        if away < 1:
-            total += (np.float32(1.0) - away) * view[d]
-    return total * np.float32(pixel_mm / abs(main))
-
-
-@njit(parallel=True, fastmath=True, cache=True)
 def backproject(
     views: np.ndarray, height: int, width: int, cosines: np.ndarray, sines: np.ndarray
 ) -> np.ndarray:

@@ -93,6 +93,31 @@ def calibrate(
     return scanner.with_photons(10**log_photons)
 
 
+def photons_of_slices(volume: Volume, scanner: Scanner) -> list[float]:
+    """Photons that each trial slice with enough soft tissue alone would give, at the mean current.
+
+    A calibration is as good as these agree. Where they do not, the model misses what changes along
+    the patient (a bowtie, scatter, a current that the header does not tell), and a folder with
+    other slices of the same scan is calibrated to other photons. One slice is known to about 20 %.
+
+    Parameters
+    ----------
+    scanner : what :func:`calibrate` found for the volume
+    """
+    trial = NoiseTrial.of(volume, scanner)
+    found = []
+    for hu, current, modelled in zip(
+        trial.slices_hu, trial.currents, trial.slice_sds_hu(scanner), strict=True
+    ):
+        try:
+            own = soft_noise_hu([hu], window_px(volume.spacing_mm[1]), [float(np.sqrt(current))])
+        except ValueError:  # too little soft tissue in this slice
+            continue
+        if own >= CLEAN_HU:
+            found.append(scanner.photons * (modelled / own) ** 2)
+    return found
+
+
 def _solved(sd_hu: Callable[[float], float], wanted: float, low: float, high: float) -> float:
     """Where a noise that rises to one peak and then falls is ``wanted``, on the falling side."""
     from scipy.optimize import brentq, minimize_scalar
@@ -153,6 +178,7 @@ class NoiseTrial:
     A quarter of the views will do: noise of independent views falls with their square root.
     """
 
+    slices_hu: tuple[np.ndarray, ...]
     lines: tuple[np.ndarray, ...]
     scans: tuple[Windows, ...]
     currents: np.ndarray
@@ -172,6 +198,7 @@ class NoiseTrial:
         kept = [(k, s) for k, s in zip(chosen, scans, strict=True) if s.soft.any()]
         rng = np.random.Generator(np.random.PCG64(0))
         return cls(
+            tuple(volume.hu[k] for k, _ in kept),
             tuple(line_integrals(volume.hu[k], beam) for k, _ in kept),
             tuple(s for _, s in kept),
             relative_currents(volume.current_ma, len(volume.hu))[[k for k, _ in kept]],
@@ -184,6 +211,17 @@ class NoiseTrial:
 
         With ``missing_at``: of the noise that is missing at that dose fraction.
         """
+        factors = np.sqrt(self.currents).tolist()
+        return noise_as_measured_hu(self._noise_hu(scanner, missing_at), self.scans, factors)
+
+    def slice_sds_hu(self, scanner: Scanner) -> list[float]:
+        """The same for each slice alone, at full dose."""
+        rows = zip(self._noise_hu(scanner, None), self.scans, self.currents, strict=True)
+        return [noise_as_measured_hu([n], [s], [float(np.sqrt(c))]) for n, s, c in rows]
+
+    def _noise_hu(self, scanner: Scanner, missing_at: float | None) -> list[np.ndarray]:
+        """Noise of each slice in HU, with the SD that all views would give it."""
+        fewer = (len(self.beam.angles_rad) / scanner.views) ** 0.5
         noise = []
         for lines, current, unit in zip(self.lines, self.currents, self.units, strict=True):
             added = projection_noise(
@@ -194,11 +232,9 @@ class NoiseTrial:
                 scanner=scanner.with_photons(scanner.photons * current),
                 missing_only=missing_at is not None,
             )
-            noise.append(fbp(added, self.beam, filter_name=scanner.filter_name))
-        fewer = (len(self.beam.angles_rad) / scanner.views) ** 0.5
-        factors = np.sqrt(self.currents).tolist()
-        sd = noise_as_measured_hu(noise, self.scans, factors)
-        return float(sd * fewer * 1000.0 / MU_WATER_PER_MM)
+            image = fbp(added, self.beam, filter_name=scanner.filter_name)
+            noise.append(image * np.float32(fewer * 1000.0 / MU_WATER_PER_MM))
+        return noise
 
 
 def trial_indices(count: int) -> list[int]:

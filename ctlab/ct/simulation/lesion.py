@@ -1,8 +1,13 @@
-"""Lesions of known size, place and contrast in real scans, as sharp as the scanner shows them."""
+"""Nodules and other lesions of known size, place and contrast, as sharp as the scanner shows them.
+
+All that the kit draws comes from here: spheres in whole scans (:func:`insert_lesion`), a slice of
+one (:func:`slab_share`), a central plane (:func:`nodule_plane`), a mark (:func:`nodule_profile`).
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ctlab.ct.volume import Volume
 
@@ -82,42 +87,70 @@ def _box(volume: Volume, lesion: Lesion, sigma_mm: float) -> tuple[slice, slice,
     return z, y, x
 
 
-def _distances_mm(
-    volume: Volume,
-    lesion: Lesion,
-    box: tuple[slice, slice, slice],
-    oversample: tuple[int, int, int],
-) -> np.ndarray:
-    """Distance of each sub-voxel's centre from the lesion's, box shape times oversampling."""
+def _axes_mm(
+    volume: Volume, lesion: Lesion, box: tuple[slice, slice, slice], in_plane: int = 1
+) -> list[np.ndarray]:
+    """Coordinates z, y, x about the lesion's centre, each pixel cut ``in_plane`` times."""
     axes = []
-    for axis in range(3):
-        count = (box[axis].stop - box[axis].start) * oversample[axis]
-        voxel = (np.arange(count) + 0.5) / oversample[axis] - 0.5 + box[axis].start
+    for axis, fine in enumerate((1, in_plane, in_plane)):
+        count = (box[axis].stop - box[axis].start) * fine
+        voxel = (np.arange(count) + 0.5) / fine - 0.5 + box[axis].start
         axes.append((voxel - lesion.centre[axis]) * volume.spacing_mm[axis])
-    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
-    return np.sqrt(z * z + y * y + x * x)
+    return axes
+
+
+def slab_share(
+    y_mm: np.ndarray,
+    x_mm: np.ndarray,
+    radius_mm: np.ndarray | float,
+    *,
+    middle_mm: float,
+    thickness_mm: float,
+) -> np.ndarray:
+    """Share of a slice's thickness that a sphere fills at points about its centre, 0 to 1.
+
+    Parameters
+    ----------
+    y_mm, x_mm : ndarray, broadcast against each other
+    radius_mm : of the sphere; an array lets it differ with direction (lobes)
+    middle_mm, thickness_mm : of the slice, from the sphere's centre
+
+    Examples
+    --------
+    Above the centre of a sphere of 10 mm, 2 mm of a slice from 3 to 7 mm are filled:
+
+    >>> float(slab_share(np.zeros(1), np.zeros(1), 5.0, middle_mm=5.0, thickness_mm=4.0)[0])
+    0.5
+    """
+    half = np.sqrt(np.maximum(np.square(radius_mm) - y_mm**2 - x_mm**2, 0.0))
+    top = np.minimum(half, middle_mm + thickness_mm / 2)
+    bottom = np.maximum(-half, middle_mm - thickness_mm / 2)
+    return np.asarray(np.maximum(top - bottom, 0.0) / thickness_mm)
 
 
 def sphere_share(
     volume: Volume, lesion: Lesion, box: tuple[slice, slice, slice], sigma_mm: float
 ) -> np.ndarray:
     """Share of the blurred sphere in the voxels of ``box``; its sum is the sphere's volume."""
-    from scipy.ndimage import gaussian_filter
-
-    finer = (8, 4, 4)
-    inside = _distances_mm(volume, lesion, box, finer) <= lesion.diameter_mm / 2
-    shape = [s.stop - s.start for s in box]
-    cut = inside.reshape(shape[0], finer[0], shape[1] * finer[1], shape[2] * finer[2])
-    share = cut.mean(axis=1, dtype=np.float32)
-    sigma = [sigma_mm / volume.spacing_mm[k] * finer[k] for k in (1, 2)]
-    share = gaussian_filter(share, (0, *sigma), mode="nearest")
-    share = share.reshape(shape[0], shape[1], finer[1], shape[2], finer[2])
-    return share.mean(axis=(2, 4))
+    fine = 4
+    z, y, x = _axes_mm(volume, lesion, box, fine)
+    slice_mm, *pixel_mm = volume.spacing_mm
+    sigma = [sigma_mm / size * fine for size in pixel_mm]
+    share = np.empty([s.stop - s.start for s in box], np.float32)
+    for k, middle in enumerate(z):
+        filled = slab_share(
+            y[:, None], x, lesion.diameter_mm / 2, middle_mm=middle, thickness_mm=slice_mm
+        )
+        filled = gaussian_filter(filled.astype(np.float32), sigma, mode="nearest")
+        share[k] = filled.reshape(share.shape[1], fine, share.shape[2], fine).mean(axis=(1, 3))
+    return share
 
 
 def _shell(volume: Volume, lesion: Lesion, box: tuple[slice, slice, slice]) -> np.ndarray:
     """Voxels from 0.7 to 1 diameters away from the centre, never none."""
-    away = _distances_mm(volume, lesion, box, (1, 1, 1)) / lesion.diameter_mm
+    z, y, x = _axes_mm(volume, lesion, box)
+    squares = (z**2)[:, None, None] + (y**2)[:, None] + x**2
+    away = np.sqrt(squares) / lesion.diameter_mm
     shell = (away >= 0.7) & (away <= 1.0)
     return shell if shell.any() else away >= away.max()
 
@@ -136,3 +169,31 @@ def nodule_profile(
     y, x = np.mgrid[: shape[0], : shape[1]]
     distance = np.hypot(y - centre[0], x - centre[1])
     return (0.5 * (1 - np.tanh((distance - diameter_px / 2) / 1.2))).astype(np.float32)
+
+
+def nodule_plane(
+    shape: tuple[int, int],
+    pixel_mm: tuple[float, float],
+    diameter_mm: float,
+    *,
+    soft_edged: bool = False,
+    blur_mm: float = 0.5,
+) -> np.ndarray:
+    """Central plane of a nodule of height 1 in the middle of a region, (y, x).
+
+    A disc with a sharp border, or one that falls as ``1 - (r/R)^2`` like ground glass; drawn on a
+    grid five times as fine, averaged, and blurred by a Gaussian of SD ``blur_mm``, the scanner's.
+
+    Parameters
+    ----------
+    pixel_mm : (y, x)
+    """
+    fine = 5
+    y, x = (
+        (np.arange(n * fine) - (n * fine - 1) / 2) / fine * d
+        for n, d in zip(shape, pixel_mm, strict=True)
+    )
+    r = np.hypot(y[:, None], x[None, :]) / (diameter_mm / 2)
+    profile = np.clip(1 - r**2, 0, None) if soft_edged else (r <= 1).astype(float)
+    plane = profile.reshape(shape[0], fine, shape[1], fine).mean(axis=(1, 3))
+    return np.asarray(gaussian_filter(plane, [blur_mm / d for d in pixel_mm]))

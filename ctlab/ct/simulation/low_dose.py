@@ -72,10 +72,10 @@ def simulate_dose(
     Each slice has its own generator, seeded from ``rng``: slices may be computed in any order.
 
     Beside scans computed directly with a tenth of known photons, a tenth simulated from the noisy
-    full scan has the same noise SD within 1 % where the photons are given. Calibrated on the scan
-    itself it has the same in water and 2 to 4 % less in chests, in which 3 to 4 % too many photons
-    are found. All have up to 8 % more than ``sqrt(10)`` times the noise of the full scan, for
-    electronic noise does not fall with the dose and few photons bend the logarithm.
+    full scan has the same noise SD within 1 % where the photons are given, and within 4 % where it
+    is calibrated on the scan itself, in water and in chests. All have up to 8 % more than
+    ``sqrt(10)`` times the noise of the full scan, for electronic noise does not fall with the dose
+    and few photons bend the logarithm.
     """
     check_fraction(fraction)
     check_gantry_planes(volume)

@@ -17,7 +17,12 @@ from ctlab.ct.dicom.read import (
 from ctlab.ct.dicom.series import Plan, find_series
 from ctlab.ct.dicom.write import NOISE_ADDED, Derivation, SeriesWriter
 from ctlab.ct.noise_level import measure_noise_hu, noise_pair_hu, probe_indices
-from ctlab.ct.simulation.calibration import calibrate, relative_currents, trial_indices
+from ctlab.ct.simulation.calibration import (
+    calibrate,
+    photons_of_slices,
+    relative_currents,
+    trial_indices,
+)
 from ctlab.ct.simulation.low_dose import (
     LEFT_OUT,
     check_fraction,
@@ -29,6 +34,9 @@ from ctlab.ct.simulation.scanner import Scanner
 from ctlab.ct.volume import Volume
 from ctlab.files import fresh_folder, refuse_own_source
 
+_ALIKE = 2.0
+"""Photons of single slices, each known to some 20 %, that differ by less than this are alike."""
+
 
 @dataclass(frozen=True)
 class SimulationReport:
@@ -36,7 +44,9 @@ class SimulationReport:
 
     ``calibrated_slices`` is how many slices the photons come from, 0 where a scanner was given;
     ``tube_current_ma`` the range that photons followed from slice to slice, ``None`` where it is
-    alike in all slices or not known; ``left_out`` what real noise has and the simulated lacks.
+    alike in all slices or not known; ``photons_of_slices`` the fewest and most photons that single
+    slices would give, ``None`` where a scanner was given; ``left_out`` what real noise has and the
+    simulated lacks.
     """
 
     dose: float
@@ -47,6 +57,7 @@ class SimulationReport:
     seed: int
     calibrated_slices: int = 0
     tube_current_ma: tuple[float, float] | None = None
+    photons_of_slices: tuple[float, float] | None = None
     left_out: tuple[str, ...] = LEFT_OUT
 
     def as_dict(self) -> dict[str, Any]:
@@ -61,6 +72,19 @@ class SimulationReport:
             return f"photons by the {which}, alike in all slices"
         low, high = self.tube_current_ma
         return f"photons by the {which}, following {low:.4g} to {high:.4g} mA over slices"
+
+    def spread_in_words(self) -> str:
+        """How far the noise depends on the slices in the folder; empty where it hardly does."""
+        if self.photons_of_slices is None:
+            return ""
+        low, high = self.photons_of_slices
+        if high < _ALIKE * low:
+            return ""
+        return (
+            f"single slices would give {low:.2g} to {high:.2g} photons a ray, the series gives "
+            f"{self.photons:.2g}: a folder with other slices of this scan gets other noise, by up "
+            f"to a factor of {(high / low) ** 0.5:.2g}; simulate the whole series"
+        )
 
 
 def simulate_series(
@@ -107,7 +131,12 @@ def simulate_series(
         note(problem)
     before = probe_volume(plan).hu
     measure_noise_hu(before, spacing_mm=plan.spacing_mm[1])  # refused before the work begins
-    given, scanner = scanner, scanner or _calibrated(plan)
+    spread = None
+    given = scanner
+    if scanner is None:
+        few = _only(plan, trial_indices(len(plan.frames)))
+        scanner = calibrate(few)
+        spread = photons_of_slices(few, scanner)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
     made = Derivation(
         f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
@@ -137,6 +166,7 @@ def simulate_series(
         seed,
         0 if given else len(trial_indices(len(plan.frames))),
         _current_range_ma(plan),
+        (min(spread), max(spread)) if spread else None,
     )
 
 
@@ -162,11 +192,6 @@ def _currents_ma(plan: Plan) -> tuple[float, ...]:
 def _current_range_ma(plan: Plan) -> tuple[float, float] | None:
     current = _currents_ma(plan)
     return (min(current), max(current)) if len(set(current)) > 1 else None
-
-
-def _calibrated(plan: Plan) -> Scanner:
-    """What ``calibrate`` finds for the whole series, with its trial slices alone in memory."""
-    return calibrate(_only(plan, trial_indices(len(plan.frames))))
 
 
 def probe_volume(plan: Plan) -> Volume:

@@ -1,4 +1,4 @@
-"""Parallel-beam CT: line integrals, their exact adjoint, and filtered back-projection.
+"""Parallel-beam CT: line integrals and filtered back-projection.
 
 Coordinates: x grows along a row, y down the columns, both in mm from the image centre. The ray
 of angle ``a`` and detector position ``s`` is the line ``x cos a + y sin a = s``. Kernels are
@@ -100,19 +100,6 @@ def project(image: np.ndarray, beam: ParallelBeam) -> np.ndarray:
     # A zero rim lets the inner loop read both neighbours of any point without asking.
     flat, transposed = np.pad(image, 1), np.pad(np.ascontiguousarray(image.T), 1)
     return np.asarray(_kernels()["project"](flat, transposed, *_scalars(beam)))
-
-
-def adjoint(sinogram: np.ndarray, beam: ParallelBeam) -> np.ndarray:
-    """Transpose of :func:`project`, exact to rounding; float32, shape (y, x).
-
-    For all images and sinograms ``<project(image), sinogram> = <image, adjoint(sinogram)>``,
-    which iterative reconstruction relies on.
-    """
-    sinogram = _checked(sinogram, beam)
-    angles, cosines, sines, _, detector_mm, pixel_mm = _scalars(beam)
-    return np.asarray(
-        _kernels()["adjoint"](sinogram, *beam.shape, angles, cosines, sines, detector_mm, pixel_mm)
-    )
 
 
 def fbp(sinogram: np.ndarray, beam: ParallelBeam, *, filter_name: str = "ramp") -> np.ndarray:
@@ -219,6 +206,5 @@ def _kernels() -> dict[str, Any]:
 
     return {
         "project": kernels.project,
-        "adjoint": kernels.adjoint,
         "backproject": kernels.backproject,
     }

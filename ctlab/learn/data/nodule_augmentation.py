@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-from ctlab.ct.simulation.lesion import blur_sigma_mm
+from ctlab.ct.simulation.lesion import blur_sigma_mm, slab_share
 from ctlab.ct.tissue import LUNG_CENTRE_HU
 
 DIAMETERS_MM = (3.0, 14.0)
@@ -65,11 +65,8 @@ class Nodule:
         angle = np.arctan2(y, x)
         waves = [a * np.cos(k * angle + phase) for k, (a, phase) in enumerate(self.lobes, 1)]
         radius = self.radius_mm * (1.0 + sum(waves, np.zeros(())))
-        half = np.sqrt(np.maximum(radius**2 - y**2 - x**2, 0.0))
         middle = above * slice_mm - self.z_mm
-        top = np.minimum(half, middle + slice_mm / 2)
-        bottom = np.maximum(-half, middle - slice_mm / 2)
-        share = np.maximum(top - bottom, 0.0) / slice_mm
+        share = slab_share(y, x, radius, middle_mm=middle, thickness_mm=slice_mm)
         sd_mm = math.hypot(SYSTEM_SD_MM, self.softness_mm)
         blurred: np.ndarray = gaussian_filter(share, sd_mm / pixel_mm)
         return self.contrast_hu * blurred
