@@ -30,7 +30,7 @@ def bilateral(image: np.ndarray, spatial_px: float, tonal_hu: float) -> np.ndarr
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _bilateral(
-    padded: np.ndarray, radius: int, spatial_px: float, tonal_hu: float
+    padded: np.ndarray, radius: int, spatial_px: np.float32, tonal_hu: np.float32
 ) -> np.ndarray:  # pragma: no cover - compiled
     rows, columns = padded.shape[0] - 2 * radius, padded.shape[1] - 2 * radius
     out = np.empty((rows, columns), np.float32)

@@ -52,7 +52,7 @@ def noise_shape(image: np.ndarray, spectra: np.ndarray) -> np.ndarray:
     size[0] = max(size[1], size[BLOCK_PX])
     rms = np.sqrt(np.mean(size**2))
     flat = np.ones_like(size) if rms == 0 else np.clip(size / rms, 0.05, None)
-    return (flat / np.sqrt(np.mean(flat**2))).astype(np.float32)
+    return np.asarray(flat / np.sqrt(np.mean(flat**2)), dtype=np.float32)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -94,11 +94,11 @@ def _block_spectra(
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _match(
-    image: np.ndarray, y: int, x: int, found: np.ndarray, distance: np.ndarray
+    image: np.ndarray, y: int, x: int, places: np.ndarray, distance: np.ndarray
 ) -> int:  # pragma: no cover - compiled
     """Positions of the blocks most like the one at (y, x), itself first; how many were kept."""
     rows, columns = image.shape[0] - BLOCK_PX + 1, image.shape[1] - BLOCK_PX + 1
-    found[0, 0], found[0, 1] = y, x
+    places[0, 0], places[0, 1] = y, x
     distance[0] = -1.0
     count = 1
     for v in range(max(0, y - SEARCH_PX), min(rows, y + SEARCH_PX + 1)):
@@ -118,10 +118,10 @@ def _match(
             place = min(count, STACK - 1)
             while distance[place - 1] > total:
                 distance[place] = distance[place - 1]
-                found[place, 0], found[place, 1] = found[place - 1, 0], found[place - 1, 1]
+                places[place, 0], places[place, 1] = places[place - 1, 0], places[place - 1, 1]
                 place -= 1
             distance[place] = total
-            found[place, 0], found[place, 1] = v, u
+            places[place, 0], places[place, 1] = v, u
             count = min(count + 1, STACK)
     power = 1
     while 2 * power <= count:
@@ -138,15 +138,15 @@ def _differences(
     step = 3 * STEP_PX
     n = ((rows + step - 1) // step) * ((columns + step - 1) // step)
     out = np.zeros((n * (STACK - 1), spectra.shape[2]), np.float32)
-    found = np.empty((STACK, 2), np.int64)
+    places = np.empty((STACK, 2), np.int64)
     distance = np.empty(STACK, np.float32)
     stack = np.empty((STACK, spectra.shape[2]), np.float32)
     filled = 0
     for y in range(0, rows, step):
         for x in range(0, columns, step):
-            count = _match(image, y, x, found, distance)
+            count = _match(image, y, x, places, distance)
             for k in range(count):
-                stack[k] = spectra[found[k, 0], found[k, 1]]
+                stack[k] = spectra[places[k, 0], places[k, 1]]
             _hadamard(stack, count)
             for k in range(1, count):
                 out[filled] = stack[k]
@@ -174,7 +174,7 @@ def _hadamard(stack: np.ndarray, count: int) -> None:  # pragma: no cover - comp
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _shrink(
     stack: np.ndarray, guide: np.ndarray, count: int, sd: np.ndarray, wiener: bool
-) -> float:  # pragma: no cover - compiled
+) -> np.floating:  # pragma: no cover - compiled
     """Threshold or Wiener-weigh the stack in place; returns the aggregation weight."""
     energy = np.float32(0)
     for k in range(count):
@@ -207,7 +207,7 @@ def _collaborate(
     rows, columns = noisy.shape[0], noisy.shape[1]
     total = np.zeros(image.shape, np.float32)
     weights = np.zeros(image.shape, np.float32)
-    found = np.empty((STACK, 2), np.int64)
+    places = np.empty((STACK, 2), np.int64)
     distance = np.empty(STACK, np.float32)
     stack = np.empty((STACK, BLOCK_PX * BLOCK_PX), np.float32)
     model = np.empty_like(stack)
@@ -217,10 +217,10 @@ def _collaborate(
     for row in range(0, rows + STEP_PX - 1, STEP_PX):
         for column in range(0, columns + STEP_PX - 1, STEP_PX):
             # The last row and column of blocks are always visited, so that nothing is left out.
-            count = _match(image, min(row, rows - 1), min(column, columns - 1), found, distance)
+            count = _match(image, min(row, rows - 1), min(column, columns - 1), places, distance)
             for k in range(count):
-                stack[k] = noisy[found[k, 0], found[k, 1]]
-                model[k] = guide[found[k, 0], found[k, 1]]
+                stack[k] = noisy[places[k, 0], places[k, 1]]
+                model[k] = guide[places[k, 0], places[k, 1]]
             _hadamard(stack, count)
             if wiener:
                 _hadamard(model, count)
@@ -231,7 +231,7 @@ def _collaborate(
                 for i in range(BLOCK_PX):
                     for j in range(BLOCK_PX):
                         w = weight * window[i * BLOCK_PX + j]
-                        y, x = found[k, 0] + i, found[k, 1] + j
+                        y, x = places[k, 0] + i, places[k, 1] + j
                         total[y, x] += w * block[i * BLOCK_PX + j]
                         weights[y, x] += w
     return total / weights

@@ -92,7 +92,7 @@ def body_mask(hu: np.ndarray) -> np.ndarray:
     if count == 0:
         return np.zeros(hu.shape, bool)
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-    return ndimage.binary_fill_holes(labels == largest)
+    return np.asarray(ndimage.binary_fill_holes(labels == largest))
 
 
 def find_rois(

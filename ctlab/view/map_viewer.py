@@ -81,9 +81,9 @@ def compare_with_map(
     (96, True)
     """
     colours = np.asarray(colours)
-    wanted = (*np.shape(left)[-2:], 4)
-    if colours.shape != wanted or colours.dtype != np.uint8:
-        raise ValueError(f"expected a map of {wanted} uint8, got {colours.shape} {colours.dtype}")
+    shape = (*np.shape(left)[-2:], 4)
+    if colours.shape != shape or colours.dtype != np.uint8:
+        raise ValueError(f"expected a map of {shape} uint8, got {colours.shape} {colours.dtype}")
     if colours[..., 3].max(initial=0) == 255:
         raise ValueError("the map is opaque somewhere; the image underneath must stay visible")
     rows, columns = crop or (slice(None), slice(None))

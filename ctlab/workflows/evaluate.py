@@ -42,15 +42,15 @@ def evaluate_folders(
     """
     patients = patients_of(reference, series_uid)
     images_of = [patients_of(image, series_uid) for image in images]
-    refuse_unused(series_uid, {u for found in (patients, *images_of) for u in found.values()})
+    refuse_unused(series_uid, {u for part in (patients, *images_of) for u in part.values()})
     tables = []
     total = len(patients) * len(images)
     allowed = {"allow_gaps": allow_gaps, "allow_tilt": True, "skip_damaged": skip_damaged}
-    for image, found in zip(images, images_of, strict=True):
+    for image, uids in zip(images, images_of, strict=True):
         # One series on each side needs no name: anonymised copies may carry other identifiers.
-        if len(patients) == len(found) == 1:
-            found = dict.fromkeys(patients, next(iter(found.values())))
-        missing = sorted(set(patients) - set(found))
+        if len(patients) == len(uids) == 1:
+            uids = dict.fromkeys(patients, next(iter(uids.values())))
+        missing = sorted(set(patients) - set(uids))
         if missing:
             raise ValueError(
                 f"{image} lacks {len(missing)} of {len(patients)} patients of {reference}: "
@@ -58,7 +58,7 @@ def evaluate_folders(
             )
         for patient, uid in patients.items():
             first = read_series(reference, series_uid=uid, **allowed)
-            second = read_series(image, series_uid=found[patient], **allowed)
+            second = read_series(image, series_uid=uids[patient], **allowed)
             if note:
                 _note_problems(note, {reference: first.problems, image: second.problems})
             rows = evaluate_volume(first, second, window=window, patient=patient)
@@ -69,14 +69,14 @@ def evaluate_folders(
 
 
 def _note_problems(note: Note, problems: Mapping[str | Path, Sequence[str]]) -> None:
-    for folder, found in problems.items():
-        for problem in found:
+    for folder, texts in problems.items():
+        for problem in texts:
             note(f"{folder}: {problem}")
 
 
 def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:
     """Patient identifier -> series UID of the folder's CT series, of those named if any are."""
-    found: dict[str, str] = {}
+    uid_of: dict[str, str] = {}
     series = find_series(folder).series
     by_patient: dict[str, list[str]] = {}
     for uid, frames in series.items():
@@ -88,10 +88,10 @@ def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str,
                 f"{folder} holds {len(meant)} CT series of patient {patient}; name the one that is "
                 f"meant with --series: {', '.join(meant)}"
             )
-        found[patient] = meant[0]
-    if not found:
+        uid_of[patient] = meant[0]
+    if not uid_of:
         raise ValueError(f"{folder} holds no CT series")
-    return found
+    return uid_of
 
 
 def report_of(table: pd.DataFrame) -> list[dict[str, Any]]:

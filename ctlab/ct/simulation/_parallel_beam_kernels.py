@@ -7,6 +7,8 @@ do not depend on their number.
 import numpy as np
 from numba import njit, prange
 
+Number = float | np.float32
+
 
 @njit(parallel=True, fastmath=True, cache=True)
 def project(
@@ -16,8 +18,8 @@ def project(
     cosines: np.ndarray,
     sines: np.ndarray,
     detectors: int,
-    detector_mm: float,
-    pixel_mm: float,
+    detector_mm: Number,
+    pixel_mm: Number,
 ) -> np.ndarray:
     """Joseph line integrals; ``rows`` and its transpose ``columns`` carry a rim of one zero."""
     sinogram = np.zeros((n_angles, detectors), np.float32)
@@ -34,10 +36,10 @@ def project(
 def _project_view(
     image: np.ndarray,
     view: np.ndarray,
-    main: float,
-    other: float,
-    detector_mm: float,
-    pixel_mm: float,
+    main: Number,
+    other: Number,
+    detector_mm: Number,
+    pixel_mm: Number,
 ) -> None:
     """One view whose rays cross every row of ``image`` (y, x) near its normal."""
     height, width = image.shape[0] - 2, image.shape[1] - 2
@@ -55,13 +57,13 @@ def _project_view(
             i = np.int32(x)
             w = x - np.float32(i)
             view[d] += row[i] + w * (row[i + 1] - row[i])
-    length = np.float32(pixel_mm / abs(main))
+    length = np.float32(float(pixel_mm) / abs(float(main)))
     for d in range(detectors):
         view[d] *= length
 
 
 @njit(fastmath=True, cache=True)
-def _inside(start: float, step: float, limit: float, count: int) -> tuple[int, int]:
+def _inside(start: np.float32, step: np.float32, limit: np.float32, count: int) -> tuple[int, int]:
     """Range of indices d with 0 <= start + d * step < limit, safe against rounding."""
     if step > 0:
         low = int(np.ceil(-start / step))

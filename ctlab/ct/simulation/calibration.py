@@ -66,30 +66,30 @@ def calibrate(
     """
     scanner = scanner or Scanner()
     if noise_sd_hu is None:
-        wanted = own_noise_hu(volume)
-        if wanted < CLEAN_HU:
+        target_hu = own_noise_hu(volume)
+        if target_hu < CLEAN_HU:
             return scanner
     else:
-        wanted = float(noise_sd_hu)
-        if not _LEAST_NOISE_HU <= wanted < np.inf:
+        target_hu = float(noise_sd_hu)
+        if not _LEAST_NOISE_HU <= target_hu < np.inf:
             raise ValueError(
                 f"noise_sd_hu must be {_LEAST_NOISE_HU:g} HU or more and finite, got "
                 f"{noise_sd_hu:g}; an image without noise needs no simulation"
             )
     check_gantry_planes(volume)
     trial = NoiseTrial.of(volume, scanner)
-    photons, best, found = scanner.photons, np.inf, scanner
+    photons, best, fitted = scanner.photons, np.inf, scanner
     for _ in range(6):
         tried = scanner.with_photons(photons)
-        misses = trial.sd_hu(tried) / wanted
+        misses = trial.sd_hu(tried) / target_hu
         if abs(misses - 1) < best:
-            best, found = abs(misses - 1), tried
+            best, fitted = abs(misses - 1), tried
         if best < _FIT:
             break
         photons *= misses**2
     if best < _FIT_AT_LAST:
-        return found
-    log_photons = _solved(lambda x: trial.sd_hu(scanner.with_photons(10**x)), wanted, 0, 12)
+        return fitted
+    log_photons = _solved(lambda x: trial.sd_hu(scanner.with_photons(10**x)), target_hu, 0, 12)
     return scanner.with_photons(10**log_photons)
 
 
@@ -105,7 +105,7 @@ def photons_of_slices(volume: Volume, scanner: Scanner) -> list[float]:
     scanner : what :func:`calibrate` found for the volume
     """
     trial = NoiseTrial.of(volume, scanner)
-    found = []
+    photons = []
     for hu, current, modelled in zip(
         trial.slices_hu, trial.currents, trial.slice_sds_hu(scanner), strict=True
     ):
@@ -114,22 +114,22 @@ def photons_of_slices(volume: Volume, scanner: Scanner) -> list[float]:
         except ValueError:  # too little soft tissue in this slice
             continue
         if own >= CLEAN_HU:
-            found.append(scanner.photons * (modelled / own) ** 2)
-    return found
+            photons.append(scanner.photons * (modelled / own) ** 2)
+    return photons
 
 
-def _solved(sd_hu: Callable[[float], float], wanted: float, low: float, high: float) -> float:
-    """Where a noise that rises to one peak and then falls is ``wanted``, on the falling side."""
+def _solved(sd_hu: Callable[[float], float], target_hu: float, low: float, high: float) -> float:
+    """Where a noise that rises to one peak and then falls is ``target_hu``, on the falling side."""
     from scipy.optimize import brentq, minimize_scalar
 
     peak = minimize_scalar(lambda x: -sd_hu(x), bounds=(low, high), method="bounded").x
     most = sd_hu(peak)
-    if wanted > most:
+    if target_hu > most:
         raise ValueError(
-            f"a noise of {wanted:g} HU cannot be reached: at most about {most:.0f} HU, where every "
-            "ray ends at its last photon; ask for less"
+            f"expected a noise of at most about {most:.0f} HU, where every ray ends at its last "
+            f"photon, got {target_hu:g} HU, which cannot be reached; ask for less"
         )
-    return float(brentq(lambda x: sd_hu(x) - wanted, peak, high, xtol=1e-3))
+    return float(brentq(lambda x: sd_hu(x) - target_hu, peak, high, xtol=1e-3))
 
 
 def own_noise_hu(volume: Volume) -> float:
@@ -262,4 +262,4 @@ def relative_currents(current_ma: Sequence[float], slices: int) -> np.ndarray:
     current = np.asarray(current_ma, float)
     if len(current) != slices or not (np.isfinite(current) & (current > 0)).all():
         return np.ones(slices)
-    return current / current[trial_indices(slices)].mean()
+    return np.asarray(current / current[trial_indices(slices)].mean())

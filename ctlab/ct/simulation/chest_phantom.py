@@ -226,8 +226,8 @@ def _lung_shape(body: _Body, side: int) -> tuple[Point, Point]:
 def _lungs(canvas: Canvas, body: _Body) -> np.ndarray:
     """Paint both lungs; the share of lung in each voxel, for what may only lie inside."""
     share = np.zeros(canvas.hu.shape, np.float32)
-    everything = tuple(slice(0, n) for n in canvas.hu.shape)
-    z, y, x = canvas.points(everything)
+    everything = slice(None)
+    z, y, x = canvas.points((everything, everything, everything))
     for side in (-1, 1):
         centre, axes = _lung_shape(body, side)
         depth = depth_in_ellipsoid([z, y, x], centre, axes)

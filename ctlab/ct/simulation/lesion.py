@@ -152,7 +152,7 @@ def _shell(volume: Volume, lesion: Lesion, box: tuple[slice, slice, slice]) -> n
     squares = (z**2)[:, None, None] + (y**2)[:, None] + x**2
     away = np.sqrt(squares) / lesion.diameter_mm
     shell = (away >= 0.7) & (away <= 1.0)
-    return shell if shell.any() else away >= away.max()
+    return np.asarray(shell if shell.any() else away >= away.max())
 
 
 def nodule_profile(
@@ -168,7 +168,8 @@ def nodule_profile(
     """
     y, x = np.mgrid[: shape[0], : shape[1]]
     distance = np.hypot(y - centre[0], x - centre[1])
-    return (0.5 * (1 - np.tanh((distance - diameter_px / 2) / 1.2))).astype(np.float32)
+    height = 0.5 * (1 - np.tanh((distance - diameter_px / 2) / 1.2))
+    return np.asarray(height, dtype=np.float32)
 
 
 def nodule_plane(

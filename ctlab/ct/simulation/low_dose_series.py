@@ -127,8 +127,9 @@ def simulate_series(
         skip_damaged=skip_damaged,
     )
     check_gantry_planes(geometry_of(plan))
-    for problem in (*plan.problems, *plan.gaps, *plan.tilts) if note else ():
-        note(problem)
+    if note:
+        for problem in (*plan.problems, *plan.gaps, *plan.tilts):
+            note(problem)
     before = probe_volume(plan).hu
     measure_noise_hu(before, spacing_mm=plan.spacing_mm[1])  # refused before the work begins
     spread = None
@@ -138,7 +139,7 @@ def simulate_series(
         scanner = calibrate(few)
         spread = photons_of_slices(few, scanner)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
-    made = Derivation(
+    derivation = Derivation(
         f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
         "noise in the projections; exposure values in this header are those of the original scan. "
         f"The noise leaves out: {'; '.join(LEFT_OUT)}",
@@ -146,7 +147,7 @@ def simulate_series(
         code=NOISE_ADDED,
     )
     description = f"Simulated {100 * fraction:g} % dose"
-    writer = SeriesWriter.of(geometry_of(plan), description, made, "none")
+    writer = SeriesWriter.of(geometry_of(plan), description, derivation, "none")
     after: list[np.ndarray] = []
     chosen = set(probe_indices(len(plan.frames)))
     with fresh_folder(out, overwrite=overwrite) as part:

@@ -87,7 +87,7 @@ def add_noise(
     noise_hu = fbp(added, beam, filter_name=scanner.filter_name)
     noise_hu *= np.float32(1000.0 / MU_WATER_PER_MM)
     noise_hu[fill_mask(hu)] = 0
-    return np.asarray(hu, dtype=np.float32) + noise_hu
+    return np.asarray(hu + noise_hu, dtype=np.float32)
 
 
 def line_integrals(hu: np.ndarray, beam: ParallelBeam) -> np.ndarray:

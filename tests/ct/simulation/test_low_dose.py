@@ -241,7 +241,7 @@ def test_noise_that_no_photon_number_gives_is_refused(water):
         scanner = calibrate(water, noise_sd_hu=wanted)
         trial = NoiseTrial.of(water, scanner)
         assert trial.sd_hu(scanner) == pytest.approx(wanted, rel=0.02)
-    with pytest.raises(ValueError, match=r"5000 HU cannot be reached: at most about [0-9]+ HU"):
+    with pytest.raises(ValueError, match=r"at most about [0-9]+ HU.*, got 5000 HU"):
         calibrate(water, noise_sd_hu=5000.0)
     for wanted in (0.0, -3.0, np.nan, np.inf):
         with pytest.raises(ValueError, match=r"0\.01 HU or more and finite"):
