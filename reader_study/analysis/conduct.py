@@ -142,6 +142,12 @@ def deviations(
 ) -> list[dict[str, str]]:
     """What went otherwise than the protocol said, with what it means for the result."""
     found = [*_protocol_changes(record), *_event_deviations(record.events)]
+    accepted = record.locked.get("accepted_leaks", {"found": [], "reason": ""})
+    found += [
+        _deviation(f"leak accepted at lock: {leak}", f"readers may have known arms; accepted "
+                   f"because {accepted['reason']}")
+        for leak in accepted["found"]
+    ]  # fmt: skip
     joined, slots = sum(row.done > 0 for row in readers), record.bundle.n_slots
     if joined < slots:
         found.append(_deviation(

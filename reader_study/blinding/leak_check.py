@@ -1,8 +1,8 @@
-"""Does anything but the images tell the arms apart? Checked at lock, before anyone reads.
+"""Leaks: whatever but image quality tells the arms apart, looked for at lock.
 
-Readers judge texture, and texture may give an arm away: that is measured by the guess question,
-not here. Here it is about what has no place in a comparison: sizes, value ranges, lattices of
-grey values, words.
+Sizes, clipped value ranges, padding, lattices of grey values, burned-in text, words, and a noise
+texture that tells the arms on its own. What is found is refused, or accepted with a reason that
+the record and the report keep.
 """
 
 import json
@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 
 from ctlab.ct.hu import HU_MAX, HU_MIN
-from reader_study.blinding.render import Rendition
+from reader_study.blinding.render import Rendition, decode
 from reader_study.design.protocol import Protocol
+
+_FEWEST_PIXELS = 10
+_FEWEST_SLICES = 8  # noise makes a pixel the same by chance in fewer
+_CLIPPED_SHARE = 1e-3
+_AIR_HU = -900
+_TELLING_AUC = 0.95
 
 
 def pixel_leaks(protocol: Protocol, renditions: list[Rendition]) -> list[str]:
@@ -22,26 +28,95 @@ def pixel_leaks(protocol: Protocol, renditions: list[Rendition]) -> list[str]:
     found = []
     if len({len(r.pixels) for r in renditions}) > 1:
         found.append(f"case {case}: images differ in bytes between arms")
-    facts = [_facts(r.pixels) for r in renditions]
+        return found
+    facts = [_facts(r) for r in renditions]
     for name in facts[0]:
         values = [fact[name] for fact in facts]
-        if len(set(values)) > 1:
+        if len(set(values)) > 1 or (name == "burned-in text" and "yes" in values):
             said = ", ".join(
                 f"{protocol.arms[r.arm].name} {value}"
                 for r, value in zip(renditions, values, strict=True)
             )
-            found.append(f"case {case}: {name} differs between arms ({said})")
+            verb = "differs between arms" if len(set(values)) > 1 else "in the pixels"
+            found.append(f"case {case}: {name} {verb} ({said})")
     return found
 
 
-def _facts(pixels: bytes) -> dict[str, int]:
-    """What must agree: the lattice of grey values, and how the corners are padded."""
-    hu = np.frombuffer(pixels, "<i2")
+def _facts(rendition: Rendition) -> dict[str, str]:
+    """What must agree between the arms, in words."""
+    hu = decode(rendition)
     low, high = int(HU_MIN), int(HU_MAX)
-    seen = np.flatnonzero(np.bincount(hu.astype(np.int32) - low, minlength=high - low + 1))
+    counts = np.bincount(hu.ravel().astype(np.int32) - low, minlength=high - low + 1)
+    seen = np.flatnonzero(counts)
     # One arm on even HU only (a rescale slope of 2, an 8-bit detour) shows as larger steps.
     step = int(np.gcd.reduce(np.diff(seen))) if len(seen) > 1 else 0
-    return {"smallest grey step": step}
+    return {
+        "smallest grey step": str(step),
+        "lowest value": _clipped(counts, low, at=int(seen[0])),
+        "highest value": _clipped(counts, low, at=int(seen[-1])),
+        "corner value": _corner(hu),
+        "burned-in text": "yes" if _has_text(hu.min(axis=0), hu.max(axis=0), len(hu)) else "no",
+    }
+
+
+def _clipped(counts: np.ndarray, low: int, *, at: int) -> str:
+    """An end of the value range at which values pile up: a series was clipped there.
+
+    The ends of the range that every arm is rendered to (-1024, 3071) are no finding.
+    """
+    here = int(counts[at])
+    piled = here >= max(_FEWEST_PIXELS, _CLIPPED_SHARE * counts.sum())
+    return f"clipped at {at + low} HU" if piled and 0 < at < len(counts) - 1 else "not clipped"
+
+
+def _corner(hu: np.ndarray) -> str:
+    """The one value of all corners, where they are padded alike."""
+    values = np.unique(hu[:, [0, 0, -1, -1], [0, -1, 0, -1]])
+    return f"{int(values[0])} HU" if len(values) == 1 else "not padded"
+
+
+def _has_text(lowest: np.ndarray, highest: np.ndarray, n_slices: int) -> bool:
+    """Pixels above air that are the same in every slice, as letters are and tissue is not."""
+    if n_slices < _FEWEST_SLICES:
+        return False
+    same = (lowest == highest) & (lowest > _AIR_HU) & (lowest < HU_MAX)
+    return int(same.sum()) >= _FEWEST_PIXELS
+
+
+def text_leaks(protocol: Protocol, slabs: Iterable[tuple[int, np.ndarray]]) -> list[str]:
+    """Arms in which pixels are the same over all slices of all cases: burned-in text.
+
+    Parameters
+    ----------
+    slabs : arm and HU (z, y, x) of every image of the study, one at a time
+    """
+    ends: dict[tuple[int, int, int], list[Any]] = {}
+    for arm, hu in slabs:
+        kept = ends.setdefault((arm, *hu.shape[1:]), [0, hu[0], hu[0]])
+        kept[0] += len(hu)
+        kept[1] = np.minimum(kept[1], hu.min(axis=0))
+        kept[2] = np.maximum(kept[2], hu.max(axis=0))
+    arms = sorted({arm for (arm, *_), (n, low, high) in ends.items() if _has_text(low, high, n)})
+    return [
+        f"pixels of arm {protocol.arms[arm].name} are the same in every slice: burned-in text?"
+        for arm in arms
+    ]
+
+
+def texture_leaks(protocol: Protocol, recognised: list[dict[str, Any]]) -> list[str]:
+    """Pairs of arms that a program tells apart by their noise texture alone.
+
+    A protocol that itself says ``texture = "as-made"`` has chosen to compare textures.
+    """
+    if "texture" in protocol.design.model_fields_set:
+        return []
+    return [
+        f"noise texture alone tells arm {protocol.arms[row['arms'][0] - 1].name} from "
+        f"{protocol.arms[row['arms'][1] - 1].name} (AUC {row['auc']:.2f} in {row['cases']} cases; "
+        'say texture = "matched" or "as-made" under [design])'
+        for row in recognised
+        if row["auc"] is not None and row["auc"] >= _TELLING_AUC
+    ]
 
 
 def bundle_leaks(

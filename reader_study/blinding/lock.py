@@ -2,16 +2,20 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ctlab.files import scratch_folder
 from reader_study.blinding.amend import reader_facts
-from reader_study.blinding.leak_check import bundle_leaks, pixel_leaks
+from reader_study.blinding.leak_check import bundle_leaks, pixel_leaks, text_leaks, texture_leaks
 from reader_study.blinding.noise_texture import recognisability, texture_features
+from reader_study.blinding.preflight import Preflight, fingerprint, preflight
 from reader_study.blinding.render import (
     Renderer,
     Rendition,
@@ -21,6 +25,7 @@ from reader_study.blinding.render import (
 )
 from reader_study.blinding.sealed_key import FORMAT_VERSION as KEY_FORMAT
 from reader_study.blinding.sealed_key import seal
+from reader_study.blinding.stage import RenderedCase, Stage
 from reader_study.design.allocation import Allocation, draw_allocation
 from reader_study.design.balance_check import check_balance
 from reader_study.design.protocol import Protocol
@@ -46,23 +51,31 @@ class Locked:
     balance: dict[str, Any]
     n_trials: int
     texture: dict[str, Any]
+    accepted_leaks: list[str]
 
 
 def lock_study(
     study: str | Path,
     *,
     passphrase: str,
+    accept_leaks: str = "",
     read: SeriesReader | None = None,
     progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> Locked:
     """Render, allocate, seal and freeze a study; all of it or nothing.
+
+    Everything that headers can tell is checked before the first image is rendered. A lock that
+    was killed goes on with the images it had rendered.
 
     Parameters
     ----------
     study : folder with ``protocol.toml`` and ``arms/``
     passphrase : opens the key again at unblinding; kept nowhere
+    accept_leaks : the reason why findings of the leak check are accepted; kept in the record
     read : turns a folder into a volume; :func:`ctlab.ct.read_series` if not given
     progress : called with cases done and cases in all
+    say : told how much there is to do
 
     Raises
     ------
@@ -80,9 +93,25 @@ def lock_study(
     balance = check_balance(protocol, allocation)
     if not balance["ok"]:
         raise ValueError(f"the allocation is not balanced: {balance['faults'][0]}")
-    with _staged(study) as stage:
-        renderer = Renderer(study, protocol, read or default_reader(), seed=seed)
-        tokens, images, texture = _render_all(renderer, stage, protocol, progress)
+    checked = preflight(study, protocol) if read is None else Preflight()
+    _refuse_words(protocol, _study_facts(protocol, "", "", ""), checked.words)
+    if checked.n_bytes:
+        say(f"{checked.n_images} images, {checked.n_bytes / 1e9:.2f} GB, {_about(checked.seconds)}")
+    stage = Stage(study, protocol_sha256)
+    try:
+        rendered = _render_all(study, protocol, stage, read or default_reader(), progress)
+        texture = _texture(protocol, rendered)
+        leaks = [*checked.burned_in, *_leaks(protocol, stage, rendered, texture)]
+        if leaks and not accept_leaks.strip():
+            more = f" (and {len(leaks) - 1} more findings)" if len(leaks) > 1 else ""
+            raise ValueError(
+                f"{leaks[0]}{more}; mend the series, or accept it with --accept-leak REASON"
+            )
+        tokens = {
+            (case, arm): secrets.token_hex(16)
+            for case in range(len(protocol.cases))
+            for arm in range(len(protocol.arms))
+        }
         secret, shown = _allocate_tokens(protocol, allocation, tokens)
         study_id = secrets.token_hex(8)
         sealed, commitment = seal(
@@ -91,6 +120,7 @@ def lock_study(
                 "study_id": study_id,
                 "algorithm": allocation.algorithm,
                 "seed": str(seed),
+                "noise_seed": str(stage.noise_seed),
                 "protocol": protocol.model_dump(mode="json"),
                 "protocol_sha256": protocol_sha256,
                 "images": {t: {"case": c, "arm": a} for (c, a), t in tokens.items()},
@@ -99,68 +129,133 @@ def lock_study(
             passphrase,
         )
         facts = _study_facts(protocol, study_id, protocol_sha256, commitment)
-        facts |= {"slots": shown, "images": images}
-        if found := bundle_leaks(protocol, facts, headers=renderer.headers):
-            raise ValueError(found[0])
-        (stage / "bundle" / STUDY_FILE).write_text(canonical(facts), "utf-8")
-        (stage / "sealed").mkdir()
-        (stage / "sealed" / "key.sealed").write_bytes(sealed)
-        _publish(study, stage, facts, {"balance": balance, "texture": texture})
-    return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture)
+        facts |= {"slots": shown, "images": _images(tokens, rendered)}
+        _refuse_words(protocol, facts, {word for case in rendered for word in case.words})
+        recorded: dict[str, Any] = {"balance": balance, "texture": texture}
+        if leaks:
+            recorded["accepted_leaks"] = {"reason": accept_leaks.strip(), "found": leaks}
+        with _scratch(study) as part:
+            _copy_in_token_order(stage, tokens, part / "bundle" / PIXEL_FOLDER)
+            (part / "bundle" / STUDY_FILE).write_text(canonical(facts), "utf-8")
+            (part / "sealed").mkdir()
+            (part / "sealed" / "key.sealed").write_bytes(sealed)
+            _publish(study, part, facts, recorded)
+    except Exception:
+        stage.remove()  # refused: nothing stays; killed or interrupted: the stage does
+        raise
+    stage.remove()
+    return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture, leaks)
+
+
+def _about(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds > 90 else "less than two minutes"
+
+
+def _refuse_words(protocol: Protocol, facts: dict[str, Any], words: Iterable[str]) -> None:
+    if found := bundle_leaks(protocol, facts, headers=words):
+        raise ValueError(found[0])
 
 
 @contextmanager
-def _staged(study: Path) -> Iterator[Path]:
+def _scratch(study: Path) -> Iterator[Path]:
     """Folder beside the final places; its parts are moved there at the very end."""
-    with scratch_folder(study / "lock") as stage:
-        (stage / "bundle" / PIXEL_FOLDER).mkdir(parents=True)
-        yield stage
+    with scratch_folder(study / "lock") as part:
+        (part / "bundle" / PIXEL_FOLDER).mkdir(parents=True)
+        yield part
 
 
 def _render_all(
-    renderer: Renderer,
-    stage: Path,
+    study: Path,
     protocol: Protocol,
+    stage: Stage,
+    read: SeriesReader,
     progress: Callable[[int, int], None] | None,
-) -> tuple[dict[tuple[int, int], str], dict[str, Any], dict[str, Any]]:
-    """Pixel files under random names.
-
-    The map from (case, arm) to name, what is public of the images, and how far a program tells
-    the arms apart by their noise in the images as readers get them.
-    """
-    tokens: dict[tuple[int, int], str] = {}
-    seen: dict[int, Any] = {}  # texture of each case that is read
-    images: dict[str, Any] = {}
-    for done, case in enumerate(range(len(protocol.cases)), start=1):
-        renditions = renderer.case(case)
-        if found := pixel_leaks(protocol, renditions):
-            raise ValueError(found[0])
-        if not protocol.cases[case].practice:
-            seen[case] = texture_features([decode(r) for r in renditions])
-        for rendition in renditions:
-            token = secrets.token_hex(16)
-            tokens[case, rendition.arm] = token
-            images[token] = _public(rendition)
-            (stage / "bundle" / PIXEL_FOLDER / token).write_bytes(rendition.pixels)
+) -> list[RenderedCase]:
+    """Every case in every arm, in the stage; what a killed run rendered is taken from there."""
+    renderer = Renderer(study, protocol, read, seed=stage.noise_seed)
+    rendered = []
+    for number, case in enumerate(protocol.cases):
+        folders = [study / "arms" / arm.name / case.folder for arm in protocol.arms]
+        source = fingerprint(folders)
+        kept = stage.kept(number, source)
+        if kept is None:
+            renditions = renderer.case(number)
+            kept = _described(protocol, source, renditions, renderer.headers)
+            stage.keep(number, kept, renditions)
+        rendered.append(kept)
         if progress:
-            progress(done, len(protocol.cases))
-    folder = stage / "bundle" / PIXEL_FOLDER
-    for token in tokens.values():  # the order of writing must not be legible from file times
-        os.utime(folder / token, (_ONE_TIME, _ONE_TIME))
-    patients = [protocol.cases[case].patient for case in seen]
-    texture = {
-        "arms": protocol.design.texture,
-        "recognised": recognisability(list(seen.values()), patients, len(protocol.arms)),
-    }
-    return tokens, dict(sorted(images.items())), texture
+            progress(number + 1, len(protocol.cases))
+    return rendered
 
 
-def _public(rendition: Rendition) -> dict[str, Any]:
+def _described(
+    protocol: Protocol, source: str, renditions: list[Rendition], words: set[str]
+) -> RenderedCase:
+    first = renditions[0]
+    leaks = pixel_leaks(protocol, renditions)
+    features = None
+    if not protocol.cases[first.case].practice:
+        features = texture_features([decode(r) for r in renditions])
+    texture = None if features is None else features.tolist()
+    hashes = [r.sha256 for r in renditions]
+    return RenderedCase(
+        source, first.shape, first.spacing_mm, hashes, sorted(words), texture, leaks
+    )
+
+
+def _texture(protocol: Protocol, rendered: list[RenderedCase]) -> dict[str, Any]:
+    """How far a program tells the arms apart by their noise in the images as readers get them."""
+    read = [
+        (case.patient, None if kept.texture is None else np.array(kept.texture))
+        for case, kept in zip(protocol.cases, rendered, strict=True)
+        if not case.practice
+    ]
+    patients, features = [p for p, _ in read], [f for _, f in read]
     return {
-        "shape": list(rendition.shape),
-        "spacing_mm": list(rendition.spacing_mm),
-        "sha256": rendition.sha256,
+        "arms": protocol.design.texture,
+        "recognised": recognisability(features, patients, len(protocol.arms)),
     }
+
+
+def _leaks(
+    protocol: Protocol, stage: Stage, rendered: list[RenderedCase], texture: dict[str, Any]
+) -> list[str]:
+    images = (
+        (arm, stage.hu(number, arm, kept.shape))
+        for number, kept in enumerate(rendered)
+        for arm in range(len(protocol.arms))
+    )
+    each = [leak for kept in rendered for leak in kept.leaks]
+    return [
+        *each, *text_leaks(protocol, images), *texture_leaks(protocol, texture["recognised"])
+    ]  # fmt: skip
+
+
+def _images(
+    tokens: dict[tuple[int, int], str], rendered: list[RenderedCase]
+) -> dict[str, dict[str, Any]]:
+    """What is public of the images, in the order of their tokens."""
+    return {
+        token: {
+            "shape": list(rendered[case].shape),
+            "spacing_mm": list(rendered[case].spacing_mm),
+            "sha256": rendered[case].sha256[arm],
+        }
+        for (case, arm), token in sorted(tokens.items(), key=lambda entry: entry[1])
+    }
+
+
+def _copy_in_token_order(stage: Stage, tokens: dict[tuple[int, int], str], folder: Path) -> None:
+    """Pixel files made in the order of their random names.
+
+    Inode numbers and times of creation, which copies keep in order, then tell no more than names.
+    The stage stays until all are there, or new files would take the inodes of its files in turn.
+    """
+    in_order = sorted(tokens.items(), key=lambda entry: entry[1])
+    for (case, arm), token in in_order:
+        shutil.copyfile(stage.pixels(case, arm), folder / token)
+    for _, token in in_order:
+        os.utime(folder / token, (_ONE_TIME, _ONE_TIME))
 
 
 def _allocate_tokens(

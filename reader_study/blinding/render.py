@@ -10,6 +10,7 @@ import numpy as np
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.ct.volume import Volume
 from reader_study.blinding.noise_texture import matched
+from reader_study.blinding.preflight import missing_folder
 from reader_study.design.protocol import Case, Protocol
 
 _NOISE = 0x7E87  # key of the stream that draws the noise of matched arms
@@ -110,10 +111,7 @@ class Renderer:
         folder = self._study / "arms" / arm_name / plan.folder
         if arm not in self._kept or self._kept[arm][0] != folder:
             if not folder.is_dir():
-                raise ValueError(
-                    f"arms/{arm_name}/{plan.folder} is missing; put the DICOM series of case "
-                    f"{plan.name} in arm {arm_name} there"
-                )
+                raise ValueError(missing_folder(arm_name, plan))
             self._kept[arm] = (folder, self._read(folder))
             said = asdict(self._kept[arm][1].acquisition).values()
             self.headers |= {word.strip() for word in said if isinstance(word, str)} - {""}

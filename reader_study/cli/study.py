@@ -52,15 +52,28 @@ def new(
 
 
 @app.command()
-def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> None:
-    """Validate, render, allocate and seal; after that nothing changes."""
+def lock(
+    study: Study,
+    passphrase_file: Passphrase,
+    accept_leak: Annotated[
+        str, typer.Option(help="why findings of the leak check are accepted; it is recorded")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Validate, render, allocate and seal; after that nothing changes.
+
+    A lock that was killed goes on where it stopped.
+    """
     from ctlab.console import working
     from reader_study.blinding.lock import lock_study
     from reader_study.blinding.sealed_key import read_passphrase
 
     passphrase = read_passphrase(passphrase_file)
     with working("Rendering cases") as advance:
-        locked = lock_study(study, passphrase=passphrase, progress=advance)
+        locked = lock_study(
+            study, passphrase=passphrase, accept_leaks=accept_leak, progress=advance,
+            say=lambda text: typer.echo(text, err=True),
+        )  # fmt: skip
     facts = {
         "study": locked.study_id,
         "commitment": locked.commitment,
@@ -68,11 +81,14 @@ def lock(study: Study, passphrase_file: Passphrase, as_json: Json = False) -> No
         "balance": locked.balance,
         "texture": locked.texture,
         "trials": locked.n_trials,
+        "accepted_leaks": locked.accepted_leaks,
         "sealed": str(study / "sealed" / "key.sealed"),
     }
     if not emit(facts, as_json):
         typer.echo(f"Locked {locked.n_trials} trials. Publish this commitment before reading:")
         typer.echo(locked.commitment)
+        for leak in locked.accepted_leaks:
+            typer.echo(f"Accepted: {leak}")
         for row in locked.texture["recognised"]:
             typer.echo(_recognised(row))
         typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer,")

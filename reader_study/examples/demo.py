@@ -69,6 +69,7 @@ catch_trials = {catch_trials}
 patient_gap_trials = 0          # all slabs are of one patient
 display_check = {display_check}
 undo = "last"
+texture = "as-made"             # the two filters differ in texture, and that is what is compared
 
 [view]
 window = "lung"
