@@ -24,6 +24,8 @@ title = "Forty pairs"
 [population]
 prevalence_told = "About one in three patients has a nodule."
 [design]
+answer_delay_ms = 0
+texture = "as-made"
 readers = 2
 repeats = 0.1
 catch_trials = 1

@@ -37,6 +37,7 @@ title = "Ten readers, two hundred cases"
 [design]
 readers = 10
 display_check = false
+texture = "as-made"
 [[arms]]
 name = "new"
 [[arms]]

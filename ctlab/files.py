@@ -77,6 +77,31 @@ def write_json(path: str | Path, value: Any) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
+def spreadsheet_safe(cell: Any) -> Any:
+    """The cell as a spreadsheet shows it: text that would run as a formula gets a quote before it.
+
+    Source: OWASP, CSV injection: cells that start with ``= + - @``, a tab or a line end.
+
+    Examples
+    --------
+    >>> [spreadsheet_safe(cell) for cell in ("=1+1", "-0.5", "- none", "fine", -2.0)]
+    ["'=1+1", '-0.5', "'- none", 'fine', -2.0]
+    """
+    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
+def write_csv(path: str | Path, table: Any) -> None:
+    """Write a pandas table without its index, whole or not at all, safe for spreadsheets."""
+    with write_whole(path) as part:
+        table.map(spreadsheet_safe).rename(columns=spreadsheet_safe).to_csv(part, index=False)
+
+
 def refuse_full_folder(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise ``ValueError`` where :func:`fresh_folder` would; for use before long work."""
     path = Path(path)

@@ -12,11 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from ctlab.files import fresh_folder, write_whole
+from ctlab.files import fresh_folder, write_csv
 from reader_study.analysis.tables import marks_table
 from reader_study.blinding.sealed_key import FORMAT_VERSION, seal, unseal
 from reader_study.design.random_streams import Stream
 from reader_study.design.texts import load_texts
+from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
 from reader_study.record.paths import sealed_key
 from reader_study.record.store import Store, canonical, latest, utc_now
@@ -141,7 +142,7 @@ def _write(study: Path, part: Path, facts: dict[str, Any], sealed: bytes) -> Non
     # A database of its own beside the bundle, also where the study itself uses PostgreSQL.
     store = Store(f"sqlite:///{part / 'study.db'}")
     names = ("study_id", "protocol_sha256", "commitment")
-    store.create(
+    link = store.create(
         {
             **{name: facts[name] for name in names},
             "bundle_sha256": open_bundle(part / "bundle").sha256,
@@ -149,6 +150,7 @@ def _write(study: Path, part: Path, facts: dict[str, Any], sealed: bytes) -> Non
         }
     )
     store.close()
+    write_anchor(part, link.seq, link.hash)
 
 
 def collect_adjudication(study: str | Path, *, passphrase: str) -> Path:
@@ -178,6 +180,5 @@ def collect_adjudication(study: str | Path, *, passphrase: str) -> Path:
     ]
     path = Path(study) / "tables" / "adjudication.csv"
     columns = ["adjudicator", "reader", "trial", "case", "arm", "x", "y", "z", "class"]
-    with write_whole(path) as part:
-        pd.DataFrame(rows, columns=columns).to_csv(part, index=False)
+    write_csv(path, pd.DataFrame(rows, columns=columns))
     return path

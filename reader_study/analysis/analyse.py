@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from ctlab.files import plain, write_json, write_whole
+from ctlab.files import plain, write_csv, write_json
 from reader_study.analysis import conduct, secondary
 from reader_study.analysis.answer_validation import check_answers_in_protocol
 from reader_study.analysis.endpoints import Estimate, estimate, judged
@@ -340,7 +340,6 @@ def _write(
 ) -> dict[str, Any]:
     result: dict[str, Any] = plain(facts)
     for name, table in (("primary.csv", primary), ("cases.csv", cases)):
-        with write_whole(study / "report" / name) as part:
-            table.to_csv(part, index=False)
+        write_csv(study / "report" / name, table)
     write_json(study / "report" / "analysis.json", result)
     return result

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ctlab.files import write_whole
+from ctlab.files import write_csv
 from reader_study.analysis.interchange import write_interchange
 from reader_study.analysis.tables import (
     comments_table,
@@ -34,7 +34,6 @@ def write_tables(study: str | Path, *, to: str = "csv") -> list[Path]:
     paths = []
     for name, table in tables.items():
         path = record.folder / "tables" / f"{name}.csv"
-        with write_whole(path) as part:
-            table.to_csv(part, index=False)
+        write_csv(path, table)
         paths.append(path)
     return paths

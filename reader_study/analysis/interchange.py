@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ctlab.files import write_whole
+from ctlab.files import write_csv, write_whole
 from reader_study.analysis.localisation import (
     case_truth,
     lesion_table,
@@ -35,11 +35,11 @@ def write_interchange(record: UnblindedStudy, ratings: pd.DataFrame, *, to: str)
         return _write_sheets(folder / "rjafroc", rjafroc_sheets(record, ratings))
     scores = confidence_scores(ratings, record.protocol)
     path = folder / ("ratings.imrmc" if to == "imrmc" else "mrmcaov.csv")
+    if to == "mrmcaov":
+        write_csv(path, scores.rename(columns={"arm": "treatment"}))
+        return [path]
     with write_whole(path) as part:
-        if to == "imrmc":
-            part.write_text(imrmc_text(scores), "utf-8")
-        else:
-            scores.rename(columns={"arm": "treatment"}).to_csv(part, index=False)
+        part.write_text(imrmc_text(scores), "utf-8")
     return [path]
 
 
@@ -152,7 +152,6 @@ def _write_sheets(folder: Path, sheets: dict[str, pd.DataFrame]) -> list[Path]:
     paths = []
     for name, table in sheets.items():
         path = folder / f"{name}.csv"
-        with write_whole(path) as part:
-            table.to_csv(part, index=False)
+        write_csv(path, table)
         paths.append(path)
     return paths

@@ -30,6 +30,7 @@ RATINGS = [
     "revision",
     "answered_at",
 ]
+_UNTOLD = {"code_hash", "balance", "label"}  # label: the name, in studies of earlier versions
 MARKS_COLUMNS = ["study", "reader", "trial", "case", "arm", "kind", "x", "y", "z"]
 MARKS_COLUMNS += ["confidence", "revision"]
 
@@ -99,12 +100,12 @@ def marks_table(record: UnblindedStudy) -> pd.DataFrame:
 
 
 def events_table(record: StudyRecord) -> pd.DataFrame:
-    """What happened, answers aside; codes' hashes are left out."""
+    """What happened, answers aside; codes' hashes and readers' names are left out."""
     rows = []
     for event in record.events:
         if event.kind == "answer":
             continue
-        payload = {n: v for n, v in event.payload.items() if n not in ("code_hash", "balance")}
+        payload = {n: v for n, v in event.payload.items() if n not in _UNTOLD}
         rows.append([event.seq, event.at, event.kind, event.reader, json.dumps(payload)])
     return pd.DataFrame(rows, columns=["event", "at", "kind", "reader", "facts"])
 

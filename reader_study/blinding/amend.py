@@ -17,6 +17,8 @@ AMENDABLE = (
     "design.washout_days",
     "design.break_after_minutes",
     "design.display_check",
+    "design.answer_delay_ms",
+    "design.idle_minutes",
 )
 
 
@@ -94,6 +96,8 @@ def reader_facts(protocol: Protocol) -> dict[str, Any]:
                 "undo",
                 "break_after_minutes",
                 "display_check",
+                "answer_delay_ms",
+                "idle_minutes",
             },
         ),
     }

@@ -129,15 +129,17 @@ def bundle_leaks(
     study : what readers' browsers may be told
     headers : kernels, descriptions and identifiers that stood in the series
     """
-    text = json.dumps({k: v for k, v in study.items() if k not in _SPOKEN}).lower()
+    text = json.dumps(
+        {k: v for k, v in study.items() if k not in _SPOKEN}, ensure_ascii=False
+    ).lower()
     # Settings and feedback may say "lung" although a kernel is called so.
     unsaid = {k: v for k, v in study.items() if k not in (*_SPOKEN, *_SETTINGS)}
-    quoted = json.dumps(_without_feedback(unsaid)).lower()
-    spoken = json.dumps({k: study[k] for k in _SPOKEN if k in study}).lower()
+    quoted = json.dumps(_without_feedback(unsaid), ensure_ascii=False).lower()
+    spoken = json.dumps({k: study[k] for k in _SPOKEN if k in study}, ensure_ascii=False).lower()
     arms = {arm.name for arm in protocol.arms} | {
         arm.description.lower() for arm in protocol.arms if arm.description
     }
-    secret = arms | {case.name for case in protocol.cases}
+    secret = arms | {case.name.lower() for case in protocol.cases}
     secret |= {case.patient.lower() for case in protocol.cases}
     found = [f"the bundle names {word!r}" for word in sorted(secret) if _names(word, text)]
     found += [

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ def read_passphrase(path: str | Path) -> str:
             f"{SHORTEST_PASSPHRASE}, for example five random words"
         )
     return passphrase
+
+
+def read_passphrases(paths: Sequence[str | Path]) -> str:
+    """One passphrase of all files in their order: whoever opens the key again needs each of them.
+
+    With two files, held by two people, neither can unblind alone.
+    """
+    return "\n".join(read_passphrase(path) for path in paths)
 
 
 def seal(secret: dict[str, Any], passphrase: str) -> tuple[bytes, str]:
@@ -88,7 +97,10 @@ def unseal(sealed: bytes, passphrase: str, *, commitment: str) -> dict[str, Any]
         )
         plain = AESGCM(_derive(passphrase, salt, cost)).decrypt(iv, cipher, canonical(header))
     except InvalidTag:
-        raise ValueError("wrong passphrase, or the sealed key was changed") from None
+        raise ValueError(
+            "wrong passphrase, or the sealed key was changed; a key locked with two passphrases "
+            "needs both, in the same order"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the sealed key was changed ({error})") from None
     if hashlib.sha256(plain).hexdigest() != commitment:

@@ -1,7 +1,7 @@
 """After the reading: the verdict on the record, and the opening of the sealed key."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,31 @@ def verify(study: str | Path, receipts: list[Path] | None = None) -> Verdict:
 def verify_record(record: StudyRecord, receipts: list[Path] | None = None) -> Verdict:
     """Chain, answers, bundle and commitment of a study, against receipts where given.
 
-    Anchors are taken from the receipts and from ``anchors.txt`` in the study.
+    Anchors are taken from the receipts and from ``anchors.txt`` in the study, whose absence is a
+    fault. Whoever can write in the folder can rewrite the record and that file alike: only
+    receipts held elsewhere show it, and the verdict says whether there were any.
     """
     own = record.folder / ANCHORS
+    kept, held = read_anchors([own] if own.exists() else []), read_anchors(receipts or [])
     anchors = read_anchors([*([own] if own.exists() else []), *(receipts or [])])
     verdict = verify_contents(record, anchors)
-    problem = _bundle_problem(record) if verdict.ok else ""
+    problem = (_anchor_problem(own) or _bundle_problem(record)) if verdict.ok else ""
     if problem:
-        return Verdict(verdict.n_events, verdict.n_answers, problem, 1, verdict.notes)
-    return verdict
+        verdict = replace(verdict, fault=problem, bad_seq=1)
+    return replace(verdict, against=_against(len(kept), len(held)))
+
+
+def _anchor_problem(path: Path) -> str:
+    if path.exists():
+        return ""
+    return f"{path.name} is missing: it was removed, or must be brought back from a backup"
+
+
+def _against(n_kept: int, n_held: int) -> tuple[str, str]:
+    kept = f"{n_kept} anchors in this folder, which whoever can change the record can change too"
+    if n_held:
+        return kept, f"{n_held} receipts held elsewhere"
+    return kept, "no receipt held elsewhere: a wholly rewritten record would pass; use --receipts"
 
 
 def export_anchor(study: str | Path, path: Path) -> str:

@@ -29,7 +29,7 @@ def power(
         Path | None, typer.Option(help="study whose images model observers read first")
     ] = None,
     passphrase_file: Annotated[
-        Path | None, typer.Option(help="with --from-images: read the locked allocation")
+        list[Path] | None, typer.Option(help="with --from-images: read the locked allocation")
     ] = None,
     replicates: Annotated[int, typer.Option(min=1, help="simulated studies per design")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="of the simulations")] = 0,
@@ -76,14 +76,14 @@ def power(
         _print(facts)
 
 
-def _observe(study: Path, passphrase_file: Path | None, seed: int) -> "Pilot":
+def _observe(study: Path, passphrase_file: list[Path] | None, seed: int) -> "Pilot":
     import numpy as np
 
     from ctlab.console import working
-    from reader_study.blinding.sealed_key import read_passphrase
+    from reader_study.blinding.sealed_key import read_passphrases
     from reader_study.power.model_observer_pilot import run_pilot
 
-    passphrase = read_passphrase(passphrase_file) if passphrase_file else ""
+    passphrase = read_passphrases(passphrase_file) if passphrase_file else ""
     with working("Model observers read") as advance:
         return run_pilot(
             study, rng=np.random.default_rng(seed), passphrase=passphrase, progress=advance

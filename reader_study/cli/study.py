@@ -7,6 +7,7 @@ import typer
 
 from ctlab.console import emit, run
 from reader_study.cli.analyse import register
+from reader_study.cli.demo import demo
 from reader_study.cli.stats import app as stats_app
 
 app = typer.Typer(
@@ -18,10 +19,14 @@ app = typer.Typer(
 )
 app.add_typer(stats_app, name="stats")
 register(app)
+app.command()(demo)
 
 Study = Annotated[Path, typer.Argument(help="folder of the study")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-Passphrase = Annotated[Path, typer.Option(help="file whose first line is the passphrase")]
+Passphrase = Annotated[
+    list[Path],
+    typer.Option(help="file whose first line is the passphrase; twice where two must agree"),
+]
 
 
 @app.command()
@@ -66,9 +71,9 @@ def lock(
     """
     from ctlab.console import working
     from reader_study.blinding.lock import lock_study
-    from reader_study.blinding.sealed_key import read_passphrase
+    from reader_study.blinding.sealed_key import read_passphrases
 
-    passphrase = read_passphrase(passphrase_file)
+    passphrase = read_passphrases(passphrase_file)
     with working("Rendering cases") as advance:
         locked = lock_study(
             study, passphrase=passphrase, accept_leaks=accept_leak, progress=advance,
@@ -93,6 +98,7 @@ def lock(
             typer.echo(_recognised(row))
         typer.echo(f"Now move {study / 'sealed'} to a safe place, away from this computer,")
         typer.echo(f"and {study / 'arms'} too: beside the bundle it tells which image is which.")
+        typer.echo(f"Keep heads of the record elsewhere: reader-study verify {study} --anchor-to F")
 
 
 @app.command()
@@ -100,7 +106,9 @@ def readers(
     study: Study,
     add: Annotated[str, typer.Option(help="name of a new reader")] = "",
     replace: Annotated[str, typer.Option(help="reader number to replace; needs --add")] = "",
-    withdraw: Annotated[str, typer.Option(help="reader number that leaves")] = "",
+    withdraw: Annotated[
+        str, typer.Option(help="reader number that leaves for good; needs --reason")
+    ] = "",
     open_session: Annotated[str, typer.Option(help="READER:SESSION to open early")] = "",
     reason: Annotated[str, typer.Option(help="why, for the record")] = "",
     valid_days: Annotated[int, typer.Option(min=1, help="days the code opens the room")] = 365,
@@ -120,6 +128,8 @@ def readers(
         return
     if withdraw:
         coordinator.withdraw_reader(study, withdraw, reason)
+        if not as_json:
+            typer.echo(f"{withdraw} has left for good; what was answered stays.")
     if open_session:
         name, _, number = open_session.partition(":")
         if not number.isdigit():
@@ -139,6 +149,9 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
     cert: Annotated[Path | None, typer.Option(help="certificate (PEM) for https")] = None,
     key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
+    proxy: Annotated[
+        list[str] | None, typer.Option(help="address of a proxy whose X-Forwarded-For is believed")
+    ] = None,
     browser: Annotated[bool, typer.Option(help="open a browser here")] = False,
 ) -> None:
     """Open the reading room, from bundle and database; never the key."""
@@ -149,7 +162,10 @@ def serve(
         if host not in {"127.0.0.1", "localhost", "::1"} and cert is None:
             typer.echo("Codes travel unencrypted without --cert and --key.", err=True)
 
-    run_room(study, host=host, port=port, cert=cert, key=key, open_browser=browser, ready=ready)
+    run_room(
+        study, host=host, port=port, cert=cert, key=key, proxies=proxy or (),
+        open_browser=browser, ready=ready,
+    )  # fmt: skip
 
 
 @app.command()
@@ -189,11 +205,14 @@ def verify(
         "fault": verdict.fault,
         "bad_event": verdict.bad_seq,
         "notes": list(verdict.notes),
+        "against": list(verdict.against),
     }
     if not emit(facts, as_json):
         typer.echo(
             verdict.fault or f"Intact: {verdict.n_events} events, {verdict.n_answers} answers"
         )
+        for what in verdict.against:
+            typer.echo(f"Checked against {what}")
         for note in verdict.notes:
             typer.echo(f"Note: {note}")
     if not verdict.ok:
@@ -272,10 +291,10 @@ def unblind(
     import getpass
 
     from reader_study.analysis.export import write_tables
-    from reader_study.blinding.sealed_key import read_passphrase
+    from reader_study.blinding.sealed_key import read_passphrases
     from reader_study.blinding.unblind import unblind as open_key
 
-    passphrase = read_passphrase(passphrase_file)
+    passphrase = read_passphrases(passphrase_file)
     open_key(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
     paths = write_tables(study)
     if not emit({"tables": [str(path) for path in paths]}, as_json):
@@ -292,9 +311,9 @@ def adjudicate(
 ) -> None:
     """Class each mark beside the reference, in a second locked phase."""
     from reader_study.analysis.adjudicate import collect_adjudication, lock_adjudication
-    from reader_study.blinding.sealed_key import read_passphrase
+    from reader_study.blinding.sealed_key import read_passphrases
 
-    passphrase = read_passphrase(passphrase_file)
+    passphrase = read_passphrases(passphrase_file)
     if collect:
         path = collect_adjudication(study, passphrase=passphrase)
         if not emit({"table": str(path)}, as_json):
@@ -339,34 +358,6 @@ def preference(
             share = "-" if row["share"] is None else f"{row['share']:.2f}"
             typer.echo(f"  {row['reader']:8} {share} [{row['low']:.2f}, {row['high']:.2f}]")
         typer.echo(f"  signed-rank over cases, exact p = {pair['signed_rank']['p']:.4f}")
-
-
-@app.command()
-def demo(
-    folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
-    browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
-    simulated: Annotated[
-        bool, typer.Option("--simulated-readers", help="nobody reads; goes on up to the report")
-    ] = False,
-    robots: Annotated[bool, typer.Option("--robots", hidden=True)] = False,
-    twenty: Annotated[
-        bool, typer.Option("--twenty", help="one reader, twenty pairs: the lesson of the book")
-    ] = False,
-) -> None:
-    """Build a small study from the packaged CT and open its room."""
-    from reader_study.examples.demo import (
-        DEMONSTRATION,
-        TWENTY_PAIRS,
-        open_demo,
-        simulated_demo,
-    )
-
-    plan = TWENTY_PAIRS if twenty else DEMONSTRATION
-    if simulated or robots:  # --robots is the earlier name
-        simulated_demo(folder, say=typer.echo, plan=plan)
-    else:
-        open_demo(folder, port=port, browser=browser, say=typer.echo, plan=plan)
 
 
 def _recognised(row: dict[str, Any]) -> str:

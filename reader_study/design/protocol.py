@@ -7,6 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 FORMAT_VERSION = 1
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+# What hospitals call folders: letters of any alphabet, capitals, spaces; nothing that a path is.
+FolderName = Annotated[
+    str, StringConstraints(pattern=r"^\w([\w .,+()\-]*[\w+)\-])?$", max_length=64)
+]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 MarkKind = Annotated[Text, StringConstraints(max_length=40)]
 
@@ -48,6 +52,8 @@ class Design(Strict):
     washout_days: float = Field(default=28, ge=0, le=730)
     undo: Literal["none", "last", "session"] = "last"
     break_after_minutes: float = Field(default=25, gt=0, le=600)
+    answer_delay_ms: int = Field(default=350, ge=0, le=10_000)  # after new images are painted
+    idle_minutes: float = Field(default=30, gt=0, le=600)  # then the reader is logged out
     display_check: bool = True
     texture: Literal["as-made", "matched"] = "as-made"
 
@@ -75,10 +81,10 @@ class Arm(Strict):
 class Case(Strict):
     """One examination, or a slab of it, shown once per comparison."""
 
-    name: Name
+    name: FolderName
     patient: Text
     stratum: Name = "all"
-    series: Name | None = None  # folder inside each arm; the case's own name if not given
+    series: FolderName | None = None  # folder inside each arm; the case's own name if not given
     slices: tuple[int, int] | None = None  # first, one past the last
     practice: bool = False
     feedback: str = ""

@@ -1,5 +1,6 @@
 """What the coordinator does while the study runs: readers, progress, closing."""
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -8,14 +9,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ctlab.files import spreadsheet_safe
 from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import Bundle, open_bundle
-from reader_study.record.paths import bundle_folder, database_url
+from reader_study.record.paths import bundle_folder, database_url, reader_names
 from reader_study.record.reader_codes import hash_of, new_code
 from reader_study.record.store import Reader, Store, latest, utc_now
 from reader_study.record.study_record import StudyRecord, read_study
 
 FASTEST_SECONDS = 2.0  # a median below this per trial is flagged as speeding
+HASTY_SECONDS = 1.0  # single answers given sooner are counted
 _QUIET_DAYS = 7  # a reader in the middle of a session and silent this long is flagged
 
 
@@ -36,7 +39,8 @@ def add_reader(
 ) -> tuple[Reader, str]:
     """New reader in the next free slot, or in the slot of the one replaced, and the code.
 
-    The code is returned once and kept nowhere; the database holds its hash.
+    The code is returned once and kept nowhere; the database holds its hash. The name goes to
+    ``reader-names.csv`` of the coordinator alone: record, tables and copies carry numbers.
 
     Raises
     ------
@@ -49,9 +53,11 @@ def add_reader(
         slot = active_reader(store, replaces).slot if replaces else _free_slot(bundle, store)
         code = new_code()
         expires = (utc_now() + timedelta(days=valid_days)).isoformat()
-        reader = store.add_reader(
-            slot, code_hash=hash_of(code), expires=expires, label=name, replaces=replaces
-        )
+        reader = store.add_reader(slot, code_hash=hash_of(code), expires=expires, replaces=replaces)
+    names = reader_names(study)
+    with names.open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow([reader.reader, spreadsheet_safe(name)])
+    names.chmod(0o600)
     return reader, code
 
 
@@ -66,11 +72,16 @@ def _free_slot(bundle: Bundle, store: Store) -> int:
     return free[0]
 
 
-def withdraw_reader(study: str | Path, reader: str, reason: str = "") -> None:
-    """A reader leaves; what was answered stays."""
+def withdraw_reader(study: str | Path, reader: str, reason: str) -> None:
+    """A reader leaves for good; what was answered stays."""
     with opened(study) as (_, store):
         active_reader(store, reader)
-        store.append("reader-withdrawn", reader, reason=reason)
+        if not reason.strip():
+            raise ValueError(
+                f"expected a reason for the record, got none; {reader} leaves for good: say why "
+                "with --reason"
+            )
+        store.append("reader-withdrawn", reader, reason=reason.strip())
 
 
 def override_washout(study: str | Path, reader: str, session: int, reason: str) -> None:
@@ -170,6 +181,8 @@ def _progress(record: StudyRecord, reader: Reader) -> ReaderProgress:
     flags = []
     if pace is not None and len(done) >= 5 and pace < FASTEST_SECONDS:
         flags.append("speeding")
+    if hasty := sum(a.seconds is not None and a.seconds < HASTY_SECONDS for a in asked):
+        flags.append(f"{hasty} answers in less than {HASTY_SECONDS:g} s")
     if last and len(done) < len(trials) and _days_since(last) > _QUIET_DAYS:
         flags.append("silent")
     return ReaderProgress(

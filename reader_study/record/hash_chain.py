@@ -17,6 +17,7 @@ class Verdict:
     fault: str = ""
     bad_seq: int | None = None
     notes: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()  # what the record was compared with, in words
 
     @property
     def ok(self) -> bool:

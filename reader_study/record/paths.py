@@ -21,6 +21,11 @@ def refuse_used_folder(folder: str | Path) -> None:
         raise ValueError(f"{folder} is not empty; name a new folder")
 
 
+def reader_names(study: str | Path) -> Path:
+    """Who stands behind a reader number: the coordinator's own file, which nothing else reads."""
+    return Path(study) / "reader-names.csv"
+
+
 def locked_protocol(study: str | Path) -> Path:
     """The protocol in force: as locked, or as last amended."""
     return Path(study) / "protocol.locked.toml"

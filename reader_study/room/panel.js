@@ -22,10 +22,31 @@ class Panel extends Screens {
     window.addEventListener("focus", this.onFocus);
     model.on("change:screen", () => this.show());
     model.on("change:marks", () => this.showMarks());
+    this.identify(el);
     this.show();
   }
 
+  // Who reads here, and the way out; after an idle time the way out is taken by itself.
+  identify(el) {
+    const { name, logout, idle_minutes } = this.model.get("reader");
+    if (!name) return;
+    const who = node("p", { class: "rs-who dim" }, this.say("reader_is", { reader: name }));
+    el.append(who);
+    if (!logout) return;
+    this.leave = (how) => (how === "stay" ? fetch(`${logout}?stay`, { cache: "no-store" }) : location.assign(logout));
+    who.append(" ", node("button", { type: "button", onclick: () => this.leave() }, this.say("not_you")));
+    const wait = () => {
+      clearTimeout(this.idle);
+      this.idle = setTimeout(() => this.leave(), idle_minutes * 60_000);
+    };
+    this.onUse = wait;
+    for (const kind of ["keydown", "pointerdown", "wheel"]) document.addEventListener(kind, wait, { passive: true });
+    wait();
+  }
+
   close() {
+    clearTimeout(this.idle);
+    for (const kind of ["keydown", "pointerdown", "wheel"]) document.removeEventListener(kind, this.onUse);
     document.removeEventListener("keydown", this.onKey);
     document.removeEventListener("pointerdown", this.onPoint, true);
     window.removeEventListener("blur", this.onBlur);
@@ -81,7 +102,29 @@ class Panel extends Screens {
     this.state.classList.add("bad");
   }
 
+  // New images must have been on the screen for a while before an answer to them counts.
+  get unseen() {
+    const { front, trial, delay_ms } = this.screen;
+    if (!delay_ms || this.paintedTrial !== trial) return Boolean(delay_ms);
+    return performance.now() - this.paintedAt < delay_ms;
+  }
+
+  watch(screen) {
+    if (screen.kind !== "question" || this.paintedTrial === screen.trial) return;
+    const look = () => {
+      if (this.screen.trial !== screen.trial) return;
+      if (!document.querySelector(`.room-view-${screen.front} .ctv[data-tag="${screen.trial}"]`)) {
+        requestAnimationFrame(look);
+        return;
+      }
+      this.paintedTrial = screen.trial;
+      this.paintedAt = performance.now();
+    };
+    look();
+  }
+
   answer(value) {
+    if (this.unseen) return;
     const given = { id: this.screen.id, value, seconds: this.seconds() };
     const again = value === this.given && given.seconds < BOUNCE_S;  // one press, one answer
     if (!this.busy) {
@@ -150,6 +193,7 @@ class Panel extends Screens {
     this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state);
     // Screen readers hear the new page; the images keep the focus while reading.
     if (screen.kind !== "question") this.root.querySelector("h1")?.focus();
+    this.watch(screen);
   }
 
   report(screen) {

@@ -1,4 +1,4 @@
-// What the panel shows, screen by screen. panel.js extends it with what happens; app.py makes one text of both.
+// What the panel shows, screen by screen. panel.js extends it with what happens; widget.py makes one text of both.
 
 const LETTERS = { n: "cannot", u: "undo", t: "comment", x: "pause" };
 
@@ -53,8 +53,11 @@ class Screens {
   show_display() {
     const card = node("div", { class: "rs-card" });
     const size = node("input", { type: "range", min: 150, max: 900, value: 324, id: "rs-card" });
+    // Untouched is not measured: the box has a width from the start, the record has none.
+    const measured = node("output", { for: "rs-card", class: "dim" }, this.say("display_card_unset"));
+    let card_px = null;
     const fit = () => { card.style.width = `${size.value}px`; };
-    size.addEventListener("input", fit);
+    size.addEventListener("input", () => { card_px = Number(size.value); measured.textContent = `${size.value} px`; fit(); });
     fit();
     const ramp = node("div", { class: "rs-ramp", "aria-hidden": "true" },
       ...Array.from({ length: 18 }, (_, i) => node("span", { style: `background: rgb(${[0, 0, 0].fill(15 * i)})` })));
@@ -62,18 +65,33 @@ class Screens {
       "aria-hidden": "true" }, ...steps.map((grey) => node("span", { style: `background: rgb(${[0, 0, 0].fill(grey)})` })));
     const count = (id) => node("input", { type: "number", min: 0, max: 4, id, inputmode: "numeric" });
     const dark = count("rs-dark"), light = count("rs-light");
-    const dim = node("input", { type: "checkbox", id: "rs-dim" }), steps = node("input", { type: "checkbox", id: "rs-steps" });
+    const steps = this.yesNo("rs-steps", "display_ramp_seen"), dim = this.yesNo("rs-dim", "display_dim");
     const number = (input) => (input.value === "" ? null : Number(input.value));
-    const facts = () => ({ card_px: Number(size.value), pixel_ratio: window.devicePixelRatio,
+    const facts = () => ({ card_px, pixel_ratio: window.devicePixelRatio,
       screen_width_px: window.screen.width, screen_height_px: window.screen.height,
-      dark_patches_seen: number(dark), light_patches_seen: number(light), ramp_steps_differ: steps.checked, room_is_dim: dim.checked });
+      dark_patches_seen: number(dark), light_patches_seen: number(light), ramp_steps_differ: steps.value, room_is_dim: dim.value });
     return [this.title(this.say("display_title")), node("p", {}, this.say("display_card")),
-      node("label", { for: "rs-card" }, this.say("display_card_label")), size, card,
-      node("p", {}, this.say("display_ramp")), ramp, node("label", {}, steps, " ", this.say("display_ramp_seen")),
+      node("label", { for: "rs-card" }, this.say("display_card_label")), size, measured, card,
+      node("p", {}, this.say("display_ramp")), ramp, steps.box,
       field(0, [3, 5, 8, 13]), node("label", { for: "rs-dark" }, this.say("display_dark"), " ", dark),
       field(255, [252, 250, 247, 242]), node("label", { for: "rs-light" }, this.say("display_light"), " ", light),
-      node("label", {}, dim, " ", this.say("display_dim")), node("p"),
+      dim.box, node("p"),
       this.proceed("display_done", "display", facts)];
+  }
+
+  // Two buttons, neither pressed at first: no answer is a false one.
+  yesNo(id, question) {
+    const said = { value: null };
+    const buttons = [["yes", true], ["no", false]].map(([word, value]) => {
+      const press = () => {
+        said.value = value;
+        for (const [other, of] of buttons) other.setAttribute("aria-pressed", String(of === value));
+      };
+      return [node("button", { type: "button", id: `${id}-${word}`, "aria-pressed": "false", onclick: press }, this.say(word)), value];
+    });
+    said.box = node("div", { class: "rs-yes-no", role: "group", "aria-label": this.say(question) },
+      node("span", {}, this.say(question)), ...buttons.map(([button]) => button));
+    return said;
   }
 
   show_feedback(screen) {
@@ -97,17 +115,37 @@ class Screens {
     const back = () => { if (!this.busy) this.send("undo"); };
     if (screen.can_undo) this.keys.u = back;
     return [this.title(this.say("finish_title")), node("p", {}, this.say("finish_text")), node("p"),
-      this.proceed("finish"),
+      this.proceed("finish"), ...this.answersGiven(screen),
       screen.can_undo ? node("button", { type: "button", onclick: back, "aria-keyshortcuts": "u" },
         this.say("undo"), " ", node("kbd", { "aria-hidden": "true" }, "U")) : null].filter(Boolean);
   }
 
+  // Every answer by its number; a press opens it again where the protocol allows.
+  answersGiven({ answers, can_change }) {
+    const rows = answers.map((row) => {
+      const text = `${row.number}. ${row.side ? `${this.say(`${row.side}_image`)}: ` : ""}${this.spoken(row)}`;
+      const change = () => { if (!this.busy) this.send("change", { id: row.id }); };
+      return node("li", {}, can_change ? node("button", { type: "button", onclick: change }, text) : text);
+    });
+    return [node("h2", {}, this.say("finish_answers")),
+      can_change ? node("p", { class: "dim" }, this.say("finish_change")) : null,
+      node("ol", { class: "rs-given" }, ...rows)].filter(Boolean);
+  }
+
+  spoken({ kind, answers, value }) {
+    if (value === "cannot-judge") return this.say("cannot_judge");
+    if (kind === "scale") return answers[value - 1];
+    return kind === "choice" || kind === "slider" ? String(value) : this.say(value);
+  }
+
   show_thanks(screen) {
+    this.leave?.("stay");  // who comes next must enter a code
     const date = screen.opens ? new Date(screen.opens).toLocaleString() : "";
     return [this.title(this.say("thanks_title")),
       node("p", {}, screen.last ? this.say("thanks_last") : this.say("thanks_session", { date })),
       node("h2", {}, this.say("receipt")), node("code", { class: "rs-receipt" }, screen.receipt),
-      node("p", { class: "dim" }, this.say("receipt_help"))];
+      node("p", { class: "dim" }, this.say("receipt_help")),
+      node("a", { download: "receipt.txt", href: `data:text/plain,${encodeURIComponent(screen.receipt)}` }, this.say("receipt_save"))];
   }
 
   show_closed() {
@@ -125,8 +163,10 @@ class Screens {
     const progress = node("progress", { max: screen.of, value: screen.number - 1, "aria-labelledby": "rs-where" });
     const side = item.side ? node("span", { class: "rs-tag" }, this.say(`${item.side}_image`)) : null;
     const legend = node("legend", {}, item.question);
+    const before = screen.before === null || screen.before === undefined ? null : node("p", { class: "dim", id: "rs-before" },
+      this.say("answered_before", { answer: this.spoken({ ...item, value: screen.before }) }));
     const body = item.kind === "slider" ? this.slider(item) : this.choices(this.options(screen));
-    return [head, progress, side, node("fieldset", {}, legend, body), item.marks?.length ? this.marksBox(item) : null,
+    return [head, progress, side, node("fieldset", {}, legend, before ?? "", body), item.marks?.length ? this.marksBox(item) : null,
       this.more(screen), this.commentBox(screen)].filter(Boolean);
   }
 

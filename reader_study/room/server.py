@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,11 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-_PAGE_TEXTS = ("language", "opening", "lost", "not_opened")
+_PAGE_TEXTS = ("language", "opening", "opening_slow", "lost", "not_opened")
+_LARGEST_BODY = 1_000_000  # bytes; a form holds a code, answers come through the socket
+_SLOWEST_BODY_S = 20
+_IDLE_CONNECTION_S = 120
+_SLOWEST_OUTPUT_S = 300  # of a kernel; a busy machine takes its time, and nothing may be dropped
 _coming: ContextVar[str] = ContextVar("reader whose kernel is about to start")
 
 
@@ -75,9 +79,9 @@ class ReadingRoom(Voila):  # type: ignore[misc]  # Voila has no types
     static_paths: Any
     port: Any
 
-    def __init__(self, study: Path, **kwargs: Any) -> None:
+    def __init__(self, study: Path, *, proxies: Collection[str] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.study = study
+        self.study, self.proxies = study, proxies
         bundle = open_bundle(bundle_folder(study))
         self.store = Store(database_url(study))
         self.store.check(bundle.study_id)
@@ -100,7 +104,7 @@ class ReadingRoom(Voila):  # type: ignore[misc]  # Voila has no types
         _coming.set(reader)
         code = (
             "from reader_study.room.widget import serve_room\n"
-            f"serve_room({str(self.study)!r}, {reader!r})"
+            f"serve_room({str(self.study)!r}, {reader!r}, {self.base_url + 'logout'!r})"
         )
         notebook.cells = [nbformat.v4.new_code_cell(code)]  # type: ignore[no-untyped-call]
         notebook.metadata["title"] = self.title
@@ -132,7 +136,11 @@ class ReadingRoom(Voila):  # type: ignore[misc]  # Voila has no types
                 f"port {self.port} on {self.ip} cannot be used ({error.strerror}); pass --port "
                 "with another number"
             ) from None
-        HTTPServer(self.app, ssl_options=self.ssl_options).add_sockets(sockets)
+        HTTPServer(
+            self.app, ssl_options=self.ssl_options, max_body_size=_LARGEST_BODY,
+            max_buffer_size=2 * _LARGEST_BODY, body_timeout=_SLOWEST_BODY_S,
+            idle_connection_timeout=_IDLE_CONNECTION_S,
+        ).add_sockets(sockets)  # fmt: skip
         self.port = sockets[0].getsockname()[1]
         scheme = "https" if self.ssl_options else "http"
         here, anywhere = {"127.0.0.1", "::1"}, {"", "0.0.0.0", "::"}
@@ -174,6 +182,8 @@ def _config() -> Config:
         "@jupyter-widgets/jupyterlab-manager",
         "@voila-dashboards/widgets-manager8",
     ]
+    config.VoilaExecutor.iopub_timeout = config.VoilaExecutor.startup_timeout = _SLOWEST_OUTPUT_S
+    config.VoilaExecutor.raise_on_iopub_timeout = True
     config.VoilaConfiguration.multi_kernel_manager_class = RoomKernels
     config.RoomKernels.cull_idle_timeout = _KEPT_OPEN_S
     # A stack of images is larger than the rate at which a notebook may print.
@@ -199,6 +209,7 @@ def serve(
     port: int = 8866,
     cert: Path | None = None,
     key: Path | None = None,
+    proxies: Collection[str] = (),
     open_browser: bool = False,
     ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
@@ -208,6 +219,7 @@ def serve(
     ----------
     study : folder with ``bundle/`` and, unless DATABASE_URL is set, ``study.db``
     host : address to listen on; another than this computer's own wants ``cert`` and ``key``
+    proxies : addresses whose ``X-Forwarded-For`` is believed
     ready : called with the address once readers can come in
 
     Raises
@@ -226,6 +238,7 @@ def serve(
         )
     room = ReadingRoom(
         study,
+        proxies=proxies,
         config=_config(),
         ip=host,
         port=port,

@@ -6,19 +6,10 @@ store, so a reader whose browser, kernel or server died goes on at the first ope
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from statistics import median
 from typing import Any
 
 from reader_study.record.bundle import Bundle, ShownTrial
-from reader_study.record.store import (
-    Answer,
-    Event,
-    NotSavedError,
-    Reader,
-    Store,
-    latest,
-    utc_now,
-)
+from reader_study.record.store import Answer, Event, NotSavedError, Reader, Store, latest, utc_now
 from reader_study.room.answer_check import (
     CANNOT_JUDGE,
     checked_marks,
@@ -31,7 +22,10 @@ from reader_study.room.questions import (
     GUESS,
     MARKS,
     Question,
+    answers_given,
+    before,
     facts_in_force,
+    minutes_left,
     questions_of,
 )
 
@@ -77,6 +71,12 @@ class ReadingSession:
         self._shown = ""  # kind of the screen
         self._break_at = now() + self._break_length
         self.visit = store.open_session(reader.reader, self.session)
+
+    @property
+    def who(self) -> dict[str, Any]:
+        """Number of the reader, and after how long without a key or a click it is logged out."""
+        idle = self._facts["design"].get("idle_minutes", 30)
+        return {"name": self._reader.reader, "idle_minutes": idle}
 
     def _of_kind(self, kind: str) -> list[Event]:
         return self._store.events(kind, self._reader.reader)
@@ -210,21 +210,10 @@ class ReadingSession:
             "can_undo": self._undoable() is not None,
             "comment": comment.value if comment else "",
             "saved_at": self._answers[-1].at if self._answers else "",
-            "minutes_left": self._minutes_left(same, trial),
+            "minutes_left": minutes_left(self._answers, same, trial),
+            "before": before(self._answers, question),
+            "delay_ms": self._facts["design"].get("answer_delay_ms", 0),
         }
-
-    def _minutes_left(self, same: list[ShownTrial], trial: ShownTrial) -> int | None:
-        """Median seconds per trial so far, times the trials left; None before three are done."""
-        tokens = {t.token for t in same}
-        spent: dict[str, float] = {}
-        for answer in self._answers:
-            if answer.trial in tokens and answer.seconds is not None:
-                spent[answer.trial] = spent.get(answer.trial, 0.0) + answer.seconds
-        spent.pop(trial.token, None)
-        if len(spent) < 3:
-            return None
-        left = len(same) - same.index(trial)
-        return max(1, round(median(spent.values()) * left / 60))
 
     # ------------------------------------------------------------ sessions and washout
 
@@ -241,7 +230,9 @@ class ReadingSession:
     def _ended(self, session: int, *, last: bool) -> dict[str, Any]:
         """All is answered: a last chance to go back, then thanks and the receipt."""
         if session not in self._finished:
-            return {"kind": "finish", "can_undo": self._undoable() is not None}
+            shown = {"kind": "finish", "can_undo": self._undoable() is not None}
+            shown["can_change"] = self._facts["design"]["undo"] == "session"
+            return {**shown, "answers": self._listed(session)}
         link = self._finished[session]
         return {
             "kind": "thanks",
@@ -269,6 +260,7 @@ class ReadingSession:
             "marks": self._marks,
             "comment": self._comment,
             "undo": self._undo,
+            "change": self._change,
             "continue": self._continue,
             "pause": self._pause,
             "away": self._away,
@@ -309,12 +301,21 @@ class ReadingSession:
 
     def _answer(self, message: dict[str, Any]) -> None:
         question = self._current(message)
-        value = checked_value(question.facts, message.get("value"))
-        self._keep(question.trial, question.item, value, seconds_of(message))
+        value, seconds = checked_value(question.facts, message.get("value")), seconds_of(message)
+        if seconds is not None and seconds < self._shortest_s(question):
+            raise NotSavedError("the images were on the screen for too short a time")
+        self._keep(question.trial, question.item, value, seconds)
         following = self.question()
         same_trial = following is not None and following.trial.token == question.trial.token
         if question.trial.practice and not same_trial and question.trial.feedback:
             self._feedback = question.trial.feedback
+
+    def _shortest_s(self, question: Question) -> float:
+        """An answer to images that nobody can have seen yet does not count."""
+        known = {a.trial for a in self._answers}  # their images have been on the screen
+        if question.trial.token in known:
+            return 0.0
+        return float(self._facts["design"].get("answer_delay_ms", 0)) / 1000
 
     def _keep(
         self, trial: ShownTrial, item: str, value: Any, seconds: float | None = None
@@ -361,6 +362,20 @@ class ReadingSession:
         trial = next(t for t in self._trials if t.token == answer.trial)
         self._keep(trial, answer.item, None)
         self._feedback = None
+
+    def _listed(self, session: int) -> list[dict[str, Any]]:
+        """Answers of a session by the number of their pair."""
+        reading = [t for t in self._trials if t.session == session and not t.practice]
+        return answers_given(self._answers, [self.questions_of(trial) for trial in reading])
+
+    def _change(self, message: dict[str, Any]) -> None:
+        """Take back an answer that was chosen on the last page; it is asked again."""
+        listed = {row["id"] for row in self._listed(self.session)}
+        allowed = self._shown == "finish" and self._facts["design"]["undo"] == "session"
+        if not allowed or message.get("id") not in listed:
+            raise NotSavedError("this answer can no longer be changed")
+        token, _, item = str(message["id"]).partition(":")
+        self._keep(next(t for t in self._trials if t.token == token), item, None)
 
     def _continue(self, _message: dict[str, Any]) -> None:
         if self._shown == "finish":

@@ -34,6 +34,7 @@ class Panel(anywidget.AnyWidget):
     ahead = t.Dict().tag(sync=True)  # the screen that an answer leads to; its images are loaded
     texts = t.Dict().tag(sync=True)
     marks = t.List(t.Dict()).tag(sync=True)
+    reader = t.Dict().tag(sync=True)  # who reads, and for served rooms the way out
 
 
 class Room:
@@ -44,13 +45,13 @@ class Room:
     "saved".
     """
 
-    def __init__(self, bundle: Bundle, session: ReadingSession) -> None:
+    def __init__(self, bundle: Bundle, session: ReadingSession, *, logout: str = "") -> None:
         self._bundle, self._session = bundle, session
         self._words = load_texts(bundle.facts["language"])
         self._viewers = [self._viewer(place) for place in (0, 1)]
         self._loaded: list[str | None] = [None, None]  # trial token in each viewer
         self._front = 0
-        self.panel = Panel(texts=self._words)
+        self.panel = Panel(texts=self._words, reader={**session.who, "logout": logout})
         self.panel.on_msg(self._on_message)
         for viewer in self._viewers:
             viewer.observe(self._on_marks, "marks")
@@ -205,16 +206,18 @@ def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:
     return ipywidgets.VBox([label, room])
 
 
-def serve_room(study: str | Path, reader: str) -> ipywidgets.Widget:
+def serve_room(study: str | Path, reader: str, logout: str = "") -> ipywidgets.Widget:
     """The room for the served page. What goes wrong is told to the server's log, not to readers."""
     try:
-        return _opened(study, reader)[0]
+        return _opened(study, reader, logout)[0]
     except Exception as error:
         print(f"no room for {reader}: {error}", file=sys.__stderr__, flush=True)
         raise
 
 
-def _opened(study: str | Path, reader: str) -> tuple[ipywidgets.Widget, dict[str, Any]]:
+def _opened(
+    study: str | Path, reader: str, logout: str = ""
+) -> tuple[ipywidgets.Widget, dict[str, Any]]:
     """Room of a reader, and the words of its language."""
     bundle = open_bundle(bundle_folder(study))
     store = Store(database_url(study))
@@ -223,4 +226,4 @@ def _opened(study: str | Path, reader: str) -> tuple[ipywidgets.Widget, dict[str
     if not found:
         raise ValueError(f"the study has no active reader {reader!r}")
     session = ReadingSession(bundle, store, found[0], on_anchor=partial(_anchor, study))
-    return Room(bundle, session).widget, load_texts(bundle.facts["language"])
+    return Room(bundle, session, logout=logout).widget, load_texts(bundle.facts["language"])

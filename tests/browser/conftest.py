@@ -34,6 +34,8 @@ consent = "Your answers are stored under a number."
 [population]
 prevalence_told = "About one in three has a nodule."
 [design]
+answer_delay_ms = 0
+texture = "as-made"
 readers = 2
 repeats = 0.2
 catch_trials = 1

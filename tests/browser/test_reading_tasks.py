@@ -113,13 +113,17 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
+    assert page.get_attribute("#rs-steps-yes", "aria-pressed") == "true"
+    page.keyboard.press("Tab")
     page.keyboard.press("Tab")
     page.keyboard.type("3")
     page.keyboard.press("Tab")
     page.keyboard.type("4")
     page.keyboard.press("Tab")
+    assert page.get_attribute("#rs-dim-no", "aria-pressed") == "false", "untouched is no answer"
     page.keyboard.press("Space")
-    assert page.is_checked("#rs-dim")
+    assert page.get_attribute("#rs-dim-yes", "aria-pressed") == "true"
+    page.focus(".rs h1")
     page.keyboard.press("Enter")  # goes on from wherever the focus is
 
     legend(page, "noise disturb")

@@ -18,6 +18,8 @@ PAIRS = 6
 PROTOCOL = """
 title = "Three readers"
 [design]
+answer_delay_ms = 0
+texture = "as-made"
 readers = 3
 repeats = 0.2
 catch_trials = 1

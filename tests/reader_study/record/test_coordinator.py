@@ -55,7 +55,7 @@ def test_slots_are_filled_in_order_replaced_and_never_doubled(locked):
         assert code not in everything
     withdraw_reader(study, "R2", "ill")
     with pytest.raises(ValueError, match="no active reader 'R2'; active: R3"):
-        withdraw_reader(study, "R2")
+        withdraw_reader(study, "R2", "ill")
 
 
 def test_status_counts_without_ratings_and_flags_haste(locked, read_all):
@@ -232,13 +232,14 @@ def test_csv_files_are_written_and_read_back(read_study, passphrase):
 
 
 def test_serving_parts_are_enough_to_read_and_to_count(locked, read_all, tmp_path):
-    """Bundle and database alone, elsewhere: no protocol, no arms, no key."""
+    """Bundle, database and anchors alone, elsewhere: no protocol, no arms, no key."""
     study = locked(n_cases=4)
     reader, _ = add_reader(study, "one")
     elsewhere = tmp_path / "laptop"
     elsewhere.mkdir()
     shutil.copytree(study / "bundle", elsewhere / "bundle")
     shutil.copy(study / "study.db", elsewhere / "study.db")
+    shutil.copy(study / "anchors.txt", elsewhere / "anchors.txt")
     assert read_all(elsewhere, reader)["kind"] == "thanks"
     assert status(elsewhere)["readers"][0]["done"] == status(elsewhere)["readers"][0]["of"]
     assert verify(elsewhere).ok

@@ -1,4 +1,4 @@
-"""The door: no kernel, no file and no hint before a valid code."""
+"""Login: no kernel, no file and no hint before a valid code; a shared computer tells who reads."""
 
 import http.cookiejar
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from reader_study.record.coordinator import add_reader, opened, withdraw_reader
-from reader_study.room.login import RateLimit
+from reader_study.room.login import RateLimit, caller_of
 
 pytest.importorskip("voila", reason="the reading room needs the study extra")
 
@@ -127,7 +127,15 @@ def ask_kernel(visitor: Visitor, kernel: str, requests: list[tuple[str, dict]]) 
     return asyncio.run(talk())
 
 
-def test_the_door(served):
+def large_form(url: str) -> bytes:
+    """Answer to a form that says it has 99 MB and then sends nothing."""
+    where = urllib.parse.urlsplit(url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as line:
+        line.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 99000000\r\n\r\n")
+        return line.recv(1000)
+
+
+def test_login_logout_and_kernels_of_ones_own(served):
     study, (code, other), url, server = served()
     visitor = Visitor(url)
     status, _, headers = visitor.get("/")
@@ -152,6 +160,7 @@ def test_the_door(served):
     status, _, headers = visitor.post_code(code.lower().replace("-", " "))
     assert (status, headers["Location"]) == (302, "/")
     cookie = next(v for v in headers.get_all("Set-Cookie") if v.startswith("username-"))
+    assert "expires" not in cookie.lower(), "the cookie ends with the browser"
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
     status, page, _ = visitor.get("/")
@@ -176,14 +185,29 @@ def test_the_door(served):
     with pytest.raises(Exception, match="403"):
         ask_kernel(stranger, kernel, [("kernel_info_request", {})])
 
-    attacker = Visitor(url)
-    refusals = [attacker.post_code(f"guess-{i}")[0] for i in range(8)]
-    assert refusals[-3:] == [429, 429, 429]
-    assert attacker.post_code(third)[0] == 429, "a right code waits as well"
+    attacker, start_s = Visitor(url), time.monotonic()
+    assert {attacker.post_code(f"guess-{i}")[0] for i in range(4)} == {401}
+    assert time.monotonic() - start_s > 1.0, "wrong codes wait"
+    start_s = time.monotonic()
+    assert attacker.post_code(third)[0] == 302, "a right code behind the same address does not"
+    again = attacker.get("/login")[1]
+    assert "Reader R3 is logged in here. Not you?" in again
+    cookie = "; ".join(f"{c.name}={c.value}" for c in attacker.jar)
+    assert attacker.get("/logout?stay")[0] == 204
+    assert attacker.get("/")[0] == 302, "logged out"
+    stolen = urllib.request.Request(f"{url}/login", headers={"Cookie": cookie})
+    with urllib.request.urlopen(stolen) as reply:
+        assert "is logged in here" not in reply.read().decode(), "a kept cookie opens nothing"
+    assert visitor.get("/logout")[0] == 302
+    assert kernels_of(server) == 0, "a logout ends the kernel"
+    assert visitor.get("/")[0] == 302
+    assert b" 400 " in large_form(url), "refused before it is read"
+    visitor.post_code(code)
     withdraw_reader(study, "R1", "left")
     assert visitor.get("/")[0] == 302, "who has left is out at once"
     log = (study.parent / "serve.log").read_text()
     assert not [secret for secret in (code, other, third) if secret in log]
+    assert "Traceback" not in log
 
 
 def test_https_with_a_certificate_of_ones_own(served, tmp_path):
@@ -256,14 +280,18 @@ def test_a_room_that_cannot_open_says_why(locked, tmp_path):
         serve(study)
 
 
-def test_the_limit_forgets_after_its_window():
+def test_the_wait_grows_for_the_sender_alone_and_ends_with_its_window():
     time_s = [0.0]
-    limit = RateLimit(per_caller=2, in_all=3, window_s=60, clock=lambda: time_s[0])
-    limit.failed("a")
-    limit.failed("a")
-    assert limit.blocks("a")
-    assert not limit.blocks("b")
-    limit.failed("b")
-    assert limit.blocks("c"), "too many in all"
+    limit = RateLimit(free=2, window_s=60, clock=lambda: time_s[0])
+    assert [limit.failed("a") for _ in range(5)] == [0.0, 0.0, 0.5, 1.0, 2.0]
+    assert [limit.failed("a") for _ in range(9)][-1] == 8.0, "no wait is longer"
+    assert limit.failed("b") == 0.0
     time_s[0] = 61
-    assert not limit.blocks("a")
+    assert limit.failed("a") == 0.0
+
+
+def test_only_named_proxies_say_where_somebody_comes_from():
+    assert caller_of("9.9.9.9", "1.2.3.4", ()) == "9.9.9.9"
+    assert caller_of("9.9.9.9", "1.2.3.4", ("8.8.8.8",)) == "9.9.9.9"
+    assert caller_of("9.9.9.9", "6.6.6.6, 1.2.3.4", ("9.9.9.9",)) == "1.2.3.4"
+    assert caller_of("9.9.9.9", "1.2.3.4, 8.8.8.8", ("9.9.9.9", "8.8.8.8")) == "1.2.3.4"

@@ -1,13 +1,12 @@
 """The session decides: order, resuming, undo, washout, and what an answer may be."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from reader_study.record.coordinator import add_reader, opened, override_washout
+from reader_study.record.coordinator import override_washout
 from reader_study.record.store import NotSavedError
 from reader_study.room.answer_check import checked_marks, checked_value
-from reader_study.room.session import ReadingSession
 
 BOTH = """
 [[items]]
@@ -22,34 +21,6 @@ answers = ["much", "some", "little"]
 about = "each"
 """
 SCALE = '[[items]]\nname = "noise"\nkind = "scale"\nquestion = "?"\nanswers = ["1", "2"]'
-
-
-class Clock:
-    def __init__(self):
-        self.time = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
-
-    def __call__(self):
-        return self.time
-
-
-@pytest.fixture
-def visit(locked):
-    """Function that locks a study with these options and opens visits of its first reader."""
-    made = []
-
-    def start(**options):
-        study = locked(**options)
-        reader, _ = add_reader(study, "one")
-        manager = opened(study)
-        bundle, store = manager.__enter__()
-        made.append(manager)
-        clock = Clock()
-        store._now = clock
-        return lambda: ReadingSession(bundle, store, reader, now=clock), store, clock
-
-    yield start
-    for manager in made:
-        manager.__exit__(None, None, None)
 
 
 def begin(session):
@@ -155,7 +126,8 @@ def test_the_last_pair_can_be_taken_back_until_the_session_is_handed_in(visit):
     start, store, _ = visit(n_cases=4)
     session = start()
     begin(session)
-    assert finished(session) == {"kind": "finish", "can_undo": True}
+    screen = finished(session)
+    assert (screen["kind"], screen["can_undo"]) == ("finish", True)
     assert not store.events("session-finished"), "nothing is handed in by the last answer"
     assert start().screen()["kind"] == "finish", "a reader who comes back is asked again"
     session = start()

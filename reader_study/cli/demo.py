@@ -1,0 +1,33 @@
+"""``reader-study demo``: a small study of the packaged CT, read in the room or by simulation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="where the demonstration goes")] = Path("my-study"),
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
+    browser: Annotated[bool, typer.Option(help="open a browser here")] = True,
+    simulated: Annotated[
+        bool, typer.Option("--simulated-readers", help="nobody reads; goes on up to the report")
+    ] = False,
+    robots: Annotated[bool, typer.Option("--robots", hidden=True)] = False,
+    twenty: Annotated[
+        bool, typer.Option("--twenty", help="one reader, twenty pairs: the lesson of the book")
+    ] = False,
+) -> None:
+    """Build a small study from the packaged CT and open its room."""
+    from reader_study.examples.demo import (
+        DEMONSTRATION,
+        TWENTY_PAIRS,
+        open_demo,
+        simulated_demo,
+    )
+
+    plan = TWENTY_PAIRS if twenty else DEMONSTRATION
+    if simulated or robots:  # --robots is the earlier name
+        simulated_demo(folder, say=typer.echo, plan=plan)
+    else:
+        open_demo(folder, port=port, browser=browser, say=typer.echo, plan=plan)

@@ -1,0 +1,86 @@
+"""When an answer counts, how hasty ones are flagged, and how the last page lets go back."""
+
+import pytest
+
+from reader_study.record.coordinator import status
+from reader_study.record.store import NotSavedError
+
+BOTH = """
+[[items]]
+name = "pref"
+kind = "preference"
+question = "Which?"
+[[items]]
+name = "noise"
+kind = "scale"
+question = "How noisy?"
+answers = ["much", "some", "little"]
+"""
+
+
+def begin(session):
+    assert session.screen()["kind"] == "consent"
+    return session.act({"action": "consent"})
+
+
+def give(session, value, **more):
+    screen = session.screen()
+    return session.act({"action": "answer", "id": screen["id"], "value": value, **more})
+
+
+def test_an_answer_to_images_that_nobody_can_have_seen_does_not_count(visit):
+    start, store, _ = visit(n_cases=4, design="answer_delay_ms = 350\n", items=BOTH)
+    session = start()
+    begin(session)
+    with pytest.raises(NotSavedError, match="too short a time"):
+        give(session, "left", seconds=0.2)
+    assert store.answers() == []
+    give(session, "left", seconds=0.4)
+    give(session, 1, seconds=0.1)  # the second question is about the same pair
+    assert len(store.answers()) == 2
+
+
+def test_single_answers_in_less_than_a_second_are_flagged(visit, tmp_path):
+    start, _, _ = visit(n_cases=4)
+    session = start()
+    begin(session)
+    give(session, "left", seconds=5.0)
+    session.act({"action": "continue"})
+    give(session, "left", seconds=0.5)
+    give(session, "left", seconds=1.5)
+    flags = status(tmp_path / "study")["readers"][0]["flags"]
+    assert "1 answers in less than 1 s" in flags
+
+
+@pytest.mark.parametrize("rule", ["last", "session"])
+def test_the_last_page_lists_the_answers_and_opens_one_where_the_protocol_allows(visit, rule):
+    start, _, _ = visit(n_cases=4, design=f'undo = "{rule}"\n')
+    session = start()
+    begin(session)
+    given = []
+    while (screen := session.screen())["kind"] != "finish":
+        if screen["kind"] != "question":
+            session.act({"action": "continue"})
+            continue
+        assert screen["before"] is None
+        if not screen["practice"]:
+            given.append(screen["id"])
+        give(session, "left")
+    assert [row["id"] for row in screen["answers"]] == given
+    assert [row["number"] for row in screen["answers"]] == list(range(1, len(given) + 1))
+    assert {row["value"] for row in screen["answers"]} == {"left"}
+    assert screen["can_change"] is (rule == "session")
+    if rule == "last":
+        with pytest.raises(NotSavedError, match="no longer be changed"):
+            session.act({"action": "change", "id": given[1]})
+        return
+    with pytest.raises(NotSavedError, match="no longer be changed"):
+        session.act({"action": "change", "id": "nothing:pref"})
+    screen = session.act({"action": "change", "id": given[1]})
+    assert (screen["kind"], screen["id"], screen["before"]) == ("question", given[1], "left")
+    assert give(session, "right")["kind"] == "finish"
+    row = session.screen()["answers"][1]
+    assert (row["id"], row["value"]) == (given[1], "right")
+    session.act({"action": "continue"})
+    with pytest.raises(NotSavedError, match="no longer be changed"):
+        session.act({"action": "change", "id": given[1]})
