@@ -38,6 +38,9 @@ def new(
     items: Annotated[
         str, typer.Option(help="questions ready to use, separated by commas; 'list' names them")
     ] = "",
+    source: Annotated[
+        Path | None, typer.Option("--from", help="folder of ARM/CASE folders to propose from")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a commented protocol.toml; with --example also images, ready to lock."""
@@ -47,11 +50,14 @@ def new(
         if not emit({"items": list(item_sets())}, as_json):
             typer.echo("\n".join(item_sets()))
         return
-    written = new_study(study, example=example, items=[i for i in items.split(",") if i])
+    asked = [i for i in items.split(",") if i]
+    written = new_study(study, example=example, items=asked, source=source)
     if emit({"protocol": str(written)}, as_json):
         return
     if example:
         typer.echo(f"{written} can be locked as it stands, or edited first.")
+    elif source is not None:
+        typer.echo(f"{written} proposes arms and cases; say who the patients are, then lock.")
     else:
         typer.echo(f"Edit {written}, put the DICOM series under {study / 'arms'}, then lock.")
 

@@ -20,7 +20,13 @@ def item_sets() -> dict[str, str]:
     return dict(sorted(texts.items()))
 
 
-def new_study(study: str | Path, *, example: bool = True, items: Sequence[str] = ()) -> Path:
+def new_study(
+    study: str | Path,
+    *,
+    example: bool = True,
+    items: Sequence[str] = (),
+    source: str | Path | None = None,
+) -> Path:
     """Folder with ``protocol.toml``; as an example it can be locked and read as it stands.
 
     Parameters
@@ -30,6 +36,8 @@ def new_study(study: str | Path, *, example: bool = True, items: Sequence[str] =
         (two classic filters of the packaged CT at a simulated tenth of its dose, about a
         minute); otherwise only their explanation
     items : names of :func:`item_sets` to ask instead of the example's questions
+    source : folder with one folder per arm, and in each one folder per case: they are proposed
+        as arms and cases in place of the example's, and linked into ``arms/``
 
     Raises
     ------
@@ -39,18 +47,61 @@ def new_study(study: str | Path, *, example: bool = True, items: Sequence[str] =
     refuse_used_folder(study)
     text = files("reader_study.examples").joinpath("example_protocol.toml").read_text("utf-8")
     text = _with_items(text, items) if items else text
-    if not example:
+    arms: dict[str, Path] = {}
+    if source is not None:
+        arms = _arm_folders(Path(source))
+        text = _without_tables(text, keep_items=True) + _proposed(arms)
+    elif not example:
         text = _without_tables(text, keep_items=bool(items))
     with fresh_folder(study) as part:
         (part / "protocol.toml").write_text(text, "utf-8")
         (part / "arms").mkdir()
-        if example:
+        for name, folder in arms.items():
+            (part / "arms" / name).symlink_to(folder.resolve(), target_is_directory=True)
+        if example and source is None:
             from reader_study.examples.demo import write_example_arms
 
             protocol, _ = read_protocol(part / "protocol.toml")
             slices = max(case.slices[1] for case in protocol.cases if case.slices)
             write_example_arms(part / "arms", [arm.name for arm in protocol.arms], slices)
     return Path(study) / "protocol.toml"
+
+
+def _folders(parent: Path) -> list[Path]:
+    return sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _arm_folders(source: Path) -> dict[str, Path]:
+    """Name of each arm, as a protocol writes it, and its folder."""
+    folders = _folders(source) if source.is_dir() else []
+    arms = {re.sub("[^a-z0-9_-]+", "-", f.name.lower()).strip("-_") or "arm": f for f in folders}
+    if len(folders) < 2 or len(arms) < len(folders):
+        raise ValueError(
+            f"expected two folders or more in {source}, one for each arm and of different names, "
+            f"got {len(folders)} ({', '.join(f.name for f in folders) or 'none'}); sort the series "
+            "into ARM/CASE folders"
+        )
+    return arms
+
+
+def _proposed(arms: dict[str, Path]) -> str:
+    """Tables of the arms, and of the cases that every arm has; others stand as comments."""
+    cases = {name: {f.name for f in _folders(folder)} for name, folder in arms.items()}
+    everywhere = set.intersection(*cases.values())
+    if len(everywhere) < 2:
+        raise ValueError(
+            f"expected two cases or more that are in every arm, got {len(everywhere)}; give the "
+            "folder of a case the same name in each arm"
+        )
+    tables = [f'[[arms]]\nname = "{name}"' for name in arms]
+    for case in sorted(set.union(*cases.values())):
+        if case in everywhere:
+            quoted = case.replace('"', '\\"')
+            tables.append(f'[[cases]]\nname = "{quoted}"\npatient = "{quoted}"  # say who it is')
+        else:
+            lacking = ", ".join(name for name in arms if case not in cases[name])
+            tables.append(f"# {case} is left out: not in {lacking}")
+    return "\n" + "\n\n".join(tables) + "\n"
 
 
 def _with_items(text: str, names: Sequence[str]) -> str:

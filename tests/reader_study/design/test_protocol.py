@@ -156,3 +156,19 @@ def test_every_item_set_makes_a_valid_protocol(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="no item set 'nodles'; ready to use: image-quality"):
         new_study(tmp_path / "bad", items=["nodles"])
     assert not (tmp_path / "bad").exists()
+
+
+def test_arms_and_cases_are_proposed_from_folders(tmp_path):
+    for arm in ("Hersteller A", "Net_2"):
+        for case in ("Müller 1", "Weiß 2"):
+            (tmp_path / "pacs" / arm / case).mkdir(parents=True)
+    (tmp_path / "pacs" / "Net_2" / "Only here").mkdir()
+    written = new_study(tmp_path / "study", example=False, source=tmp_path / "pacs")
+    protocol, _ = read_protocol(written)
+    assert [arm.name for arm in protocol.arms] == ["hersteller-a", "net_2"]
+    assert [case.name for case in protocol.cases] == ["Müller 1", "Weiß 2"]
+    assert "# Only here is left out: not in hersteller-a" in written.read_text("utf-8")
+    assert (tmp_path / "study" / "arms" / "hersteller-a" / "Weiß 2").is_dir()
+    (tmp_path / "one" / "Müller 1").mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"expected two folders or more .* got 1 \(Müller 1\)"):
+        new_study(tmp_path / "other", example=False, source=tmp_path / "one")
