@@ -273,6 +273,11 @@ HEADER_FACTS = st.fixed_dictionaries(
         "KVP": st.sampled_from(["120", "", "80"]),
         "PixelRepresentation": st.sampled_from([0, 1]),
         "BitsStored": st.sampled_from([8, 12, 16]),
+        "HighBit": st.sampled_from([7, 11, 13, 15]),
+        "PixelPaddingValue": st.sampled_from([24, 1024, 63536, 0]),
+        "RescaleType": st.sampled_from(["HU", "US", "MGML", "Z_EFF"]),
+        "NumberOfFrames": st.sampled_from(["1", "2"]),
+        "PatientID": st.sampled_from(["P1", "P2"]),  # of the second slice
         "ImageOrientationPatient": st.sampled_from([[1, 0, 0, 0, 1, 0], [1, 0, 0, 1, 0, 0], None]),
         "ImageType": st.sampled_from(["ORIGINAL\\PRIMARY\\AXIAL", "", "LOCALIZER"]),
     },
@@ -288,8 +293,11 @@ def test_odd_headers(facts, step_mm, make_series):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for keyword, value in facts.items():
-                setattr(dataset, keyword, value)
-            if "BitsStored" in facts:
+                if keyword == "PixelPaddingValue":
+                    dataset.add_new(0x00280120, "US", value)
+                elif keyword != "PatientID" or k:
+                    setattr(dataset, keyword, value)
+            if "BitsStored" in facts and "HighBit" not in facts:
                 dataset.HighBit = dataset.BitsStored - 1
             dataset.ImagePositionPatient[2] = step_mm * k
 
@@ -300,13 +308,21 @@ def test_odd_headers(facts, step_mm, make_series):
         return
     assert facts.get("RescaleSlope", "1") not in ("0", "")
     assert facts.get("RescaleIntercept", "-1024") != ""
+    assert facts.get("RescaleType", "HU") in ("HU", "US")
+    assert facts.get("NumberOfFrames", "1") == "1"
+    assert facts.get("PatientID", "P1") == "P1"
     assert step_mm > 0
     slope = float(facts.get("RescaleSlope", 1))
     intercept = float(facts.get("RescaleIntercept", -1024))
     bits = facts.get("BitsStored", 16)
     mask = (1 << bits) - 1
-    stored = 1024 & mask
+    high = facts.get("HighBit", bits - 1)
+    assert high >= bits - 1
+    stored = 1024 >> (high - bits + 1) & mask
     if facts.get("PixelRepresentation", 1) and stored >> (bits - 1):
         stored -= 1 << bits
-    assert volume.hu[0, 8, 8] == pytest.approx(stored * slope + intercept)
+    if "PixelPaddingValue" not in facts or stored * slope + intercept >= -1024:
+        assert volume.hu[0, 8, 8] == pytest.approx(stored * slope + intercept)
+    else:  # below air, so it may be fill
+        assert volume.hu[0, 8, 8] in (-1024, pytest.approx(stored * slope + intercept))
     assert all(s > 0 for s in volume.spacing_mm)
