@@ -81,6 +81,7 @@ def denoise_volume(
         The volume lies outside the checkpoint's range of use and ``force`` is false; the engine
         is unknown, not installed, or cannot run this network or precision.
     """
+    volume.refuse_other_units("denoised")
     checkpoint = checkpoint or load_checkpoint()
     if not force:
         refuse_outside_range(volume, checkpoint)

@@ -78,6 +78,7 @@ def simulate_dose(
     and few photons bend the logarithm.
     """
     check_fraction(fraction)
+    volume.refuse_other_units("simulated at another dose")
     check_gantry_planes(volume)
     seeds = slice_seeds(rng, len(volume.hu))
     if fraction == 1 and missing_only:

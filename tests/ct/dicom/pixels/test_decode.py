@@ -9,7 +9,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 from typer.testing import CliRunner
 
 from ctlab.__main__ import app
-from ctlab.ct import deidentify_series, inspect_folder, read_series, write_series
+from ctlab.ct import deidentify_series, inspect_folder, read_series, simulate_dose, write_series
 
 SIZE = 32
 ENCODINGS = {"native": None, "rle": RLELossless, "jpeg-ls": JPEGLSLossless, "j2k": JPEG2000Lossless}
@@ -167,6 +167,8 @@ def test_other_quantities_are_read_when_asked_for_and_never_written_as_hu(
         ValueError, match=f"expected HU, got {units}: such images cannot be written"
     ):
         write_series(volume, tmp_path / "out", description="D")
+    with pytest.raises(ValueError, match=f"expected HU, got {units}: such images cannot be simul"):
+        simulate_dose(volume, 0.5, rng=np.random.default_rng(0))
     for words in (["simulate", "--dose", "0.5"], ["denoise", "--method", "tv"]):
         done = CliRunner().invoke(app, [words[0], str(folder), str(tmp_path / "out"), *words[1:]])
         assert f"expected HU, got {units}" in str(done.exception)
