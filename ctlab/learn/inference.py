@@ -196,4 +196,5 @@ def _forward(model: HuDenoiser, images: np.ndarray, *, precision: Precision) -> 
     device = next(model.parameters()).device
     images_on = torch.from_numpy(images).to(device).contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        return model(images_on).float().cpu().numpy()
+        denoised: torch.Tensor = model(images_on)
+        return np.asarray(denoised.float().cpu())

@@ -58,21 +58,34 @@ class ValidationBatch:
     full: Tensor
     strength: Tensor
     noise_seed: int
+    known_noise: Tensor | None = None
+    """(B, 1, p, p), SD about 1: noise of pairs at other places, where the recipe has pairs."""
 
     @classmethod
     def draw(
-        cls, config: TrainConfig, full: PatchDomain, low: PatchDomain, *, patches: int = 32
+        cls,
+        config: TrainConfig,
+        full: PatchDomain,
+        low: PatchDomain,
+        *,
+        pairs: PatchDomain | None = None,
+        patches: int = 32,
     ) -> "ValidationBatch":
         """Patches from a seed of their own, so that the monitor does not change training."""
         rng = np.random.default_rng([config.seed, 0x70726F62])
         slices = config.networks.slices
         low_hu, noise_hu = low.draw(patches, rng, slices=slices)
         full_hu, _ = full.draw(patches, rng, slices=slices)
+        known = None
+        if pairs is not None:
+            noisy_hu, clean_hu, sd_hu = pairs.draw_pairs(patches, rng)
+            known = torch.from_numpy((noisy_hu - clean_hu) / sd_hu[:, None, None, None])
         return cls(
             config.scale.to_net(torch.from_numpy(low_hu)),
             config.scale.to_net(torch.from_numpy(full_hu)),
             torch.from_numpy(noise_hu / np.float32(config.unit_hu)).reshape(-1, 1, 1, 1),
             config.seed,
+            known,
         )
 
 
@@ -141,7 +154,7 @@ def compute_metrics(
 def _another_draw(
     networks: CycleNetworks, validation: ValidationBatch, config: TrainConfig, denoised: Tensor
 ) -> Tensor:
-    """Noise like that of the batch's low-dose patches: learned, or white where none was learned."""
+    """Noise like that of the batch's low-dose patches: known from pairs, learned, or else white."""
     device = denoised.device
     generator = torch.Generator().manual_seed(validation.noise_seed + 1)
     strength = validation.strength.to(device)
@@ -149,6 +162,8 @@ def _another_draw(
         noise = networks.draw_noise(denoised, generator, device)
         low: Tensor = networks["degrader_ema"](denoised, noise, strength)
         return low - denoised
+    if validation.known_noise is not None:
+        return strength * validation.known_noise.to(device)
     return strength * torch.randn(denoised.shape, generator=generator).to(device)
 
 

@@ -118,7 +118,9 @@ class _Run:
     def __init__(self, out: Path, config: TrainConfig, domains: Domains, fabric: Fabric) -> None:
         self.out, self.config, self.domains, self.fabric = out, config, domains, fabric
         self.state = TrainState.start(config, fabric.device)
-        self.validation = ValidationBatch.draw(config, domains.full, domains.low)
+        self.validation = ValidationBatch.draw(
+            config, domains.full, domains.low, pairs=domains.pairs
+        )
         self.facts = dict(domains.card)
         self.raised = _confound_warnings(domains)
         self.best: Selected | None = None

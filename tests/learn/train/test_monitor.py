@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ctlab.learn.config import TrainConfig
+from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.models.critic import highpass
 from ctlab.learn.train import monitor
 from ctlab.learn.train.loop import train
@@ -60,11 +61,11 @@ def test_each_warning_is_raised_alone_and_says_what_to_do(key, value, name):
 def test_bias_is_the_mean_change_inside_the_tissue_masks_of_the_low_dose_patch(tiny_config):
     hu = np.full((1, 1, 48, 48), 60.0, np.float32)
     hu[..., :24] = -800.0
-    changed = hu + np.where(hu > 0, 7.0, -2.0).astype(np.float32)
+    changed = hu + np.where(hu > 0, 70.0, -2.0).astype(np.float32)  # no soft tissue any more
     changed[..., 22:26] = 500.0  # on the border, which belongs to no tissue
     low, denoised = (tiny_config.scale.to_net(torch.from_numpy(image)) for image in (hu, changed))
     bias = monitor._bias_hu(low, denoised, tiny_config)
-    assert bias["watch_bias_soft_hu"] == pytest.approx(7.0, abs=1e-3)
+    assert bias["watch_bias_soft_hu"] == pytest.approx(70.0, abs=1e-3)
     assert bias["watch_bias_lung_hu"] == pytest.approx(-2.0, abs=1e-3)
     assert math.isnan(bias["watch_bias_bone_hu"])
 
@@ -234,3 +235,26 @@ def test_streaks_and_coarse_parts_of_a_residual_are_measured():
     assert monitor.anisotropy(streaked) > 2 * monitor.anisotropy(white)
     assert monitor.coarse_share(white) == pytest.approx(1 / (4 * math.pi**0.5), abs=0.02)
     assert monitor.coarse_share(white - highpass(white, 3.0)) > 0.7
+
+
+def test_noise_of_a_recipe_with_pairs_is_that_of_the_pairs(tiny_config, tiny_domains):
+    """Blurred noise at 40 HU, whatever patches they are; other patches stay as without pairs."""
+    full, low = tiny_domains
+    draws = np.random.default_rng(0)
+    noise = blurred(torch.from_numpy(draws.normal(size=(4, 1, 64, 64)))).numpy()[:, 0]
+    clean = full.slabs[0]
+    pairs = PatchDomain([clean + 40.0 * noise / noise.std()], [40.0], patch_px=16, partners=[clean])
+    values = tiny_config.model_dump()
+    values["data"]["paired"], values["networks"]["degrader"] = "full", "simulator"
+    values["losses"]["low"] = 0.0
+    config = TrainConfig.from_dict(values)
+    plain = ValidationBatch.draw(config, full, low)
+    known = ValidationBatch.draw(config, full, low, pairs=pairs)
+    assert torch.equal(plain.low, known.low)
+    assert known.known_noise.shape == known.low.shape
+    draw = monitor._another_draw(build_networks(config), known, config, known.low)
+    white = monitor._another_draw(build_networks(config), plain, config, plain.low)
+    assert float(draw.std()) == pytest.approx(
+        float(white.std()), rel=0.2
+    )  # both as strong as low dose is
+    assert monitor.coarse_share(draw) > 2 * monitor.coarse_share(white)
