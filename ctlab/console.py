@@ -139,7 +139,7 @@ Note = Callable[[str], None]
 class Progress(Protocol):
     """Called with how much is done and how much there is."""
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, /) -> None:
         """Show that ``done`` of ``total`` parts are there."""
 
 

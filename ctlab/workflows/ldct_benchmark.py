@@ -7,7 +7,6 @@ The low dose of these scans is simulated: noise was inserted into real projectio
 
 import hashlib
 import json
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pandas as pd
 
 from ctlab.assess import psnr_db, rmse_hu, vif
 from ctlab.assess.fidelity.metrics import CHEST, PROTOCOL_CLIP_HU
+from ctlab.console import Progress
 from ctlab.ct.datasets.layouts import Scan, benchmark_split, open_collection
 from ctlab.files import write_whole
 
@@ -46,8 +46,6 @@ REHEARSAL = {
     "networks": {"width": 4, "critic_width": 4, "noise_kernels": 2, "noise_kernel_px": 9},
 }
 """What a rehearsal changes: the same path in a minute, with networks that learn nothing."""
-
-Progress = Callable[[int, int], None]
 
 
 def mayo_chest(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ctlab.console import Progress
 from reader_study.power.model_observer_pilot import Pilot
 from reader_study.stats.power.closed_form import (
     MOST_CASES,
@@ -44,7 +45,6 @@ EFFECT_IS = {
 }
 # A mixed model takes a second or so per simulated study; beyond this many designs the mean does.
 FEW_DESIGNS = 4
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _simulated_curve(
     aim: Aim,
     readers: Sequence[int],
     cases: Sequence[int],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> pd.DataFrame:
     """``readers, cases, power, low, high``; each point has a generator of its own."""
     points = [(j, k) for j in readers for k in cases]
