@@ -13,6 +13,7 @@ from ctlab.ct import (
     Volume,
     read_series,
 )
+from ctlab.ct.denoiser import Denoiser
 from ctlab.explain import (
     AuditPlan,
     DenoiserProbe,
@@ -145,19 +146,27 @@ def explain_series(
             raise ValueError(
                 f"--layer belongs to networks, {denoiser.name} shows none; leave it out"
             )
-        near = volume.slices(max(0, number - 1), min(number + 2, len(volume.hu)))
-        denoise = partial(denoiser.tuned_to(near).alone, spacing_mm=volume.spacing_mm)
-        found = explain_black_box(
-            denoise,
-            volume.hu[number],
-            where,
-            method=method or "occlusion",
-            target=target,
-            plan=plan,
-        )
+        found = _tried_out(denoiser, volume, number, where, method, target, plan)
     if dicom is not None:
         write_archive(found, dicom, volume, number, overwrite=overwrite)
     if out is not None:
         write_explanation(found, out, out.with_suffix(".png"))
         write_page(found, out.with_suffix(".html"), spacing_mm=volume.spacing_mm)
     return found
+
+
+def _tried_out(
+    denoiser: Denoiser,
+    volume: Volume,
+    number: int,
+    where: Region,
+    method: str | None,
+    target: str,
+    plan: AuditPlan,
+) -> Explanation:
+    """Explanation of a denoiser that shows no layers."""
+    near = volume.slices(max(0, number - 1), min(number + 2, len(volume.hu)))
+    denoise = partial(denoiser.tuned_to(near).alone, spacing_mm=volume.spacing_mm)
+    return explain_black_box(
+        denoise, volume.hu[number], where, method=method or "occlusion", target=target, plan=plan
+    )
