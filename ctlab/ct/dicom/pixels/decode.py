@@ -158,9 +158,9 @@ def _stored(frames: list[Frame]) -> Iterator[np.ndarray]:
         dataset = read_dataset(header.path)
         if "PixelData" not in dataset:
             raise ValueError(f"{header.path.name} holds no pixels")
-        if header.transfer_syntax in NATIVE | {RLE}:  # every bit as it was written
-            dataset.BitsStored = dataset.BitsAllocated
-            dataset.HighBit = dataset.BitsAllocated - 1
+        width = header.integer("bits_allocated")
+        if header.transfer_syntax in NATIVE | {RLE} and width:  # every bit as it was written
+            dataset.BitsStored, dataset.HighBit = width, width - 1
         for frame in frames:
             yield _decoded(header, dataset, rows, columns, frame.index)
 
