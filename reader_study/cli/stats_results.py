@@ -73,7 +73,7 @@ def as_planned(
     if scale:
         ends = pd.to_numeric(pd.Series(scale.split(",")), errors="coerce")
         if len(ends) != 2 or ends.isna().any() or ends[0] >= ends[1]:
-            raise ValueError(f"--scale wants lowest,highest such as 1,5; {scale!r} came")
+            raise ValueError(f"expected --scale lowest,highest such as 1,5, got {scale!r}")
         check_table(table, columns=[rating])
         check_scale(table, rating, lowest=ends[0], highest=ends[1])
     return table
@@ -85,7 +85,7 @@ def read_levels(levels: list[str] | None) -> dict[str, list[str]]:
     for text in levels or []:
         name, sign, values = text.partition("=")
         if not sign:
-            raise ValueError(f"--levels wants FACTOR=first,second,...; {text!r} came")
+            raise ValueError(f"expected --levels FACTOR=first,second,..., got {text!r}")
         orders[name] = [value.strip() for value in values.split(",")]
     return orders
 
@@ -135,7 +135,7 @@ def _or_facts(result: Mrmc, margin: float | None, reference: str | None) -> dict
         base = reference or arms[0]
         others = [arm for arm in arms if arm != base]
         if base not in arms:
-            raise ValueError(f"a reference of {', '.join(arms)} wanted; {base!r} came")
+            raise ValueError(f"expected a reference of {', '.join(arms)}, got {base!r}")
         judged = [
             asdict(noninferiority(result, reference=base, new=arm, margin=margin)) for arm in others
         ]
@@ -244,7 +244,7 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
     check_table(trials, columns=["reader", "case", "left", "right", "choice"])
     arms = list(dict.fromkeys([*trials["left"], *trials["right"]]))
     if len(arms) < 2:
-        raise ValueError(f"trials of two arms wanted; every image is of {arms[0]!r}")
+        raise ValueError(f"expected trials of two arms, but every image is of {arms[0]!r}")
     pairs = list(combinations(arms, 2)) if arm is None or over is None else [(arm, over)]
     comparisons = []
     for one, other in pairs:
@@ -303,7 +303,7 @@ def two_arms(
     check_table(table, columns=["reader", "case", "arm", value], filled=["arm"])
     seen = [str(arm) for arm in dict.fromkeys(table["arm"])]
     if one is None and other is None and len(seen) != 2:
-        raise ValueError(f"two arms wanted; name two of: {', '.join(seen)}")
+        raise ValueError(f"expected two arms; name two of: {', '.join(seen)}")
     first = one or next(arm for arm in reversed(seen) if arm != other)
     return first, other or next(arm for arm in seen if arm != first)
 
@@ -339,7 +339,9 @@ def signed_rank_facts(
     wide = checked.pivot(index=keys[:2], columns="arm", values="rating")
     for arm in (one, other):
         if arm not in wide:
-            raise ValueError(f"arm {arm!r} wanted; the table holds: {', '.join(map(str, wide))}")
+            raise ValueError(
+                f"expected arm {arm!r}, but the table holds: {', '.join(map(str, wide))}"
+            )
     d = (wide[one] - wide[other]).dropna()
     alone = len(wide) - len(d)
     rows = []
@@ -358,7 +360,7 @@ def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any
     """All clustered McNemar tests of two 0/1 columns."""
     arms = [name for name in table.columns if name not in ("patient", "lesion")]
     if not (first and second) and len(arms) != 2:
-        raise ValueError(f"two columns of 0/1 wanted; name two of: {', '.join(map(str, arms))}")
+        raise ValueError(f"expected two columns of 0/1; name two of: {', '.join(map(str, arms))}")
     one, other = first or arms[0], second or arms[1]
     tests = [
         asdict(clustered_mcnemar(table, first=one, second=other, method=name))  # type: ignore[arg-type]

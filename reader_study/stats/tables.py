@@ -113,9 +113,9 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise ``ValueError`` when a column is missing or the table is empty."""
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        came = ", ".join(map(str, table.columns)) or "none"
+        got = ", ".join(map(str, table.columns)) or "none"
         raise ValueError(
-            f"expected columns {', '.join(columns)}, got {came} (missing: {', '.join(missing)}); "
+            f"expected columns {', '.join(columns)}, got {got} (missing: {', '.join(missing)}); "
             "rename or add the missing ones"
         )
     if table.empty:
@@ -145,7 +145,7 @@ def as_numbers(table: pd.DataFrame, column: str, *, integers: bool = False) -> p
     if integers:
         refuse(
             numbers.notna() & (numbers % 1 != 0),
-            f"column {column!r} holds fractions where whole numbers are wanted",
+            f"column {column!r} holds fractions where whole numbers are expected",
             "write whole numbers",
         )
     return numbers.astype(float)
@@ -211,14 +211,14 @@ def check_levels(
     >>> check_levels(pd.DataFrame({"arm": ["full", "fulll"]}), "arm", ["full"], what="arms")
     Traceback (most recent call last):
         ...
-    ValueError: column 'arm' holds 'fulll' in row 3 (the header is row 1); arms wanted: full
+    ValueError: column 'arm' holds 'fulll' in row 3 (the header is row 1); expected arms full
     """
     bad = table[column].notna() & ~table[column].isin(list(allowed))
     found = sorted({str(value) for value in table.loc[bad, column]})
     refuse(
         bad,
         f"column {column!r} holds {', '.join(map(repr, found[:3]))}",
-        f"{what} wanted: {', '.join(map(str, allowed))}",
+        f"expected {what} {', '.join(map(str, allowed))}",
     )
 
 
@@ -230,15 +230,15 @@ def check_scale(table: pd.DataFrame, column: str, *, lowest: float, highest: flo
     >>> check_scale(pd.DataFrame({"rating": [1, 6, 2.5]}), "rating", lowest=1, highest=5)
     Traceback (most recent call last):
         ...
-    ValueError: column 'rating' holds 6, 2.5 in rows 3, 4 (the header is row 1); whole numbers from
-    1 to 5 wanted
+    ValueError: column 'rating' holds 6, 2.5 in rows 3, 4 (the header is row 1); expected whole
+    numbers from 1 to 5
     """
     numbers = as_numbers(table, column)
     bad = numbers.notna() & ((numbers < lowest) | (numbers > highest) | (numbers % 1 != 0))
     found = ", ".join(f"{value:g}" for value in numbers[bad].unique()[:3])
     refuse(
         bad, f"column {column!r} holds {found}",
-        f"whole numbers from {lowest:g} to {highest:g} wanted",
+        f"expected whole numbers from {lowest:g} to {highest:g}",
     )  # fmt: skip
 
 

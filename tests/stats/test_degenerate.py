@@ -61,14 +61,14 @@ def test_a_perfect_arm_beside_a_guessing_one_has_no_p_value(run):
     got = run("mrmc", table)
     assert (got["difference"], got["p"]) == (0.5, None)
     assert "report the counts" in got["note"]
-    assert "a margin wants an error to judge by" in run("mrmc", table, "--margin", "0.1")
+    assert "expected an error to judge a margin by" in run("mrmc", table, "--margin", "0.1")
 
 
 def test_two_readers_are_these_readers_only_and_one_is_refused(run):
     got = run("mrmc", ratings(2, 20, chance()))
     assert got["scope"] == "these readers only"
     assert "2 readers" in got["note"]
-    assert "at least two readers wanted" in run("mrmc", ratings(1, 20, chance()))
+    assert "expected at least two readers" in run("mrmc", ratings(1, 20, chance()))
 
 
 @pytest.mark.parametrize(
@@ -155,4 +155,4 @@ def test_clustered_counts_that_never_differ_or_come_from_one_patient(run):
     got = run("mcnemar", table.assign(b=table["a"]))
     assert {row["p"] for row in got["tests"]} == {1}
     one = table.assign(patient=1, lesion=[1, 2, 3], b=[0, 0, 1])
-    assert "at least two groups of 'patient' wanted" in run("mcnemar", one)
+    assert "expected at least two groups of 'patient'" in run("mcnemar", one)

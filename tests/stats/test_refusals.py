@@ -60,8 +60,11 @@ def changed(table, row, **values):
     [
         ({"rating": "good"}, "'rating' holds text that is no number ('good') in row 9 "),
         ({"rating": "inf"}, "'rating' is infinite in row 9 "),
-        ({"arm": "bb"}, "'arm' holds 'bb' in row 9 (the header is row 1); arms wanted: a, b"),
-        ({"rating": 55}, "'rating' holds 55 in row 9 (the header is row 1); whole numbers from 1"),
+        ({"arm": "bb"}, "'arm' holds 'bb' in row 9 (the header is row 1); expected arms a, b"),
+        (
+            {"rating": 55},
+            "'rating' holds 55 in row 9 (the header is row 1); expected whole numbers from 1",
+        ),
         ({"rating": 0}, "'rating' holds 0 in row 9 "),
         ({"rating": 6}, "'rating' holds 6 in row 9 "),
         ({"rating": 2.5}, "'rating' holds 2.5 in row 9 "),
@@ -125,7 +128,7 @@ def free_response():
         ({"mark": "XX"}, "mark is neither LL nor NL in row 5 "),
         ({"case": "c9"}, "case not in the list of cases in row 5 "),
         ({"lesion": 2}, "a lesion number that the case does not have in row 5 "),
-        ({"lesion": 0.5}, "'lesion' holds fractions where whole numbers are wanted in row 5 "),
+        ({"lesion": 0.5}, "'lesion' holds fractions where whole numbers are expected in row 5 "),
         ({"case": "c1"}, "marked more than once by one reader in one arm in rows 3, 5 "),
         ({"arm": "full"}, "'arm' holds 'full' in row 5 "),
     ],
@@ -174,6 +177,6 @@ def test_choices_subjects_and_lesions_are_refused_by_row(refused):
 
 def test_a_scale_that_is_none_is_refused(refused):
     for scale in ("5,1", "1", "low,high"):
-        assert "--scale wants lowest,highest such as 1,5" in refused(
+        assert "expected --scale lowest,highest such as 1,5" in refused(
             "vgc", ratings(), "--scale", scale
         )

@@ -68,7 +68,7 @@ def weight_matrix(categories: np.ndarray, weights: Weights) -> np.ndarray:
             part = np.nan_to_num((apart / (c[:, None] + c[None])) ** 2)
         return np.asarray(1 - part / (np.ptp(c) / (c.max() + c.min())) ** 2)
     raise ValueError(
-        f"weights of unweighted, linear, quadratic, ordinal or ratio wanted; {weights!r} came"
+        f"expected weights of unweighted, linear, quadratic, ordinal or ratio, got {weights!r}"
     )
 
 
@@ -103,8 +103,8 @@ def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
     numbers = numbers.dropna(how="all").astype(float)
     if numbers.shape[1] < 2 or (numbers.notna().sum(axis=1) >= 2).sum() < 1:
         raise ValueError(
-            f"two raters and a subject rated by both wanted; {numbers.shape[1]} columns and "
-            f"{int((numbers.notna().sum(axis=1) >= 2).sum())} such subjects came"
+            f"expected two raters and a subject rated by both, got {numbers.shape[1]} columns and "
+            f"{int((numbers.notna().sum(axis=1) >= 2).sum())} such subjects"
         )
     return numbers
 
@@ -159,7 +159,7 @@ def _count(table: pd.DataFrame, weights: Weights, categories: ArrayLike | None) 
     levels = seen if categories is None else np.asarray(categories, dtype=float)
     if not np.isin(seen, levels).all():
         outside = seen[~np.isin(seen, levels)]
-        raise ValueError(f"categories {levels.tolist()} wanted; {outside.tolist()} came as well")
+        raise ValueError(f"expected categories {levels.tolist()}, got {outside.tolist()} as well")
     counts = np.stack([(ratings == level).sum(axis=1) for level in levels], axis=1).astype(float)
     w = weight_matrix(levels, weights) if levels.size > 1 else np.ones((1, 1))
     return _Counts(ratings, levels, counts, w)
@@ -202,7 +202,7 @@ def agreement_coefficient(
     0.75
     """
     if name not in COEFFICIENTS:
-        raise ValueError(f"a coefficient of {', '.join(COEFFICIENTS)} wanted; {name!r} came")
+        raise ValueError(f"expected a coefficient of {', '.join(COEFFICIENTS)}, got {name!r}")
     data = _count(table, weights, categories)
     raters = data.ratings.shape[1]
     if name == "krippendorff":
@@ -366,7 +366,7 @@ def _alphas(coincidences: np.ndarray, categories: np.ndarray, metric: Level) -> 
             with np.errstate(invalid="ignore"):
                 difference = np.nan_to_num(difference / (categories[:, None] + categories[None]))
         elif metric != "interval":
-            raise ValueError(f"nominal, ordinal, interval or ratio wanted; {metric!r} came")
+            raise ValueError(f"expected nominal, ordinal, interval or ratio, got {metric!r}")
         delta = np.broadcast_to(difference**2, o.shape)
     n = totals.sum(axis=1)
     seen = np.sum(o * delta, axis=(1, 2))

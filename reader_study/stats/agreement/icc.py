@@ -37,7 +37,7 @@ def icc(table: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     x = read_raters(table).dropna().to_numpy()
     n, k = x.shape
     if n < 2:
-        raise ValueError(f"at least 2 subjects rated by all wanted; {n} came")
+        raise ValueError(f"expected at least 2 subjects rated by all, got {n}")
     grand = x.mean()
     rows = k * np.sum((x.mean(axis=1) - grand) ** 2)
     columns = n * np.sum((x.mean(axis=0) - grand) ** 2)

@@ -42,7 +42,7 @@ def crosstab(
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape:
-        raise ValueError(f"two lists of one length wanted; {a.shape} and {b.shape} came")
+        raise ValueError(f"expected two lists of one length, got {a.shape} and {b.shape}")
     both = ~(np.isnan(a) | np.isnan(b))
     a, b = a[both], b[both]
     levels = np.unique(np.concatenate([a, b])) if categories is None else np.asarray(categories)
@@ -83,7 +83,7 @@ def cohen_kappa(
     counts = np.asarray(table, dtype=float)
     n = counts.sum()
     if n == 0:
-        raise ValueError("at least one pair of ratings wanted; none came")
+        raise ValueError("expected at least one pair of ratings, got none")
     w = weight_matrix(np.arange(len(counts), dtype=float), weights)
     p = counts / n
     expected = float(np.sum(w * np.outer(p.sum(axis=1), p.sum(axis=0))))
@@ -127,7 +127,7 @@ def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
     ratings = read_raters(table).dropna().to_numpy()
     n, m = ratings.shape
     if n == 0:
-        raise ValueError("subjects rated by everybody wanted; none came")
+        raise ValueError("expected subjects rated by everybody, got none")
     categories = np.unique(ratings)
     counts = np.stack([(ratings == c).sum(axis=1) for c in categories], axis=1)
     p = counts.sum(axis=0) / (n * m)
@@ -210,7 +210,7 @@ def repeat_agreement(
     checked = check_table(table, columns=[*keys, value], unique=keys, numeric=[value])
     wide = checked.pivot(index=keys[:3], columns="showing", values=value)
     if not {1, 2} <= set(wide.columns):
-        raise ValueError("showings 1 and 2 wanted; no trial was shown twice")
+        raise ValueError("expected showings 1 and 2, but no trial was shown twice")
     pairs = wide[[1, 2]].dropna().reset_index()
     if categories is None:
         categories = np.unique(checked[value].dropna())
@@ -254,7 +254,7 @@ def bland_altman(first: ArrayLike, second: ArrayLike, *, level: float = 0.95) ->
     d, mean = (a - b)[both], ((a + b) / 2)[both]
     n = d.size
     if n < 3:
-        raise ValueError(f"at least 3 pairs of measurements wanted; {n} came")
+        raise ValueError(f"expected at least 3 pairs of measurements, got {n}")
     bias, sd = float(d.mean()), float(d.std(ddof=1))
     z, t = float(stats.norm.ppf(0.975)), float(stats.t.ppf(0.5 + level / 2, n - 1))
     of_bias, of_limit = sd / np.sqrt(n), sd * np.sqrt(1 / n + z**2 / (2 * (n - 1)))

@@ -144,7 +144,7 @@ def speeding(times: pd.DataFrame, *, fastest_s: float) -> pd.DataFrame:
     [[1, True]]
     """
     if not fastest_s > 0:
-        raise ValueError(f"a time above 0 seconds wanted; {fastest_s} came")
+        raise ValueError(f"expected a time above 0 seconds, got {fastest_s}")
     table = check_table(times, columns=["reader", "seconds"], numeric=["seconds"])
     refuse(table["seconds"] < 0, "column 'seconds' is negative", "leave unknown times empty")
     rows = []

@@ -48,7 +48,7 @@ def _log_times(times: pd.DataFrame) -> pd.DataFrame:
     )
     table = table[table["seconds"].notna()]
     if table.empty:
-        raise ValueError("at least one reading time wanted; every cell of 'seconds' is empty")
+        raise ValueError("expected at least one reading time, but every cell of 'seconds' is empty")
     return table.assign(log_s=np.log(table["seconds"]))
 
 
@@ -122,8 +122,8 @@ def time_ratio(times: pd.DataFrame, *, first: str, second: str, level: float = 0
     unpaired = int(wide.notna().to_numpy().sum() - 2 * len(pairs))
     if pairs.empty:
         raise ValueError(
-            f"at least one reader and case timed in both {first!r} and {second!r} wanted; none "
-            "came; compare the geometric means instead"
+            f"expected at least one reader and case timed in both {first!r} and {second!r}, got "
+            "none; compare the geometric means instead"
         )
     keys = pairs.index.to_frame(index=False)
     mean = crossed_mean(

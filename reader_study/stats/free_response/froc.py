@@ -99,7 +99,7 @@ def froc(
     )
     if not np.isfinite(left_out).all():
         raise ValueError(
-            "at least two patients with and two without lesions wanted: without the only one no "
+            "expected at least two patients with and two without lesions: without the only one no "
             "figure is left and the jackknife has no error"
         )
     flat = left_out.reshape(-1, left_out.shape[-1])
@@ -130,7 +130,7 @@ def _figures(
     cluster: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
     if fom not in FOMS:
-        raise ValueError(f"a figure of merit of {', '.join(FOMS)} wanted; {fom!r} came")
+        raise ValueError(f"expected a figure of merit of {', '.join(FOMS)}, got {fom!r}")
     table, known = check_marks(marks, cases)
     read = table if readings is None else _readings(readings, table, known)
     names = arms or tuple(dict.fromkeys(read["arm"]))
@@ -305,7 +305,7 @@ def froc_curve(marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     table, known = check_marks(marks, cases)
     lesions = known["n_lesions"].sum()
     if not lesions:
-        raise ValueError("a case with a lesion wanted: without one there is no share found")
+        raise ValueError("expected a case with a lesion: without one there is no share found")
     rows = []
     for (arm, reader), part in table.groupby(["arm", "reader"], sort=False):
         for cut in [np.inf, *sorted(part["rating"].unique(), reverse=True)]:

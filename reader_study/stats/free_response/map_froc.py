@@ -49,7 +49,7 @@ def adjudicated_marks(
     refuse(~table["case"].isin(list(patients)), "a case without a patient", "name its patient")
     unknown = sorted(set(classes) - set(CLASSES))
     if unknown:
-        raise ValueError(f"classes of {', '.join(CLASSES)} wanted; came: {', '.join(unknown)}")
+        raise ValueError(f"expected classes of {', '.join(CLASSES)}, got {', '.join(unknown)}")
     keys = ["reader", "trial", "case", "arm", *place]
     agreed = table["class"].isin(list(classes)).groupby([table[k] for k in keys], sort=False).all()
     found = agreed[agreed].index.to_frame(index=False)[["case", *place]].drop_duplicates()
@@ -144,7 +144,7 @@ def froc_score(
 def _known(places: pd.DataFrame, cases: Sequence[str]) -> pd.DataFrame:
     """Checked places, numbered within their case."""
     if places.empty:
-        raise ValueError("at least one place wanted: without one there is no share found")
+        raise ValueError("expected at least one place: without one there is no share found")
     known = check_table(places, columns=["case", "z", "y", "x"], numeric=["z", "y", "x"])
     refuse(~known["case"].isin(list(cases)), "a place in a case not listed", "add the case")
     return known.assign(lesion=known.groupby("case").cumcount() + 1)

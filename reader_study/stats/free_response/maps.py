@@ -83,15 +83,15 @@ def map_at_marks(
 def _check_map(values: np.ndarray, counted: np.ndarray, radius_mm: float) -> None:
     if values.ndim != 3 or counted.shape != values.shape:
         raise ValueError(
-            f"a map and a mask of one shape (z, y, x) wanted; {values.shape} and {counted.shape} "
-            "came; a single slice has shape (1, y, x)"
+            f"expected a map and a mask of one shape (z, y, x), got {values.shape} and "
+            f"{counted.shape}; a single slice has shape (1, y, x)"
         )
     if not counted.any():
-        raise ValueError("a mask with at least one voxel inside wanted; it is empty")
+        raise ValueError("expected a mask with at least one voxel inside, but it is empty")
     if not np.isfinite(values).all():
-        raise ValueError("a map of finite values wanted; replace NaN before scoring it")
+        raise ValueError("expected a map of finite values; replace NaN before scoring it")
     if not radius_mm > 0:
-        raise ValueError(f"a radius above 0 mm wanted; {radius_mm} came")
+        raise ValueError(f"expected a radius above 0 mm, got {radius_mm}")
 
 
 def _ball(
@@ -99,7 +99,7 @@ def _ball(
 ) -> np.ndarray:
     centre = np.asarray(mark, dtype=float)
     if centre.shape != (3,) or (centre < -0.5).any() or (centre > np.array(shape) - 0.5).any():
-        raise ValueError(f"a mark (z, y, x) inside the image {shape} wanted; {tuple(mark)} came")
+        raise ValueError(f"expected a mark (z, y, x) inside the image {shape}, got {tuple(mark)}")
     squares = [
         ((np.arange(n) - c) * mm) ** 2 for n, c, mm in zip(shape, centre, spacing_mm, strict=True)
     ]
@@ -181,7 +181,7 @@ def rank_agreement(
     ...                        "rating": [2, 3, 5]})
     >>> found = rank_agreement(scores, metric="psnr", rng=np.random.default_rng(1))
     >>> round(found.value, 9), found.low, found.note
-    (1.0, None, 'no interval: 10 patients or more wanted, 3 came')
+    (1.0, None, 'no interval: expected 10 patients or more, got 3')
     """
     table = check_table(
         scores,
@@ -220,7 +220,7 @@ def over_patients(
     if not np.isfinite(value):
         return Scored(value, None, None, n, len(table), "not defined: nothing varies")
     if n < FEWEST_PATIENTS:
-        note = f"no interval: {FEWEST_PATIENTS} patients or more wanted, {n} came"
+        note = f"no interval: expected {FEWEST_PATIENTS} patients or more, got {n}"
         return Scored(value, None, None, n, len(table), note)
     found = np.array(
         [
@@ -274,7 +274,9 @@ def score_maps(
     )  # fmt: skip
     lost = sorted(set(table["case"]) - set(maps))
     if lost:
-        raise ValueError(f"a map for every marked case wanted; none for {', '.join(lost[:5])}")
+        raise ValueError(
+            f"expected a map for every marked case, but none for {', '.join(lost[:5])}"
+        )
     rows = []
     for case, part in table.groupby("case", sort=True):
         name = str(case)

@@ -59,7 +59,7 @@ def match_marks(
     [['LL', 60.0], ['NL', 70.0]]
     """
     if not radius_mm > 0:
-        raise ValueError(f"an acceptance radius above 0 mm wanted; {radius_mm} came")
+        raise ValueError(f"expected an acceptance radius above 0 mm, got {radius_mm}")
     place = ["x", "y", "z"]
     keys = ["reader", "arm", "case"]
     table = check_table(

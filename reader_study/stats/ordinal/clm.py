@@ -110,7 +110,9 @@ def clm(
     """
     data = read_formula(table, formula, levels=levels, thresholds=thresholds, nominal=nominal)
     if data.random:
-        raise ValueError("a formula without random effects wanted for clm; use clmm for (1|group)")
+        raise ValueError(
+            "expected a formula without random effects for clm; use clmm for (1|group)"
+        )
     start = _null_start(data, link)
     found = newton(lambda p: fixed_objective(data, link, p), start)
     return _as_fit(formula, link, data, found, {}, {}, "maximum likelihood")
@@ -153,9 +155,11 @@ def clmm(
     """
     data = read_formula(table, formula, levels=levels, thresholds=thresholds)
     if not data.random:
-        raise ValueError(f"a random effect such as (1|reader) wanted in {formula!r}; use clm")
+        raise ValueError(f"expected a random effect such as (1|reader) in {formula!r}; use clm")
     if quadrature > 1 and (len(data.random) > 1 or data.random[0].columns.shape[1] > 1):
-        raise ValueError("quadrature wants exactly one scalar random effect; use quadrature=1")
+        raise ValueError(
+            "expected one scalar random effect for quadrature, got others; use quadrature=1"
+        )
     scale, fixed_only = 0.5, newton(
         lambda p: fixed_objective(data, link, p), _null_start(data, link)
     )  # fmt: skip
@@ -197,7 +201,7 @@ def _null_start(data: OrdinalData, link: Link) -> np.ndarray:
         "cloglog": lambda p: np.log(-np.log1p(-p)),
     }
     if link not in quantile:
-        raise ValueError(f"a link of logit, probit, cloglog wanted; {link!r} came")
+        raise ValueError(f"expected a link of logit, probit, cloglog, got {link!r}")
     cuts = quantile[link](shares)
     start = np.zeros(data.cuts_upper.shape[1])
     start[: data.n_threshold] = np.linalg.lstsq(data.threshold_map, cuts, rcond=None)[0]

@@ -57,12 +57,12 @@ def split_formula(formula: str) -> tuple[str, str, list[tuple[str, str, str]]]:
     ('rating', 'arm', [('1', '|', 'reader'), ('1', '|', 'case')])
     """
     if formula.count("~") != 1:
-        raise ValueError(f"a formula such as 'rating ~ arm + (1|reader)' wanted; {formula!r} came")
+        raise ValueError(f"expected a formula such as 'rating ~ arm + (1|reader)', got {formula!r}")
     response, right = (side.strip() for side in formula.split("~"))
     terms = [(m[1], m[2], m[3]) for m in _TERM.finditer(right)]
     fixed = _TERM.sub("", right)
     if "|" in fixed:
-        raise ValueError(f"random effects in brackets wanted, as in (1|reader); {formula!r} came")
+        raise ValueError(f"expected random effects in brackets, as in (1|reader), got {formula!r}")
     parts = [part.strip() for part in fixed.split("+") if part.strip()]
     return response, " + ".join(parts) or "1", terms
 
@@ -105,12 +105,12 @@ def read_formula(
     complete = data[list(dict.fromkeys(wanted))].notna().all(axis=1)
     data = data[complete].copy()
     if data.empty:
-        raise ValueError("rows without empty cells wanted; none is complete")
+        raise ValueError("expected rows without empty cells, but none is complete")
     values, y = np.unique(data[response].to_numpy(float), return_inverse=True)
     if values.size < 2:
         raise ValueError(
-            f"at least two rating categories wanted; every {response} is {values[0]:g}: there is "
-            "nothing to model, report that share as it is"
+            f"expected at least two rating categories, but every {response} is {values[0]:g}: "
+            "there is nothing to model, report that share as it is"
         )
     x, names = _fixed_columns(data, fixed)
     mapping = threshold_map(values.size - 1, thresholds)
@@ -146,7 +146,7 @@ def threshold_map(cuts: int, kind: Thresholds) -> np.ndarray:
     if kind == "equidistant":
         return np.column_stack([np.ones(cuts), np.arange(cuts, dtype=float)])
     if kind != "symmetric":
-        raise ValueError(f"flexible, symmetric or equidistant thresholds wanted; {kind!r} came")
+        raise ValueError(f"expected flexible, symmetric or equidistant thresholds, got {kind!r}")
     half = cuts // 2
     odd = cuts % 2
     mapping = np.zeros((cuts, half + odd + (0 if odd else 1)))
@@ -192,8 +192,8 @@ def _fixed_columns(data: pd.DataFrame, fixed: str) -> tuple[np.ndarray, list[str
     x = frame[keep].to_numpy(float)
     if x.size and np.linalg.matrix_rank(np.column_stack([np.ones(len(x)), x])) < x.shape[1] + 1:
         raise ValueError(
-            f"fixed effects that can be told apart wanted; {', '.join(keep)} overlap (one is a sum "
-            "of others or does not vary); drop one"
+            f"expected fixed effects that can be told apart; {', '.join(keep)} overlap (one is a "
+            "sum of others or does not vary); drop one"
         )
     return x, [name.replace("[T.", "[") for name in keep]
 
@@ -226,7 +226,7 @@ def _random_terms(data: pd.DataFrame, inner: str, bar: str, group: str) -> list[
         labels, codes = np.unique(key.to_numpy(dtype=str), return_inverse=True)
         if labels.size < 2:
             raise ValueError(
-                f"a random effect of {name!r} needs at least 2 groups; {labels.size} came; make it "
+                f"a random effect of {name!r} needs at least 2 groups, got {labels.size}; make it "
                 "a fixed effect or leave it out"
             )
         x, columns = _varying(data, inner)

@@ -25,10 +25,10 @@ def likelihood_ratio(larger: OrdinalFit, smaller: OrdinalFit) -> dict[str, float
         If the fits used different rows, or the first is not the larger.
     """
     if not np.array_equal(larger.data.used, smaller.data.used) or larger.link != smaller.link:
-        raise ValueError("two fits of the same rows and link wanted; these differ")
+        raise ValueError("expected two fits of the same rows and link, but these differ")
     df = larger.df - smaller.df
     if df <= 0:
-        raise ValueError(f"the larger model first wanted; it has {df} more parameters")
+        raise ValueError(f"expected the larger model first; it has {df} more parameters")
     chi2 = max(2 * (larger.loglik - smaller.loglik), 0.0)
     below = float(stats.chi2.sf(chi2, df - 1)) if df > 1 else float(chi2 <= 0)
     p = float(stats.chi2.sf(chi2, df))
@@ -53,7 +53,7 @@ def contrast(fit: OrdinalFit, first: str, second: str | None = None) -> dict[str
         if name is None:
             continue
         if name not in names:
-            raise ValueError(f"an effect of {', '.join(names)} wanted; {name!r} came")
+            raise ValueError(f"expected an effect of {', '.join(names)}, got {name!r}")
         weights[names.index(name)] = sign
     estimate = float(weights @ fit.parameters)
     se = float(np.sqrt(weights @ fit.covariance @ weights))
@@ -86,7 +86,9 @@ def predict(fit: OrdinalFit, rows: pd.DataFrame, *, marginal: bool = True) -> pd
     if marginal:
         for value in fit.variances.values():
             if not isinstance(value, float):
-                raise ValueError("marginal predictions want random intercepts; use marginal=False")
+                raise ValueError(
+                    "expected random intercepts alone for marginal predictions; use marginal=False"
+                )
             spread += value
     shifts = np.sqrt(spread) * nodes if spread > 0 else np.zeros(1)
     share = weights / weights.sum() if spread > 0 else np.ones(1)
@@ -106,12 +108,14 @@ def _matching_rows(fit: OrdinalFit, rows: pd.DataFrame) -> np.ndarray:
     """Effect columns for new rows, by the names of the fitted effects."""
     effects = fit.data.names[fit.data.n_threshold :]
     if any(":" in name for name in effects):
-        raise ValueError("predictions want main effects only; refit without nominal effects")
+        raise ValueError(
+            "expected main effects only to predict from; refit without nominal effects"
+        )
     columns = []
     for name in effects:
         factor, _, level = name.partition("[")
         if factor not in rows:
-            raise ValueError(f"column {factor!r} wanted in the rows to predict")
+            raise ValueError(f"expected column {factor!r} in the rows to predict")
         value = rows[factor]
         columns.append(
             (value.astype(str) == level[:-1]).astype(float) if level else value.astype(float)

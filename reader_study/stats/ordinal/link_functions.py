@@ -51,7 +51,7 @@ def distribution(x: np.ndarray, link: Link) -> np.ndarray:
         return np.asarray(special.ndtr(x))
     if link == "cloglog":
         return np.asarray(-np.expm1(-np.exp(np.minimum(x, FAR))))
-    raise ValueError(f"a link of {', '.join(LINKS)} wanted; {link!r} came")
+    raise ValueError(f"expected a link of {', '.join(LINKS)}, got {link!r}")
 
 
 def density_terms(x: np.ndarray, link: Link) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

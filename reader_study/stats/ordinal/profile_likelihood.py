@@ -73,14 +73,16 @@ def _crossing(above: Callable[[float], float], best: float, step: float) -> floa
 def _target(fit: OrdinalFit, name: str) -> tuple[Objective, int, bool]:
     data = fit.data
     if data.random and "Laplace" not in fit.method:
-        raise ValueError("profiles want the Laplace approximation; refit with quadrature=1")
+        raise ValueError(
+            "expected a fit by the Laplace approximation to profile; refit with quadrature=1"
+        )
     if name in data.names:
         index, is_variance = data.names.index(name), False
     else:
         scalar = [t.name for t in data.random if t.columns.shape[1] == 1]
         if name not in scalar or isinstance(fit.variances.get(name), list):
             known = ", ".join([*data.names, *scalar])
-            raise ValueError(f"a parameter of {known} wanted; {name!r} came")
+            raise ValueError(f"expected a parameter of {known}, got {name!r}")
         widths = [t.columns.shape[1] for t in data.random]
         before = [t.name for t in data.random].index(name)
         index = data.cuts_upper.shape[1] + sum(w * (w + 1) // 2 for w in widths[:before])

@@ -15,7 +15,7 @@ class Quadrature:
 
     def __init__(self, data: OrdinalData, link: Link, nodes: int) -> None:
         if nodes < 2:
-            raise ValueError(f"at least 2 nodes wanted; {nodes} came")
+            raise ValueError(f"expected at least 2 nodes, got {nodes}")
         self.data, self.link = data, link
         self.terms = data.random
         self.n_fixed = data.cuts_upper.shape[1]

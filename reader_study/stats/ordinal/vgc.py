@@ -159,11 +159,11 @@ def read_grades(table: pd.DataFrame, test: str, reference: str) -> Grades:
     for arm in (test, reference):
         if arm not in set(checked["arm"]):
             known = ", ".join(sorted(map(str, checked["arm"].unique())))
-            raise ValueError(f"arm {arm!r} wanted; the table holds: {known}")
+            raise ValueError(f"expected arm {arm!r}, but the table holds: {known}")
     used = checked[checked["arm"].isin([test, reference])].dropna(subset=["rating"])
     check_levels(used, "arm", [test, reference])
     if used.empty:
-        raise ValueError("gradings wanted; every cell of 'rating' is empty")
+        raise ValueError("expected gradings, but every cell of 'rating' is empty")
     readers = tuple(sorted(used["reader"].unique()))
     cases = tuple(sorted(used["case"].unique()))
     levels, codes = np.unique(used["rating"].to_numpy(), return_inverse=True)
@@ -178,7 +178,7 @@ def read_grades(table: pd.DataFrame, test: str, reference: str) -> Grades:
         empty = [readers[j] for j in np.flatnonzero((grid < 0).all(axis=1))]
         if empty:
             raise ValueError(
-                f"gradings of arm {name!r} by every reader wanted; {empty[0]} has none"
+                f"expected gradings of arm {name!r} by every reader, but {empty[0]} has none"
             )
     return Grades(readers, cases, arrays[0], arrays[1], levels)
 

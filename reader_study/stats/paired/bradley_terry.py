@@ -79,7 +79,7 @@ def bradley_terry(
     tied = table["choice"] == "tie"
     used = table if ties == "half" else table[~tied]
     if used.empty:
-        raise ValueError("decided trials wanted; every trial is a tie")
+        raise ValueError("expected decided trials, but every trial is a tie")
     y = np.where(used["choice"] == "tie", 0.5, (used["choice"] == "left").astype(float))
     columns = [(used["left"] == a).astype(float) - (used["right"] == a).astype(float) for a in arms]
     names = list(arms)
@@ -89,8 +89,8 @@ def bradley_terry(
     x = np.column_stack([c.to_numpy() for c in columns])
     if np.linalg.matrix_rank(x) < x.shape[1]:
         raise ValueError(
-            "arms linked by comparisons wanted; some were never compared with the others, or "
-            "always stood on the same side (then use position=False)"
+            "expected arms linked by comparisons, but some were never compared with the others, "
+            "or always stood on the same side (then use position=False)"
         )
     beta, mu = _logistic(x, y)
     weight = mu * (1 - mu)
@@ -111,7 +111,7 @@ def bradley_terry(
 def _arms(table: pd.DataFrame, reference: str) -> list[str]:
     seen = list(dict.fromkeys([*table["left"], *table["right"]]))
     if reference not in seen:
-        raise ValueError(f"a reference of {', '.join(map(str, seen))} wanted; {reference!r} came")
+        raise ValueError(f"expected a reference of {', '.join(map(str, seen))}, got {reference!r}")
     for arm in seen:
         at_left, at_right = table["left"] == arm, table["right"] == arm
         won = (at_left & (table["choice"] == "left")) | (at_right & (table["choice"] == "right"))
@@ -139,7 +139,8 @@ def _logistic(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             break
         if np.abs(beta).max() > 30:
             raise ValueError(
-                "finite strengths wanted; the choices separate the arms; report the shares instead"
+                "expected finite strengths, but the choices separate the arms; report the shares "
+                "instead"
             )
     return beta, 1 / (1 + np.exp(-(x @ beta)))
 
@@ -184,7 +185,7 @@ def davidson(trials: pd.DataFrame, *, reference: str) -> PairedStrengths:
     arms = _arms(table, reference)
     ties = int((table["choice"] == "tie").sum())
     if ties == 0:
-        raise ValueError("ties wanted for Davidson's model; none came; use bradley_terry")
+        raise ValueError("expected ties for Davidson's model, got none; use bradley_terry")
     half = np.column_stack(
         [
             ((table["left"] == a).astype(float) - (table["right"] == a).astype(float)) / 2
@@ -265,7 +266,7 @@ def randomisation_test(
     )
     table = table[shown]
     if table.empty:
-        raise ValueError(f"trials of {arm!r} beside {over!r} wanted; none came")
+        raise ValueError(f"expected trials of {arm!r} beside {over!r}, got none")
     generator = rng or np.random.Generator(np.random.PCG64(0))
     pull = table["choice"].map({"left": 1.0, "right": -1.0, "tie": 0.0}).to_numpy()
     side = np.where(table["left"] == arm, 1.0, -1.0)
@@ -335,7 +336,7 @@ def lapse_rate(catch: pd.DataFrame) -> pd.DataFrame:
     table = check_trials(catch)
     different = table["left"] != table["right"]
     if different.any():
-        raise ValueError(f"identical pairs wanted; {int(different.sum())} rows show two arms")
+        raise ValueError(f"expected identical pairs, but {int(different.sum())} rows show two arms")
     rows = []
     for reader in [*sorted(table["reader"].unique()), "all"]:
         part = table if reader == "all" else table[table["reader"] == reader]

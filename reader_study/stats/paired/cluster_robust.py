@@ -63,7 +63,7 @@ def cr2(
     labels = np.unique(np.asarray(clusters), return_inverse=True)[1]
     count = labels.max() + 1
     if count < 2:
-        raise ValueError("at least two clusters wanted for robust errors; one came")
+        raise ValueError("expected at least two clusters for robust errors, got one")
     x = design * weight[:, None]  # slopes of the means; their variances are ``weight``
     bread = np.linalg.inv(design.T @ x)
     root = np.sqrt(weight)

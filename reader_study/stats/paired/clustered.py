@@ -79,12 +79,12 @@ def clustered_signed_rank(
     d = np.asarray(differences, dtype=float)
     label = np.asarray(clusters)
     if d.shape != label.shape or d.ndim != 1:
-        raise ValueError(f"one cluster per difference wanted; {label.shape} for {d.shape} came")
+        raise ValueError(f"expected one cluster per difference, got {label.shape} for {d.shape}")
     label, d = label[~np.isnan(d)], d[~np.isnan(d)]
     if d.size == 0:
-        raise ValueError("at least one pair of ratings wanted; none came")
+        raise ValueError("expected at least one pair of ratings, got none")
     if method not in ("rgl", "ds"):
-        raise ValueError(f"rgl or ds wanted; {method!r} came")
+        raise ValueError(f"expected rgl or ds, got {method!r}")
     count = np.unique(label).size
     zero = int((d == 0).sum())
     if zero == d.size:
@@ -228,7 +228,7 @@ def clustered_mcnemar(
     6.4
     """
     if method not in MCNEMAR:
-        raise ValueError(f"a method of {', '.join(MCNEMAR)} wanted; {method!r} came")
+        raise ValueError(f"expected a method of {', '.join(MCNEMAR)}, got {method!r}")
     checked = check_table(table, columns=[cluster, first, second], filled=[cluster, first, second])
     for arm in (first, second):
         checked[arm] = as_numbers(checked, arm)
@@ -242,8 +242,8 @@ def clustered_mcnemar(
     clusters = len(counts)
     if clusters < 2 and method != "mcnemar":
         raise ValueError(
-            f"at least two groups of {cluster!r} wanted; {clusters} came; with one, nothing can be "
-            "said of others: report the counts"
+            f"expected at least two groups of {cluster!r}, got {clusters}; with one, nothing can "
+            "be said of others: report the counts"
         )
     if "lesion" in checked:
         refuse(

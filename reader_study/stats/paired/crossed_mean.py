@@ -136,16 +136,16 @@ def _codes(
     y = np.asarray(values, dtype=float)
     if y.size == 0 or not np.isfinite(y).all():
         raise ValueError(
-            f"finite values wanted, at least one; {y.size} came, "
-            f"{int((~np.isfinite(y)).sum())} of them missing; drop missing readings first"
+            f"expected finite values, at least one, got {y.size}, {int((~np.isfinite(y)).sum())} "
+            "of them missing; drop missing readings first"
         )
     reader = np.unique(np.asarray(readers), return_inverse=True)[1]
     case = np.unique(np.asarray(cases), return_inverse=True)[1]
     pairs = np.unique(reader * (case.max() + 1) + case).size
     if pairs != y.size:
         raise ValueError(
-            f"one value per reader and case wanted; {y.size - pairs} came twice; "
-            "leave repeat showings out or average them"
+            f"expected one value per reader and case, got {y.size - pairs} twice; leave repeat "
+            "showings out or average them"
         )
     return y, reader, case
 

@@ -61,7 +61,7 @@ def trials_from_ratings(ratings: pd.DataFrame, *, item: str | None = None) -> pd
         items = sorted(pairs["item"].unique())
         if len(items) != 1:
             raise ValueError(
-                f"one question with left/right/tie answers wanted; found: "
+                "expected one question with left/right/tie answers, got "
                 f"{', '.join(map(str, items)) or 'none'}; name it with item="
             )
         item = items[0]

@@ -68,9 +68,9 @@ def signed_rank(
     d = np.asarray(differences, dtype=float).ravel()
     d = d[~np.isnan(d)]
     if d.size == 0:
-        raise ValueError("at least one pair of ratings wanted; none came; check for missing cells")
+        raise ValueError("expected at least one pair of ratings, got none; check for missing cells")
     if not np.isfinite(d).all():
-        raise ValueError("finite differences wanted; an infinite one came; check the ratings")
+        raise ValueError("expected finite differences, got an infinite one; check the ratings")
     nonzero = d != 0
     kept = d if zeros == "pratt" else d[nonzero]
     ranks = stats.rankdata(np.abs(kept))[kept != 0]
@@ -145,7 +145,7 @@ def hodges_lehmann(differences: ArrayLike, *, level: float = 0.95) -> tuple[floa
     d = np.asarray(differences, dtype=float).ravel()
     d = np.sort(d[~np.isnan(d)])
     if d.size == 0:
-        raise ValueError("at least one pair of ratings wanted; none came; check for missing cells")
+        raise ValueError("expected at least one pair of ratings, got none; check for missing cells")
     first, second = np.triu_indices(d.size)
     walsh = np.sort((d[first] + d[second]) / 2)
     cut = _walsh_cut(d.size, level)
@@ -189,10 +189,12 @@ def friedman(ratings: ArrayLike) -> tuple[float, int, float]:
     """
     table = np.asarray(ratings, dtype=float)
     if table.ndim != 2 or table.shape[1] < 2:
-        raise ValueError(f"a (cases, arms) table with 2 or more arms wanted; shape {table.shape}")
+        raise ValueError(
+            f"expected a (cases, arms) table with 2 or more arms, got shape {table.shape}"
+        )
     table = table[~np.isnan(table).any(axis=1)]
     if table.shape[0] == 0:
-        raise ValueError("at least one case rated in every arm wanted; none is complete")
+        raise ValueError("expected at least one case rated in every arm, but none is complete")
     n, arms = table.shape
     ranks = stats.rankdata(table, axis=1)
     between = np.sum((ranks.sum(axis=0) - n * (arms + 1) / 2) ** 2)

@@ -63,9 +63,9 @@ def components_of(result: Mrmc, *, cases: int) -> OrComponents:
     found = [result.components.get(name, np.nan) for name in names]
     if not np.isfinite(found).all():
         raise ValueError(
-            "Var(TR), Var(error) and Cov1 to Cov3 wanted for a sample size; a crossed study "
-            f"analysed by delong, jackknife or unbiased gives them, this one is {result.design} "
-            f"by {result.method}"
+            "expected Var(TR), Var(error) and Cov1 to Cov3 for a sample size; a crossed study "
+            f"analysed by delong, jackknife or unbiased gives them, this one is {result.design} by "
+            f"{result.method}"
         )
     var_tr, var, cov1, cov2, cov3 = (float(value) for value in found)
     return OrComponents(var_tr, var, cov1, cov2, cov3, _positive("cases", cases))
@@ -115,11 +115,11 @@ def or_power(
     """
     _positive("readers", readers), _positive("cases", cases)
     if random not in RANDOM:
-        raise ValueError(f"random of {', '.join(map(repr, RANDOM))} wanted; {random!r} came")
+        raise ValueError(f"expected random of {', '.join(map(repr, RANDOM))}, got {random!r}")
     if random != "cases" and readers < 2:
-        raise ValueError("two readers or more wanted where readers are random; 1 came")
+        raise ValueError("expected two readers or more where readers are random, got 1")
     if not 0 < alpha < 1 or margin < 0:
-        raise ValueError(f"0 < alpha < 1 and margin >= 0 wanted; {alpha} and {margin} came")
+        raise ValueError(f"expected 0 < alpha < 1 and margin >= 0, got {alpha} and {margin}")
     error, df2 = _error_and_df(components, readers, cases, random)
     se = float(np.sqrt(2 * error / readers))
     if margin > 0:
@@ -174,7 +174,7 @@ def _one_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[floa
 
 def _positive(name: str, value: int) -> int:
     if value < 1:
-        raise ValueError(f"{name} of 1 or more wanted; {value} came")
+        raise ValueError(f"expected {name} of 1 or more, got {value}")
     return value
 
 
@@ -193,7 +193,7 @@ def smallest_cases(
     True
     """
     if not 0 < target < 1:
-        raise ValueError(f"a target power between 0 and 1 wanted; {target} came")
+        raise ValueError(f"expected a target power between 0 and 1, got {target}")
     if power(most) < target:
         return None
     low, high = least - 1, most

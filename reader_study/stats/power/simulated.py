@@ -52,7 +52,7 @@ def simulated_power(
     (1.0, 0.832)
     """
     if replicates < 1:
-        raise ValueError(f"one replicate or more wanted; {replicates} came")
+        raise ValueError(f"expected one replicate or more, got {replicates}")
     reached = undecided = 0
     for done in range(1, replicates + 1):
         study = draw(rng)
@@ -85,9 +85,9 @@ class LikertTruth:
 
     def __post_init__(self) -> None:
         if len(self.shares) < 2 or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-6:
-            raise ValueError(f"positive shares that sum to 1 wanted; {self.shares} came")
+            raise ValueError(f"expected positive shares that sum to 1, got {self.shares}")
         if self.odds_ratio <= 0:
-            raise ValueError(f"an odds ratio above 0 wanted; {self.odds_ratio} came")
+            raise ValueError(f"expected an odds ratio above 0, got {self.odds_ratio}")
 
 
 def simulate_likert(
@@ -121,7 +121,9 @@ def likert_decision(
     of the mean difference with random readers and cases, the only one with a margin.
     """
     if analysis == "clmm" and margin:
-        raise ValueError("a margin in rating points wants analysis 'mean'; 'clmm' has log-odds")
+        raise ValueError(
+            "expected analysis 'mean' for a margin in rating points, got 'clmm', which has log-odds"
+        )
 
     def by_model(study: pd.DataFrame) -> bool:
         if study["rating"].nunique() < 2:
@@ -155,7 +157,7 @@ class PreferenceTruth:
 
     def __post_init__(self) -> None:
         if not (0 < self.share < 1 and 0 <= self.ties < 1):
-            raise ValueError(f"shares between 0 and 1 wanted; {self.share}, {self.ties} came")
+            raise ValueError(f"expected shares between 0 and 1, got {self.share}, {self.ties}")
 
 
 def simulate_preference(

@@ -44,7 +44,7 @@ def auc_covariance(
     """
     m, n = positive.shape[1], negative.shape[1]
     if min(m, n) < 2:
-        raise ValueError(f"at least 2 cases of either truth wanted; {m} with, {n} without came")
+        raise ValueError(f"expected at least 2 cases of either truth, got {m} with, {n} without")
     v10, v01 = placements(positive, negative)
     areas = v10.mean(axis=1)
     if method == "unbiased":
@@ -53,7 +53,7 @@ def auc_covariance(
     if method == "delong":
         return areas, s10 / m + s01 / n
     if method != "jackknife":
-        raise ValueError(f"delong, jackknife or unbiased wanted; {method!r} came")
+        raise ValueError(f"expected delong, jackknife or unbiased, got {method!r}")
     # Leaving one case out moves the area by (its placement - area) / (class size - 1).
     deviations = np.concatenate(
         [(v10 - areas[:, None]) / (m - 1), (v01 - areas[:, None]) / (n - 1)], axis=1
@@ -168,7 +168,7 @@ def clustered_auc_covariance(
     with_positive = np.unique(codes[positive]).size
     with_negative = np.unique(codes[negative]).size
     if min(with_positive, with_negative) < 2:
-        raise ValueError("at least 2 patients with and 2 without the finding wanted")
+        raise ValueError("expected at least 2 patients with and 2 without the finding")
     s10 = with_positive / ((with_positive - 1) * m) * sums10 @ sums10.T
     s01 = with_negative / ((with_negative - 1) * n) * sums01 @ sums01.T
     s11 = total / (total - 1) * sums10 @ sums01.T

@@ -48,7 +48,7 @@ def fit_binormal(truth: ArrayLike, scores: ArrayLike) -> Binormal:
     both = np.all([(part > 0) & (part < 1) for part in inner], axis=0).sum()
     if not all(inside) or both < 1:
         raise ValueError(
-            "a ROC point away from the border wanted to fit a binormal curve; the ratings "
+            "expected a ROC point away from the border to fit a binormal curve; the ratings "
             "separate the classes or use one category; report the empirical area instead"
         )
     start = _start(negative, positive)

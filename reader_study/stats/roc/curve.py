@@ -24,16 +24,18 @@ def split_scores(truth: ArrayLike, scores: ArrayLike) -> tuple[np.ndarray, np.nd
     """
     y, x = np.asarray(truth), np.asarray(scores, dtype=float)
     if y.shape != x.shape or y.ndim != 1:
-        raise ValueError(f"truth and scores of one length wanted; shapes {y.shape}, {x.shape} came")
+        raise ValueError(
+            f"expected truth and scores of one length, got shapes {y.shape}, {x.shape}"
+        )
     if np.isnan(x).any():
-        raise ValueError(f"scores for all cases wanted; {int(np.isnan(x).sum())} are missing")
+        raise ValueError(f"expected scores for all cases, but {int(np.isnan(x).sum())} are missing")
     positive, negative = x[y == 1], x[y == 0]
     if positive.size + negative.size != x.size:
-        raise ValueError("truth of 0 or 1 wanted; other values came; recode it")
+        raise ValueError("expected truth of 0 or 1, got other values; recode it")
     if positive.size == 0 or negative.size == 0:
         raise ValueError(
-            f"cases with and without the finding wanted; {positive.size} with and "
-            f"{negative.size} without came; a ROC curve needs both"
+            f"expected cases with and without the finding, got {positive.size} with and "
+            f"{negative.size} without; a ROC curve needs both"
         )
     return positive, negative
 
@@ -126,7 +128,7 @@ def partial_auc(
     0.2
     """
     if not 0 <= low < high <= 1:
-        raise ValueError(f"0 <= low < high <= 1 wanted; {low} to {high} came")
+        raise ValueError(f"expected 0 <= low < high <= 1, got {low} to {high}")
     curve = roc_curve(truth, scores)
     across = 1 - curve["specificity"].to_numpy()
     up = curve["sensitivity"].to_numpy()

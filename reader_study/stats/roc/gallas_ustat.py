@@ -56,7 +56,7 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
     the variance is guarded from below (:func:`_spread`).
     """
     if len(readings.arms) < 2:
-        raise ValueError("at least two arms wanted to compare; one came")
+        raise ValueError("expected at least two arms to compare, got one")
     truth = readings.truth
     size = (len(readings.readers), int((truth == 0).sum()), int((truth == 1).sum()))
     arms = [_arm(readings, i) for i in range(len(readings.arms))]
@@ -142,7 +142,7 @@ def _parts(first: _Arm, second: _Arm) -> dict[tuple[int, int, int], float]:
     total = first.read.sum() * second.read.sum()
     if counts[SHARED[0]] < 0.5:
         raise ValueError(
-            "at least two readers and two cases of either truth wanted in each arm; with fewer "
+            "expected at least two readers and two cases of either truth in each arm; with fewer "
             "the reader-and-case variance cannot be estimated"
         )
     moment = {s: products[s] / counts[s] if counts[s] > 0.5 else 0.0 for s in SHARED}

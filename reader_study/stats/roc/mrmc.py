@@ -248,8 +248,8 @@ def figure_named(text: str) -> Figure | None:
     except (ValueError, IndexError):
         pass
     raise ValueError(
-        "a figure of auc, binormal, sensitivity:CUT, specificity:CUT or "
-        f"partial:specificity:LOW:HIGH wanted; {text!r} came"
+        "expected a figure of auc, binormal, sensitivity:CUT, specificity:CUT or "
+        f"partial:specificity:LOW:HIGH, got {text!r}"
     )
 
 
@@ -275,7 +275,7 @@ def _new_minus_reference(result: Mrmc, reference: str, new: str) -> tuple[float,
     other = table[(table["first"] == reference) & (table["second"] == new)]
     if one.empty and other.empty:
         arms = ", ".join(result.arm_means["arm"])
-        raise ValueError(f"arms {reference!r} and {new!r} wanted; the analysis holds: {arms}")
+        raise ValueError(f"expected arms {reference!r} and {new!r}, but the analysis holds: {arms}")
     row = (one if other.empty else other).iloc[0]
     sign = 1.0 if other.empty else -1.0
     return sign * float(row["difference"]), float(row["se"]), float(row["df"])
@@ -296,10 +296,10 @@ def noninferiority(
         without any error (all readers separate the cases perfectly).
     """
     if not margin > 0:
-        raise ValueError(f"a margin above 0 wanted; {margin} came; state it in the figure's units")
+        raise ValueError(f"expected a margin above 0, got {margin}; state it in the figure's units")
     difference, se, df = _new_minus_reference(result, reference, new)
     if se <= 0:
-        raise ValueError(f"a margin wants an error to judge by: {NO_WIDTH}")
+        raise ValueError(f"expected an error to judge a margin by, got none: {NO_WIDTH}")
     t = (difference + margin) / se
     p = float(stats.t.sf(t, df) if np.isfinite(df) else stats.norm.sf(t))
     q = float(stats.t.ppf(1 - alpha, df) if np.isfinite(df) else stats.norm.ppf(1 - alpha))

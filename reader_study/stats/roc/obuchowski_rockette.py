@@ -139,15 +139,16 @@ def _without_rounding(errors: _Errors) -> _Errors:
 
 def _check(cells: Cells, readers: Effect, cases: Effect) -> None:
     if len(cells.arms) < 2:
-        raise ValueError(f"at least two arms wanted to compare; came: {', '.join(cells.arms)}")
+        raise ValueError(f"expected at least two arms to compare, got {', '.join(cells.arms)}")
     if readers == "fixed" and cases == "fixed":
-        raise ValueError("random readers or random cases wanted; with both fixed nothing varies")
+        raise ValueError("expected random readers or random cases; with both fixed nothing varies")
     per_arm = np.isfinite(cells.values).sum(axis=1)
     inside = np.bincount(cells.blocks).max() if not cells.nested_readers else per_arm.max()
     if readers == "random" and inside < 2:
         raise ValueError(
-            "at least two readers wanted where readers are random (in a split-plot, in one block "
-            "at least); with one, analyse with readers='fixed': the result holds for that reader"
+            "expected at least two readers where readers are random (in a split-plot, in one "
+            "block at least); with one, analyse with readers='fixed': the result holds for that "
+            "reader"
         )
 
 

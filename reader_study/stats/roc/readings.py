@@ -52,7 +52,7 @@ def read_readings(
     ----------
     table : DataFrame
         Rows with an empty rating count as not read.
-    arms : names in the order wanted; default the order of first appearance
+    arms : names in the order of the result; default the order of first appearance
     cluster : column that names the patient where one patient gives several cases
 
     Raises
@@ -76,7 +76,7 @@ def read_readings(
     names = arms or tuple(dict.fromkeys(checked["arm"]))
     check_levels(checked, "arm", names, what="arms")
     if len(names) < 1:
-        raise ValueError("at least one arm wanted; none came")
+        raise ValueError("expected at least one arm, got none")
     readers = tuple(dict.fromkeys(checked["reader"]))
     cases = tuple(dict.fromkeys(checked["case"]))
     scores = np.full((len(names), len(readers), len(cases)), np.nan)

@@ -26,7 +26,7 @@ class RoeMetz:
     def __post_init__(self) -> None:
         low = [name for name, value in vars(self).items() if not value >= 0]
         if low:
-            raise ValueError(f"variances of 0 or more wanted; negative: {', '.join(low)}")
+            raise ValueError(f"expected variances of 0 or more, got below 0: {', '.join(low)}")
 
     @property
     def total(self) -> float:
@@ -43,7 +43,7 @@ def separation(area: float, model: RoeMetz) -> float:
     0.0
     """
     if not 0 < area < 1:
-        raise ValueError(f"an area between 0 and 1 wanted; {area} came")
+        raise ValueError(f"expected an area between 0 and 1, got {area}")
     return float(np.sqrt(2 * model.total) * stats.norm.ppf(area))
 
 
@@ -78,7 +78,7 @@ def simulate_roc(
     """
     model = model or RoeMetz()
     if cases < 4:
-        raise ValueError(f"four cases or more wanted, two of each truth; {cases} came")
+        raise ValueError(f"expected four cases or more, two of each truth, got {cases}")
     diseased = min(max(round(cases * prevalence), 2), cases - 2)
     truth = (np.arange(cases) < diseased).astype(int)
     shifts = np.array([separation(area, model) for area in areas.values()])

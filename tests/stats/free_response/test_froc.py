@@ -179,11 +179,11 @@ def test_marks_that_leave_no_error_say_so(readers, fom, rule, difference):
 
 def test_a_curve_without_lesions_and_one_arm_or_reader_are_refused():
     marks, cases = marked(2, misses)
-    with pytest.raises(ValueError, match="a case with a lesion wanted"):
+    with pytest.raises(ValueError, match="expected a case with a lesion"):
         froc_curve(marks, cases.assign(truth=0, n_lesions=0))
-    with pytest.raises(ValueError, match="at least two arms wanted"):
+    with pytest.raises(ValueError, match="expected at least two arms"):
         froc(marks[marks["arm"] == "a"], cases)
-    with pytest.raises(ValueError, match="at least two readers wanted"):
+    with pytest.raises(ValueError, match="expected at least two readers"):
         froc(marks[marks["reader"] == "R0"], cases)
 
 
@@ -208,7 +208,7 @@ def test_a_reader_without_any_mark_still_counts(study):
     names = (*sorted(marks["reader"].unique()), "silent")
     got = froc(marks, cases, reader_names=names).figures
     assert got.loc["silent"].tolist() == [0.5, 0.5]
-    with pytest.raises(ValueError, match="readers wanted: silent"):
+    with pytest.raises(ValueError, match="expected readers silent"):
         froc(marks, cases, reader_names=("silent",))
 
 

@@ -108,11 +108,11 @@ def test_marks_count_as_what_all_adjudicators_call_them():
         flat, made, spacing_mm={"c": (1, 1, 1)}, radius_mm=1, rng=np.random.default_rng(1)
     )
     assert per_case["auc"].tolist() == [0.5]
-    with pytest.raises(ValueError, match=r"'maybe' in row 2 .*classes wanted: true-added"):
+    with pytest.raises(ValueError, match=r"'maybe' in row 2 .*expected classes true-added"):
         adjudicated_marks(table.assign(**{"class": "maybe"}).head(1), people, classes=("unsure",))
     with pytest.raises(ValueError, match=r"without a patient in rows 2, 3"):
         adjudicated_marks(table, {}, classes=("unsure",))
-    with pytest.raises(ValueError, match="came: real"):
+    with pytest.raises(ValueError, match="got real"):
         adjudicated_marks(table, people, classes=("real",))
 
 
@@ -204,7 +204,7 @@ def test_curves_of_maps_without_peaks_places_or_voxels():
     peak = pd.DataFrame({"case": ["a"], "z": 0.0, "y": 0.0, "x": 0.0, "rating": 1.0})
     blind = map_froc(none, peak, cases=["a", "b"], radius_mm=2)
     assert blind[["nlf", "llf"]].to_numpy().tolist() == [[0.0, 0.0]]
-    with pytest.raises(ValueError, match="at least one place wanted"):
+    with pytest.raises(ValueError, match="expected at least one place"):
         map_froc(peak, none, cases=["a"], radius_mm=2)
     with pytest.raises(ValueError, match="in a case not listed in row 2 "):
         map_froc(peak, peak.assign(case="q"), cases=["a"], radius_mm=2)

@@ -247,7 +247,7 @@ def test_one_category_and_bad_formulas_are_refused():
         clmm(table, "rating ~ arm + (1|reader)")
     with pytest.raises(ValueError, match="missing: case"):
         clmm(table, "rating ~ arm + (1|case)")
-    with pytest.raises(ValueError, match=r"needs at least 2 groups; 1 came"):
+    with pytest.raises(ValueError, match=r"needs at least 2 groups, got 1"):
         clmm(study([1, 2], list("ab"), [1, 1]), "rating ~ arm + (1|reader)")
     with pytest.raises(ValueError, match="exactly one scalar"):
         clmm(study([1, 2, 3, 1], list("abab"), [1, 1, 2, 2]).assign(case=[1, 2, 1, 2]),
@@ -277,6 +277,6 @@ def test_a_search_that_starts_near_ends_where_one_from_afar_does(sd_reader):
 
 @pytest.mark.parametrize("fixed", ["arm +* noise", "arm(", "foo(arm)", "arm ~~", "1arm"])
 def test_formulas_that_patsy_cannot_read_are_one_sentence(oracle, fixed):
-    with pytest.raises(ValueError, match=r"expected|wanted") as refused:
+    with pytest.raises(ValueError, match="expected") as refused:
         clm(oracle("likert"), f"noise ~ {fixed}")
     assert "\n" not in str(refused.value)

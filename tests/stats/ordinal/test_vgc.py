@@ -88,7 +88,7 @@ def test_regression_is_the_mixed_model(likert):
 
 def test_unknown_arm_and_double_gradings_are_refused():
     table = graded(np.random.default_rng(4), readers=2, cases=3)
-    with pytest.raises(ValueError, match="arm 'c' wanted; the table holds: a, b"):
+    with pytest.raises(ValueError, match="expected arm 'c', but the table holds: a, b"):
         vgc(table, test="c", reference="a")
     with pytest.raises(ValueError, match="occurs more than once in rows 2, 14 "):
         vgc(pd.concat([table, table.iloc[:1]]), test="b", reference="a")

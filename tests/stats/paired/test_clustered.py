@@ -60,7 +60,7 @@ def test_copies_of_each_pair_do_not_make_the_test_stronger():
 
 def test_a_count_instead_of_seen_is_refused_by_row():
     table = pd.DataFrame({"patient": [1, 2], "a": [1, 2], "b": [0, 1]})
-    with pytest.raises(ValueError, match=r"'a' holds '2.0' in row 3 .*seen wanted: 0, 1"):
+    with pytest.raises(ValueError, match=r"'a' holds '2.0' in row 3 .*expected seen 0, 1"):
         clustered_mcnemar(table, first="a", second="b")
 
 

@@ -56,7 +56,7 @@ def test_one_reader_speaks_for_himself_only():
 
 
 def test_a_reader_who_meets_a_case_twice_is_refused():
-    with pytest.raises(ValueError, match="1 came twice"):
+    with pytest.raises(ValueError, match="got 1 twice"):
         crossed_mean([1, 2], ["R", "R"], ["c", "c"])
 
 

@@ -113,7 +113,7 @@ def test_bad_choice_is_refused_with_its_row():
     trials = pd.DataFrame(
         {"reader": "R", "case": [1, 2], "left": "a", "right": "b", "choice": ["left", "lft"]}
     )
-    with pytest.raises(ValueError, match=r"'lft' in row 3 .* choices wanted: left, right, tie"):
+    with pytest.raises(ValueError, match=r"'lft' in row 3 .* expected choices left, right, tie"):
         pooled_share(trials, arm="a", over="b")
     with pytest.raises(ValueError, match="no trial shows 'a' beside 'z'"):
         pooled_share(trials.iloc[:1], arm="a", over="z")

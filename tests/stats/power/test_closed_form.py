@@ -109,10 +109,10 @@ def test_power_grows_with_readers_and_with_cases_and_the_smallest_design_is_the_
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"readers": 1}, "two readers or more wanted"),
-        ({"cases": 0}, "cases of 1 or more wanted; 0 came"),
+        ({"readers": 1}, "expected two readers or more"),
+        ({"cases": 0}, "cases of 1 or more, got 0"),
         ({"alpha": 1.5}, "0 < alpha < 1"),
-        ({"random": "arms"}, "'arms' came"),
+        ({"random": "arms"}, "got 'arms'"),
     ],
 )
 def test_impossible_designs_are_refused(change, message):

@@ -72,9 +72,9 @@ def dbm(table: pd.DataFrame, *, readers: Effect = "random", cases: Effect = "ran
     readings = read_readings(table)
     design, _ = find_design(readings)
     if design != "crossed":
-        raise ValueError(f"a crossed design wanted for pseudo-values; this one is {design}")
+        raise ValueError(f"expected a crossed design for pseudo-values, but this one is {design}")
     if readers == "fixed" and cases == "fixed":
-        raise ValueError("random readers or random cases wanted; with both fixed nothing varies")
+        raise ValueError("expected random readers or random cases; with both fixed nothing varies")
     truth = readings.truth
     y = pseudovalues(readings.scores[..., truth == 1], readings.scores[..., truth == 0])
     arms, count, total = y.shape

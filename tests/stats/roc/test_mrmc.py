@@ -283,7 +283,7 @@ def test_bad_tables_are_refused_with_row_numbers():
         mrmc(table.assign(rating=[*table["rating"][:2], "oops", *table["rating"][3:]]))
     with pytest.raises(ValueError, match="truth varies within case 'B0C0' in rows 2, 8, 14, 20 "):
         mrmc(table.assign(truth=[1, *table["truth"][1:]]))
-    with pytest.raises(ValueError, match="arms wanted: a, c"):
+    with pytest.raises(ValueError, match="expected arms a, c"):
         mrmc(table, arms=("a", "c"))
     with pytest.raises(ValueError, match=r"reader B0R0 in arm a \(1 of 6 cases: B0C0\).*ustat"):
         mrmc(table.iloc[1:])
