@@ -31,7 +31,8 @@ from reader_study.stats.roc.auc_covariance import (
     leave_one_out,
 )
 from reader_study.stats.roc.mrmc import equivalence, sensitivity_at
-from reader_study.stats.roc.obuchowski_rockette import Cells, Effect, obuchowski_rockette
+from reader_study.stats.roc.obuchowski_rockette import Effect, obuchowski_rockette
+from reader_study.stats.roc.variance_components import Cells
 
 NAN = float("nan")
 

@@ -24,8 +24,9 @@ from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
 from reader_study.stats.roc.auc_covariance import auc_covariance
 from reader_study.stats.roc.gallas_ustat import ustat_analysis
 from reader_study.stats.roc.mrmc import noninferiority
-from reader_study.stats.roc.obuchowski_rockette import Cells, Mrmc, obuchowski_rockette
+from reader_study.stats.roc.obuchowski_rockette import Mrmc, obuchowski_rockette
 from reader_study.stats.roc.readings import Readings
+from reader_study.stats.roc.variance_components import Cells
 
 Outcome = tuple[float, bool | None]
 CUTS = np.array([-1.5, -0.5, 0.5, 1.5])

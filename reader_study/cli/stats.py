@@ -9,6 +9,7 @@ import typer
 
 from ctlab.console import emit
 from ctlab.files import plain
+from reader_study.cli import stats_lines as lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ def mrmc(
     figure: Annotated[
         str,
         typer.Option(
-            help="auc, binormal, sensitivity:CUT, specificity:CUT, or partial:specificity:LOW:HIGH"
+            help="auc, binormal, contaminated, utility:SLOPE, sensitivity:CUT, specificity:CUT, "
+            "or partial:specificity:LOW:HIGH"
         ),
     ] = "auc",
     cluster: Annotated[
@@ -60,10 +62,16 @@ def mrmc(
     keys = (*KEYS, cluster) if cluster else KEYS
     table = results.as_planned(read_table(file, keys=keys), arms=arms, scale=scale)
     facts = results.mrmc_facts(
-        table, method=method, readers=readers, cases=cases, margin=margin,
-        reference=reference or None, figure=figure, cluster=cluster or None,
-    )  # fmt: skip
-    _show(facts, table, as_json, _mrmc_lines)
+        table,
+        method=method,
+        readers=readers,
+        cases=cases,
+        margin=margin,
+        reference=reference or None,
+        figure=figure,
+        cluster=cluster or None,
+    )
+    _show(facts, table, as_json, lines.mrmc_lines)
 
 
 @app.command()
@@ -90,10 +98,15 @@ def froc(
 
     marks = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.froc_facts(
-        marks, read_table(cases), fom=fom, readers=readers, margin=margin,
-        reference=reference or None, readings=read_table(readings) if readings else None,
-    )  # fmt: skip
-    _show(facts, marks, as_json, _mrmc_lines)
+        marks,
+        read_table(cases),
+        fom=fom,
+        readers=readers,
+        margin=margin,
+        reference=reference or None,
+        readings=read_table(readings) if readings else None,
+    )
+    _show(facts, marks, as_json, lines.mrmc_lines)
 
 
 @app.command()
@@ -120,14 +133,20 @@ def clmm(
 
     keys = {*KEYS, *(name for *_, group in split_formula(formula)[2] for name in _names(group))}
     table = results.as_planned(
-        read_table(file, keys=keys, where=where or ()), arms=arms, scale=scale,
+        read_table(file, keys=keys, where=where or ()),
+        arms=arms,
+        scale=scale,
         rating=formula.partition("~")[0].strip(),
-    )  # fmt: skip
+    )
     facts = results.clmm_facts(
-        table, formula, link=link, thresholds=thresholds,
-        levels=results.read_levels(levels), quadrature=quadrature,
-    )  # fmt: skip
-    _show(facts, table, as_json, _clmm_lines)
+        table,
+        formula,
+        link=link,
+        thresholds=thresholds,
+        levels=results.read_levels(levels),
+        quadrature=quadrature,
+    )
+    _show(facts, table, as_json, lines.clmm_lines)
 
 
 @app.command()
@@ -139,12 +158,12 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """Agreement of raters: column subject and one column per rater, empty for missing."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_agreement as results
     from reader_study.stats.read_table import KEYS, read_table
 
     # Names of categories are text as they stand; on the other scales ratings are numbers.
     table = read_table(file, keys=None if level == "nominal" else KEYS)
-    _show(results.agreement_facts(table, level), table, as_json, _interval_lines)
+    _show(results.agreement_facts(table, level), table, as_json, lines.interval_lines)
 
 
 @app.command()
@@ -161,7 +180,7 @@ def preference(
 
     trials = results.as_planned(read_table(file), arms=arms)
     facts = results.preference_facts(trials, arm or None, over or None)
-    _show(facts, trials, as_json, _preference_lines)
+    _show(facts, trials, as_json, lines.preference_lines)
 
 
 @app.command()
@@ -181,7 +200,7 @@ def vgc(
 
     table = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.vgc_facts(table, test or None, reference or None, draws=draws, seed=seed)
-    _show(facts, table, as_json, _interval_lines)
+    _show(facts, table, as_json, lines.interval_lines)
 
 
 @app.command("signed-rank")
@@ -200,7 +219,7 @@ def signed_rank(
 
     table = results.as_planned(read_table(file), arms=arms, scale=scale)
     facts = results.signed_rank_facts(table, first or None, second or None, zeros=zeros)
-    _show(facts, table, as_json, _row_lines)
+    _show(facts, table, as_json, lines.row_lines)
 
 
 @app.command()
@@ -215,7 +234,7 @@ def mcnemar(
     from reader_study.stats.read_table import read_table
 
     table = read_table(file)
-    _show(results.mcnemar_facts(table, first, second), table, as_json, _row_lines)
+    _show(results.mcnemar_facts(table, first, second), table, as_json, lines.row_lines)
 
 
 @app.command("ai-vs-readers")
@@ -241,29 +260,16 @@ def ai_vs_readers(
     keys = (*KEYS, cluster) if cluster else KEYS
     table = results.as_planned(read_table(file, keys=keys, where=where or ()), scale=scale)
     facts = results.ai_facts(
-        table, ai, method=method, readers=readers, cases=cases, figure=figure,
-        cluster=cluster or None, margin=margin,
-    )  # fmt: skip
-    _show(facts, table, as_json, _ai_lines)
-
-
-def _ai_lines(facts: dict[str, Any]) -> list[str]:
-    lines = [
-        f"{facts['name']}: {_number(facts['ai'])}, readers: {_number(facts['readers_mean'])}",
-        f"difference {_number(facts['difference'])} [{_number(facts['low'])}, "
-        f"{_number(facts['high'])}], p = {_number(facts['p'])}",
-    ]
-    if facts["margin"] is not None:
-        for claim, p in (("not worse than", "noninferiority"), ("equivalent to", "equivalence")):
-            value = facts[f"{p}_p"]
-            limit = 0.025 if p == "noninferiority" else 0.05
-            shown = "shown" if value is not None and value < limit else "not shown"
-            lines.append(
-                f"{facts['name']} {claim} the readers by {_number(facts['margin'])}: {shown}, "
-                f"one-sided p = {_number(value)}"
-            )
-    lines.append(f"{facts['readers']} readers, {facts['cases']} cases; the model is fixed")
-    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
+        table,
+        ai,
+        method=method,
+        readers=readers,
+        cases=cases,
+        figure=figure,
+        cluster=cluster or None,
+        margin=margin,
+    )
+    _show(facts, table, as_json, lines.ai_lines)
 
 
 @app.command()
@@ -276,21 +282,12 @@ def limits(
     as_json: Json = False,
 ) -> None:
     """Limits of agreement: columns reader, case, arm, measure; showing for repeats."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_agreement as results
     from reader_study.stats.read_table import read_table
 
     table = read_table(file, where=where or ())
     facts = results.limits_facts(table, first or None, second or None, value=value)
-    _show(facts, table, as_json, _limit_lines)
-
-
-def _limit_lines(facts: dict[str, Any]) -> list[str]:
-    return [
-        f"{row['comparison']}{' ' + row['arm'] if row['arm'] else ''}: {_number(row['mean'])} "
-        f"[{_number(row['low'])}, {_number(row['high'])}]"
-        + (f" ({row['note']})" if row["note"] else "")
-        for row in facts["limits"]
-    ]
+    _show(facts, table, as_json, lines.limit_lines)
 
 
 def _names(group: str) -> list[str]:
@@ -301,7 +298,7 @@ def _show(
     facts: dict[str, Any],
     table: "pd.DataFrame",
     as_json: bool,
-    lines: Callable[[dict[str, Any]], list[str]],
+    in_words: Callable[[dict[str, Any]], list[str]],
 ) -> None:
     """Print a result, and how the table it comes from was read."""
     read = table.attrs["file"]
@@ -309,84 +306,5 @@ def _show(
     if emit(shown, as_json):
         return
     del shown["file"]
-    for line in [*lines(shown), read["said"]]:
+    for line in [*in_words(shown), read["said"]]:
         typer.echo(line)
-
-
-def _number(value: object) -> str:
-    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _mrmc_lines(facts: dict[str, Any]) -> list[str]:
-    lines = [
-        f"{arm}: {_number(row['mean'])} [{_number(row['low'])}, {_number(row['high'])}]"
-        for arm, row in facts["arm_means"].items()
-    ]
-    lines.extend(
-        f"{row['first']} - {row['second']}: {_number(row['difference'])} "
-        f"[{_number(row['low'])}, {_number(row['high'])}], p = {_number(row['p'])}"
-        for row in facts["differences"]
-    )
-    df2 = "inf" if facts["df2"] is None else _number(facts["df2"])
-    lines.append(f"F({_number(facts['df1'])}, {df2}) = {_number(facts['f'])}")
-    if facts["noninferiority"]:
-        row = facts["noninferiority"]
-        verdict = "shown" if row["shown"] else "not shown"
-        lines.append(
-            f"{row['new']} not worse than {row['reference']} by {_number(row['margin'])}: "
-            f"{verdict}, one-sided p = {_number(row['p'])}"
-        )
-    lines.append(f"design {facts['design']}, {facts['method']}, {facts['scope']}")
-    lines += [facts["readings"]] if "readings" in facts else []
-    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
-
-
-def _clmm_lines(facts: dict[str, Any]) -> list[str]:
-    lines = [
-        f"{name}: {_number(value)} (SE {_number(facts['se'][name])})"
-        for name, value in (facts["coefficients"] | facts["thresholds"]).items()
-    ]
-    lines += [f"variance of {name}: {_number(v)}" for name, v in facts["variances"].items()]
-    left_out = f", {facts['missing']} rows with an empty cell left out" if facts["missing"] else ""
-    lines.append(f"log-likelihood {facts['loglik']:.4f}, {facts['n']} ratings{left_out}")
-    return [*lines, *([f"Note: {facts['note']}"] if facts["note"] else [])]
-
-
-def _interval_lines(facts: dict[str, Any]) -> list[str]:
-    lines = []
-    for name, row in facts.items():
-        if isinstance(row, dict) and "value" in row:
-            note = f" ({row['note']})" if row.get("note") else ""
-            lines.append(
-                f"{name}: {_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}]"
-                + note
-            )
-        elif name == "note":
-            lines += [f"Note: {row}"] if row else []
-        elif isinstance(row, int | float | str) or row is None:
-            lines.append(f"{name}: {_number(row)}")
-    return lines
-
-
-def _preference_lines(facts: dict[str, Any]) -> list[str]:
-    lines = []
-    for found in facts["comparisons"]:
-        lines.append(f"{found['arm']} preferred over {found['over']}")
-        lines.extend(
-            f"  {row['reader']}: {_number(row['share'])} "
-            f"[{_number(row['low'])}, {_number(row['high'])}]"
-            for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]
-        )
-        lines += [f"  Note: {found['pooled']['note']}"] if found["pooled"]["note"] else []
-        lines.append(f"  randomisation test p = {_number(found['randomisation_p'])}")
-    return lines
-
-
-def _row_lines(facts: dict[str, Any]) -> list[str]:
-    exact = [{"method": "exact", **facts["exact"]}] if "exact" in facts else []
-    shares = [{"share of": name, **row} for name, row in facts.get("share_limits", {}).items()]
-    lines = [
-        ", ".join(f"{name} {_number(value)}" for name, value in row.items() if value != "")
-        for row in [*shares, *facts["tests"], *exact]
-    ]
-    return [*lines, *([f"Note: {facts['note']}"] if facts.get("note") else [])]

@@ -3,22 +3,13 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from reader_study.stats.agreement.coefficients import (
-    Agreement,
-    agreement_coefficient,
-    krippendorff_alpha,
-    read_raters,
-    saturation,
-)
-from reader_study.stats.agreement.icc import icc, kendall_w, kendall_w_interval
-from reader_study.stats.agreement.kappa import crosstab, margin_tests
-from reader_study.stats.agreement.mrmc_limits import limits_of_agreement
-from reader_study.stats.free_response.froc import froc
+from reader_study.cli.stats_agreement import two_arms
+from reader_study.stats.free_response.froc import Fom, froc
 from reader_study.stats.ordinal.clm import clm, clmm
 from reader_study.stats.ordinal.vgc import vgc
 from reader_study.stats.paired.bradley_terry import (
@@ -38,21 +29,14 @@ from reader_study.stats.paired.preference_share import (
     position_effect,
     share_per_reader,
 )
-from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
+from reader_study.stats.paired.signed_rank import Zeros, hodges_lehmann, signed_rank
 from reader_study.stats.proportions import clustered_share
 from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
-from reader_study.stats.roc.mrmc import figure_named, mrmc, noninferiority
-from reader_study.stats.roc.obuchowski_rockette import Mrmc
+from reader_study.stats.roc.mrmc import Method, figure_named, mrmc, noninferiority
+from reader_study.stats.roc.obuchowski_rockette import Effect, Mrmc
 from reader_study.stats.tables import check_levels, check_scale, check_table
 
 FEW_READERS = 4
-# Weights for the weighted coefficients (AC2 among them) by kind of scale.
-WEIGHTS = {
-    "nominal": "unweighted",
-    "ordinal": "ordinal",
-    "interval": "quadratic",
-    "ratio": "ratio",
-}
 
 
 def as_planned(
@@ -91,39 +75,70 @@ def read_levels(levels: list[str] | None) -> dict[str, list[str]]:
 
 
 def mrmc_facts(
-    table: pd.DataFrame, *, method: str, readers: str, cases: str, margin: float | None,
-    reference: str | None, figure: str = "auc", cluster: str | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    table: pd.DataFrame,
+    *,
+    method: Method,
+    readers: Effect,
+    cases: Effect,
+    margin: float | None,
+    reference: str | None,
+    figure: str = "auc",
+    cluster: str | None = None,
+) -> dict[str, Any]:
     """ROC areas compared; differences are first minus second in the order of the file."""
     result = mrmc(
-        table, method=method, readers=readers, cases=cases, cluster=cluster,  # type: ignore[arg-type]
+        table,
+        method=method,
+        readers=readers,
+        cases=cases,
+        cluster=cluster,
         figure=figure_named(figure),
-    )  # fmt: skip
+    )
     return {**_or_facts(result, margin, reference), "figure": figure}
 
 
 def ai_facts(
-    table: pd.DataFrame, ai: str, *, method: str, readers: str, cases: str, figure: str,
-    cluster: str | None, margin: float | None,
-) -> dict[str, Any]:  # fmt: skip
+    table: pd.DataFrame,
+    ai: str,
+    *,
+    method: Literal["delong", "jackknife", "unbiased"],
+    readers: Effect,
+    cases: Effect,
+    figure: str,
+    cluster: str | None,
+    margin: float | None,
+) -> dict[str, Any]:
     """The model minus the mean of the readers, with claims of superiority and by margin."""
     found = ai_versus_readers(
-        table, ai=ai, method=method, readers=readers, cases=cases,  # type: ignore[arg-type]
-        figure=figure_named(figure), cluster=cluster, margin=margin,
-    )  # fmt: skip
+        table,
+        ai=ai,
+        method=method,
+        readers=readers,
+        cases=cases,
+        figure=figure_named(figure),
+        cluster=cluster,
+        margin=margin,
+    )
     return {**asdict(found), "name": ai, "figure": figure, "readers": readers, "cases": cases}
 
 
 def froc_facts(
-    marks: pd.DataFrame, cases: pd.DataFrame, *, fom: str, readers: str, margin: float | None,
-    reference: str | None, readings: pd.DataFrame | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    marks: pd.DataFrame,
+    cases: pd.DataFrame,
+    *,
+    fom: Fom,
+    readers: Effect,
+    margin: float | None,
+    reference: str | None,
+    readings: pd.DataFrame | None = None,
+) -> dict[str, Any]:
     """Free-response figures compared; differences are first minus second."""
-    result = froc(marks, cases, fom=fom, readers=readers, readings=readings)  # type: ignore[arg-type]
+    result = froc(marks, cases, fom=fom, readers=readers, readings=readings)
     read = (
-        "who read what is listed" if readings is not None else
-        f"every reader is taken to have read all {len(cases)} cases in every arm"
-    )  # fmt: skip
+        "who read what is listed"
+        if readings is not None
+        else f"every reader is taken to have read all {len(cases)} cases in every arm"
+    )
     return {"fom": fom, **_or_facts(result, margin, reference), "readings": read}
 
 
@@ -147,21 +162,32 @@ def _or_facts(result: Mrmc, margin: float | None, reference: str | None) -> dict
         "arm_means": result.arm_means.set_index("arm").to_dict("index"),
         "difference": first["difference"],
         "ci": [first["low"], first["high"]],
-        "f": result.f, "df1": result.df1, "df2": result.df2, "p": result.p,
+        "f": result.f,
+        "df1": result.df1,
+        "df2": result.df2,
+        "p": result.p,
         "components": result.components,
         "noninferiority": against,
         "differences": result.differences,
         "reader_differences": result.reader_differences,
-        "design": result.design, "method": result.method,
-        "readers": result.readers, "cases": result.cases,
-        "scope": "these readers only" if few else "new readers", "note": result.note,
-    }  # fmt: skip
+        "design": result.design,
+        "method": result.method,
+        "readers": result.readers,
+        "cases": result.cases,
+        "scope": "these readers only" if few else "new readers",
+        "note": result.note,
+    }
 
 
 def clmm_facts(
-    table: pd.DataFrame, formula: str, *, link: str, thresholds: str,
-    levels: dict[str, list[str]], quadrature: int,
-) -> dict[str, Any]:  # fmt: skip
+    table: pd.DataFrame,
+    formula: str,
+    *,
+    link: str,
+    thresholds: str,
+    levels: dict[str, list[str]],
+    quadrature: int,
+) -> dict[str, Any]:
     """A cumulative link model, mixed where the formula has random effects."""
     shared: dict[str, Any] = {"link": link, "levels": levels, "thresholds": thresholds}
     if "|" in formula:
@@ -179,64 +205,15 @@ def clmm_facts(
         "converged": fit.converged,
         "ci": {name: [row["low"], row["high"]] for name, row in effects.iterrows()},
         "p": effects["p"].to_dict(),
-        "df": fit.df, "aic": fit.aic, "n": fit.n, "missing": fit.n_missing,
-        "link": link, "method": fit.method, "max_gradient": fit.max_gradient, "note": fit.note,
-    }  # fmt: skip
-
-
-def agreement_facts(table: pd.DataFrame, level: str) -> dict[str, Any]:
-    """Coefficients of agreement with intervals; what each is on that scale stands beside it.
-
-    Fleiss, Conger and AC1 take categories as names; AC2 weighs distances for the scale (and
-    equals AC1 on a nominal one); Krippendorff's alpha uses its own metric of that level.
-    """
-    weights = WEIGHTS[level]
-
-    def one(name: str, kind: str = "unweighted") -> dict[str, Any]:
-        return _agreement(agreement_coefficient(table, name, weights=kind))  # type: ignore[arg-type]
-
-    numbers = read_raters(table, level)  # type: ignore[arg-type]
-    given = numbers.to_numpy()[~np.isnan(numbers.to_numpy())]
-    facts: dict[str, Any] = {
-        "fleiss": one("fleiss"), "conger": one("conger"),
-        "krippendorff": _agreement(krippendorff_alpha(table, metric=level)),  # type: ignore[arg-type]
-        "ac1": one("gwet"), "ac2": one("gwet", weights),
-        "brennan_prediger": one("brennan_prediger"), "percent": one("percent"),
-        "icc": _icc(table, level),
-        "weighted": {name: one(name, weights) for name in ("fleiss", "conger", "krippendorff")},
-        "saturation": saturation(table, lowest=given.min(), highest=given.max()),
-        "subjects": len(numbers), "raters": numbers.shape[1],
-    }  # fmt: skip
-    if numbers.shape[1] == 2:
-        facts["margins"] = margin_tests(crosstab(numbers.iloc[:, 0], numbers.iloc[:, 1]))
-    return facts
-
-
-def _agreement(found: Agreement) -> dict[str, Any]:
-    row = asdict(found)
-    return {name: row[name] for name in ("value", "low", "high", "se", "weights", "note")}
-
-
-def _icc(table: pd.DataFrame, level: str) -> dict[str, Any]:
-    """ICC(2,1) and all six forms; null on nominal scales, where distances mean nothing."""
-    empty = {"value": None, "low": None, "high": None}
-    if level == "nominal":
-        return {**empty, "note": "categories without order have no intraclass correlation"}
-    if len(read_raters(table).dropna()) < 2:
-        return {**empty, "note": "fewer than 2 subjects were rated by all raters"}
-    forms = icc(table).set_index("type")
-    single = forms.loc["ICC2"]
-    w, low, high = kendall_w_interval(table)
-    note = f"{int(single['n'])} subjects rated by all"
-    if not np.isfinite(single["value"]):
-        note += "; their ratings do not vary, so there is no correlation"
-    elif not np.isfinite(single["low"]):
-        note += "; raters agree but for a constant: no error to judge an interval by"
-    return {
-        "value": single["value"], "low": single["low"], "high": single["high"], "type": "ICC2",
-        "note": note, "forms": forms.to_dict("index"),
-        "kendall_w": {"value": w, "low": low, "high": high, "p": kendall_w(table)[2]},
-    }  # fmt: skip
+        "df": fit.df,
+        "aic": fit.aic,
+        "n": fit.n,
+        "missing": fit.n_missing,
+        "link": link,
+        "method": fit.method,
+        "max_gradient": fit.max_gradient,
+        "note": fit.note,
+    }
 
 
 def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) -> dict[str, Any]:
@@ -251,12 +228,13 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
         test = randomisation_test(trials, arm=one, over=other, draws=9999)
         comparisons.append(
             {
-                "arm": one, "over": other,
+                "arm": one,
+                "over": other,
                 "readers": share_per_reader(trials, arm=one, over=other),
                 "pooled": _pooled(trials, one, other),
                 "randomisation_p": test["p"],
             }
-        )  # fmt: skip
+        )
     ties = bool((trials["choice"] == "tie").any())
     return {
         "comparisons": comparisons,
@@ -282,30 +260,12 @@ def _strengths(
     except ValueError as error:
         return {"estimates": None, "note": str(error)}
     return {
-        "reference": reference, "estimates": found.estimates, "deviance": found.deviance,
-        "df": found.df, "note": found.note,
-    }  # fmt: skip
-
-
-def limits_facts(
-    table: pd.DataFrame, first: str | None, second: str | None, *, value: str
-) -> dict[str, Any]:
-    """Limits of agreement of measurements, by who and what differs."""
-    one, other = two_arms(table, first, second, value)
-    found = limits_of_agreement(table, first=one, second=other, value=value)
-    return {"first": one, "second": other, "limits": found}
-
-
-def two_arms(
-    table: pd.DataFrame, one: str | None, other: str | None, value: str = "rating"
-) -> tuple[str, str]:
-    """Two arms of a table: those named, else the second and first to appear."""
-    check_table(table, columns=["reader", "case", "arm", value], filled=["arm"])
-    seen = [str(arm) for arm in dict.fromkeys(table["arm"])]
-    if one is None and other is None and len(seen) != 2:
-        raise ValueError(f"expected two arms; name two of: {', '.join(seen)}")
-    first = one or next(arm for arm in reversed(seen) if arm != other)
-    return first, other or next(arm for arm in seen if arm != first)
+        "reference": reference,
+        "estimates": found.estimates,
+        "deviance": found.deviance,
+        "df": found.df,
+        "note": found.note,
+    }
 
 
 def vgc_facts(
@@ -322,15 +282,23 @@ def vgc_facts(
     )
     area = {"value": found.auc, "low": found.low, "high": found.high}
     return {
-        "auc": area, "se": found.se, "df": found.df, "p": found.p,
-        "bootstrap": [found.bootstrap_low, found.bootstrap_high], "draws": draws, "seed": seed,
-        "per_reader": found.per_reader, "test": one, "reference": other, "scope": found.scope,
+        "auc": area,
+        "se": found.se,
+        "df": found.df,
+        "p": found.p,
+        "bootstrap": [found.bootstrap_low, found.bootstrap_high],
+        "draws": draws,
+        "seed": seed,
+        "per_reader": found.per_reader,
+        "test": one,
+        "reference": other,
+        "scope": found.scope,
         "note": found.note,
-    }  # fmt: skip
+    }
 
 
 def signed_rank_facts(
-    table: pd.DataFrame, first: str | None, second: str | None, *, zeros: str
+    table: pd.DataFrame, first: str | None, second: str | None, *, zeros: Zeros
 ) -> dict[str, Any]:
     """Exact test of each reader; over all, cases as clusters (Datta-Satten)."""
     one, other = two_arms(table, first, second)
@@ -346,7 +314,7 @@ def signed_rank_facts(
     alone = len(wide) - len(d)
     rows = []
     for reader, part in d.groupby(level="reader"):
-        test = signed_rank(part.to_numpy(), zeros=zeros)  # type: ignore[arg-type]
+        test = signed_rank(part.to_numpy(), zeros=zeros)
         middle, low, high = hodges_lehmann(part.to_numpy())
         rows.append({"reader": reader, **asdict(test), "shift": middle, "low": low, "high": high})
     if not rows:
@@ -363,14 +331,15 @@ def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any
         raise ValueError(f"expected two columns of 0/1; name two of: {', '.join(map(str, arms))}")
     one, other = first or arms[0], second or arms[1]
     tests = [
-        asdict(clustered_mcnemar(table, first=one, second=other, method=name))  # type: ignore[arg-type]
-        for name in MCNEMAR
+        asdict(clustered_mcnemar(table, first=one, second=other, method=name)) for name in MCNEMAR
     ]
     by = table["patient"]
     shares = {str(name): clustered_share(table[name], by) for name in (one, other)}
     return {
-        "first": one, "second": other, "tests": tests,
+        "first": one,
+        "second": other,
+        "tests": tests,
         "shares": {name: share.value for name, share in shares.items()},
         "share_limits": {name: asdict(share) for name, share in shares.items()},
         "exact": asdict(exact_mcnemar(table[one], table[other])),
-    }  # fmt: skip
+    }

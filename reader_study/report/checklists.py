@@ -24,8 +24,10 @@ def grras(facts: dict[str, Any]) -> list[Row]:
     items = ", ".join(item["name"] for item in design["items"])
     agreement = (
         "Section “Agreement”: raw agreement, Gwet's coefficient, Krippendorff's alpha with 95 % "
-        "intervals; hidden repeats by kappa." if facts["agreement"] else ""
-    )  # fmt: skip
+        "intervals; hidden repeats by kappa."
+        if facts["agreement"]
+        else ""
+    )
     replicates = plural(course["trials"]["repeat"], "hidden repeat") + " over all slots"
     return [
         _row(1, "Title or abstract names reliability or agreement"),
@@ -33,25 +35,40 @@ def grras(facts: dict[str, Any]) -> list[Row]:
         _row(3, "Population of subjects", population),
         _row(4, "Population of raters"),
         _row(5, "What is known, and why this study"),
-        _row(6, "Choice of sample size; raters, subjects, replicates planned",
-             f"{plural(course['slots'], 'reader')}, {plural(course['cases'], 'case')}, "
-             f"{replicates}. The reason for these numbers is to be added."),
+        _row(
+            6,
+            "Choice of sample size; raters, subjects, replicates planned",
+            f"{plural(course['slots'], 'reader')}, {plural(course['cases'], 'case')}, "
+            f"{replicates}. The reason for these numbers is to be added.",
+        ),
         _row(7, "How subjects and raters were sampled"),
-        _row(8, "Rating process: interval between repeats, information given, blinding",
-             _process(facts)),
-        _row(9, "Independence of ratings",
-             "Each reader worked alone under an own code and could not see others' answers."),
+        _row(
+            8,
+            "Rating process: interval between repeats, information given, blinding",
+            _process(facts),
+        ),
+        _row(
+            9,
+            "Independence of ratings",
+            "Each reader worked alone under an own code and could not see others' answers.",
+        ),
         _row(10, "Statistical analysis", "Section “Methods”."),
-        _row(11, "Numbers included: raters, subjects, replicates",
-             f"{plural(course['readers'], 'reader')}, {plural(course['cases'], 'case')} of "
-             f"{plural(course['patients'], 'patient')}; {course['answered']} of {course['asked']} "
-             "main answers."),
+        _row(
+            11,
+            "Numbers included: raters, subjects, replicates",
+            f"{plural(course['readers'], 'reader')}, {plural(course['cases'], 'case')} of "
+            f"{plural(course['patients'], 'patient')}; {course['answered']} of {course['asked']} "
+            "main answers.",
+        ),
         _row(12, "Characteristics of raters and subjects"),
         _row(13, "Estimates of reliability and agreement with uncertainty", agreement),
         _row(14, "Practical relevance"),
-        _row(15, "Detailed results available",
-             "analysis.json, primary.csv and primary.R beside this page."),
-    ]  # fmt: skip
+        _row(
+            15,
+            "Detailed results available",
+            "analysis.json, primary.csv and primary.R beside this page.",
+        ),
+    ]
 
 
 def _process(facts: dict[str, Any]) -> str:
@@ -63,8 +80,9 @@ def _process(facts: dict[str, Any]) -> str:
     told = f" Readers were told: {told}" if told else ""
     washout = (
         f" Sessions at least {design['washout_days']:g} days apart."
-        if design["sessions"] > 1 else ""
-    )  # fmt: skip
+        if design["sessions"] > 1
+        else ""
+    )
     return f"Arms hidden behind random tokens, allocation sealed.{gap}{washout}{told}"
 
 

@@ -155,14 +155,24 @@ def flow(steps: list[tuple[str, str]], *, name: str) -> str:
         axes = figure.subplots()
         for place, (heading, line) in enumerate(steps):
             y = -float(place)
-            box = FancyBboxPatch((0.02, y - 0.3), 0.96, 0.6, boxstyle="round,pad=0",
-                                 facecolor="#f3f6f9", edgecolor=LINE)  # fmt: skip
+            box = FancyBboxPatch(
+                (0.02, y - 0.3),
+                0.96,
+                0.6,
+                boxstyle="round,pad=0",
+                facecolor="#f3f6f9",
+                edgecolor=LINE,
+            )
             axes.add_patch(box)
             axes.text(0.5, y + (0.1 if line else 0), heading, ha="center", va="center")
             axes.text(0.5, y - 0.14, line, ha="center", va="center", fontsize=8.5, color=SOFT_TEXT)
             if place:
-                axes.annotate("", (0.5, y + 0.31), (0.5, y + 0.69),
-                              arrowprops={"arrowstyle": "->", "color": SOFT})  # fmt: skip
+                axes.annotate(
+                    "",
+                    (0.5, y + 0.31),
+                    (0.5, y + 0.69),
+                    arrowprops={"arrowstyle": "->", "color": SOFT},
+                )
         axes.set(xlim=(0, 1), ylim=(0.35 - len(steps), 0.4))
         axes.axis("off")
         return as_svg(figure, name)
@@ -177,8 +187,16 @@ def flow_counts(rows: list[tuple[str, float | None, float | None]], *, name: str
         first = [row[1] or 0 for row in reversed(rows)]
         second = [row[2] or 0 for row in reversed(rows)]
         axes.barh(labels, first, color=ACCENT, height=0.6, label="answered")
-        axes.barh(labels, second, left=first, color="white", edgecolor=SOFT, hatch="///",
-                  height=0.6, label="not answered")  # fmt: skip
+        axes.barh(
+            labels,
+            second,
+            left=first,
+            color="white",
+            edgecolor=SOFT,
+            hatch="///",
+            height=0.6,
+            label="not answered",
+        )
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("trials")

@@ -119,11 +119,20 @@ def _counted(
 def environment(*, autoescape: bool) -> jinja2.Environment:
     """Templates with the filters that round and word the numbers."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=autoescape, trim_blocks=True,
-        lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters |= {"p": words.p_value, "fixed": words.fixed, "interval": words.interval,
-                            "cell": _cell, "screen": words.screen}  # fmt: skip
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=autoescape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "p": words.p_value,
+        "fixed": words.fixed,
+        "interval": words.interval,
+        "cell": _cell,
+        "screen": words.screen,
+    }
     environment.globals |= {"number": words.number, "plural": words.plural, "short": words.SHORT}
     return environment
 
@@ -154,11 +163,15 @@ def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
     rows = [(row["reader"], row["done"], row["of"] - row["done"]) for row in facts["readers"]]
     if rows:
         text = "; ".join(f"{name} {done:g} of {done + left:g}" for name, done, left in rows)
-        found.append({
-            "section": "readers", "name": "progress",
-            "svg": figures.flow_counts(rows, name="progress"),
-            "caption": "Trials answered by each reader.", "alt": f"Trials answered: {text}.",
-        })  # fmt: skip
+        found.append(
+            {
+                "section": "readers",
+                "name": "progress",
+                "svg": figures.flow_counts(rows, name="progress"),
+                "caption": "Trials answered by each reader.",
+                "alt": f"Trials answered: {text}.",
+            }
+        )
     return found
 
 
@@ -167,24 +180,35 @@ def _flow(facts: dict[str, Any]) -> dict[str, str]:
     course, first, plural = facts["flow"], facts["primary"][0], words.plural
     trials, ties = course["trials"], first["extra"].get("ties")
     steps = [
-        (f"{plural(course['patients'], 'patient')}, {plural(course['cases'], 'case')}, "
-         f"{len(facts['design']['arms'])} arms",
-         f"{trials['main']} main trials, {trials['repeat']} hidden repeats, {trials['catch']} with "
-         f"identical images, {trials['practice']} practice"),
-        (f"{plural(course['readers'], 'reader')} joined, {plural(course['slots'], 'slot')} planned",
-         f"{course['withdrawn']} withdrawn, {course['replaced']} replaced"),
-        (f"{course['asked']} main answers asked",
-         f"{course['missing']} missing, {course['withheld']} “cannot judge”"),
+        (
+            f"{plural(course['patients'], 'patient')}, {plural(course['cases'], 'case')}, "
+            f"{len(facts['design']['arms'])} arms",
+            f"{trials['main']} main trials, {trials['repeat']} hidden repeats, {trials['catch']} "
+            f"with identical images, {trials['practice']} practice",
+        ),
+        (
+            f"{plural(course['readers'], 'reader')} joined, "
+            f"{plural(course['slots'], 'slot')} planned",
+            f"{course['withdrawn']} withdrawn, {course['replaced']} replaced",
+        ),
+        (
+            f"{course['asked']} main answers asked",
+            f"{course['missing']} missing, {course['withheld']} “cannot judge”",
+        ),
         (f"{course['answered']} answered", ""),
-        (f"{course['analysed']} in the primary estimate",
-         "" if ties is None else f"{plural(ties, 'tie')} left out of the share"),
-    ]  # fmt: skip
+        (
+            f"{course['analysed']} in the primary estimate",
+            "" if ties is None else f"{plural(ties, 'tie')} left out of the share",
+        ),
+    ]
     said = "; ".join(f"{heading} ({line})" if line else heading for heading, line in steps)
     return {
-        "section": "flow", "name": "flow", "svg": figures.flow(steps, name="flow"),
+        "section": "flow",
+        "name": "flow",
+        "svg": figures.flow(steps, name="flow"),
         "caption": "From the cases prepared to the readings in the primary estimate.",
         "alt": f"Flow diagram. {said}.",
-    }  # fmt: skip
+    }
 
 
 def _labelled(row: dict[str, Any]) -> dict[str, Any]:
@@ -205,9 +229,10 @@ def _forests(facts: dict[str, Any]) -> list[dict[str, str]]:
             found.append(_forest("result", f"forest-{endpoint}", same, _forest_caption(endpoint)))
     first = facts["primary"][0]
     same = [
-        {**row, "label": row["label"]} for row in facts["sensitivity"]
+        {**row, "label": row["label"]}
+        for row in facts["sensitivity"]
         if row["endpoint"] == first["endpoint"] and row["value"] is not None
-    ]  # fmt: skip
+    ]
     if same and first["value"] is not None:
         top = {**_labelled(first), "label": "as planned"}
         caption = "The primary result under other assumptions; the first row is the planned one."
@@ -225,9 +250,9 @@ def _forest_caption(endpoint: str) -> str:
 
 def _forest(section: str, name: str, rows: list[dict[str, Any]], caption: str) -> dict[str, str]:
     said = "; ".join(
-        f"{row['label']} {words.number(row['value'], row['endpoint'])} "
-        f"({words.interval(row)})" for row in rows
-    )  # fmt: skip
+        f"{row['label']} {words.number(row['value'], row['endpoint'])} ({words.interval(row)})"
+        for row in rows
+    )
     svg = figures.forest(rows, name=name)
     return {
         "section": section,
@@ -242,9 +267,10 @@ def _per_reader(facts: dict[str, Any]) -> list[dict[str, str]]:
     first = facts["primary"][0]
     same = {"endpoint": first["endpoint"], "null": first["null"]}
     rows = [
-        {**row, **same, "label": row["reader"]} for row in first["readers"]
+        {**row, **same, "label": row["reader"]}
+        for row in first["readers"]
         if row.get("value") is not None
-    ]  # fmt: skip
+    ]
     if not rows:
         return []
     rows.append({**_labelled(first), "label": "all readers"})
@@ -271,13 +297,21 @@ def _curve_figures(facts: dict[str, Any]) -> list[dict[str, str]]:
     kind = curves[0]["kind"]
     labels = {
         "roc": ("1 − specificity", "sensitivity", "ROC curves of every reader in either arm."),
-        "vgc": ("share graded at or above, reference arm", "share graded at or above, new arm",
-                "VGC curves of every reader and of all; above the diagonal favours the new arm."),
-    }  # fmt: skip
+        "vgc": (
+            "share graded at or above, reference arm",
+            "share graded at or above, new arm",
+            "VGC curves of every reader and of all; above the diagonal favours the new arm.",
+        ),
+    }
     xlabel, ylabel, caption = labels[kind]
     svg = figures.curves(curves, name=kind, xlabel=xlabel, ylabel=ylabel)
     names = ", ".join(dict.fromkeys(row["arm"] for row in curves))
-    return [{
-        "section": "result", "name": kind, "svg": svg, "caption": caption,
-        "alt": f"{kind.upper()} curves, {len(curves)} lines for {names}.",
-    }]  # fmt: skip
+    return [
+        {
+            "section": "result",
+            "name": kind,
+            "svg": svg,
+            "caption": caption,
+            "alt": f"{kind.upper()} curves, {len(curves)} lines for {names}.",
+        }
+    ]

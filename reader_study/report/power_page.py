@@ -35,10 +35,14 @@ def power_figure(facts: dict[str, Any]) -> str:
         for place, count in enumerate(counts):
             rows = [row for row in facts["curve"] if row["readers"] == count]
             axes.plot(
-                [row["cases"] for row in rows], [row["power"] for row in rows], marker="o",
-                markersize=3.5, linestyle=LINES[place % 4], label=f"{count} readers",
+                [row["cases"] for row in rows],
+                [row["power"] for row in rows],
+                marker="o",
+                markersize=3.5,
+                linestyle=LINES[place % 4],
+                label=f"{count} readers",
                 color=shades(0.85 * place / max(len(counts) - 1, 1)),
-            )  # fmt: skip
+            )
         axes.axhline(facts["target"], color="#7a8794", linewidth=1)
         axes.set(xlabel="cases", ylabel="power", ylim=(0, 1.02))
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

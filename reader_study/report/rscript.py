@@ -12,9 +12,13 @@ PARTS = Path(__file__).parent / "r"
 TOLERANCE = {"share": 1e-6, "difference": 1e-6, "auc": 1e-6, "wafroc": 1e-6, "odds": 5e-3}
 # Which scripts follow each other for an endpoint; "ustat": areas from incomplete readings.
 STEPS = {
-    "share": ("crossed", "share"), "difference": ("crossed", "difference"), "odds": ("odds",),
-    "auc": ("auc", "anova"), "wafroc": ("wafroc", "anova"), "ustat": ("ustat",),
-}  # fmt: skip
+    "share": ("crossed", "share"),
+    "difference": ("crossed", "difference"),
+    "odds": ("odds",),
+    "auc": ("auc", "anova"),
+    "wafroc": ("wafroc", "anova"),
+    "ustat": ("ustat",),
+}
 
 
 def r_script(facts: dict[str, Any]) -> str:

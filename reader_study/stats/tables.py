@@ -237,9 +237,10 @@ def check_scale(table: pd.DataFrame, column: str, *, lowest: float, highest: flo
     bad = numbers.notna() & ((numbers < lowest) | (numbers > highest) | (numbers % 1 != 0))
     found = ", ".join(f"{value:g}" for value in numbers[bad].unique()[:3])
     refuse(
-        bad, f"column {column!r} holds {found}",
+        bad,
+        f"column {column!r} holds {found}",
         f"expected whole numbers from {lowest:g} to {highest:g}",
-    )  # fmt: skip
+    )
 
 
 def check_truth(table: pd.DataFrame, *, case: str = "case", truth: str = "truth") -> None:

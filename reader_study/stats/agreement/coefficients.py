@@ -3,7 +3,6 @@
 A table has one row per subject and one column per rater; an empty cell is a missing rating.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,14 +11,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from reader_study.stats.agreement.raters import Level, read_raters
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.preference_share import proportion_interval
-from reader_study.stats.tables import MISSING, MISSING_WORDS, as_numbers, check_labels, refuse
 
 Weights = Literal["unweighted", "linear", "quadratic", "ordinal", "ratio"]
-Level = Literal["nominal", "ordinal", "interval", "ratio"]
 NO_WIDTH = "every subject counts alike: the interval has no width and says nothing of new subjects"
-WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:[.,]0+)?")
 COEFFICIENTS = ("percent", "fleiss", "conger", "krippendorff", "gwet", "brennan_prediger")
 
 
@@ -70,70 +67,6 @@ def weight_matrix(categories: np.ndarray, weights: Weights) -> np.ndarray:
     raise ValueError(
         f"expected weights of unweighted, linear, quadratic, ordinal or ratio, got {weights!r}"
     )
-
-
-def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
-    """Ratings as numbers, subjects without any rating left out.
-
-    A column ``subject`` becomes the index; on a nominal level text categories are numbered in
-    sorted order.
-
-    Raises
-    ------
-    ValueError
-        With row numbers for a subject that occurs twice, text on a scale with an order and
-        negative numbers on a ratio scale; with fewer than two raters, or no subject rated twice.
-    """
-    if "subject" in table:
-        refuse(
-            table["subject"].duplicated(keep=False), "the same subject occurs more than once",
-            "write one row per subject",
-        )  # fmt: skip
-    raw = table.set_index("subject") if "subject" in table else table
-    for name in () if level == "nominal" else raw:
-        given = as_numbers(table, name)
-        if level == "ratio":
-            refuse(
-                given < 0, f"column {name!r} holds numbers below 0",
-                "a ratio scale has a true zero; write amounts, or use the interval level",
-            )  # fmt: skip
-    numbers = (
-        raw.apply(pd.to_numeric, errors="coerce") if level != "nominal" else _codes(table, raw)
-    )
-    numbers = numbers.dropna(how="all").astype(float)
-    if numbers.shape[1] < 2 or (numbers.notna().sum(axis=1) >= 2).sum() < 1:
-        raise ValueError(
-            f"expected two raters and a subject rated by both, got {numbers.shape[1]} columns and "
-            f"{int((numbers.notna().sum(axis=1) >= 2).sum())} such subjects"
-        )
-    return numbers
-
-
-def _codes(table: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
-    """Categories as numbers: whole numbers as they are, other text numbered in sorted order.
-
-    Text is compared as it stands ("1.1" and "1.10" are two categories), but where all cells are
-    whole numbers "1" and "1.0" are one.
-    """
-    text = [name for name in raw if not pd.api.types.is_numeric_dtype(raw[name])]
-    if not text:
-        return raw
-    check_labels(table, text)
-    label = raw.apply(lambda column: column.map(str, na_action="ignore").str.strip())
-    label = label.where(label.notna() & ~label.isin(list(MISSING_WORDS)))
-    values = {value for value in label.to_numpy().ravel() if isinstance(value, str)}
-    numbers = values - MISSING
-    if numbers and all(WHOLE.fullmatch(value) for value in numbers):
-        return label.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), "coerce"))
-    twice = [value for value in sorted(values) if {value, f"{value}.0"} <= values]
-    if twice:
-        both = label.isin([twice[0], f"{twice[0]}.0"]).any(axis=1)
-        refuse(
-            both.set_axis(table.index), f"categories {twice[0]!r} and '{twice[0]}.0'",
-            "write one of them everywhere",
-        )  # fmt: skip
-    order = {value: float(at) for at, value in enumerate(sorted(values), 1)}
-    return label.apply(lambda column: column.map(order))
 
 
 @dataclass(frozen=True)
@@ -212,9 +145,19 @@ def agreement_coefficient(
     if data.categories.size < 2 and name != "percent":
         nan = float("nan")
         return Agreement(
-            name, weights, nan, nan, nan, nan, nan, 1.0, 1.0, n, raters,
+            name,
+            weights,
+            nan,
+            nan,
+            nan,
+            nan,
+            nan,
+            1.0,
+            1.0,
+            n,
+            raters,
             "every rating is the same category: agreement beyond chance is not defined",
-        )  # fmt: skip
+        )
     if name == "krippendorff":
         observed, chance, each, centre = _krippendorff(data)
     else:
@@ -225,9 +168,19 @@ def agreement_coefficient(
     p = float(2 * stats.t.sf(abs(value / se), n - 1)) if se > 0 else np.nan
     note = "" if se > 0 else "one subject: no interval" if n < 2 else NO_WIDTH
     return Agreement(
-        name, weights, float(value), se, max(float(value) - half, -1.0),
-        min(float(value) + half, 1.0), p, float(observed), float(chance), n, raters, note,
-    )  # fmt: skip
+        name,
+        weights,
+        float(value),
+        se,
+        max(float(value) - half, -1.0),
+        min(float(value) + half, 1.0),
+        p,
+        float(observed),
+        float(chance),
+        n,
+        raters,
+        note,
+    )
 
 
 def _by_subject(data: _Counts, name: str) -> tuple[float, float, np.ndarray, float]:
@@ -345,9 +298,19 @@ def krippendorff_alpha(
         se = float(spread.std(ddof=1))
         note = "" if se > 0 else NO_WIDTH
     return Agreement(
-        "krippendorff", metric, value, float(se), float(low), float(high), np.nan,
-        np.nan, np.nan, n, ratings.shape[1], note,
-    )  # fmt: skip
+        "krippendorff",
+        metric,
+        value,
+        float(se),
+        float(low),
+        float(high),
+        np.nan,
+        np.nan,
+        np.nan,
+        n,
+        ratings.shape[1],
+        note,
+    )
 
 
 def _alphas(coincidences: np.ndarray, categories: np.ndarray, metric: Level) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.agreement.coefficients import read_raters
+from reader_study.stats.agreement.raters import read_raters
 
 
 def icc(table: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:

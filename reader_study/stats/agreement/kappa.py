@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from reader_study.stats.agreement.coefficients import Weights, read_raters, weight_matrix
+from reader_study.stats.agreement.coefficients import Weights, weight_matrix
+from reader_study.stats.agreement.raters import read_raters
 from reader_study.stats.proportions import clopper_pearson
 from reader_study.stats.tables import check_table
 
@@ -99,9 +100,16 @@ def cohen_kappa(
     half = float(stats.norm.ppf(0.5 + level / 2)) * float(found.std_kappa)
     value = float(found.kappa)
     return Kappa(
-        value, float(found.std_kappa), max(value - half, -1.0), min(value + half, 1.0),
-        z, p, raw, int(n), "" if half > 1e-12 else f"{int(n)} pairs: {NO_WIDTH}",
-    )  # fmt: skip
+        value,
+        float(found.std_kappa),
+        max(value - half, -1.0),
+        min(value + half, 1.0),
+        z,
+        p,
+        raw,
+        int(n),
+        "" if half > 1e-12 else f"{int(n)} pairs: {NO_WIDTH}",
+    )
 
 
 def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
@@ -223,9 +231,22 @@ def repeat_agreement(
         raw = (kinds[0].raw_agreement, *_exact(part))
         rows.append((reader, len(part), *raw, *limits, kinds[0].note))
     names = [
-        "reader", "n", "raw_agreement", "raw_low", "raw_high", "kappa", "kappa_low", "kappa_high",
-        "kappa_linear", "linear_low", "linear_high", "kappa_quadratic", "low", "high", "note",
-    ]  # fmt: skip
+        "reader",
+        "n",
+        "raw_agreement",
+        "raw_low",
+        "raw_high",
+        "kappa",
+        "kappa_low",
+        "kappa_high",
+        "kappa_linear",
+        "linear_low",
+        "linear_high",
+        "kappa_quadratic",
+        "low",
+        "high",
+        "note",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 

@@ -7,9 +7,19 @@ from scipy import stats
 from reader_study.stats.tables import check_table
 
 COLUMNS = [
-    "comparison", "arm", "mean", "mean_low", "mean_high", "low", "high", "variance",
-    "variance_of_mean", "n_readers", "n_cases", "note",
-]  # fmt: skip
+    "comparison",
+    "arm",
+    "mean",
+    "mean_low",
+    "mean_high",
+    "low",
+    "high",
+    "variance",
+    "variance_of_mean",
+    "n_readers",
+    "n_cases",
+    "note",
+]
 
 
 def limits_of_agreement(
@@ -163,6 +173,15 @@ def _row(
         half, half_mean = z * np.sqrt([variance, of_mean])
     note = "a variance is estimated below zero: no limits" if min(variance, of_mean) < 0 else ""
     return (
-        comparison, arm, mean, mean - half_mean, mean + half_mean, mean - half, mean + half,
-        variance, of_mean, *shape, note,
-    )  # fmt: skip
+        comparison,
+        arm,
+        mean,
+        mean - half_mean,
+        mean + half_mean,
+        mean - half,
+        mean + half,
+        variance,
+        of_mean,
+        *shape,
+        note,
+    )

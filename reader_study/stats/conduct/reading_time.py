@@ -131,9 +131,20 @@ def time_ratio(times: pd.DataFrame, *, first: str, second: str, level: float = 0
     )
     ratio, low, high = _exponential(mean)
     return TimeRatio(
-        first, second, ratio, low, high, mean_p(mean), mean.df, mean.n, unpaired,
-        mean.n_readers, mean.n_cases, mean.scope, mean.note,
-    )  # fmt: skip
+        first,
+        second,
+        ratio,
+        low,
+        high,
+        mean_p(mean),
+        mean.df,
+        mean.n,
+        unpaired,
+        mean.n_readers,
+        mean.n_cases,
+        mean.scope,
+        mean.note,
+    )
 
 
 def mean_p(mean: CrossedMean, *, null: float = 0.0) -> float:

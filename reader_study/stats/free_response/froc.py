@@ -14,11 +14,11 @@ from reader_study.stats.free_response.match_marks import (
 )
 from reader_study.stats.roc.auc_covariance import jackknife_covariance
 from reader_study.stats.roc.obuchowski_rockette import (
-    Cells,
     Effect,
     Mrmc,
     obuchowski_rockette,
 )
+from reader_study.stats.roc.variance_components import Cells
 from reader_study.stats.tables import check_levels, check_table, refuse
 
 Fom = Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"]
@@ -105,9 +105,12 @@ def froc(
     flat = left_out.reshape(-1, left_out.shape[-1])
     shape = (*values.shape, *values.shape)
     cells = Cells(
-        names, readers_seen, values, jackknife_covariance(flat).reshape(shape),
+        names,
+        readers_seen,
+        values,
+        jackknife_covariance(flat).reshape(shape),
         np.zeros(len(readers_seen), dtype=int),
-    )  # fmt: skip
+    )
     result = obuchowski_rockette(cells, readers=readers, cases=case_effect)
     return replace(result, design="crossed", method=f"{fom}, jackknife")
 
@@ -264,9 +267,11 @@ def _mean_sensitivity(
     def figure(keep: np.ndarray) -> float:
         found = reading.lesions[keep]
         return mean_sensitivity(
-            reading.false_rating[keep[reading.false_case]], found[np.isfinite(found)],
-            lesions=int(n_lesions[keep].sum()), cases=int(keep.sum()),
-        )  # fmt: skip
+            reading.false_rating[keep[reading.false_case]],
+            found[np.isfinite(found)],
+            lesions=int(n_lesions[keep].sum()),
+            cases=int(keep.sum()),
+        )
 
     left_out = np.array([figure(units != unit) for unit in range(units.max() + 1)])
     return figure(np.ones(len(n_lesions), dtype=bool)), left_out

@@ -42,9 +42,11 @@ def adjudicated_marks(
     """
     place = ["z", "y", "x"]
     table = check_table(
-        adjudications, columns=["adjudicator", "reader", "trial", "case", "arm", *place, "class"],
-        numeric=place, filled=["adjudicator", "reader", "trial", "case", "arm", *place, "class"],
-    )  # fmt: skip
+        adjudications,
+        columns=["adjudicator", "reader", "trial", "case", "arm", *place, "class"],
+        numeric=place,
+        filled=["adjudicator", "reader", "trial", "case", "arm", *place, "class"],
+    )
     check_levels(table, "class", CLASSES, what="classes")
     refuse(~table["case"].isin(list(patients)), "a case without a patient", "name its patient")
     unknown = sorted(set(classes) - set(CLASSES))
@@ -122,15 +124,19 @@ def froc_score(
     cases = list(patients)
     known = _known(places, cases)
     lesions = known.groupby("case").size().reindex(cases, fill_value=0).to_numpy()
-    marks = pd.DataFrame(columns=["case", "rating", "mark"]) if peaks.empty else match_marks(
-        peaks.assign(reader="map", arm="map"), known, radius_mm=radius_mm
-    )  # fmt: skip
+    marks = (
+        pd.DataFrame(columns=["case", "rating", "mark"])
+        if peaks.empty
+        else match_marks(peaks.assign(reader="map", arm="map"), known, radius_mm=radius_mm)
+    )
     refuse(~marks["case"].isin(cases), "a peak in a case not listed", "add the case")
     ratings = {
-        kind: [marks.loc[(marks["case"] == c) & (marks["mark"] == kind), "rating"].to_numpy(float)
-               for c in cases]
+        kind: [
+            marks.loc[(marks["case"] == c) & (marks["mark"] == kind), "rating"].to_numpy(float)
+            for c in cases
+        ]
         for kind in ("LL", "NL")
-    }  # fmt: skip
+    }
 
     def score(table: pd.DataFrame) -> float:
         drawn = table["number"].to_numpy()

@@ -269,9 +269,11 @@ def score_maps(
         For marks in a case without a map, with row numbers.
     """
     table = check_table(
-        marks, columns=["case", "patient", "z", "y", "x"], numeric=["z", "y", "x"],
+        marks,
+        columns=["case", "patient", "z", "y", "x"],
+        numeric=["z", "y", "x"],
         filled=["case", "patient", "z", "y", "x"],
-    )  # fmt: skip
+    )
     lost = sorted(set(table["case"]) - set(maps))
     if lost:
         raise ValueError(
@@ -281,9 +283,11 @@ def score_maps(
     for case, part in table.groupby("case", sort=True):
         name = str(case)
         auc, _ = map_at_marks(
-            maps[name], part[["z", "y", "x"]].to_numpy(), spacing_mm=spacing_mm[name],
+            maps[name],
+            part[["z", "y", "x"]].to_numpy(),
+            spacing_mm=spacing_mm[name],
             radius_mm=radius_mm,
-        )  # fmt: skip
+        )
         rows.append((name, part["patient"].iloc[0], len(part), auc))
     per_case = pd.DataFrame(rows, columns=["case", "patient", "n_marks", "auc"])
     per_patient = per_case.groupby("patient", as_index=False)["auc"].mean()

@@ -69,9 +69,13 @@ def match_marks(
         filled=[*keys, *place, "rating"],
     )
     needed = ["case", "lesion", *place, *(["diameter_mm"] if rule == "lesion" else [])]
-    known = lesions.iloc[:0] if lesions.empty else check_table(
-        lesions, columns=needed, unique=["case", "lesion"], numeric=needed[1:], filled=needed
-    )  # fmt: skip
+    known = (
+        lesions.iloc[:0]
+        if lesions.empty
+        else check_table(
+            lesions, columns=needed, unique=["case", "lesion"], numeric=needed[1:], filled=needed
+        )
+    )
     number, distance = _nearest(table, known, radius_mm, rule)
     table["lesion"], table["distance_mm"] = number, distance
     table["mark"] = np.where(number > 0, "LL", "NL")
@@ -127,9 +131,12 @@ def check_marks(marks: pd.DataFrame, cases: pd.DataFrame) -> tuple[pd.DataFrame,
         twice by one reader in one arm, truth that contradicts the number of lesions.
     """
     known = check_table(
-        cases, columns=["case", "truth", "n_lesions"], unique=["case"],
-        numeric=["truth", "n_lesions"], filled=["truth", "n_lesions"],
-    )  # fmt: skip
+        cases,
+        columns=["case", "truth", "n_lesions"],
+        unique=["case"],
+        numeric=["truth", "n_lesions"],
+        filled=["truth", "n_lesions"],
+    )
     as_numbers(known, "n_lesions", integers=True)
     refuse(
         (known["truth"] == 1) != (known["n_lesions"] > 0),

@@ -160,9 +160,10 @@ def clmm(
         raise ValueError(
             "expected one scalar random effect for quadrature, got others; use quadrature=1"
         )
-    scale, fixed_only = 0.5, newton(
-        lambda p: fixed_objective(data, link, p), _null_start(data, link)
-    )  # fmt: skip
+    scale, fixed_only = (
+        0.5,
+        newton(lambda p: fixed_objective(data, link, p), _null_start(data, link)),
+    )
     model: Laplace | Quadrature = (
         Laplace(data, link) if quadrature == 1 else Quadrature(data, link, quadrature)
     )
@@ -309,14 +310,41 @@ def _as_fit(
     q = float(stats.norm.ppf(0.975))
     estimates = pd.DataFrame(
         {
-            "name": data.names, "estimate": estimate, "se": se,
-            "low": estimate - q * se, "high": estimate + q * se,
-            "z": z, "p": 2 * stats.norm.sf(np.abs(z)),
+            "name": data.names,
+            "estimate": estimate,
+            "se": se,
+            "low": estimate - q * se,
+            "high": estimate + q * se,
+            "z": z,
+            "p": 2 * stats.norm.sf(np.abs(z)),
         }
-    )  # fmt: skip
+    )
+    note, settled = _warnings(data, found, variances)
+    return OrdinalFit(
+        formula,
+        link,
+        estimates,
+        variances,
+        modes,
+        found.value,
+        found.parameters.size,
+        data.y.size,
+        data.n_missing,
+        settled,
+        found.gradient,
+        method,
+        note,
+        found.parameters,
+        found.covariance,
+        data,
+    )
+
+
+def _warnings(data: OrdinalData, found: Optimum, variances: dict[str, object]) -> tuple[str, bool]:
+    """What must be said beside the estimates, and whether they may be reported."""
     notes = [found.note] if found.note else []
-    effects = slice(data.n_threshold, count)
-    apart = np.abs(estimate[effects]) > SEPARATED
+    effects = slice(data.n_threshold, data.cuts_upper.shape[1])
+    apart = np.abs(found.parameters[effects]) > SEPARATED
     if apart.any():
         names = ", ".join(np.array(data.names[effects])[apart])
         notes.append(
@@ -341,8 +369,4 @@ def _as_fit(
         notes.append(
             f"the fit did not settle (largest gradient {found.gradient:.2g}); do not report it"
         )
-    return OrdinalFit(
-        formula, link, estimates, variances, modes, found.value,
-        found.parameters.size, data.y.size, data.n_missing, bool(settled), found.gradient,
-        method, "; ".join(notes), found.parameters, found.covariance, data,
-    )  # fmt: skip
+    return "; ".join(notes), bool(settled)

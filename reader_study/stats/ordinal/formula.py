@@ -117,15 +117,25 @@ def read_formula(
     is_nominal = np.array([any(n.split("[")[0] == m for m in nominal) for n in names], dtype=bool)
     design = _cut_design(y, mapping, x, is_nominal)
     random = [t for inner, bar, group in terms for t in _random_terms(data, inner, bar, group)]
-    per_cut = [f"{n}:{k + 1}" for n, flag in zip(names, is_nominal, strict=True) if flag
-               for k in range(mapping.shape[1])]  # fmt: skip
+    per_cut = [
+        f"{n}:{k + 1}"
+        for n, flag in zip(names, is_nominal, strict=True)
+        if flag
+        for k in range(mapping.shape[1])
+    ]
     shared = [n for n, flag in zip(names, is_nominal, strict=True) if not flag]
     return OrdinalData(
-        response, y, tuple(float(v) for v in values),
+        response,
+        y,
+        tuple(float(v) for v in values),
         (*_threshold_names(values, thresholds, mapping.shape[1]), *per_cut, *shared),
-        mapping.shape[1], *design, mapping, tuple(random),
-        np.flatnonzero(complete.to_numpy()), int((~complete).sum()),
-    )  # fmt: skip
+        mapping.shape[1],
+        *design,
+        mapping,
+        tuple(random),
+        np.flatnonzero(complete.to_numpy()),
+        int((~complete).sum()),
+    )
 
 
 def threshold_map(cuts: int, kind: Thresholds) -> np.ndarray:

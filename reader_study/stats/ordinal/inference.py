@@ -60,9 +60,14 @@ def contrast(fit: OrdinalFit, first: str, second: str | None = None) -> dict[str
     z, q = estimate / se if se > 0 else np.nan, float(stats.norm.ppf(0.975))
     odds = float(np.exp(estimate)) if fit.link == "logit" else np.nan
     return {
-        "estimate": estimate, "se": se, "z": float(z), "p": float(2 * stats.norm.sf(abs(z))),
-        "low": estimate - q * se, "high": estimate + q * se, "odds_ratio": odds,
-    }  # fmt: skip
+        "estimate": estimate,
+        "se": se,
+        "z": float(z),
+        "p": float(2 * stats.norm.sf(abs(z))),
+        "low": estimate - q * se,
+        "high": estimate + q * se,
+        "odds_ratio": odds,
+    }
 
 
 def predict(fit: OrdinalFit, rows: pd.DataFrame, *, marginal: bool = True) -> pd.DataFrame:

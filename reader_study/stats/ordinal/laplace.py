@@ -176,9 +176,9 @@ class Laplace:
             at = slice(self.starts[k] - size, self.starts[k + 1] - size)
             cross[:, at] = self._cross(k, 0, weights, columns).T
             blocks = self._diagonal(k, weights, columns)
-            rest[at, at] = linalg.block_diag(*blocks) if blocks.shape[1] > 1 else np.diag(
-                blocks[:, 0, 0]
-            )  # fmt: skip
+            rest[at, at] = (
+                linalg.block_diag(*blocks) if blocks.shape[1] > 1 else np.diag(blocks[:, 0, 0])
+            )
             for m in range(1, k):
                 other = slice(self.starts[m] - size, self.starts[m + 1] - size)
                 rest[at, other] = self._cross(k, m, weights, columns)
@@ -233,9 +233,11 @@ class Laplace:
                     total += 2 * w[:, 0] * source * x[:, 0]
                     continue
                 to = self.starts[m] + other.codes[:, None] * w.shape[1] + np.arange(w.shape[1])
-                source = across[to[:, :, None], at[:, None, :] - size] if m == 0 else factor.rest[
-                    to[:, :, None] - size, at[:, None, :] - size
-                ]  # fmt: skip
+                source = (
+                    across[to[:, :, None], at[:, None, :] - size]
+                    if m == 0
+                    else factor.rest[to[:, :, None] - size, at[:, None, :] - size]
+                )
                 total += 2 * np.einsum("na,nab,nb->n", w, source, x)
         return total
 

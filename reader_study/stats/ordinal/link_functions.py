@@ -112,6 +112,13 @@ def cell_terms(upper: np.ndarray, lower: np.ndarray, link: Link) -> CellTerms:
     first_u, first_l = d_u - first * f_u, -d_l + first * f_l
     second_u, second_l = dd_u - second * f_u, -dd_l + second * f_l
     return CellTerms(
-        loglik, f_u, -f_l, -first, weight, -first_u, -first_l,
-        2 * first * first_u - second_u, 2 * first * first_l - second_l,
-    )  # fmt: skip
+        loglik,
+        f_u,
+        -f_l,
+        -first,
+        weight,
+        -first_u,
+        -first_l,
+        2 * first * first_u - second_u,
+        2 * first * first_l - second_l,
+    )

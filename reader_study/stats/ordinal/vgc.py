@@ -111,21 +111,38 @@ def vgc(
     boot = np.quantile(spread, [tail, 1 - tail]) if spread.size else np.full(2, np.nan)
     each = pd.DataFrame({"reader": grades.readers, "auc": own})
     return Vgc(
-        test, reference, auc, max(auc - half, 0.0), min(auc + half, 1.0), se, df,
-        float(boot[0]), float(boot[1]), p, draws, each,
-        len(own), len(grades.cases), "readers and cases" if random else "cases, these readers only",
+        test,
+        reference,
+        auc,
+        max(auc - half, 0.0),
+        min(auc + half, 1.0),
+        se,
+        df,
+        float(boot[0]),
+        float(boot[1]),
+        p,
+        draws,
+        each,
+        len(own),
+        len(grades.cases),
+        "readers and cases" if random else "cases, these readers only",
         joined_notes(
-            few_readers_note(len(own), "random" if random else "fixed"), _widthless(se),
+            few_readers_note(len(own), "random" if random else "fixed"),
+            _widthless(se),
             _lacking(grades),
         ),
-    )  # fmt: skip
+    )
 
 
 def _widthless(se: float) -> str:
-    return "" if se > 0 else (
-        "every reader grades the arms alike or always apart: no error can be estimated, and an "
-        "interval without width says nothing about new readers or cases"
-    )  # fmt: skip
+    return (
+        ""
+        if se > 0
+        else (
+            "every reader grades the arms alike or always apart: no error can be estimated, and an "
+            "interval without width says nothing about new readers or cases"
+        )
+    )
 
 
 def _lacking(grades: Grades) -> str:

@@ -103,9 +103,15 @@ def bradley_terry(
     with np.errstate(divide="ignore", invalid="ignore"):
         full = np.nansum(y * np.log(y)) + np.nansum((1 - y) * np.log(1 - y))
     return PairedStrengths(
-        estimates, float(2 * (full - loglik)), len(y) - len(names), loglik, reference,
-        len(y), int(tied.sum()), note,
-    )  # fmt: skip
+        estimates,
+        float(2 * (full - loglik)),
+        len(y) - len(names),
+        loglik,
+        reference,
+        len(y),
+        int(tied.sum()),
+        note,
+    )
 
 
 def _arms(table: pd.DataFrame, reference: str) -> list[str]:
@@ -159,10 +165,14 @@ def _robust(
     fit = cr2(x, residual, weight, groups, beta)
     table = np.column_stack([fit.se, fit.df, fit.low, fit.high, fit.p])
     low = fit.df.min()
-    note = "" if low >= 4 else (
-        f"as few as {low:.1f} degrees of freedom: p below 0.05 may not be trusted; see the "
-        "randomisation test"
-    )  # fmt: skip
+    note = (
+        ""
+        if low >= 4
+        else (
+            f"as few as {low:.1f} degrees of freedom: p below 0.05 may not be trusted; see the "
+            "randomisation test"
+        )
+    )
     return table, note
 
 
@@ -204,9 +214,13 @@ def davidson(trials: pd.DataFrame, *, reference: str) -> PairedStrengths:
     estimates = pd.DataFrame({"name": names, "estimate": beta, "se": np.sqrt(np.diag(information))})
     hit = np.eye(3)[chosen]
     robust, note = _robust(
-        centred.reshape(-1, p), (hit - chance).ravel(), chance.ravel(),
-        np.repeat(table["reader"].to_numpy(), 3), beta, "reader",
-    )  # fmt: skip
+        centred.reshape(-1, p),
+        (hit - chance).ravel(),
+        chance.ravel(),
+        np.repeat(table["reader"].to_numpy(), 3),
+        beta,
+        "reader",
+    )
     estimates[["robust_se", "df", "low", "high", "p"]] = robust
     loglik = float(np.log(chance[np.arange(n), chosen]).sum())
     deviance, df = _deviance(table, chance, p)
@@ -245,9 +259,13 @@ def _deviance(table: pd.DataFrame, chance: np.ndarray, parameters: int) -> tuple
 
 
 def randomisation_test(
-    trials: pd.DataFrame, *, arm: str, over: str, draws: int = 10_000,
+    trials: pd.DataFrame,
+    *,
+    arm: str,
+    over: str,
+    draws: int = 10_000,
     rng: np.random.Generator | None = None,
-) -> dict[str, float]:  # fmt: skip
+) -> dict[str, float]:
     """Test whether ``arm`` is preferred, by the random allocation of sides alone.
 
     Under the null a reader's choice of left, right or tie does not depend on which arm stands

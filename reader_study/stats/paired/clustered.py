@@ -17,7 +17,13 @@ from reader_study.stats.tables import (
 
 SignedRankMethod = Literal["rgl", "ds"]
 McNemarMethod = Literal["mcnemar", "eliasziw", "obuchowski", "durkalski", "yang"]
-MCNEMAR = ("mcnemar", "eliasziw", "obuchowski", "durkalski", "yang")
+MCNEMAR: tuple[McNemarMethod, ...] = (
+    "mcnemar",
+    "eliasziw",
+    "obuchowski",
+    "durkalski",
+    "yang",
+)
 # Below this many discordant pairs the large-sample McNemar test is not to be trusted.
 FEW_DISCORDANT = 25
 # From this many clusters on the normal and chi-squared limits may be trusted.
@@ -188,17 +194,25 @@ def exact_mcnemar(first: ArrayLike, second: ArrayLike) -> ExactMcNemar:
         return ExactMcNemar(0, 0, 1.0, 1.0, "no pair differs: nothing to test")
     p = float(mcnemar([[0, one], [other, 0]], exact=True).pvalue)
     chance = float(stats.binom.pmf(one, pairs, 0.5))
-    note = "" if pairs >= FEW_DISCORDANT else (
-        f"{pairs} discordant pairs: below {FEW_DISCORDANT} large-sample p values may be far off; "
-        "report the exact one"
-    )  # fmt: skip
+    note = (
+        ""
+        if pairs >= FEW_DISCORDANT
+        else (
+            f"{pairs} discordant pairs: below {FEW_DISCORDANT} large-sample p values may be far "
+            "off; report the exact one"
+        )
+    )
     return ExactMcNemar(one, other, p, 1 - chance / 2 if one == other else p - chance, note)
 
 
 def clustered_mcnemar(
-    table: pd.DataFrame, *, first: str, second: str, cluster: str = "patient",
+    table: pd.DataFrame,
+    *,
+    first: str,
+    second: str,
+    cluster: str = "patient",
     method: McNemarMethod = "obuchowski",
-) -> ClusteredTest:  # fmt: skip
+) -> ClusteredTest:
     """Paired proportions (lesion seen in either arm) with several lesions per patient.
 
     Parameters
@@ -248,15 +262,21 @@ def clustered_mcnemar(
     if "lesion" in checked:
         refuse(
             checked.duplicated([cluster, "lesion"], keep=False),
-            f"the same {cluster}, lesion occurs more than once", "keep one row of each lesion",
-        )  # fmt: skip
+            f"the same {cluster}, lesion occurs more than once",
+            "keep one row of each lesion",
+        )
     why = _does_not_apply(counts, method)
     statistic = np.nan if why else _mcnemar(counts, method)
     note = "takes lesions of a patient as independent" if method == "mcnemar" else _note(clusters)
     return ClusteredTest(
-        method, statistic, np.nan if why else float(stats.chi2.sf(statistic, 1)), len(checked),
-        int((x == y).sum()), clusters, why or note,
-    )  # fmt: skip
+        method,
+        statistic,
+        np.nan if why else float(stats.chi2.sf(statistic, 1)),
+        len(checked),
+        int((x == y).sum()),
+        clusters,
+        why or note,
+    )
 
 
 def _does_not_apply(counts: np.ndarray, method: str) -> str:

@@ -125,9 +125,19 @@ def crossed_mean(
     se = float(np.sqrt(variance))
     half = float(stats.t.ppf(0.5 + level / 2, df)) * se if df > 0 else np.nan
     return CrossedMean(
-        mean, se, df, mean - half, mean + half, var_reader, var_case, var_rest,
-        int(n_readers), int(n_cases), int(n), scope,
-    )  # fmt: skip
+        mean,
+        se,
+        df,
+        mean - half,
+        mean + half,
+        var_reader,
+        var_case,
+        var_rest,
+        int(n_readers),
+        int(n_cases),
+        int(n),
+        scope,
+    )
 
 
 def _codes(

@@ -88,12 +88,13 @@ def _scores(trials: pd.DataFrame, arm: str, over: str) -> pd.DataFrame:
     one = (table["left"] == arm) & (table["right"] == over)
     other = (table["left"] == over) & (table["right"] == arm)
     refuse(
-        (one | other) & table[one | other].duplicated(["reader", "case"], keep=False).reindex(
-            table.index, fill_value=False
-        ),
+        (one | other)
+        & table[one | other]
+        .duplicated(["reader", "case"], keep=False)
+        .reindex(table.index, fill_value=False),
         f"the same reader, case occurs more than once for {arm} beside {over}",
         "keep one trial of each; hidden repeats are not part of the share",
-    )  # fmt: skip
+    )
     pair = table[one | other].copy()
     if pair.empty:
         arms = sorted(set(table["left"]) | set(table["right"]))
@@ -201,16 +202,36 @@ def pooled_share(
     if used.empty:
         readers, cases = pair["reader"].nunique(), pair["case"].nunique()
         return PooledShare(
-            arm, over, np.nan, 0.0, 1.0, 0, int(tied.sum()), 0.0, 0.0, readers, cases,
+            arm,
+            over,
+            np.nan,
+            0.0,
+            1.0,
+            0,
+            int(tied.sum()),
+            0.0,
+            0.0,
+            readers,
+            cases,
             "no decided trial",
-        )  # fmt: skip
+        )
     clusters = None if cluster is None else used[cluster]
     mean = crossed_mean(used["won"], used["reader"], used["case"], clusters=clusters, level=level)
     low, high, size = proportion_interval(mean, level=level)
     return PooledShare(
-        arm, over, mean.mean, low, high, mean.n, int(tied.sum()), size, mean.df,
-        mean.n_readers, mean.n_cases, mean.scope,
-    )  # fmt: skip
+        arm,
+        over,
+        mean.mean,
+        low,
+        high,
+        mean.n,
+        int(tied.sum()),
+        size,
+        mean.df,
+        mean.n_readers,
+        mean.n_cases,
+        mean.scope,
+    )
 
 
 def position_effect(trials: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:

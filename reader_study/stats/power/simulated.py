@@ -106,10 +106,12 @@ def simulate_likert(
     arm, reader, case = np.indices(rating.shape).reshape(3, -1)
     return pd.DataFrame(
         {
-            "reader": reader, "case": case, "arm": np.array([NEW, REFERENCE])[arm],
+            "reader": reader,
+            "case": case,
+            "arm": np.array([NEW, REFERENCE])[arm],
             "rating": rating.ravel(),
         }
-    )  # fmt: skip
+    )
 
 
 def likert_decision(
@@ -176,12 +178,13 @@ def simulate_preference(
     reader, case = np.indices(won.shape).reshape(2, -1)
     return pd.DataFrame(
         {
-            "reader": reader, "case": case,
+            "reader": reader,
+            "case": case,
             "left": np.where(new_left, NEW, REFERENCE).ravel(),
             "right": np.where(new_left, REFERENCE, NEW).ravel(),
             "choice": choice.ravel(),
         }
-    )  # fmt: skip
+    )
 
 
 def preference_decision(*, margin: float = 0.0, alpha: float = 0.05) -> Decision:

@@ -1,13 +1,12 @@
 """A model's own scores beside a panel of readers: superior, equivalent, not inferior."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.roc.mrmc import Figure, figures_and_covariance
+from reader_study.stats.roc.mrmc import Covariance, Figure, figures_and_covariance
 from reader_study.stats.roc.obuchowski_rockette import Effect, few_readers_note, joined_notes
 from reader_study.stats.roc.readings import read_readings
 
@@ -42,7 +41,7 @@ def ai_versus_readers(
     table: pd.DataFrame,
     *,
     ai: str,
-    method: Literal["delong", "jackknife", "unbiased"] = "delong",
+    method: Covariance = "delong",
     figure: Figure | None = None,
     readers: Effect = "random",
     cases: Effect = "random",
@@ -105,14 +104,19 @@ def ai_versus_readers(
         variance = error / count
         df = (count - 1) * (error / square) ** 2 if square > 1e-15 else np.inf
     return _judged(
-        values, names, variance, df, margin, level,
+        values,
+        names,
+        variance,
+        df,
+        margin,
+        level,
         {"ms_readers": square, "var": float(np.diag(over).mean()), "cov2": shared},
         few_readers_note(count, readers),
-    )  # fmt: skip
+    )
 
 
 def _panel(
-    table: pd.DataFrame, ai: str, method: str, figure: Figure | None, cluster: str | None
+    table: pd.DataFrame, ai: str, method: Covariance, figure: Figure | None, cluster: str | None
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Figures (the model first) and their covariance over cases."""
     one_arm = table if "arm" in table else table.assign(arm="read")
@@ -165,13 +169,26 @@ def _judged(
     not_worse = above(margin) if margin is not None else np.nan
     not_better = np.nan if margin is None or none else float(law.cdf((difference - margin) / se))
     widthless = "no error can be estimated: an interval without width says nothing" if none else ""
-    alike = "readers differ from the model alike: normal limits" if (
-        np.isinf(df) and not none and components["ms_readers"] <= 1e-15
-    ) else ""  # fmt: skip
+    alike = (
+        "readers differ from the model alike: normal limits"
+        if (np.isinf(df) and not none and components["ms_readers"] <= 1e-15)
+        else ""
+    )
     return AiVersusReaders(
-        float(values[0]), float(values[1:].mean()), difference, se, float(df),
-        difference - half, difference + half, t, p, margin, not_worse, above(0.0),
+        float(values[0]),
+        float(values[1:].mean()),
+        difference,
+        se,
+        float(df),
+        difference - half,
+        difference + half,
+        t,
+        p,
+        margin,
+        not_worse,
+        above(0.0),
         max(not_worse, not_better) if margin is not None else np.nan,
-        dict(zip(names, values.tolist(), strict=True)), components,
+        dict(zip(names, values.tolist(), strict=True)),
+        components,
         joined_notes(note, widthless, alike),
-    )  # fmt: skip
+    )

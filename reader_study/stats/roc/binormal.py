@@ -42,20 +42,25 @@ def fit_binormal(truth: ArrayLike, scores: ArrayLike) -> Binormal:
     Dorfman & Alf 1969 (doi:10.1016/0022-2496(69)90019-4); ranks as categories: Metz, Herman &
     Shen 1998 (doi:10.1002/(SICI)1097-0258(19980515)17:9<1033::AID-SIM784>3.0.CO;2-Z).
     """
-    positive, negative = _counts(*split_scores(truth, scores))
+    positive, negative = category_counts(*split_scores(truth, scores))
     inner = np.cumsum(negative)[:-1] / negative.sum(), np.cumsum(positive)[:-1] / positive.sum()
     inside = [bool(((part > 0) & (part < 1)).any()) for part in inner]
     both = np.all([(part > 0) & (part < 1) for part in inner], axis=0).sum()
     if not all(inside) or both < 1:
         raise ValueError(
             "expected a ROC point away from the border to fit a binormal curve; the ratings "
-            "separate the classes or use one category; report the empirical area instead"
+            "separate the classes or use one category; report the empirical area, "
+            "or fit the contaminated binormal curve"
         )
-    start = _start(negative, positive)
+    start = start_values(negative, positive)
     result = optimize.minimize(
-        _negative_loglik, start, args=(negative, positive), jac=True, method="BFGS",
+        _negative_loglik,
+        start,
+        args=(negative, positive),
+        jac=True,
+        method="BFGS",
         options={"gtol": 1e-6, "maxiter": 500},
-    )  # fmt: skip
+    )
     a, b = float(result.x[0]), float(np.exp(result.x[1]))
     settled = bool(np.max(np.abs(result.jac)) < 1e-3)
     return Binormal(a, b, float(stats.norm.cdf(a / np.hypot(1, b))), settled, -float(result.fun))
@@ -80,7 +85,8 @@ def binormal_auc(truth: ArrayLike, scores: ArrayLike) -> float:
     return fitted.auc
 
 
-def _counts(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def category_counts(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ratings with and without the finding in each category; fine scales are grouped."""
     pooled = np.concatenate([positive, negative])
     levels = np.unique(pooled)
     if levels.size > MAX_CATEGORIES:
@@ -95,7 +101,7 @@ def _counts(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.
     )
 
 
-def _start(negative: np.ndarray, positive: np.ndarray) -> np.ndarray:
+def start_values(negative: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Cut-points from the pooled shares, a and log b from a line through the points."""
     shares = [(np.cumsum(part)[:-1] + 0.5) / (part.sum() + 1) for part in (negative, positive)]
     cut = stats.norm.ppf(shares[0])

@@ -203,9 +203,15 @@ def delong_test(
     z = difference / se if se > 0 else (0.0 if difference == 0 else np.inf * np.sign(difference))
     half = float(stats.norm.ppf(0.5 + level / 2)) * se
     return TwoCurves(
-        float(areas[0]), float(areas[1]), difference, se,
-        difference - half, difference + half, float(z), float(2 * stats.norm.sf(abs(z))),
-    )  # fmt: skip
+        float(areas[0]),
+        float(areas[1]),
+        difference,
+        se,
+        difference - half,
+        difference + half,
+        float(z),
+        float(2 * stats.norm.sf(abs(z))),
+    )
 
 
 def auc_interval(

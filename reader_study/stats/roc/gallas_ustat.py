@@ -87,14 +87,21 @@ def ustat_analysis(readings: Readings, *, level: float = 0.95) -> Mrmc:
         arm_means=arm_means,
         differences=differences,
         reader_differences=differences.iloc[:0].assign(reader=[]),
-        f=f, df1=df1, df2=df2, p=p,
-        components={}, readers="random", cases="random", design="any", method="ustat",
+        f=f,
+        df1=df1,
+        df2=df2,
+        p=p,
+        components={},
+        readers="random",
+        cases="random",
+        design="any",
+        method="ustat",
         note=joined_notes(
             few_readers_note(len(readings.readers), "random"),
             NO_WIDTH if (differences["se"] <= 0).any() else "",
             _unread(readings),
         ),
-    )  # fmt: skip
+    )
 
 
 def _unread(readings: Readings) -> str:
@@ -246,9 +253,14 @@ def _overall(
         pulls = np.array([_pull([(1.0, arm)])[0] for arm in arms])
         readers = pulls.shape[1]
         of_cases = np.array(
-            [[sum(v for s, v in parts[max(i, k), min(i, k)].items() if not s[0])
-              for k in range(count)] for i in range(count)]
-        )  # fmt: skip
+            [
+                [
+                    sum(v for s, v in parts[max(i, k), min(i, k)].items() if not s[0])
+                    for k in range(count)
+                ]
+                for i in range(count)
+            ]
+        )
         values, vectors = np.linalg.eigh(of_cases)
         whole = readers / (readers - 1) * pulls @ pulls.T
         whole += (vectors * np.maximum(values, 0.0)) @ vectors.T

@@ -19,18 +19,20 @@ from reader_study.stats.roc.auc_covariance import (
     leave_one_out,
 )
 from reader_study.stats.roc.binormal import binormal_auc
+from reader_study.stats.roc.contaminated import contaminated_auc
 from reader_study.stats.roc.curve import partial_auc
 from reader_study.stats.roc.gallas_ustat import ustat_analysis
 from reader_study.stats.roc.obuchowski_rockette import (
     NO_WIDTH,
-    Cells,
     Effect,
     Mrmc,
     obuchowski_rockette,
 )
 from reader_study.stats.roc.readings import Readings, find_design, read_readings
+from reader_study.stats.roc.variance_components import Cells
 
 Figure = Callable[[np.ndarray, np.ndarray], float]
+Covariance = Literal["delong", "jackknife", "unbiased"]
 Method = Literal["delong", "jackknife", "unbiased", "ustat"]
 
 
@@ -96,7 +98,9 @@ def mrmc(
     return replace(result, design=design, method="jackknife" if figure else method)
 
 
-def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure | None) -> Cells:
+def _cells(
+    readings: Readings, blocks: np.ndarray, method: Covariance, figure: Figure | None
+) -> Cells:
     """Figures and covariances; cells covary only where they were read on the same cases."""
     arms, readers = len(readings.arms), len(readings.readers)
     flat = readings.scores.reshape(arms * readers, -1)
@@ -111,9 +115,13 @@ def _cells(readings: Readings, blocks: np.ndarray, method: str, figure: Figure |
         inside = np.flatnonzero(np.asarray(group).ravel() == number)
         patients = None if readings.patients is None else readings.patients[pattern]
         values[inside], own = figures_and_covariance(
-            flat[np.ix_(inside, pattern)], readings.truth[pattern], patients, method, figure,
+            flat[np.ix_(inside, pattern)],
+            readings.truth[pattern],
+            patients,
+            method,
+            figure,
             [names[cell] for cell in inside],
-        )  # fmt: skip
+        )
         if figure is not None or method == "jackknife":
             own = own * _jackknife_scale(readings, pattern, figure)
         covariance[np.ix_(inside, inside)] = own
@@ -144,7 +152,7 @@ def figures_and_covariance(
     scores: np.ndarray,
     truth: np.ndarray,
     patients: np.ndarray | None,
-    method: str,
+    method: Covariance,
     figure: Figure | None,
     names: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +174,7 @@ def figures_and_covariance(
         return values, jackknife_covariance(left_out)
     if patients is not None:
         return clustered_auc_covariance(scores, truth, patients)
-    return auc_covariance(scores[:, truth == 1], scores[:, truth == 0], method=method)  # type: ignore[arg-type]
+    return auc_covariance(scores[:, truth == 1], scores[:, truth == 0], method=method)
 
 
 def _auc(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -221,12 +229,34 @@ def binormal_area(truth: np.ndarray, scores: np.ndarray) -> float:
     return binormal_auc(truth, scores)
 
 
+def contaminated_area(truth: np.ndarray, scores: np.ndarray) -> float:
+    """A figure of merit: area of the fitted contaminated binormal curve."""
+    return contaminated_auc(truth, scores)
+
+
+def expected_utility(slope: float) -> Figure:
+    """A figure of merit: the largest sensitivity - slope * (1 - specificity) on the curve.
+
+    ``slope`` is (1 - prevalence) / prevalence over the relative utility of a true positive; near
+    1.03 for screening mammography (Abbey, Samuelson & Gallas 2013,
+    doi:10.1016/j.acra.2013.12.011). At a slope of 1 it is Youden's index.
+    """
+
+    def figure(truth: np.ndarray, scores: np.ndarray) -> float:
+        cuts = np.append(np.unique(scores), np.inf)[:, None]
+        found, false = (np.mean(scores[truth == kind] >= cuts, axis=1) for kind in (1, 0))
+        return float(np.max(found - slope * false))
+
+    return figure
+
+
 def figure_named(text: str) -> Figure | None:
     """The figure of merit that a word stands for; ``None`` for "auc", the empirical area.
 
     Parameters
     ----------
-    text : "auc", "binormal", "sensitivity:3", "specificity:3", "partial:specificity:0.8:1"
+    text : "auc", "binormal", "contaminated", "sensitivity:3", "specificity:3", "utility:1.03",
+        "partial:specificity:0.8:1"
 
     Examples
     --------
@@ -238,17 +268,22 @@ def figure_named(text: str) -> Figure | None:
         if name == "partial" and rest[0] in ("sensitivity", "specificity"):
             low, high = map(float, rest[1:])
             return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]
-        (cut,) = map(float, rest) if name in ("sensitivity", "specificity") else (0.0,)
+        (cut,) = map(float, rest) if name in ("sensitivity", "specificity", "utility") else (0.0,)
         known = {
-            "auc": None, "binormal": binormal_area, "sensitivity": sensitivity_at(cut),
+            "auc": None,
+            "binormal": binormal_area,
+            "contaminated": contaminated_area,
+            "utility": expected_utility(cut),
+            "sensitivity": sensitivity_at(cut),
             "specificity": specificity_at(cut),
-        }  # fmt: skip
-        if name in known and (not rest or name.startswith("s")):
+        }
+        if name in known and (not rest or name[0] in "su"):
             return known[name]
     except (ValueError, IndexError):
         pass
     raise ValueError(
-        "expected a figure of auc, binormal, sensitivity:CUT, specificity:CUT or "
+        "expected a figure of auc, binormal, contaminated, utility:SLOPE, sensitivity:CUT, "
+        "specificity:CUT or "
         f"partial:specificity:LOW:HIGH, got {text!r}"
     )
 
@@ -305,9 +340,17 @@ def noninferiority(
     q = float(stats.t.ppf(1 - alpha, df) if np.isfinite(df) else stats.norm.ppf(1 - alpha))
     low, high = difference - q * se, difference + q * se
     return Margin(
-        reference, new, margin, difference, low, high, float(t), p, bool(low > -margin),
+        reference,
+        new,
+        margin,
+        difference,
+        low,
+        high,
+        float(t),
+        p,
+        bool(low > -margin),
         "non-inferiority",
-    )  # fmt: skip
+    )
 
 
 def equivalence(

@@ -12,6 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.stats.roc.variance_components import (
+    Cells,
+    error_components,
+    mean_squares,
+    within_blocks,
+)
+
 Effect = Literal["random", "fixed"]
 FEW_READERS = 4
 # Variances of shares that are smaller than this are rounding.
@@ -21,22 +28,6 @@ NO_WIDTH = (
     "be estimated, and an interval without width says nothing about new readers or cases; report "
     "the counts"
 )
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Figures of merit (arm, reader), NaN where a reader did not read the arm.
-
-    ``covariance`` has shape (arm, reader, arm, reader); ``blocks`` (reader,) says which
-    readers share their cases.
-    """
-
-    arms: tuple[str, ...]
-    readers: tuple[str, ...]
-    values: np.ndarray
-    covariance: np.ndarray
-    blocks: np.ndarray
-    nested_readers: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,22 +110,30 @@ def obuchowski_rockette(
         arm_means=_arm_means(cells, means, errors, level),
         differences=_differences(cells, means, errors, level),
         reader_differences=_reader_differences(cells, level),
-        f=f, df1=df1, df2=errors.df, p=p,
-        components={**parts, **_mean_squares(cells, spread)},
-        readers=readers, cases=cases, design="", method="",
+        f=f,
+        df1=df1,
+        df2=errors.df,
+        p=p,
+        components={**parts, **mean_squares(cells, spread)},
+        readers=readers,
+        cases=cases,
+        design="",
+        method="",
         note=joined_notes(
             few_readers_note(len(cells.readers), readers), _widthless(errors, cells.arms)
         ),
-    )  # fmt: skip
+    )
 
 
 def _without_rounding(errors: _Errors) -> _Errors:
     """Errors that are rounding alone (figures lie between 0 and 1) as none."""
     none, arm_none = errors.error < NEGLIGIBLE, errors.arm_error < NEGLIGIBLE
     return _Errors(
-        0.0 if none else errors.error, np.inf if none else errors.df,
-        np.where(arm_none, 0.0, errors.arm_error), np.where(arm_none, np.inf, errors.arm_df),
-    )  # fmt: skip
+        0.0 if none else errors.error,
+        np.inf if none else errors.df,
+        np.where(arm_none, 0.0, errors.arm_error),
+        np.where(arm_none, np.inf, errors.arm_df),
+    )
 
 
 def _check(cells: Cells, readers: Effect, cases: Effect) -> None:
@@ -188,60 +187,6 @@ def _reader_count(cells: Cells) -> float:
     return float(len(per_arm) / np.sum(1 / per_arm))
 
 
-def error_components(cells: Cells) -> dict[str, float]:
-    """Var, Cov1, Cov2, Cov3, VarR and VarTR of the Obuchowski-Rockette model.
-
-    Cov1: same reader, different arm; Cov2: same arm, different reader; Cov3: both different.
-    Averages run over pairs that share cases. Components that the design cannot tell are NaN.
-    """
-    arm, reader = np.nonzero(np.isfinite(cells.values))
-    matrix = cells.covariance[arm[:, None], reader[:, None], arm[None], reader[None]]
-    same_arm, same_reader = arm[:, None] == arm[None], reader[:, None] == reader[None]
-    block = cells.blocks[reader]
-    together = block[:, None] == block[None]
-
-    def mean(mask: np.ndarray) -> float:
-        return float(matrix[mask].mean()) if mask.any() else np.nan
-
-    var = mean(same_arm & same_reader)
-    cov1 = mean(~same_arm & same_reader)
-    cov2 = mean(same_arm & ~same_reader & together)
-    cov3 = mean(~same_arm & ~same_reader & together)
-    squares = _mean_squares(cells, np.nan)
-    arms = len(cells.arms)
-    var_r = (squares["ms_r"] - squares["ms_tr"]) / arms - cov1 + cov3
-    var_tr = squares["ms_tr"] - var + cov1 + cov2 - cov3
-    names = ("var_reader", "var_arm_reader", "var_error", "cov1", "cov2", "cov3")
-    return dict(zip(names, (var_r, var_tr, var, cov1, cov2, cov3), strict=True))
-
-
-def _mean_squares(cells: Cells, spread: float) -> dict[str, float]:
-    """MS(T), MS(R) and MS(TR); within blocks of readers where there are several."""
-    if cells.nested_readers:
-        return {"ms_t": spread, "ms_r": np.nan, "ms_tr": np.nan}
-    freedom = _within(cells)
-    values, arms = cells.values, len(cells.arms)
-    reader_sum, both_sum = 0.0, 0.0
-    for block in np.unique(cells.blocks):
-        part = values[:, cells.blocks == block]
-        centred = part - part.mean(axis=1, keepdims=True)
-        common = centred.mean(axis=0)
-        reader_sum += arms * float(np.sum(common**2))
-        both_sum += float(np.sum((centred - common) ** 2))
-    if freedom == 0:
-        return {"ms_t": spread, "ms_r": np.nan, "ms_tr": np.nan}
-    return {
-        "ms_t": spread,
-        "ms_r": reader_sum / freedom,
-        "ms_tr": both_sum / (freedom * (arms - 1)),
-    }
-
-
-def _within(cells: Cells) -> int:
-    """Degrees of freedom of readers within their blocks."""
-    return len(cells.readers) - np.unique(cells.blocks).size
-
-
 def _block_terms(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Per block: size, Cov2 - Cov3, Var - Cov1, and Cov2 of each arm (block, arm)."""
     size, shared, own, per_arm = [], [], [], []
@@ -264,8 +209,8 @@ def _block_terms(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
 
 def _random_readers(cells: Cells, cases: Effect) -> _Errors:
     size, shared, _, per_arm = _block_terms(cells)
-    total, freedom, arms = len(cells.readers), _within(cells), len(cells.arms)
-    ms_tr = _mean_squares(cells, np.nan)["ms_tr"]
+    total, freedom, arms = len(cells.readers), within_blocks(cells), len(cells.arms)
+    ms_tr = mean_squares(cells, np.nan)["ms_tr"]
     ms_arm = np.zeros(arms)
     for block in np.unique(cells.blocks):
         part = cells.values[:, cells.blocks == block]
@@ -363,9 +308,18 @@ def _differences(cells: Cells, means: np.ndarray, errors: _Errors, level: float)
         difference = float(means[i] - means[k])
         t = _ratio(abs(difference), se) * np.sign(difference) if difference else _ratio(0.0, se)
         rows.append(
-            (cells.arms[i], cells.arms[k], difference, se, errors.df, difference - half,
-             difference + half, t, _two_sided(t, errors.df))
-        )  # fmt: skip
+            (
+                cells.arms[i],
+                cells.arms[k],
+                difference,
+                se,
+                errors.df,
+                difference - half,
+                difference + half,
+                t,
+                _two_sided(t, errors.df),
+            )
+        )
     names = ["first", "second", "difference", "se", "df", "low", "high", "t", "p"]
     return pd.DataFrame(rows, columns=names)
 
@@ -382,7 +336,16 @@ def _reader_differences(cells: Cells, level: float) -> pd.DataFrame:
             c = cells.covariance
             variance = c[i, j, i, j] + c[k, j, k, j] - 2 * c[i, j, k, j]
             se = float(np.sqrt(max(variance, 0.0)))
-            rows.append((reader, cells.arms[i], cells.arms[k], difference, se,
-                         difference - z * se, difference + z * se))  # fmt: skip
+            rows.append(
+                (
+                    reader,
+                    cells.arms[i],
+                    cells.arms[k],
+                    difference,
+                    se,
+                    difference - z * se,
+                    difference + z * se,
+                )
+            )
     names = ["reader", "first", "second", "difference", "se", "low", "high"]
     return pd.DataFrame(rows, columns=names)

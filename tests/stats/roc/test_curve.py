@@ -5,6 +5,7 @@ import pytest
 
 from reader_study.stats.roc.auc_covariance import auc_covariance, clustered_auc_covariance
 from reader_study.stats.roc.binormal import binormal_auc, fit_binormal
+from reader_study.stats.roc.contaminated import fit_contaminated
 from reader_study.stats.roc.curve import (
     auc_interval,
     delong_test,
@@ -13,6 +14,7 @@ from reader_study.stats.roc.curve import (
     roc_curve,
     youden_point,
 )
+from reader_study.stats.roc.mrmc import expected_utility, figure_named, mrmc
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +103,32 @@ def test_binormal_refuses_one_category_and_perfect_separation(scores):
 def test_one_kind_of_case_is_refused():
     with pytest.raises(ValueError, match="2 with and 0 without"):
         empirical_auc([1, 1], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("reader", "mu", "alpha", "auc"),
+    [("R3", 1.46550, 0.65127, 0.72792), ("R4", 1.85882, 0.84021, 0.84083)],
+)
+def test_contaminated_curves_equal_rjafroc(oracle, reader, mu, alpha, auc):
+    table = oracle("mrmc_balanced").query("arm == 'full' and reader == @reader")
+    got = fit_contaminated(table["truth"], table["rating"])
+    assert [got.mu, got.alpha, got.auc] == pytest.approx([mu, alpha, auc], abs=1e-4)
+    assert got.converged
+
+
+def test_expected_utility_is_mrmcaovs_and_youdens_at_slope_one(oracle):
+    table = oracle("mrmc_balanced").query("arm == 'full' and reader == 'R3'")
+    truth, scores = table["truth"].to_numpy(), table["rating"].to_numpy()
+    assert expected_utility(1.03)(truth, scores) == pytest.approx(0.37375)
+    point = youden_point(truth, scores)
+    youden = point["sensitivity"] + point["specificity"] - 1
+    assert expected_utility(1.0)(truth, scores) == pytest.approx(youden)
+    assert figure_named("utility:1.03")(truth, scores) == pytest.approx(0.37375)
+
+
+def test_refusals_of_the_binormal_curve_name_reader_and_arm(oracle):
+    table = oracle("mrmc_balanced")
+    own = (table["reader"] == "R2") & (table["arm"] == "denoised")
+    perfect = table.assign(rating=table["rating"].where(~own, 1 + 4 * table["truth"]))
+    with pytest.raises(ValueError, match=r"reader R2, arm denoised: .*contaminated binormal"):
+        mrmc(perfect, figure=figure_named("binormal"))
