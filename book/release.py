@@ -7,121 +7,20 @@ and checksums of all of it.
 
 import argparse
 import hashlib
-import json
 import shutil
 import sys
 import tempfile
-import tomllib
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import assignment
 import build
 import notebooks
 import pdf
-import yaml
+from metadata import copy_metadata, read_citation, version_of
 from pages import ROOT, page_names, read_toc
 
 TARGET = ROOT / "dist" / "release"
-DESCRIPTION = (
-    "<p>Executable book, library and blinded reader studies on ultra-low-dose CT and its denoising "
-    "with an optimal-transport CycleGAN. For students, radiologists and researchers. Not for "
-    "diagnosis.</p>"
-)
-
-
-def read_citation(root: Path = ROOT) -> dict[str, Any]:
-    """Contents of ``CITATION.cff``."""
-    return yaml.safe_load((root / "CITATION.cff").read_text("utf-8"))
-
-
-def version_of(root: Path = ROOT) -> str:
-    """Version of the kit.
-
-    Raises
-    ------
-    ValueError
-        ``CITATION.cff`` and ``pyproject.toml`` name different versions.
-    """
-    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    cited = str(read_citation(root)["version"])
-    if cited != project["version"]:
-        raise ValueError(
-            f"CITATION.cff names version {cited}, pyproject.toml {project['version']}: "
-            "make them one before a release"
-        )
-    return cited
-
-
-def _name(author: dict[str, str]) -> str:
-    family = author.get("family-names", "")
-    return f"{family}, {author['given-names']}" if family else author["name"]
-
-
-def zenodo_metadata(citation: dict[str, Any]) -> dict[str, Any]:
-    """What Zenodo reads from ``.zenodo.json``, so that the archive and the citation agree."""
-    creators = []
-    for author in citation["authors"]:
-        creator = {"name": _name(author)}
-        if "orcid" in author:
-            creator["orcid"] = author["orcid"].rsplit("/", 1)[-1]
-        creators.append(creator)
-    related = [
-        {"identifier": ref["doi"], "relation": "references", "scheme": "doi"}
-        for ref in citation.get("references", [])
-        if "doi" in ref
-    ]
-    return {
-        "title": citation["title"],
-        "upload_type": "software",
-        "version": str(citation["version"]),
-        "publication_date": str(citation["date-released"]),
-        "description": DESCRIPTION,
-        "creators": creators,
-        "license": citation["license"].lower(),
-        "keywords": citation["keywords"],
-        "related_identifiers": related,
-        "access_right": "open",
-    }
-
-
-def codemeta(citation: dict[str, Any]) -> dict[str, Any]:
-    """The same as JSON-LD, with what describes learning materials (Bioschemas)."""
-    return {
-        "@context": ["https://doi.org/10.5063/schema/codemeta-2.0", "https://schema.org"],
-        "@type": ["SoftwareSourceCode", "LearningResource"],
-        "name": citation["title"],
-        "version": str(citation["version"]),
-        "datePublished": str(citation["date-released"]),
-        "license": [
-            f"https://spdx.org/licenses/{citation['license']}",
-            "https://spdx.org/licenses/CC-BY-4.0",
-        ],
-        "author": [{"@type": "Organization", "name": _name(a)} for a in citation["authors"]],
-        "keywords": citation["keywords"],
-        "programmingLanguage": "Python",
-        "inLanguage": "en",
-        "audience": [
-            {"@type": "EducationalAudience", "educationalRole": role}
-            for role in ("student", "radiologist", "researcher", "teacher")
-        ],
-        "learningResourceType": ["book", "exercise", "quiz", "notebook"],
-        "isAccessibleForFree": True,
-    }
-
-
-def as_json(facts: dict[str, Any]) -> str:
-    """Text of a metadata file."""
-    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-
-
-def write_metadata(folder: Path) -> None:
-    """``CITATION.cff``, ``.zenodo.json`` and ``codemeta.json``."""
-    citation = read_citation()
-    shutil.copy(ROOT / "CITATION.cff", folder)
-    (folder / ".zenodo.json").write_text(as_json(zenodo_metadata(citation)), "utf-8")
-    (folder / "codemeta.json").write_text(as_json(codemeta(citation)), "utf-8")
 
 
 def zip_folder(source: Path, target: Path, *, top: str) -> None:
@@ -164,7 +63,7 @@ def pack(folder: Path, html: Path, names: list[str], cache: Path | None) -> None
         chapters = assignment.chapters_with_exercises()
         assignment.write_assignment(homework, chapters, exemplar=False)
         zip_folder(homework / "student", folder / f"{stem}-homework.zip", top=f"{stem}-homework")
-    write_metadata(folder)
+    copy_metadata(folder)
     write_checksums(folder)
 
 

@@ -13,16 +13,27 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_metadata_files_say_what_the_citation_says(book_script):
-    release = book_script("release")
-    citation = release.read_citation()
-    for name, made in {
-        ".zenodo.json": release.zenodo_metadata(citation),
-        "codemeta.json": release.codemeta(citation),
-    }.items():
-        text = (ROOT / name).read_text("utf-8")
-        assert text == release.as_json(made), f"{name}: write it anew from CITATION.cff"
-        assert json.loads(text)["version"] == release.version_of()
+def test_metadata_files_follow_the_version_and_the_citation(book_script, tmp_path):
+    metadata = book_script("metadata")
+    for name in ("CITATION.cff", "ctlab/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
+    released = metadata.read_citation().get("date-released")
+    metadata.write_metadata(tmp_path, released)
+    for name in metadata.FILES:
+        written = (tmp_path / name).read_text("utf-8")
+        assert (ROOT / name).read_text("utf-8") == written, f"{name}: run python book/metadata.py"
+    assert json.loads((ROOT / "codemeta.json").read_text())["version"] == metadata.version_of()
+
+
+def test_there_is_no_date_of_release_before_there_is_a_release(book_script):
+    metadata = book_script("metadata")
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    released = f"## {metadata.version_of()} (unreleased)" not in text
+    assert ("date-released" in metadata.read_citation()) == released
+    dated = {**metadata.read_citation(), "date-released": "2027-01-31"}
+    assert metadata.zenodo_metadata(dated)["publication_date"] == "2027-01-31"
+    assert metadata.codemeta(dated)["datePublished"] == "2027-01-31"
 
 
 def test_the_citation_has_what_the_format_requires():
@@ -33,11 +44,12 @@ def test_the_citation_has_what_the_format_requires():
 
 
 def test_versions_that_differ_are_refused(book_script, tmp_path):
-    release = book_script("release")
-    (tmp_path / "pyproject.toml").write_text('[project]\nversion = "2.0"\n')
+    metadata = book_script("metadata")
+    (tmp_path / "ctlab").mkdir()
+    (tmp_path / "ctlab" / "__init__.py").write_text('__version__ = "2.0"\n')
     (tmp_path / "CITATION.cff").write_text("version: 1.0.0\n")
-    with pytest.raises(ValueError, match=r"names version 1\.0\.0, pyproject\.toml 2\.0"):
-        release.version_of(tmp_path)
+    with pytest.raises(ValueError, match=r"expected version 2\.0 .*, got 1\.0\.0"):
+        metadata.version_of(tmp_path)
 
 
 def test_an_archive_repeats_and_checksums_are_those_of_the_files(book_script, tmp_path):
