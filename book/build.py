@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import api_pages
 import execute
 import notebooks
 import vendor
@@ -158,6 +159,7 @@ def prepare(toc: dict[str, Any], *, force: bool = False) -> tuple[Path, list[str
     names = page_names(toc)
     errors = execute.execute([source_of(name) for name in names], cache)
     BUILD.mkdir(exist_ok=True)
+    api_pages.write_all()
     stems = [Path(name).name for name in names]
     times = {k: v for k, v in execute.read_times(cache).items() if k in stems}
     (BUILD / "times.md").write_text(execute.times_table(stems, times), "utf-8")

@@ -7,8 +7,10 @@ fewer links.
 import re
 
 from docutils import nodes
+from numpy.typing import ArrayLike
 from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.typing import stringify_annotation
 
 # Words with an everyday meaning as well: linked where the author writes {term}, not by themselves.
 BY_HAND = frozenset(
@@ -47,6 +49,7 @@ CLOSED = (
     nodes.term,
     addnodes.pending_xref,
     addnodes.glossary,
+    addnodes.desc_signature,
 )
 
 
@@ -178,8 +181,15 @@ def launch_address(url: str, written: str, launched: str) -> str:
     return re.sub(r"\.md(?=$|&)", ".ipynb", url)
 
 
+def name_array_like(_app, _what, _name, _obj, _options, signature, returns):
+    """Signatures say ``ArrayLike`` where Sphinx would print the union that NumPy makes of it."""
+    long = stringify_annotation(ArrayLike, "smart")
+    return (signature or "").replace(long, "ArrayLike"), returns
+
+
 def setup(app):
     """Register the additions with Sphinx."""
+    app.connect("autodoc-process-signature", name_array_like)
     app.add_config_value("ctlab_pdf", False, "html")
     app.add_config_value("ctlab_branches", ["main", "notebooks"], "html")
     app.add_post_transform(LinkFirstUse)

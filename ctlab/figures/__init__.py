@@ -1,6 +1,7 @@
 """Figures of the chapters: each says its window, its source, and what is seen in words."""
 
 from ctlab.figures.flip import FlipBook, flip
+from ctlab.figures.flow import flow
 from ctlab.figures.images import maps, sinogram, slices
 from ctlab.figures.moves import moves
 from ctlab.figures.picture import Picture
@@ -17,6 +18,7 @@ __all__ = [
     "Picture",
     "bars",
     "flip",
+    "flow",
     "histogram",
     "intervals",
     "lines",

@@ -9,7 +9,10 @@ import yaml
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 TOC = yaml.safe_load((BOOK.parent / "_toc.yml").read_text("utf-8"))
-PAGES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
+ENTRIES = [chapter for part in TOC["parts"] for chapter in part["chapters"]]
+PAGES = [TOC["root"]] + [
+    page["file"] for entry in ENTRIES for page in (entry, *entry.get("sections", []))
+]
 SOURCES = [BOOK.parent / f"{page}.md" for page in PAGES]
 CHAPTERS = [path for path in SOURCES if "```{code-cell}" in path.read_text("utf-8")]
 TAUGHT = [path for path in CHAPTERS if "{exercise-start}" in path.read_text("utf-8")]
