@@ -1,6 +1,7 @@
 """Steps from one artefact to the next, as boxes and arrows."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def _draw(figure: Figure, steps: Mapping[str, str], columns: int) -> None:
     places = [(k % columns, -(k // columns)) for k in range(len(steps))]
     for place, (artefact, maker) in zip(places, steps.items(), strict=True):
         _box(ax, place, artefact, maker)
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         _arrow(ax, start, end)
     ax.set(xlim=(-0.5, columns - 0.5), ylim=(places[-1][1] - 0.5, 0.5))
 

@@ -35,7 +35,9 @@ def test_every_public_face_has_a_page_in_the_contents(book_script):
 @pytest.mark.parametrize("face", LAZY)
 def test_a_page_documents_every_name_that_a_face_exports(face, book_script):
     text = book_script("api_pages").page_text(face)
-    documented = set(re.findall(r"^\.\. (?:autofunction|autoclass|py:data):: (\w+)", text, re.M))
+    documented = set(
+        re.findall(r"^\.\. (?:autofunction|autoclass|py:data):: (\w+)", text, re.MULTILINE)
+    )
     module = import_module(face)
     modules = {name for name in module.__all__ if type(getattr(module, name)) is type(re)}
     assert documented == set(module.__all__) - modules
