@@ -2,7 +2,7 @@
 
 Jupyter Book would execute pages one after the other, and would not say what they cost. Here two
 kernels run at a time; the outputs go into the cache where Jupyter Book looks for them. Chapters
-that import neither torch nor a room that stands on it run in an interpreter without torch.
+that import neither torch nor a subpackage that stands on it run in an interpreter without torch.
 """
 
 import asyncio

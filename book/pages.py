@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FENCE = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What a chapter must not import if it is to run where there is no torch.
-TORCH_ROOMS = re.compile(
+NEEDS_TORCH = re.compile(
     r"^\s*(?:from|import)\s+(?:torch|captum|ctlab\.(?:learn|explain|lessons\.material\.tiny_supervised))\b",
     re.MULTILINE,
 )
@@ -64,7 +64,7 @@ def code_cells(text: str) -> list[str]:
 
 
 def needs_torch(text: str) -> bool:
-    r"""Whether a chapter imports torch or a room of the library that stands on it.
+    r"""Whether a chapter imports torch or a subpackage that stands on it.
 
     Examples
     --------
@@ -73,4 +73,4 @@ def needs_torch(text: str) -> bool:
     >>> needs_torch("from ctlab.learn import losses")
     False
     """
-    return any(TORCH_ROOMS.search(cell) for cell in code_cells(text))
+    return any(NEEDS_TORCH.search(cell) for cell in code_cells(text))

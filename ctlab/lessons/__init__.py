@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "material.torch_mirror": ["objective"],
         "material.toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],
         "material.pace": ["is_fast", "pace"],
-        "material.method_table": ["rivals_table", "share_of_gain"],
+        "material.method_table": ["method_table", "share_of_gain"],
         "material.simulated_readers": [
             "beside_colleagues",
             "simulated_choices",

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ctlab.classic import METHODS
 from ctlab.files import write_whole
-from ctlab.lessons import rivals_table, share_of_gain
+from ctlab.lessons import method_table, share_of_gain
 from experiments.shipped_model.image_quality import CARD, between_marks
 
 MARKS = (
@@ -30,7 +30,7 @@ def table(results: Path) -> str:
     rows = [HEADS, ["---"] * len(HEADS)]
     for dose in (0.1, 0.05):
         for who, patients in (("the sample", ["sample"]), ("{n} others", None)):
-            found = rivals_table(dose, patients, path=results)
+            found = method_table(dose, patients, path=results)
             name = who.format(n=found.attrs["patients"])
             rows.append([name, f"{100 * dose:g} %", *_row(found)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

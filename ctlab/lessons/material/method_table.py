@@ -1,4 +1,4 @@
-"""The race of all ways of training, as tables: read from the results that the race has written."""
+"""All ways of training compared, as tables from the results of the experiment."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -24,12 +24,12 @@ MEASURES = {
 NODULES = {"faint nodule (%)": "ground-glass", "solid nodule (%)": "solid"}
 
 
-def read_rivals(path: Path | None = None) -> dict[str, Any]:
-    """Results of the race: the command that made them, and ``methods`` by name."""
+def read_comparison(path: Path | None = None) -> dict[str, Any]:
+    """Results of the comparison: the command that made them, and ``methods`` by name."""
     return experiment_results("method_comparison", path)
 
 
-def rivals_table(
+def method_table(
     dose: float = 0.1, patients: Sequence[str] | None = None, *, path: Path | None = None
 ) -> pd.DataFrame:
     """One row a method at one dose; every measure is a mean over patients, each counted once.
@@ -48,10 +48,11 @@ def rivals_table(
         By method: ``taught by``, ``steps``, ``seconds`` and ``memory (MiB)`` of training (missing
         where nothing was trained or written down), RMSE inside the body, PSNR and SSIM in the lung
         window, the biases of lung, soft tissue and bone, the SD of what was ``removed`` over that
-        of the noise (0 for the identity), two distances from the grain of full dose (``texture``:
-        sliced Wasserstein distance of small pieces of soft tissue; ``spectrum``: between the
-        shapes of the noise power, no unit), and the shares of a nodule's contrast that are left
-        (``faint nodule (%)``, +200 HU, and ``solid nodule (%)``, +850 HU; means over sizes).
+        of the noise (0 for the identity), two distances from the noise texture of full dose
+        (``texture``: sliced Wasserstein distance of small pieces of soft tissue; ``spectrum``:
+        between the shapes of the noise power, no unit), and the shares of a nodule's contrast that
+        are left (``faint nodule (%)``, +200 HU, and ``solid nodule (%)``, +850 HU; means over
+        sizes).
         ``attrs["patients"]`` is the number of patients.
 
     Raises
@@ -61,7 +62,7 @@ def rivals_table(
     ValueError
         They know no such dose or patient.
     """
-    methods = read_rivals(path)["methods"]
+    methods = read_comparison(path)["methods"]
     rows = [row for method in methods.values() for row in method["rows"]]
     _known("dose", [dose], {row["dose"] for row in rows})
     known = {row["patient"] for row in rows}
@@ -110,7 +111,7 @@ def share_of_gain(table: pd.DataFrame, method: str, bound: str = "supervised") -
     Parameters
     ----------
     table : DataFrame
-        Of :func:`rivals_table`.
+        Of :func:`method_table`.
     method, bound : str
         Names of its rows.
 

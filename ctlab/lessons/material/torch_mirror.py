@@ -30,22 +30,22 @@ def objective(
         absolute change of images that already are of full dose) and ``moved_hu`` (of low-dose
         images).
     """
-    players = checkpoint.train_state().players
+    networks = checkpoint.train_state().networks
     scale = checkpoint.scale
     full, low, strength = _patches(checkpoint, patches, seed)
     draws = torch.Generator().manual_seed(seed)
-    noise = players.draw_noise(full, draws, "cpu")
+    noise = networks.draw_noise(full, draws, "cpu")
 
     def turned(image: torch.Tensor) -> torch.Tensor:
         return image.flip(-1) if mirrored else image
 
-    denoised = turned(players["denoiser_ema"](low))
-    degraded = players["degrader_ema"](turned(full), noise, strength)
-    returned = turned(players["denoiser_ema"](degraded))
-    kept = turned(players["denoiser_ema"](full))
+    denoised = turned(networks["denoiser_ema"](low))
+    degraded = networks["degrader_ema"](turned(full), noise, strength)
+    returned = turned(networks["denoiser_ema"](degraded))
+    kept = turned(networks["denoiser_ema"](full))
     return {
-        "gap_full": _gap_sd(players["critic_full"], full, denoised),
-        "gap_low": _gap_sd(players["critic_low"], low, degraded),
+        "gap_full": _gap_sd(networks["critic_full"], full, denoised),
+        "gap_low": _gap_sd(networks["critic_low"], low, degraded),
         "cycle_hu": scale.unit_hu * float((returned - full).abs().mean()),
         "identity_hu": scale.unit_hu * float((kept - full).abs().mean()),
         "moved_hu": scale.unit_hu * float((denoised - low).abs().mean()),

@@ -1,11 +1,11 @@
-"""The table of the race, from small results whose means are worked by hand."""
+"""The comparison of methods, from small results whose means are worked by hand."""
 
 import json
 import math
 
 import pytest
 
-from ctlab.lessons import rivals_table, share_of_gain
+from ctlab.lessons import method_table, share_of_gain
 
 
 def row(patient, dose, rmse, *, nodules=()):
@@ -22,7 +22,7 @@ def results(tmp_path):
         {"kind": "ground-glass", "diameter_mm": 8.0, "recovery": 0.6},
         {"kind": "solid", "diameter_mm": 4.0, "recovery": 1.0},
     ]
-    path = tmp_path / "rivals.json"
+    path = tmp_path / "results.json"
     methods = {
         "input": {"rows": [row(p, d, 30.0) for p in ("sample", "a", "b") for d in (0.1, 0.05)]},
         "mine": {
@@ -44,26 +44,26 @@ def results(tmp_path):
 
 
 def test_each_patient_counts_once_and_the_sample_stays_apart(results):
-    table = rivals_table(0.1, path=results)
+    table = method_table(0.1, path=results)
     assert table.attrs["patients"] == 2
     there = table.loc["mine"]
     assert there["RMSE (HU)"] == (12 + 18) / 2
     assert there["PSNR (dB)"] == 40 - 15
     assert there["lung bias (HU)"] == -1.5
-    here = rivals_table(0.1, ["sample"], path=results).loc["mine"]
+    here = method_table(0.1, ["sample"], path=results).loc["mine"]
     assert here["RMSE (HU)"] == 10
-    assert rivals_table(0.05, path=results).loc["mine", "RMSE (HU)"] == 23
+    assert method_table(0.05, path=results).loc["mine", "RMSE (HU)"] == 23
 
 
 def test_nodules_are_averaged_over_their_sizes_each_kind_by_itself(results):
-    here = rivals_table(0.1, ["sample"], path=results).loc["mine"]
+    here = method_table(0.1, ["sample"], path=results).loc["mine"]
     assert here["faint nodule (%)"] == 50
     assert here["solid nodule (%)"] == 100
-    assert math.isnan(rivals_table(0.1, path=results).loc["mine", "faint nodule (%)"])
+    assert math.isnan(method_table(0.1, path=results).loc["mine", "faint nodule (%)"])
 
 
 def test_what_was_not_trained_has_no_steps_and_no_seconds(results):
-    table = rivals_table(path=results)
+    table = method_table(path=results)
     assert list(table.index) == ["input", "mine"]
     assert table.loc["mine", ["taught by", "steps", "seconds"]].tolist() == ["unpaired", 800, 12.5]
     assert table.loc["mine", "memory (MiB)"] == 64
@@ -72,7 +72,7 @@ def test_what_was_not_trained_has_no_steps_and_no_seconds(results):
 
 
 def test_the_share_of_the_gain_is_counted_from_the_input(results):
-    table = rivals_table(0.1, ["sample"], path=results)
+    table = method_table(0.1, ["sample"], path=results)
     # PSNR 10 of the input, 30 of "mine"
     assert share_of_gain(table, "mine", "mine") == 1
     assert share_of_gain(table, "input", "mine") == 0
@@ -83,10 +83,10 @@ def test_the_share_of_the_gain_is_counted_from_the_input(results):
 
 def test_strange_doses_patients_and_a_missing_file_are_refused_in_words(results, tmp_path):
     with pytest.raises(ValueError, match=r"dose \[0.2\] .* know \[0.05, 0.1\]"):
-        rivals_table(0.2, path=results)
+        method_table(0.2, path=results)
     with pytest.raises(ValueError, match=r"patient \['c'\] .*'a', 'b', 'sample'"):
-        rivals_table(0.1, ["c"], path=results)
+        method_table(0.1, ["c"], path=results)
     with pytest.raises(ValueError, match="patient"):
-        rivals_table(0.1, [], path=results)
+        method_table(0.1, [], path=results)
     with pytest.raises(FileNotFoundError, match="clone of the repository"):
-        rivals_table(path=tmp_path / "none.json")
+        method_table(path=tmp_path / "none.json")
