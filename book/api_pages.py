@@ -125,6 +125,8 @@ def _directive(owner: str, name: str) -> list[str]:
     module = import_module(owner)
     value = getattr(module, name)
     if _is_code(value):
+        if earlier := _documented_before(owner, name):
+            return [f".. py:class:: {name}", "", f"   The same as :class:`{earlier}.{name}`.", ""]
         kind = "class" if inspect.isclass(value) else "function"
         members = ["   :members:"] if kind == "class" else []
         return [f".. auto{kind}:: {name}", *members, ""]
@@ -132,6 +134,16 @@ def _directive(owner: str, name: str) -> list[str]:
     notes = ModuleAnalyzer.for_module(home).find_attr_docs().get(("", name), [])
     note = notes or [f"A {type(value).__name__} of :mod:`{home}`."]
     return [f".. py:data:: {name}", "", *(f"   {line}" for line in note), ""]
+
+
+def _documented_before(owner: str, name: str) -> str:
+    """An earlier face that exports the same class; Sphinx takes one description of a class."""
+    value = getattr(import_module(owner), name)
+    if not inspect.isclass(value):
+        return ""
+    faces = [face for face in FACES.values() if face not in MODULES]
+    before = faces[: faces.index(owner)] if owner in faces else []
+    return next((f for f in before if getattr(import_module(f), name, None) is value), "")
 
 
 def _first_line(module: ModuleType) -> str:

@@ -36,7 +36,7 @@ def test_every_public_face_has_a_page_in_the_contents(book_script):
 def test_a_page_documents_every_name_that_a_face_exports(face, book_script):
     text = book_script("api_pages").page_text(face)
     documented = set(
-        re.findall(r"^\.\. (?:autofunction|autoclass|py:data):: (\w+)", text, re.MULTILINE)
+        re.findall(r"^\.\. (?:autofunction|autoclass|py:data|py:class):: (\w+)", text, re.MULTILINE)
     )
     module = import_module(face)
     modules = {name for name in module.__all__ if type(getattr(module, name)) is type(re)}
@@ -54,3 +54,10 @@ def test_public_functions_say_what_comes_out(book_script):
                 n for n, v in values.items() if callable(v) and not (v.__doc__ or "").strip()
             ]
     assert silent == []
+
+
+def test_a_class_that_several_faces_export_is_described_once(book_script):
+    text = book_script("api_pages").page_text("ctlab.assess")
+    assert ".. py:class:: Applicability" in text
+    assert "The same as :class:`ctlab.ct.Applicability`." in text
+    assert ".. autoclass:: Applicability" not in text
