@@ -1,27 +1,55 @@
 """Commands that judge a denoised series or a denoiser: evaluate, explain, passport."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ctlab.cli.options import (
+    After,
     AllowGaps,
     AllowTilt,
+    Before,
+    Box,
     Checkpoint,
+    Checkpoints,
+    Compare,
+    Disc,
+    Dose,
     Exec,
+    HigherDose,
     Json,
+    Layer,
+    Limits,
+    MapDicom,
+    MapMethod,
+    MapOut,
+    Mask,
+    MaybeFolder,
+    Methods,
     Model,
     Models,
+    Nodule,
+    OnSample,
     Overwrite,
+    Page,
+    Patients,
+    Seed,
     Series,
     SeriesOfEach,
     SkipDamaged,
+    Slice,
+    SlicesOfEach,
     Straighten,
+    Target,
     TimeLimit,
     one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
+
+if TYPE_CHECKING:
+    from ctlab.ct.denoiser import Denoiser
+    from ctlab.passport import Passport
 
 
 def evaluate(
@@ -72,42 +100,22 @@ def evaluate(
 
 
 def explain(
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")
-    ] = None,
-    number: Annotated[int | None, typer.Option("--slice", help="slice; 0 is the first")] = None,
-    roi: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(metavar="Y X R", help="row, column and radius in pixels"),
-    ] = None,
-    box: Annotated[
-        tuple[int, int, int, int] | None,
-        typer.Option(metavar="T L B R", help="top, left, bottom, right in pixels"),
-    ] = None,
-    mask: Annotated[Path | None, typer.Option(help="NPY file with a mask of the slice")] = None,
-    nodule: Annotated[
-        tuple[float, float, float, float] | None,
-        typer.Option(metavar="Z Y X MM", help="annotated nodule: voxel and diameter in mm"),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(help="hirescam (default), gradcam, ...; occlusion or gradient for --model"),
-    ] = None,
-    target: Annotated[str, typer.Option(help="mean, edge, noise, template, ...")] = "mean",
-    layer: Annotated[str | None, typer.Option(help="layer of a CAM; a wrong one lists all")] = None,
+    folder: MaybeFolder = None,
+    number: Slice = None,
+    roi: Disc = None,
+    box: Box = None,
+    mask: Mask = None,
+    nodule: Nodule = None,
+    method: MapMethod = None,
+    target: Target = "mean",
+    layer: Layer = None,
     checkpoint: Checkpoint = None,
     model: Model = None,
     execute: Exec = None,
     time_limit: TimeLimit = 600.0,
-    out: Annotated[
-        Path | None, typer.Option(help="NPZ; PNG and HTML beside it; with --study a JSON file")
-    ] = None,
-    dicom: Annotated[
-        Path | None, typer.Option(help="folder for the map as secondary capture and SEG")
-    ] = None,
-    study: Annotated[
-        bool, typer.Option("--study", help="all methods on the packaged sample; takes no DIR")
-    ] = False,
+    out: MapOut = None,
+    dicom: MapDicom = None,
+    study: OnSample = False,
     as_json: Json = False,
     overwrite: Overwrite = False,
     series_uid: Series = None,
@@ -118,28 +126,12 @@ def explain(
     from ctlab.explain.explanation_page import facts, in_words
     from ctlab.workflows.explain import explain_series
 
+    region: dict[str, Any] = {"disc": roi, "box": box, "mask": mask, "nodule": nodule}
+    reading = {"series_uid": series_uid, "allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
     if study:
-        from ctlab.explain.method_comparison import study_in_words, study_of_sample
-
-        if any(
-            (
-                folder,
-                number is not None,
-                roi,
-                box,
-                mask,
-                nodule,
-                dicom,
-                series_uid,
-                allow_gaps,
-                skip_damaged,
-            )
-        ):
+        if any((folder, number is not None, dicom, *region.values(), *reading.values())):
             raise ValueError("--study takes no series, region or --dicom; it runs on the sample")
-        with working("auditing all methods") as progress:
-            table_of = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
-        if not emit(table_of, as_json):
-            say(study_in_words(table_of))
+        _explain_sample(checkpoint, out, as_json)
         return
     if folder is None or number is None:
         raise ValueError("name the series and --slice K, or use --study for the packaged sample")
@@ -148,10 +140,6 @@ def explain(
         found = explain_series(
             folder,
             number,
-            disc=roi,
-            box=box,
-            mask=mask,
-            nodule=nodule,
             method=method,
             target=target,
             layer=layer,
@@ -160,49 +148,43 @@ def explain(
             time_limit_s=time_limit,
             out=out,
             dicom=dicom,
-            series_uid=series_uid,
-            allow_gaps=allow_gaps,
-            skip_damaged=skip_damaged,
             overwrite=overwrite,
             progress=progress,
             note=problems.append,
+            **region,
+            **reading,
         )
     if not emit({**facts(found), "problems": problems}, as_json):
         say(in_words(found, out=out, dicom=dicom))
         say_problems(problems)
 
 
+def _explain_sample(checkpoint: Path | None, out: Path | None, as_json: bool) -> None:
+    """Audit every method on the packaged sample, and print the table."""
+    from ctlab.explain.method_comparison import study_in_words, study_of_sample
+
+    with working("auditing all methods") as progress:
+        found = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
+    if not emit(found, as_json):
+        say(study_in_words(found))
+
+
 def passport(
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="DIR...", help="one reference-dose series a patient"),
-    ] = None,
-    checkpoint: Annotated[
-        list[Path] | None, typer.Option(help="trained model; more than one are compared")
-    ] = None,
-    method: Annotated[
-        list[str] | None, typer.Option(help="nlm, tv, bilateral, bm3d or model (the shipped one)")
-    ] = None,
+    folders: Patients = None,
+    checkpoint: Checkpoints = None,
+    method: Methods = None,
     model: Models = None,
     execute: Exec = None,
     time_limit: TimeLimit = 600.0,
-    before: Annotated[
-        list[Path] | None, typer.Option(help="what a denoiser was given; once a patient, no DIR")
-    ] = None,
-    after: Annotated[
-        list[Path] | None, typer.Option(help="what it gave, in the same order")
-    ] = None,
-    reference: Annotated[
-        list[Path] | None, typer.Option(help="the same patients at higher dose")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="folder for the page; new or empty")] = None,
-    dose: Annotated[float, typer.Option(help="dose fraction to simulate")] = 0.1,
-    slices: Annotated[int, typer.Option(help="slices looked at in each series")] = 8,
-    limits: Annotated[Path | None, typer.Option(help="TOML file with limits of your own")] = None,
-    seed: Annotated[int, typer.Option(help="same seed, same passport")] = 0,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="the folders are passports: put them side by side")
-    ] = False,
+    before: Before = None,
+    after: After = None,
+    reference: HigherDose = None,
+    out: Page = None,
+    dose: Dose = 0.1,
+    slices: SlicesOfEach = 8,
+    limits: Limits = None,
+    seed: Seed = 0,
+    compare: Compare = False,
     as_json: Json = False,
     overwrite: Overwrite = False,
     series_uid: SeriesOfEach = None,
@@ -213,16 +195,15 @@ def passport(
 ) -> None:
     """Run every check on a denoiser; exit code 1 where one fails its limit."""
     from ctlab import passport as passports
-    from ctlab.workflows.model_spec import load_denoiser
 
     bounds = passports.DEFAULT_LIMITS if limits is None else passports.read_limits(limits)
     reading: dict[str, Any] = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
     reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
+    how: dict[str, Any] = {"reading": reading, "slices": slices, "seed": seed, "limits": bounds}
     if not folders and not (before or after or reference):
         raise ValueError("expected folders with series, or --before and --after, got none")
-    folders = folders or []
     if compare:
-        made = passports.read_passports(folders)
+        made = passports.read_passports(folders or [])
         if out is not None:
             passports.write_comparison(made, out, overwrite=overwrite)
     elif before or after or reference:
@@ -231,38 +212,56 @@ def passport(
                 "--before and --after name all that is looked at; leave DIR, --series and the "
                 "denoiser out"
             )
-        with working("checking before and after") as progress:
-            passed = passports.passport_before_after(
-                before or [],
-                after or [],
-                reference or [],
-                reading=reading,
-                slices=slices,
-                seed=seed,
-                limits=bounds,
-                progress=progress,
-            )
-        made = {"before and after": passed}
-        if out is not None:
-            passports.write_passport(passed, out, overwrite=overwrite)
+        series = (before or [], after or [], reference or [])
+        made = _before_and_after(series, out, overwrite=overwrite, **how)
     else:
         reading |= {"series_uid": series_uid or []}
-        specs = [*(model or []), *([f"exec:{execute}"] if execute else [])]
         with working("checking the denoiser") as progress:
             made = passports.passports_of_folders(
-                folders,
+                folders or [],
                 out,
                 checkpoints=checkpoint or [],
                 methods=method or [],
-                models=[load_denoiser(spec, time_limit_s=time_limit) for spec in specs],
-                reading=reading,
+                models=_denoisers(model or [], execute, time_limit),
                 overwrite=overwrite,
                 progress=progress,
                 dose=dose,
-                slices=slices,
-                seed=seed,
-                limits=bounds,
+                **how,
             )
+    _say_passports(made, out, as_json, compare=compare)
+    raise typer.Exit(0 if all(p.passed for p in made.values()) else 1)
+
+
+def _denoisers(models: list[str], execute: str | None, time_limit: float) -> "list[Denoiser]":
+    from ctlab.workflows.model_spec import load_denoiser
+
+    specs = [*models, *([f"exec:{execute}"] if execute else [])]
+    return [load_denoiser(spec, time_limit_s=time_limit) for spec in specs]
+
+
+def _before_and_after(
+    series: tuple[list[Path], list[Path], list[Path]],
+    out: Path | None,
+    *,
+    overwrite: bool,
+    **how: Any,
+) -> "dict[str, Passport]":
+    """Passport of series before and after, written where it is wanted."""
+    from ctlab import passport as passports
+
+    with working("checking before and after") as progress:
+        made = passports.passport_before_after(*series, progress=progress, **how)
+    if out is not None:
+        passports.write_passport(made, out, overwrite=overwrite)
+    return {"before and after": made}
+
+
+def _say_passports(
+    made: "dict[str, Passport]", out: Path | None, as_json: bool, *, compare: bool
+) -> None:
+    """Print one passport, or several side by side."""
+    from ctlab import passport as passports
+
     several = len(made) > 1 or compare
     facts = (
         passports.comparison(passports.side_by_side(made))
@@ -273,4 +272,3 @@ def passport(
         say(passports.in_words(facts))
         if out is not None:
             say(f"page in {out / 'comparison' if several and not compare else out}")
-    raise typer.Exit(0 if all(p.passed for p in made.values()) else 1)

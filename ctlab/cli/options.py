@@ -45,6 +45,65 @@ SkipDamaged = Annotated[
 AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="take tilted slices as they are")]
 Straighten = Annotated[bool, typer.Option("--straighten", help="resample tilted slices upright")]
 
+# a map of one region: ctlab explain
+MaybeFolder = Annotated[
+    Path | None, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")
+]
+Slice = Annotated[int | None, typer.Option("--slice", help="slice; 0 is the first")]
+Disc = Annotated[
+    tuple[float, float, float] | None,
+    typer.Option(metavar="Y X R", help="row, column and radius in pixels"),
+]
+Box = Annotated[
+    tuple[int, int, int, int] | None,
+    typer.Option(metavar="T L B R", help="top, left, bottom, right in pixels"),
+]
+Mask = Annotated[Path | None, typer.Option(help="NPY file with a mask of the slice")]
+Nodule = Annotated[
+    tuple[float, float, float, float] | None,
+    typer.Option(metavar="Z Y X MM", help="annotated nodule: voxel and diameter in mm"),
+]
+MapMethod = Annotated[
+    str | None,
+    typer.Option(help="hirescam (default), gradcam, ...; occlusion or gradient for --model"),
+]
+Target = Annotated[str, typer.Option(help="mean, edge, noise, template, ...")]
+Layer = Annotated[str | None, typer.Option(help="layer of a CAM; a wrong one lists all")]
+MapOut = Annotated[
+    Path | None, typer.Option(help="NPZ; PNG and HTML beside it; with --study a JSON file")
+]
+MapDicom = Annotated[
+    Path | None, typer.Option(help="folder for the map as secondary capture and SEG")
+]
+OnSample = Annotated[
+    bool, typer.Option("--study", help="all methods on the packaged sample; takes no DIR")
+]
+
+# every check on a denoiser: ctlab passport
+Patients = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="DIR...", help="one reference-dose series a patient"),
+]
+Checkpoints = Annotated[
+    list[Path] | None, typer.Option(help="trained model; more than one are compared")
+]
+Methods = Annotated[
+    list[str] | None, typer.Option(help="nlm, tv, bilateral, bm3d or model (the shipped one)")
+]
+Before = Annotated[
+    list[Path] | None, typer.Option(help="what a denoiser was given; once a patient, no DIR")
+]
+After = Annotated[list[Path] | None, typer.Option(help="what it gave, in the same order")]
+HigherDose = Annotated[list[Path] | None, typer.Option(help="the same patients at higher dose")]
+Page = Annotated[Path | None, typer.Option(help="folder for the page; new or empty")]
+Dose = Annotated[float, typer.Option(help="dose fraction to simulate")]
+SlicesOfEach = Annotated[int, typer.Option(help="slices looked at in each series")]
+Limits = Annotated[Path | None, typer.Option(help="TOML file with limits of your own")]
+Seed = Annotated[int, typer.Option(help="same seed, same passport")]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="the folders are passports: put them side by side")
+]
+
 
 def one_spec(model: str | None, execute: str | None) -> str | None:
     """The line that names a denoiser, from ``--model`` or ``--exec``.

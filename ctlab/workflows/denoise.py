@@ -129,12 +129,8 @@ def denoise_series(
     method, checkpoint, strength, stranger = _asked_for(
         model, method, checkpoint, strength, time_limit_s
     )
-    if method != "model" and engine != "torch":
-        raise ValueError(
-            f"--engine {engine} runs the model, not the filter {method!r}; leave --engine out"
-        )
     # Refused before minutes of work rather than after.
-    _check_strength(strength, method)
+    _check_choice(method, engine, strength)
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
@@ -167,14 +163,7 @@ def denoise_series(
     seconds = time.perf_counter() - start
     before, after = noise_pair_hu(volume, open_series(out, allow_gaps=True))
     return DenoiseReport(
-        method,
-        len(volume.hu),
-        seconds,
-        before,
-        after,
-        work.fits,
-        len(ready),
-        processes.world_size,
+        method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
     )
 
 
@@ -334,8 +323,12 @@ def _with_stranger(denoiser: Denoiser, volume: Volume) -> _Work:
     return _Work(part, made, facts, check_applicability(volume, denoiser.card).to_dict())
 
 
-def _check_strength(strength: float | None, method: str) -> None:
-    """Refuse a strength that no model or filter knows."""
+def _check_choice(method: str, engine: str, strength: float | None) -> None:
+    """Refuse an engine for a filter, and a strength that no model or filter knows."""
+    if method != "model" and engine != "torch":
+        raise ValueError(
+            f"--engine {engine} runs the model, not the filter {method!r}; leave --engine out"
+        )
     highest, unit = (1.0, "from 0 to 1") if method == "model" else (math.inf, "in noise SDs, 0 up")
     if strength is not None and not (0.0 <= strength <= highest and math.isfinite(strength)):
         raise ValueError(

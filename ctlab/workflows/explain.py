@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.console import Note, Progress
-from ctlab.ct import (
-    Lesion,
-    Volume,
-    read_series,
-)
+from ctlab.ct import Lesion, Volume, read_series
 from ctlab.ct.denoiser import Denoiser
 from ctlab.explain import (
     AuditPlan,
@@ -142,11 +138,7 @@ def explain_series(
             plan=plan,
         )
     else:
-        if layer is not None:
-            raise ValueError(
-                f"--layer belongs to networks, {denoiser.name} shows none; leave it out"
-            )
-        found = _tried_out(denoiser, volume, number, where, method, target, plan)
+        found = _tried_out(denoiser, volume, number, where, method, target, layer, plan)
     if dicom is not None:
         write_archive(found, dicom, volume, number, overwrite=overwrite)
     if out is not None:
@@ -162,9 +154,12 @@ def _tried_out(
     where: Region,
     method: str | None,
     target: str,
+    layer: str | None,
     plan: AuditPlan,
 ) -> Explanation:
     """Explanation of a denoiser that shows no layers."""
+    if layer is not None:
+        raise ValueError(f"--layer belongs to networks, {denoiser.name} shows none; leave it out")
     near = volume.slices(max(0, number - 1), min(number + 2, len(volume.hu)))
     denoise = partial(denoiser.tuned_to(near).alone, spacing_mm=volume.spacing_mm)
     return explain_black_box(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.files import scratch_folder
+from reader_study.blinding import sealed_key
 from reader_study.blinding.amend import reader_facts
 from reader_study.blinding.leak_check import bundle_leaks, pixel_leaks, text_leaks, texture_leaks
 from reader_study.blinding.noise_texture import recognisability, texture_features
@@ -23,8 +24,6 @@ from reader_study.blinding.render import (
     decode,
     default_reader,
 )
-from reader_study.blinding.sealed_key import FORMAT_VERSION as KEY_FORMAT
-from reader_study.blinding.sealed_key import seal
 from reader_study.blinding.stage import RenderedCase, Stage
 from reader_study.design.allocation import Allocation, draw_allocation
 from reader_study.design.balance_check import check_balance
@@ -89,10 +88,7 @@ def lock_study(
     protocol, protocol_sha256 = read_protocol(study / "protocol.toml")
     load_texts(protocol.language)  # refused now rather than before the first reader
     seed = secrets.randbits(256)
-    allocation = draw_allocation(protocol, seed=seed)
-    balance = check_balance(protocol, allocation)
-    if not balance["ok"]:
-        raise ValueError(f"the allocation is not balanced: {balance['faults'][0]}")
+    allocation, balance = _balanced(protocol, seed)
     checked = preflight(study, protocol) if read is None else Preflight()
     _refuse_words(protocol, _study_facts(protocol, "", "", ""), checked.words)
     if checked.n_bytes:
@@ -103,31 +99,23 @@ def lock_study(
         texture = _texture(protocol, rendered)
         leaks = [*checked.burned_in, *_leaks(protocol, stage, rendered, texture)]
         if leaks and not accept_leaks.strip():
-            more = f" (and {len(leaks) - 1} more findings)" if len(leaks) > 1 else ""
-            raise ValueError(
-                f"{leaks[0]}{more}; mend the series, or accept it with --accept-leak REASON"
-            )
-        tokens = {
-            (case, arm): secrets.token_hex(16)
-            for case in range(len(protocol.cases))
-            for arm in range(len(protocol.arms))
-        }
+            _refuse_leaks(leaks)
+        cases, arms = range(len(protocol.cases)), range(len(protocol.arms))
+        tokens = {(case, arm): secrets.token_hex(16) for case in cases for arm in arms}
         secret, shown = _allocate_tokens(protocol, allocation, tokens)
         study_id = secrets.token_hex(8)
-        sealed, commitment = seal(
-            {
-                "format_version": KEY_FORMAT,
-                "study_id": study_id,
-                "algorithm": allocation.algorithm,
-                "seed": str(seed),
-                "noise_seed": str(stage.noise_seed),
-                "protocol": protocol.model_dump(mode="json"),
-                "protocol_sha256": protocol_sha256,
-                "images": {t: {"case": c, "arm": a} for (c, a), t in tokens.items()},
-                "trials": secret,
-            },
-            passphrase,
-        )
+        truth = {
+            "format_version": sealed_key.FORMAT_VERSION,
+            "study_id": study_id,
+            "algorithm": allocation.algorithm,
+            "seed": str(seed),
+            "noise_seed": str(stage.noise_seed),
+            "protocol": protocol.model_dump(mode="json"),
+            "protocol_sha256": protocol_sha256,
+            "images": {t: {"case": c, "arm": a} for (c, a), t in tokens.items()},
+            "trials": secret,
+        }
+        sealed, commitment = sealed_key.seal(truth, passphrase)
         facts = _study_facts(protocol, study_id, protocol_sha256, commitment)
         facts |= {"slots": shown, "images": _images(tokens, rendered)}
         _refuse_words(protocol, facts, {word for case in rendered for word in case.words})
@@ -145,6 +133,20 @@ def lock_study(
         raise
     stage.remove()
     return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture, leaks)
+
+
+def _balanced(protocol: Protocol, seed: int) -> tuple[Allocation, dict[str, Any]]:
+    """Who reads what, and the counts that show it balanced."""
+    allocation = draw_allocation(protocol, seed=seed)
+    balance = check_balance(protocol, allocation)
+    if not balance["ok"]:
+        raise ValueError(f"the allocation is not balanced: {balance['faults'][0]}")
+    return allocation, balance
+
+
+def _refuse_leaks(leaks: list[str]) -> None:
+    more = f" (and {len(leaks) - 1} more findings)" if len(leaks) > 1 else ""
+    raise ValueError(f"{leaks[0]}{more}; mend the series, or accept it with --accept-leak REASON")
 
 
 def _about(seconds: float) -> str:

@@ -139,15 +139,8 @@ def simulate_series(
         scanner = calibrate(few)
         spread = photons_of_slices(few, scanner)
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
-    derivation = Derivation(
-        f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
-        "noise in the projections; exposure values in this header are those of the original scan. "
-        f"The noise leaves out: {'; '.join(LEFT_OUT)}",
-        algorithm="CT Lab dose simulation",
-        code=NOISE_ADDED,
-    )
     description = f"Simulated {100 * fraction:g} % dose"
-    writer = SeriesWriter.of(geometry_of(plan), description, derivation, "none")
+    writer = SeriesWriter.of(geometry_of(plan), description, _derivation(fraction), "none")
     after: list[np.ndarray] = []
     chosen = set(probe_indices(len(plan.frames)))
     with fresh_folder(out, overwrite=overwrite) as part:
@@ -168,6 +161,16 @@ def simulate_series(
         0 if given else len(trial_indices(len(plan.frames))),
         _current_range_ma(plan),
         (min(spread), max(spread)) if spread else None,
+    )
+
+
+def _derivation(fraction: float) -> Derivation:
+    return Derivation(
+        f"Ultra-low dose simulated at {100 * fraction:g} % of this scan's own dose by adding "
+        "noise in the projections; exposure values in this header are those of the original scan. "
+        f"The noise leaves out: {'; '.join(LEFT_OUT)}",
+        algorithm="CT Lab dose simulation",
+        code=NOISE_ADDED,
     )
 
 
