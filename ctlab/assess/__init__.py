@@ -26,7 +26,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "GALLERY",
             "Exhibit",
             "invented_nodule",
-            "swinging_psnr",
             "vanished_nodule",
             "wrong_texture",
         ],
@@ -56,7 +55,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "safety.failure_detection": ["checks_that_detect"],
         "detection.model_observer": ["Observation", "auc_difference", "cho", "npw_e"],
         "resolution.residual": ["coherence", "residual_test"],
-        "resolution.mtf_ttf": ["Transfer", "mtf_edge", "task_transfer", "task_transfer_table"],
+        "resolution.mtf_ttf": ["Transfer", "mtf_edge", "task_transfer"],
         "resolution.fourier_ring": ["RingAgreement", "frc", "scan_frc"],
         "safety.conformal_risk": [
             "RiskLimit",
@@ -85,7 +84,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "finite_jvp",
             "grid_positions",
             "screen_visibility",
-            "visibility_image",
         ],
     },
 )

@@ -11,7 +11,6 @@ import numpy as np
 
 from ctlab.ct import (
     Scanner,
-    Volume,
     chest_phantom,
     simulate_dose,
 )
@@ -65,8 +64,3 @@ def phantom_patient(
     noisy = simulate_dose(chest, dose, rng=scan, scanner=Scanner(), missing_only=False)
     inside = np.s_[0, size // 4 : 3 * size // 4, 5 * size // 64 : 37 * size // 64]
     return PhantomPatient(chest.hu[inside], noisy.hu[inside], float(chest.spacing_mm[1]))
-
-
-def as_volume(patient: PhantomPatient) -> Volume:
-    """The low-dose slice as a series of one."""
-    return Volume(patient.low[None], (2.5, patient.pixel_mm, patient.pixel_mm))

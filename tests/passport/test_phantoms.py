@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ctlab.passport.phantoms import as_volume, phantom_patient
+from ctlab.passport.phantoms import phantom_patient
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,3 @@ def test_a_second_scan_is_the_same_anatomy_in_independent_noise(patient):
     np.testing.assert_array_equal(again.truth, patient.truth)
     one, two = ((p.low - p.truth)[p.body] for p in (patient, again))
     assert abs(np.corrcoef(one, two)[0, 1]) < 0.05
-
-
-def test_as_a_volume_it_keeps_its_pixels(patient):
-    volume = as_volume(patient)
-    assert volume.shape == (1, 128, 128)
-    assert volume.spacing_mm[1:] == (patient.pixel_mm, patient.pixel_mm)

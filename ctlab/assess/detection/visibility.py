@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage, spatial
+from scipy import ndimage
 from scipy.signal import correlate
 
 from ctlab.assess.detection.roc import auc_to_d_prime
@@ -226,21 +226,6 @@ def confirm_visibility(
             low, high = (low, middle) if visible else (middle, high)
         table.loc[table.index[i], ["visible_hu", "confirmed"]] = high, True
     return table
-
-
-def visibility_image(table: pd.DataFrame, mask: np.ndarray) -> np.ndarray:
-    """The table as an image in HU: each pixel of the mask has its nearest position's value.
-
-    Returns
-    -------
-    ndarray, float32, shape of ``mask``
-        NaN outside the mask.
-    """
-    tree = spatial.cKDTree(table[["y", "x"]].to_numpy(float))
-    filled = np.full(np.shape(mask), np.nan, dtype=np.float32)
-    _, nearest = tree.query(np.argwhere(mask))
-    filled[mask] = table.visible_hu.to_numpy()[nearest]
-    return filled
 
 
 def _window(place: np.ndarray, half: np.ndarray) -> tuple[slice, slice]:

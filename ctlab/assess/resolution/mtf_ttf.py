@@ -1,6 +1,6 @@
 """Spatial resolution: slanted-edge MTF, and the task transfer function of a denoiser."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -256,47 +256,3 @@ def task_transfer(
     gain = ring_sum((spectrum * given.conj()).real, index, n_rings)[:end] / power[:end]
     frequency = ring_sum(radius * np.abs(given) ** 2, index, n_rings)[:end] / power[:end]
     return Transfer(frequency, gain)
-
-
-def task_transfer_table(
-    denoise: DenoiseImage,
-    background: np.ndarray,
-    unit_signal: np.ndarray,
-    noises_at: Callable[[float], np.ndarray],
-    *,
-    spacing_mm: Spacing,
-    contrasts_hu: Sequence[float],
-    doses: Sequence[float],
-) -> pd.DataFrame:
-    """Task transfer at several contrasts and doses.
-
-    Parameters
-    ----------
-    unit_signal : ndarray, shape (y, x)
-        Insert of contrast 1 HU.
-    noises_at : function
-        From a dose fraction to noise realisations ``(n, y, x)`` in HU; the same ones serve all
-        contrasts of that dose.
-
-    Returns
-    -------
-    DataFrame
-        One row per dose and contrast: ``dose, contrast_hu, contrast_transfer, f50_per_mm,
-        f10_per_mm``; NaN where the curve does not fall so far.
-    """
-    rows = []
-    for dose in doses:
-        noises = noises_at(dose)
-        for contrast in contrasts_hu:
-            scaled = contrast * np.asarray(unit_signal, float)
-            curve = task_transfer(denoise, background, scaled, noises, spacing_mm=spacing_mm)
-            rows.append(
-                {
-                    "dose": dose,
-                    "contrast_hu": contrast,
-                    "contrast_transfer": float(curve.gain[0]),
-                    "f50_per_mm": curve.f50_per_mm,
-                    "f10_per_mm": curve.f10_per_mm,
-                }
-            )
-    return pd.DataFrame(rows)

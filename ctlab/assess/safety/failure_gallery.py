@@ -9,13 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
 from ctlab.assess.detection.detectability import LesionTask, lesion_amplitude_hu
-from ctlab.assess.fidelity.metrics import psnr_db
 from ctlab.assess.resolution.mtf_ttf import DenoiseImage
-from ctlab.ct import BONE, LUNG, MEDIASTINUM
 from ctlab.ct.spectra import frequency_per_mm
 
 PIXEL_MM = 0.7
@@ -153,47 +150,6 @@ def wrong_texture(seed: int = 0) -> Exhibit:
     )
 
 
-def swinging_psnr(seed: int = 0) -> tuple[Exhibit, pd.DataFrame]:
-    """One pair of images and its PSNR by data range, window and mask: a choice of many dB.
-
-    Returns
-    -------
-    Exhibit
-        An honest mild blur with a piece of bright wall, so that windows matter.
-    DataFrame
-        ``peak`` (what was called the data range), ``range_hu``, ``mask``, ``psnr_db``.
-    """
-
-    def denoise(hu: np.ndarray) -> np.ndarray:
-        return np.asarray(ndimage.gaussian_filter(hu, 0.8))
-
-    found = _exhibit(
-        "swinging PSNR",
-        "a PSNR without its data range, window and mask",
-        "the same pair gives values many dB apart",
-        denoise,
-        seed,
-        lesion=True,
-        wall_hu=60.0,
-    )
-    everywhere = np.ones(found.clean.shape, bool)
-    masks = {"whole image": everywhere, "lung only": found.clean < -400}
-    rows = []
-    for mask_name, mask in masks.items():
-        spread = float(np.ptp(found.clean))
-        for peak, range_hu in (
-            ("image maximum - minimum", spread),
-            ("12 bit", 4095.0),
-            ("-1000 to 1000 HU", 2000.0),
-        ):
-            value = psnr_db(found.clean, found.image, range_hu=range_hu, mask=mask)
-            rows.append((peak, range_hu, mask_name, value))
-        for window in (LUNG, MEDIASTINUM, BONE):
-            value = psnr_db(found.clean, found.image, window=window, mask=mask)
-            rows.append((str(window), window.width_hu, mask_name, value))
-    return found, pd.DataFrame(rows, columns=["peak", "range_hu", "mask", "psnr_db"])
-
-
 GALLERY: dict[str, Callable[[int], Exhibit]] = {
     "vanished nodule": vanished_nodule,
     "invented nodule": invented_nodule,
@@ -210,12 +166,9 @@ def _exhibit(
     seed: int,
     *,
     lesion: bool,
-    wall_hu: float | None = None,
 ) -> Exhibit:
     rng = np.random.default_rng(seed)
     clean = lung_piece(rng)
-    if wall_hu is not None:
-        clean[:, : clean.shape[1] // 4] = wall_hu
     place = _emptiest(clean)
     if lesion:
         half = LESION_PX // 2

@@ -212,24 +212,3 @@ def delong_test(
         float(z),
         float(2 * stats.norm.sf(abs(z))),
     )
-
-
-def auc_interval(
-    truth: ArrayLike, scores: ArrayLike, *, level: float = 0.95
-) -> tuple[float, float, float]:
-    """Area with DeLong's normal interval, cut at 0 and 1.
-
-    A reader who separates all cases gets (1, 1, 1): the interval then says nothing about new
-    cases, and callers should print the counts beside it.
-
-    Examples
-    --------
-    >>> auc_interval([1, 1, 0, 0], [4, 3, 2, 1])
-    (1.0, 1.0, 1.0)
-    """
-    positive, negative = split_scores(truth, scores)
-    v10, v01 = placements(positive, negative)
-    area = float(v10.mean())
-    variance = sum(np.var(v, ddof=1) / v.size if v.size > 1 else np.nan for v in (v10, v01))
-    half = float(stats.norm.ppf(0.5 + level / 2) * np.sqrt(variance))
-    return area, max(0.0, area - half), min(1.0, area + half)

@@ -13,7 +13,6 @@ from ctlab.assess.detection.visibility import (
     grid_positions,
     lesion_template,
     screen_visibility,
-    visibility_image,
 )
 
 SPOT = LesionTask("solid", 5.0, 1.0).draw((15, 15), 0.7)
@@ -91,18 +90,6 @@ def test_noise_of_the_template_is_measured_locally(rng):
     norm = np.linalg.norm(lesion_template(SPOT))
     assert found[100:150, 30:90].mean() == pytest.approx(10 * norm, rel=0.1)
     assert found[100:150, 170:220].mean() == pytest.approx(40 * norm, rel=0.1)
-
-
-def test_the_image_shows_the_nearest_position_inside_the_mask(lung):
-    places = np.array([[30, 30], [30, 120]])
-    noise = np.where(np.arange(160) < 80, 1.0, 2.0) * np.ones((128, 1))
-    table = screen_visibility(
-        lambda image, change: change, lung * 1.0, SPOT, positions=places, noise_hu=noise
-    )
-    shown = visibility_image(table, lung)
-    assert np.isnan(shown[~lung]).all()
-    assert shown[100, 20] == pytest.approx(auc_to_d_prime(0.95))
-    assert shown[100, 140] == pytest.approx(2 * auc_to_d_prime(0.95))
 
 
 def test_bad_input_is_named(lung):
