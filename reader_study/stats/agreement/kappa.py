@@ -132,23 +132,23 @@ def fleiss_by_category(table: pd.DataFrame) -> pd.DataFrame:
     >>> fleiss_by_category(table)["kappa"].tolist()
     [1.0, 1.0, 1.0]
     """
+    from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa  # slow to import
+
     ratings = read_raters(table).dropna().to_numpy()
     n, m = ratings.shape
     if n == 0:
         raise ValueError("expected subjects rated by everybody, got none")
-    categories = np.unique(ratings)
-    counts = np.stack([(ratings == c).sum(axis=1) for c in categories], axis=1)
-    p = counts.sum(axis=0) / (n * m)
-    apart = np.sum(counts * (m - counts), axis=0) / (n * m * (m - 1))
-    spread = p * (1 - p)
-    if spread.sum() == 0:
+    counts, categories = aggregate_raters(ratings)
+    if len(categories) == 1:
         return pd.DataFrame([("all", np.nan, np.nan, np.nan, n)], columns=_FLEISS)
+    p = counts.sum(axis=0) / (n * m)
+    spread = p * (1 - p)
     unit = np.sqrt(2 / (n * m * (m - 1)))
-    kappa = 1 - apart.sum() / spread.sum()
     se = unit * np.sqrt(spread.sum() ** 2 - np.sum(spread * (1 - 2 * p))) / spread.sum()
+    kappa = fleiss_kappa(counts)
     rows: list[tuple[object, float, float]] = [("all", kappa, kappa / se)]
-    for category, off, part in zip(categories, apart, spread, strict=True):
-        own = 1 - off / part
+    for category, count in zip(categories, counts.T, strict=True):
+        own = fleiss_kappa(np.stack([count, m - count], axis=1))
         rows.append((float(category), own, own / unit))
     table = pd.DataFrame(rows, columns=_FLEISS[:3])
     return table.assign(p=2 * stats.norm.sf(np.abs(table["z"])), n=n)

@@ -55,6 +55,26 @@ def test_every_fixed_fit_equals_r(likert, expected):
 
 
 @pytest.mark.parametrize("link", ["logit", "probit"])
+def test_a_fit_of_fixed_effects_equals_statsmodels(link):
+    """A second reference beside R: four grades of 24 readings, one factor and one number."""
+    from statsmodels.miscmodels.ordinal_model import OrderedModel
+
+    grade = [1, 2, 2, 3, 1, 2, 4, 3, 2, 3, 4, 4, 1, 1, 2, 3, 3, 2, 4, 3, 1, 4, 3, 2]
+    table = pd.DataFrame({"grade": grade, "arm": ["a", "b"] * 12, "age": np.arange(24.0) % 7})
+    fit = clm(table, "grade ~ arm + age", link=link, levels={"arm": ["a", "b"]})
+    columns = np.column_stack([table["arm"] == "b", table["age"]]).astype(float)
+    model = OrderedModel(grade, columns, distr=link)
+    theirs = model.fit(method="newton", tol=1e-12, disp=False)
+    assert fit.loglik == pytest.approx(theirs.llf, rel=1e-9)
+    effects = fit.coefficients
+    np.testing.assert_allclose(effects["estimate"], theirs.params[:2], rtol=1e-5)
+    np.testing.assert_allclose(effects["se"], theirs.bse[:2], rtol=1e-4)
+    thresholds = fit.estimates["estimate"][~fit.estimates["name"].isin(effects["name"])]
+    cuts = model.transform_threshold_params(theirs.params)[1:-1]
+    np.testing.assert_allclose(thresholds, cuts, rtol=1e-5)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
 def test_crossed_reader_and_case_effects_equal_r(likert, expected, link):
     for item in ITEMS.split("|"):
         answer = expected["likert"][f"clmm_reader_case_{link}_{item}"]["value"]
