@@ -160,6 +160,9 @@ def nodule_profile(
 ) -> np.ndarray:
     """Disc of height 1 with an edge of about one pixel, float32.
 
+    Anywhere on a slice and in pixels, with an edge that no scanner's blur decides: the mark by
+    which maps are audited. :func:`nodule_plane` is a nodule as a scanner shows it, in mm.
+
     Examples
     --------
     >>> profile = nodule_profile((21, 21), (10, 10), 8)
