@@ -38,7 +38,7 @@ from ctlab.ct import (
     simulate_dose,
 )
 from ctlab.ct.tissue import BODY_ROI_HU, LUNG_ROI_HU, TISSUES_HU, tissue_masks
-from ctlab.files import write_whole
+from ctlab.files import write_json
 from ctlab.learn import Checkpoint, denoise_slices, load_checkpoint
 from ctlab.learn.train.monitor import structure
 from experiments.method_comparison.card import write_card
@@ -289,8 +289,7 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
             checkpoint = load_checkpoint(None if name == SHIPPED else path)
             found["methods"][name] = _of_network(checkpoint, path, validation, test)
             _report(found, name)
-    with write_whole(RESULTS) as part:
-        part.write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
+    write_json(RESULTS, _to_five_places(found))
     write_card(RESULTS)
 
 
@@ -303,8 +302,7 @@ def judge_again(work: Path, names: list[str], validation: list[Case], test: list
         checkpoint = load_checkpoint(None if name == SHIPPED else path)
         found["methods"][name] = _of_network(checkpoint, path, validation, test)
         _report(found, name)
-        with write_whole(RESULTS) as part:
-            part.write_text(json.dumps(_plain(found), indent=1) + "\n", encoding="utf-8")
+        write_json(RESULTS, _to_five_places(found))
     write_card(RESULTS)
 
 
@@ -326,15 +324,12 @@ def _of_network(
     }
 
 
-def _plain(found: Any) -> Any:
-    """For JSON: numbers to five places, and none where nothing could be measured."""
+def _to_five_places(found: Any) -> Any:
     if isinstance(found, dict):
-        return {key: _plain(value) for key, value in found.items()}
+        return {key: _to_five_places(value) for key, value in found.items()}
     if isinstance(found, list):
-        return [_plain(value) for value in found]
-    if isinstance(found, float):
-        return None if np.isnan(found) else round(float(found), 5)
-    return found
+        return [_to_five_places(value) for value in found]
+    return round(float(found), 5) if isinstance(found, float) else found
 
 
 def _report(found: dict, name: str) -> None:

@@ -9,7 +9,6 @@ as means over its core; intervals are over places. BM3D at its default strength 
 model. Writes ``experiments/shipped_model/nodules.json`` and the table in ``MODEL_CARD.md``.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +26,7 @@ from ctlab.ct import (
     simulate_dose,
 )
 from ctlab.ct.tissue import LUNG_ROI_HU
-from ctlab.files import write_whole
+from ctlab.files import write_json, write_whole
 from ctlab.learn import denoise_slices, load_checkpoint
 from experiments.shipped_model.image_quality import CARD, between_marks
 
@@ -133,8 +132,7 @@ def main() -> None:
     """Measure, then write results and card."""
     torch.set_num_threads(1)
     found = measure()
-    with write_whole(RESULTS) as part:
-        part.write_text(json.dumps(found, indent=1, default=float) + "\n", encoding="utf-8")
+    write_json(RESULTS, found)
     with write_whole(CARD) as part:
         card = CARD.read_text(encoding="utf-8")
         part.write_text(between_marks(card, MARKS, table(found)), encoding="utf-8")

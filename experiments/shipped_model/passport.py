@@ -6,14 +6,13 @@ minutes on one core. The same page with its pictures, for a folder of your own:
 ``ctlab sample SLICES && ctlab passport SLICES --out PAGE``.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ctlab.ct import load_sample
-from ctlab.files import write_whole
+from ctlab.files import write_json, write_whole
 from ctlab.learn import load_checkpoint
 from ctlab.passport import make_passport
 from experiments.shipped_model.image_quality import CARD, between_marks
@@ -61,8 +60,7 @@ def main() -> None:
         "command": "python -m experiments.shipped_model.passport",
         "checkpoint_sha256": checkpoint.sha256,
     }
-    with write_whole(RESULTS) as part:
-        part.write_text(json.dumps(head | passport, indent=1) + "\n", encoding="utf-8")
+    write_json(RESULTS, head | passport)
     card = between_marks(CARD.read_text(encoding="utf-8"), MARKS, table(passport))
     with write_whole(CARD) as part:
         part.write_text(card, encoding="utf-8")

@@ -8,7 +8,6 @@ the network's output or taken out of it, beside the plain difference of input an
 ``MODEL_CARD.md``.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from ctlab.assess import (
     tissue_masks,
 )
 from ctlab.assess.safety.conformal_risk import SIDES
-from ctlab.files import write_whole
+from ctlab.files import write_json, write_whole
 from ctlab.learn import (
     Checkpoint,
     HuDenoiser,
@@ -197,8 +196,7 @@ def main() -> None:
     """Measure and write the results."""
     torch.set_num_threads(1)
     found = measure()
-    with write_whole(RESULTS) as part:
-        part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_json(RESULTS, found)
     card = between_marks(CARD.read_text(encoding="utf-8"), MARKS, table(found))
     with write_whole(CARD) as part:
         part.write_text(card, encoding="utf-8")
