@@ -8,7 +8,7 @@ from typing import Any
 
 PARTS = {
     "train": ["torch", "lightning-fabric", "tensorboard"],
-    "explain": ["captum", "grad-cam", "torchvision"],
+    "explain": ["captum", "grad-cam", "highdicom", "torchvision"],
     "engines": ["onnx", "onnxruntime", "openvino"],
     "study": ["sqlalchemy", "cryptography", "ipywidgets", "voila", "statsmodels"],
     "fetch": ["idc-index"],

@@ -5,7 +5,6 @@ region and the pixels where the map is strong, on the grid of the source image, 
 can lay them over it. Both say the verdict of the audit, and that they are not for diagnosis.
 """
 
-import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,7 @@ _STUDY_KEYWORDS = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyID"),
     "StudyDescription",
 )
-_YELLOW = (255.0, 225.0, 77.0)
-_SCHEME = "99CTLAB"
+_YELLOW = np.array([255.0, 225.0, 77.0])
 
 
 def write_archive(
@@ -63,216 +61,156 @@ def write_archive(
             f"expected the explanation of one of the {len(volume.hu)} slices of "
             f"{volume.hu.shape[1:]} px, got slice {number} of {explanation.signed.shape} px"
         )
-    header = _Header(volume, number)
-    rgb = picture(explanation, window=window)
+    explained, study, source_class = _slice(volume, number)
     made = {
-        "capture.dcm": _capture(explanation, header, rgb),
-        "segmentation.dcm": _segmentation(explanation, header, volume),
+        "capture.dcm": _capture(explanation, explained, picture(explanation, window=window)),
+        "segmentation.dcm": _segmentation(explanation, explained),
     }
     with fresh_folder(folder, overwrite=overwrite) as part:
         for name, dataset in made.items():
+            for keyword, value in study.items():
+                setattr(dataset, keyword, value)
+            _link(dataset, source_class)
             dataset.save_as(part / name, enforce_file_format=True)
     return [Path(folder) / name for name in made]
 
 
-class _Header:
-    """What both objects take over from the slice they explain."""
+def _slice(volume: Volume, number: int) -> tuple[Any, dict[str, Any], str]:
+    """Explained slice as highdicom reads it; patient and study as they stand; class of the file.
 
-    def __init__(self, volume: Volume, number: int) -> None:
-        from pydicom import dcmread
-        from pydicom.dataset import Dataset
-        from pydicom.uid import CTImageStorage, generate_uid
+    The slice is a single-frame CT at the volume's own place, also where the file has many frames
+    or there is none to refer to; then its class is "". Patient and study stay out of it, because
+    highdicom refuses values that scanners do write, such as a sex of "X".
+    """
+    from pydicom import dcmread
+    from pydicom.dataset import Dataset
+    from pydicom.uid import CTImageStorage, generate_uid
 
-        facts, source = volume.acquisition, Dataset()
-        if volume.sources:
-            source = dcmread(volume.sources[number], stop_before_pixels=True)
-        self.source = source or None
-        self.study = {keyword: source.get(keyword) for keyword in _STUDY_KEYWORDS}
-        self.study["StudyInstanceUID"] = facts.study_uid or generate_uid(prefix=None)
-        self.study["PatientID"] = self.study["PatientID"] or facts.patient_id
-        self.frame_uid = facts.frame_of_reference_uid or generate_uid(prefix=None)
-        self.source_class = source.get("SOPClassUID", CTImageStorage)
-        self.position = volume.slice_origin_mm(number).tolist()
-        self.created = datetime.datetime.now(datetime.UTC)
-
-    def start(self, sop_class: str, modality: str, words: str) -> Any:
-        """Data set with patient, study, series and equipment."""
-        from pydicom.dataset import Dataset, FileMetaDataset
-        from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-
-        made = Dataset()
-        made.file_meta = FileMetaDataset()
-        made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        made.SpecificCharacterSet = "ISO_IR 192"
-        for keyword, value in self.study.items():
-            if value is not None or keyword != "StudyDescription":
-                setattr(made, keyword, value)
-        made.SOPClassUID, made.SOPInstanceUID = sop_class, generate_uid(prefix=None)
-        made.SeriesInstanceUID = generate_uid(prefix=None)
-        made.Modality, made.SeriesDescription = modality, words[:64]
-        made.SeriesNumber, made.InstanceNumber = 9100, 1
-        made.Manufacturer, made.ManufacturerModelName = "CT Lab contributors", "CT Lab"
-        made.DeviceSerialNumber, made.SoftwareVersions = "0", __version__
-        for stem in ("Series", "Content", "InstanceCreation"):
-            setattr(made, f"{stem}Date", self.created.strftime("%Y%m%d"))
-            setattr(made, f"{stem}Time", self.created.strftime("%H%M%S"))
-        return made
-
-    def reference(self, **more: Any) -> list[Any]:
-        """Sequence with the explained slice; empty where it has no file."""
-        from pydicom.dataset import Dataset
-
-        if self.source is None:
-            return []
-        item = Dataset()
-        item.ReferencedSOPClassUID = self.source.SOPClassUID
-        item.ReferencedSOPInstanceUID = self.source.SOPInstanceUID
-        for keyword, value in more.items():
-            setattr(item, keyword, value)
-        return [item]
+    facts, source, made = volume.acquisition, Dataset(), Dataset()
+    if volume.sources:
+        source = dcmread(volume.sources[number], stop_before_pixels=True)
+    study = {k: source.get(k) for k in _STUDY_KEYWORDS if k != "StudyDescription" or k in source}
+    study["StudyInstanceUID"] = facts.study_uid or generate_uid(prefix=None)
+    study["PatientID"] = study["PatientID"] or facts.patient_id
+    for keyword in study:
+        setattr(made, keyword, None)
+    made.StudyInstanceUID = study["StudyInstanceUID"]
+    made.SOPClassUID = CTImageStorage
+    made.SOPInstanceUID = source.get("SOPInstanceUID", generate_uid(prefix=None))
+    made.SeriesInstanceUID = source.get("SeriesInstanceUID", generate_uid(prefix=None))
+    made.FrameOfReferenceUID = facts.frame_of_reference_uid or generate_uid(prefix=None)
+    made.Modality, (made.Rows, made.Columns) = "CT", volume.hu.shape[1:]
+    z_mm, *in_plane_mm = volume.spacing_mm
+    made.PixelSpacing = [f"{v:.10g}" for v in in_plane_mm]
+    made.SliceThickness = made.SpacingBetweenSlices = f"{z_mm:.10g}"
+    made.ImageOrientationPatient = [f"{v:.10g}" for v in volume.orientation]
+    made.ImagePositionPatient = [f"{v:.10g}" for v in volume.slice_origin_mm(number)]
+    named = "SOPInstanceUID" in source and "SeriesInstanceUID" in source
+    return made, study, source.get("SOPClassUID", "") if named else ""
 
 
-def _capture(explanation: Explanation, header: _Header, rgb: np.ndarray) -> Any:
-    from pydicom.uid import SecondaryCaptureImageStorage
+def _link(made: Any, source_class: str) -> None:
+    """References name the class of the file; where there is no file, there are none."""
+    if source_class:
+        for element in made.iterall():
+            if element.keyword == "ReferencedSOPClassUID":
+                element.value = source_class
+        return
+    for item in (made, *made.get("PerFrameFunctionalGroupsSequence", [])):
+        for link in ("SourceImageSequence", "ReferencedSeriesSequence", "DerivationImageSequence"):
+            item.pop(link, None)
 
-    made = header.start(SecondaryCaptureImageStorage, "OT", _title(explanation))
-    made.ConversionType = "WSD"
-    made.ImageType = ["DERIVED", "SECONDARY"]
-    made.PatientOrientation = made.Laterality = ""
+
+def _series(explanation: Explanation) -> dict[str, Any]:
+    """Arguments that both objects hand to highdicom: series, equipment and encoding."""
+    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+    return {
+        "series_instance_uid": generate_uid(prefix=None),
+        "sop_instance_uid": generate_uid(prefix=None),
+        "series_number": 9100,
+        "instance_number": 1,
+        "series_description": f"CT Lab {explanation.method} map: {explanation.verdict}"[:64],
+        "manufacturer": "CT Lab contributors",
+        "manufacturer_model_name": "CT Lab",
+        "device_serial_number": "0",
+        "software_versions": __version__,
+        "specific_character_set": "ISO_IR 192",
+        "transfer_syntax_uid": ExplicitVRLittleEndian,
+    }
+
+
+def _capture(explanation: Explanation, explained: Any, rgb: np.ndarray) -> Any:
+    from highdicom.sc import ConversionTypeValues, SCImage
+    from highdicom.sr import CodedConcept
+    from pydicom.dataset import Dataset
+    from pydicom.sr.codedict import codes
+
+    along_row, down_column = np.reshape(explained.ImageOrientationPatient, (2, 3)).astype(float)
+    made = SCImage.from_ref_dataset(
+        explained,
+        np.ascontiguousarray(rgb),
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=(_towards(along_row), _towards(down_column)),
+        **_series(explanation),
+    )
+    words = f"{explanation.in_words()} For teaching and research, not for diagnosis."
+    made.ConversionType = ConversionTypeValues.WSD.value
     made.BurnedInAnnotation = "NO"  # the caption names nobody
-    made.ImageComments = _words(explanation)
-    made.DerivationDescription = _words(explanation)[:1024]
-    purpose = [_code("121322", "DCM", "Source image for image processing operation")]
-    if source := header.reference(PurposeOfReferenceCodeSequence=purpose):
-        made.SourceImageSequence = source
-    made.SamplesPerPixel, made.PhotometricInterpretation = 3, "RGB"
-    made.PlanarConfiguration = 0
-    made.BitsAllocated = made.BitsStored = 8
-    made.HighBit, made.PixelRepresentation = 7, 0
-    made.Rows, made.Columns = rgb.shape[:2]
-    data = np.ascontiguousarray(rgb).tobytes()
-    made.PixelData = data + b"\0" * (len(data) % 2)
+    made.ImageComments, made.DerivationDescription = words, words[:1024]
+    source = Dataset()
+    source.ReferencedSOPClassUID = explained.SOPClassUID
+    source.ReferencedSOPInstanceUID = explained.SOPInstanceUID
+    purpose = CodedConcept(*codes.DCM.SourceImageForImageProcessingOperation)
+    source.PurposeOfReferenceCodeSequence = [purpose]
+    made.SourceImageSequence = [source]
     return made
 
 
-def _segmentation(explanation: Explanation, header: _Header, volume: Volume) -> Any:
-    from pydicom.pixels.utils import pack_bits
-    from pydicom.uid import SegmentationStorage
-
-    segments = _segments(explanation)
-    made = header.start(SegmentationStorage, "SEG", _title(explanation))
-    made.ImageType = ["DERIVED", "PRIMARY"]
-    made.FrameOfReferenceUID, made.PositionReferenceIndicator = header.frame_uid, None
-    made.ContentLabel, made.ContentDescription = "CTLAB_MAP", explanation.verdict
-    made.ContentCreatorName = None
-    made.SegmentationType = "BINARY"
-    made.LossyImageCompression = "00"
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    made.BitsAllocated = made.BitsStored = 1
-    made.HighBit = made.PixelRepresentation = 0
-    made.Rows, made.Columns = explanation.mask.shape
-    made.NumberOfFrames = len(segments)
-    made.SegmentSequence = [_segment(k, *s[:2]) for k, s in enumerate(segments, 1)]
-    _place(made, header, volume, len(segments))
-    if header.source is not None:
-        made.ReferencedSeriesSequence = [
-            _item(
-                SeriesInstanceUID=header.source.SeriesInstanceUID,
-                ReferencedInstanceSequence=header.reference(),
-            )
-        ]
-    made.PixelData = pack_bits(np.concatenate([mask.ravel() for _, _, mask in segments]))
-    return made
+def _towards(cosines: np.ndarray) -> str:
+    """Letter of the patient's side that a direction points to most (PS3.3, C.7.6.1.1.1)."""
+    axis = int(np.abs(cosines).argmax())
+    return "LPH"[axis] if cosines[axis] > 0 else "RAF"[axis]
 
 
-def _segments(explanation: Explanation) -> list[tuple[str, tuple[float, ...], np.ndarray]]:
-    """Label, colour and mask of what is marked; maps without one sign have one segment less."""
+def _segmentation(explanation: Explanation, explained: Any) -> Any:
+    """Segments of what is marked; maps without one sign have one segment less."""
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.color import CIELabColor
+    from highdicom.seg import Segmentation, SegmentDescription
+    from highdicom.sr import CodedConcept
+    from pydicom.sr.codedict import codes
+
     strong = np.abs(explanation.scaled) >= STRONG
     found = [
         ("Region explained", _YELLOW, explanation.mask),
-        ("Raises the target", tuple(ABOVE), strong & (explanation.signed > 0)),
-        ("Lowers the target", tuple(BELOW), strong & (explanation.signed < 0)),
+        ("Raises the target", ABOVE, strong & (explanation.signed > 0)),
+        ("Lowers the target", BELOW, strong & (explanation.signed < 0)),
     ]
-    return [(label, colour, mask.astype(np.uint8)) for label, colour, mask in found if mask.any()]
-
-
-def _segment(number: int, label: str, colour: tuple[float, ...]) -> Any:
-    return _item(
-        SegmentNumber=number,
-        SegmentLabel=label,
-        SegmentAlgorithmType="AUTOMATIC",
-        SegmentAlgorithmName=f"CT Lab {__version__}",
-        SegmentedPropertyCategoryCodeSequence=[
-            _code("309825002", "SCT", "Spatial and Relational Concept")
-        ],
-        SegmentedPropertyTypeCodeSequence=[_code(label.split()[0].upper(), _SCHEME, label)],
-        RecommendedDisplayCIELabValue=_cielab(colour),
+    found = [(label, colour, mask.astype(bool)) for label, colour, mask in found if mask.any()]
+    algorithm = AlgorithmIdentificationSequence(
+        f"CT Lab {__version__}", codes.DCM.ArtificialIntelligence, __version__
     )
-
-
-def _place(made: Any, header: _Header, volume: Volume, frames: int) -> None:
-    """Functional groups and dimensions: one frame for each segment, all at the slice's place."""
-    from pydicom.uid import generate_uid
-
-    z_mm, y_mm, x_mm = (f"{v:.10g}" for v in volume.spacing_mm)
-    uid = generate_uid(prefix=None)
-    made.DimensionOrganizationSequence = [_item(DimensionOrganizationUID=uid)]
-    made.DimensionIndexSequence = [
-        _item(
-            DimensionOrganizationUID=uid,
-            DimensionIndexPointer=0x0062000B,  # Referenced Segment Number
-            FunctionalGroupPointer=0x0062000A,  # Segment Identification Sequence
+    described = [
+        SegmentDescription(
+            segment_number=k,
+            segment_label=label,
+            segmented_property_category=codes.SCT.SpatialAndRelationalConcept,
+            segmented_property_type=CodedConcept(label.split()[0].upper(), "99CTLAB", label),
+            algorithm_type="AUTOMATIC",
+            algorithm_identification=algorithm,
+            display_color=CIELabColor.from_rgb(*colour),
         )
+        for k, (label, colour, _) in enumerate(found, 1)
     ]
-    measures = _item(PixelSpacing=[y_mm, x_mm], SliceThickness=z_mm, SpacingBetweenSlices=z_mm)
-    orientation = _item(ImageOrientationPatient=[f"{v:.10g}" for v in volume.orientation])
-    made.SharedFunctionalGroupsSequence = [
-        _item(PixelMeasuresSequence=[measures], PlaneOrientationSequence=[orientation])
-    ]
-    position = _item(ImagePositionPatient=[f"{v:.10g}" for v in header.position])
-    purpose = [_code("121322", "DCM", "Source image for image processing operation")]
-    derived = [
-        _item(
-            DerivationCodeSequence=[_code("113076", "DCM", "Segmentation")],
-            SourceImageSequence=header.reference(PurposeOfReferenceCodeSequence=purpose),
-        )
-        for _ in header.reference()
-    ]
-    made.PerFrameFunctionalGroupsSequence = [
-        _item(
-            FrameContentSequence=[_item(DimensionIndexValues=[k])],
-            PlanePositionSequence=[position],
-            SegmentIdentificationSequence=[_item(ReferencedSegmentNumber=k)],
-            DerivationImageSequence=derived,
-        )
-        for k in range(1, frames + 1)
-    ]
-
-
-def _title(explanation: Explanation) -> str:
-    return f"CT Lab {explanation.method} map: {explanation.verdict}"
-
-
-def _words(explanation: Explanation) -> str:
-    return f"{explanation.in_words()} For teaching and research, not for diagnosis."
-
-
-def _item(**values: Any) -> Any:
-    from pydicom.dataset import Dataset
-
-    item = Dataset()
-    for keyword, value in values.items():
-        setattr(item, keyword, value)
-    return item
-
-
-def _code(value: str, scheme: str, meaning: str) -> Any:
-    return _item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)
-
-
-def _cielab(rgb: tuple[float, ...]) -> list[int]:
-    """Colour as DICOM wants it: CIELab in 16 bits (PS3.3, C.10.7.1.1)."""
-    from skimage.color import rgb2lab
-
-    light, a, b = rgb2lab(np.array(rgb).reshape(1, 1, 3) / 255)[0, 0]
-    return [round(light * 655.35), round((a + 128) * 257), round((b + 128) * 257)]
+    return Segmentation(
+        [explained],
+        np.stack([mask for _, _, mask in found], axis=-1)[None],
+        segmentation_type="BINARY",
+        segment_descriptions=described,
+        content_label="CTLAB_MAP",
+        content_description=explanation.verdict,
+        **_series(explanation),
+    )

@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import EnhancedCTImageStorage
 
 from ctlab.ct import (
     LUNG,
@@ -49,6 +50,7 @@ def test_the_capture_is_the_picture_with_its_verdict(archived):
     assert found.verdict in capture.SeriesDescription
     assert found.in_words() in capture.ImageComments
     assert "not for diagnosis" in capture.ImageComments
+    assert "not for diagnosis" in capture.DerivationDescription
 
 
 def test_the_segmentation_is_the_map_on_the_grid_of_its_slice(archived, scan):
@@ -104,7 +106,51 @@ def test_a_volume_without_files_gets_objects_of_its_own(tmp_path, smoother, slic
     found = explain_region(smoother, slice_hu, (30, 34, 4), method="gradient", plan=QUICK)
     capture, seg = (pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0))
     assert capture.StudyInstanceUID == seg.StudyInstanceUID
-    assert "SourceImageSequence" not in capture
+    assert not referenced_classes(capture) + referenced_classes(seg)
+    assert "ReferencedSeriesSequence" not in seg
+
+
+def referenced_classes(made):
+    return [e.value for e in made.iterall() if e.keyword == "ReferencedSOPClassUID"]
+
+
+def test_a_slice_in_a_multi_frame_file_is_referred_to_by_the_class_of_the_file(
+    tmp_path, scan, smoother
+):
+    source = pydicom.dcmread(scan.sources[1])
+    source.SOPClassUID = EnhancedCTImageStorage
+    source.save_as(scan.sources[1])
+    found = explain_region(smoother, scan.hu[1], (30, 34, 4), method="gradient", plan=QUICK)
+    for path in write_archive(found, tmp_path / "maps", scan, 1):
+        assert set(referenced_classes(pydicom.dcmread(path))) == {EnhancedCTImageStorage}
+
+
+def test_patient_and_study_are_taken_over_as_the_scanner_wrote_them(tmp_path, scan, smoother):
+    """A name in one part and in Latin letters, and a sex that the standard does not know."""
+    source = pydicom.dcmread(scan.sources[1])
+    source.SpecificCharacterSet = "ISO_IR 100"
+    source.PatientName, source.PatientSex, source.StudyDescription = "Müller", "X", "Thörax"
+    source.save_as(scan.sources[1])
+    found = explain_region(smoother, scan.hu[1], (30, 34, 4), method="gradient", plan=QUICK)
+    for path in write_archive(found, tmp_path / "maps", scan, 1):
+        made = pydicom.dcmread(path)
+        assert (made.PatientName, made.PatientSex) == ("Müller", "X")
+        assert made.StudyDescription == "Thörax"
+
+
+@pytest.mark.parametrize(
+    ("orientation", "letters"),
+    [((1, 0, 0, 0, 1, 0), "LP"), ((-1, 0, 0, 0, 0.94, -0.34), "RP"), ((0, 1, 0, 0, 0, -1), "PF")],
+)
+def test_the_capture_says_which_sides_of_the_patient_it_shows(
+    tmp_path, smoother, slice_hu, orientation, letters
+):
+    volume = Volume(slice_hu[None], (2.5, 0.7, 0.7), orientation=orientation)
+    found = explain_region(smoother, slice_hu, (30, 34, 4), method="gradient", plan=QUICK)
+    capture, seg = (pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0))
+    assert capture.PatientOrientation == list(letters)
+    shared = seg.SharedFunctionalGroupsSequence[0]
+    assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == list(orientation)
 
 
 def test_another_slice_size_and_a_full_folder_are_refused(tmp_path, scan, smoother, slice_hu):
