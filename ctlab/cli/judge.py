@@ -127,7 +127,8 @@ def explain(
     from ctlab.workflows.explain import explain_series
 
     region: dict[str, Any] = {"disc": roi, "box": box, "mask": mask, "nodule": nodule}
-    reading = {"series_uid": series_uid, "allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
+    reading: dict[str, Any] = {"series_uid": series_uid, "allow_gaps": allow_gaps}
+    reading["skip_damaged"] = skip_damaged
     if study:
         if any((folder, number is not None, dicom, *region.values(), *reading.values())):
             raise ValueError("--study takes no series, region or --dicom; it runs on the sample")

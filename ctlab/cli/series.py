@@ -102,9 +102,9 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Download a public collection, or list what would be downloaded."""
-    from ctlab.ct.datasets.download import fetch as fetch_collection
+    from ctlab.ct.datasets import download
 
-    report = fetch_collection(collection, out, dry_run=dry_run, patients=patients)
+    report = download.fetch(collection, out, dry_run=dry_run, patients=patients)
     if not emit(report.as_dict(), as_json):
         verb = "downloaded to" if report.downloaded else "would go to"
         say(

@@ -9,7 +9,7 @@ import typer
 
 from ctlab.console import emit
 from ctlab.files import plain
-from reader_study.cli import stats_lines as lines
+from reader_study.cli import stats_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,12 +56,12 @@ def mrmc(
     as_json: Json = False,
 ) -> None:
     """Compare ROC areas: columns reader, case, arm, truth, rating."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import KEYS, read_table
 
     keys = (*KEYS, cluster) if cluster else KEYS
-    table = results.as_planned(read_table(file, keys=keys), arms=arms, scale=scale)
-    facts = results.mrmc_facts(
+    table = stats_results.as_planned(read_table(file, keys=keys), arms=arms, scale=scale)
+    facts = stats_results.mrmc_facts(
         table,
         method=method,
         readers=readers,
@@ -71,7 +71,7 @@ def mrmc(
         figure=figure,
         cluster=cluster or None,
     )
-    _show(facts, table, as_json, lines.mrmc_lines)
+    _show(facts, table, as_json, stats_lines.mrmc_lines)
 
 
 @app.command()
@@ -93,11 +93,11 @@ def froc(
     as_json: Json = False,
 ) -> None:
     """Compare free-response figures: columns reader, arm, case, mark, lesion, rating."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import read_table
 
-    marks = results.as_planned(read_table(file), arms=arms, scale=scale)
-    facts = results.froc_facts(
+    marks = stats_results.as_planned(read_table(file), arms=arms, scale=scale)
+    facts = stats_results.froc_facts(
         marks,
         read_table(cases),
         fom=fom,
@@ -106,7 +106,7 @@ def froc(
         reference=reference or None,
         readings=read_table(readings) if readings else None,
     )
-    _show(facts, marks, as_json, lines.mrmc_lines)
+    _show(facts, marks, as_json, stats_lines.mrmc_lines)
 
 
 @app.command()
@@ -127,26 +127,26 @@ def clmm(
     as_json: Json = False,
 ) -> None:
     """Cumulative link (mixed) model of ordered ratings, any table."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.ordinal.formula import split_formula
     from reader_study.stats.read_table import KEYS, read_table
 
     keys = {*KEYS, *(name for *_, group in split_formula(formula)[2] for name in _names(group))}
-    table = results.as_planned(
+    table = stats_results.as_planned(
         read_table(file, keys=keys, where=where or ()),
         arms=arms,
         scale=scale,
         rating=formula.partition("~")[0].strip(),
     )
-    facts = results.clmm_facts(
+    facts = stats_results.clmm_facts(
         table,
         formula,
         link=link,
         thresholds=thresholds,
-        levels=results.read_levels(levels),
+        levels=stats_results.read_levels(levels),
         quadrature=quadrature,
     )
-    _show(facts, table, as_json, lines.clmm_lines)
+    _show(facts, table, as_json, stats_lines.clmm_lines)
 
 
 @app.command()
@@ -158,12 +158,12 @@ def agreement(
     as_json: Json = False,
 ) -> None:
     """Agreement of raters: column subject and one column per rater, empty for missing."""
-    from reader_study.cli import stats_agreement as results
+    from reader_study.cli import stats_agreement
     from reader_study.stats.read_table import KEYS, read_table
 
     # Names of categories are text as they stand; on the other scales ratings are numbers.
     table = read_table(file, keys=None if level == "nominal" else KEYS)
-    _show(results.agreement_facts(table, level), table, as_json, lines.interval_lines)
+    _show(stats_agreement.agreement_facts(table, level), table, as_json, stats_lines.interval_lines)
 
 
 @app.command()
@@ -175,12 +175,12 @@ def preference(
     as_json: Json = False,
 ) -> None:
     """Preference shares: columns reader, case, left, right, choice."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import read_table
 
-    trials = results.as_planned(read_table(file), arms=arms)
-    facts = results.preference_facts(trials, arm or None, over or None)
-    _show(facts, trials, as_json, lines.preference_lines)
+    trials = stats_results.as_planned(read_table(file), arms=arms)
+    facts = stats_results.preference_facts(trials, arm or None, over or None)
+    _show(facts, trials, as_json, stats_lines.preference_lines)
 
 
 @app.command()
@@ -195,12 +195,12 @@ def vgc(
     as_json: Json = False,
 ) -> None:
     """Visual grading characteristics: columns reader, case, arm, rating."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import read_table
 
-    table = results.as_planned(read_table(file), arms=arms, scale=scale)
-    facts = results.vgc_facts(table, test or None, reference or None, draws=draws, seed=seed)
-    _show(facts, table, as_json, lines.interval_lines)
+    table = stats_results.as_planned(read_table(file), arms=arms, scale=scale)
+    facts = stats_results.vgc_facts(table, test or None, reference or None, draws=draws, seed=seed)
+    _show(facts, table, as_json, stats_lines.interval_lines)
 
 
 @app.command("signed-rank")
@@ -214,12 +214,12 @@ def signed_rank(
     as_json: Json = False,
 ) -> None:
     """Exact signed-rank per reader, clustered over cases: columns reader, case, arm, rating."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import read_table
 
-    table = results.as_planned(read_table(file), arms=arms, scale=scale)
-    facts = results.signed_rank_facts(table, first or None, second or None, zeros=zeros)
-    _show(facts, table, as_json, lines.row_lines)
+    table = stats_results.as_planned(read_table(file), arms=arms, scale=scale)
+    facts = stats_results.signed_rank_facts(table, first or None, second or None, zeros=zeros)
+    _show(facts, table, as_json, stats_lines.row_lines)
 
 
 @app.command()
@@ -230,11 +230,11 @@ def mcnemar(
     as_json: Json = False,
 ) -> None:
     """Clustered McNemar tests: columns patient, lesion and one 0/1 column per arm."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import read_table
 
     table = read_table(file)
-    _show(results.mcnemar_facts(table, first, second), table, as_json, lines.row_lines)
+    _show(stats_results.mcnemar_facts(table, first, second), table, as_json, stats_lines.row_lines)
 
 
 @app.command("ai-vs-readers")
@@ -254,12 +254,12 @@ def ai_vs_readers(
     as_json: Json = False,
 ) -> None:
     """A model's scores beside a panel: columns reader, case, truth, rating, one of them AI."""
-    from reader_study.cli import stats_results as results
+    from reader_study.cli import stats_results
     from reader_study.stats.read_table import KEYS, read_table
 
     keys = (*KEYS, cluster) if cluster else KEYS
-    table = results.as_planned(read_table(file, keys=keys, where=where or ()), scale=scale)
-    facts = results.ai_facts(
+    table = stats_results.as_planned(read_table(file, keys=keys, where=where or ()), scale=scale)
+    facts = stats_results.ai_facts(
         table,
         ai,
         method=method,
@@ -269,7 +269,7 @@ def ai_vs_readers(
         cluster=cluster or None,
         margin=margin,
     )
-    _show(facts, table, as_json, lines.ai_lines)
+    _show(facts, table, as_json, stats_lines.ai_lines)
 
 
 @app.command()
@@ -282,12 +282,12 @@ def limits(
     as_json: Json = False,
 ) -> None:
     """Limits of agreement: columns reader, case, arm, measure; showing for repeats."""
-    from reader_study.cli import stats_agreement as results
+    from reader_study.cli import stats_agreement
     from reader_study.stats.read_table import read_table
 
     table = read_table(file, where=where or ())
-    facts = results.limits_facts(table, first or None, second or None, value=value)
-    _show(facts, table, as_json, lines.limit_lines)
+    facts = stats_agreement.limits_facts(table, first or None, second or None, value=value)
+    _show(facts, table, as_json, stats_lines.limit_lines)
 
 
 def _names(group: str) -> list[str]:

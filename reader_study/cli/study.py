@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ctlab.console import emit, run
+from reader_study.cli import stats
 from reader_study.cli.analyse import register
 from reader_study.cli.demo import demo
-from reader_study.cli.stats import app as stats_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Blinded reader studies of CT images, from protocol to tables.",
 )
-app.add_typer(stats_app, name="stats")
+app.add_typer(stats.app, name="stats")
 register(app)
 app.command()(demo)
 

@@ -8,8 +8,7 @@ from ctlab.learn import denoise_volume, load_checkpoint, save_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.models.unet import ResidualUNet, centre
-from ctlab.learn.train import loop as training
-from ctlab.learn.train import step
+from ctlab.learn.train import loop, step
 from ctlab.learn.train.state import TrainState
 
 
@@ -52,9 +51,9 @@ def test_the_middle_slice_is_denoised_with_the_help_of_its_neighbours():
 
 
 def test_neighbours_are_degraded_with_noise_of_their_own(stacked, tiny_domains):
-    fabric = training.make_fabric(stacked, accelerator="cpu")
+    fabric = loop.make_fabric(stacked, accelerator="cpu")
     state = TrainState.start(stacked)
-    batch = next(training.draw_batches(stacked, *tiny_domains, state=state, fabric=fabric))
+    batch = next(loop.draw_batches(stacked, *tiny_domains, state=state, fabric=fabric))
     assert batch.full.shape[1] == 3
     made = step.degraded(
         state.networks["degrader"], torch.zeros_like(batch.full), batch.noise, batch.strength
@@ -65,9 +64,9 @@ def test_neighbours_are_degraded_with_noise_of_their_own(stacked, tiny_domains):
 
 
 def test_the_game_is_played_and_can_be_cut(stacked, tiny_domains):
-    rows = list(training.train(stacked, *tiny_domains))
+    rows = list(loop.train(stacked, *tiny_domains))
     assert rows[-1]["step"] == stacked.steps
-    assert rows == list(training.train(stacked, *tiny_domains))
+    assert rows == list(loop.train(stacked, *tiny_domains))
 
 
 def test_a_volume_is_denoised_among_its_neighbours_in_any_batch(stacked, tiny_volume, tmp_path):

@@ -8,8 +8,7 @@ import torch
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
-from ctlab.learn.train import loop as training
-from ctlab.learn.train import step
+from ctlab.learn.train import loop, step
 from ctlab.learn.train.monitor import ValidationBatch, compute_metrics, raised_warnings
 from ctlab.learn.train.state import TrainState
 
@@ -53,7 +52,7 @@ def test_each_recipe_has_the_terms_it_is_named_for(recipe, tiny_config, tiny_dom
     given = pairs if config.data.paired != "none" else None
     state = TrainState.start(config)
     before = copy.deepcopy(state.networks.state_dict())
-    rows = list(training.train(config, *tiny_domains, pairs=given, state=state))
+    rows = list(loop.train(config, *tiny_domains, pairs=given, state=state))
     made = {k.removeprefix("generator_") for k in rows[0] if k.startswith("generator_")}
     judged = {k.rsplit("_", 1)[1] for k in rows[0] if k.startswith("critic_")}
     assert made == TERMS[recipe]
@@ -70,16 +69,16 @@ def test_a_taught_network_comes_nearer_to_the_routine_dose(tiny_config, tiny_dom
     base = tiny("redcnn", tiny_config).model_dump()
     base["networks"]["width"] = 8
     base |= {"steps": 90, "learning_rate": 3e-3, "cycle_batch": 8}
-    rows = list(training.train(TrainConfig.from_dict(base), *tiny_domains, pairs=pairs))
+    rows = list(loop.train(TrainConfig.from_dict(base), *tiny_domains, pairs=pairs))
     errors = [row["generator_cycle_full"] for row in rows]
     assert np.mean(errors[-20:]) < 0.75 * np.mean(errors[:10])
 
 
 def test_pairs_and_configuration_must_fit(tiny_config, tiny_domains, pairs):
     with pytest.raises(ValueError, match="does not fit the pairs given"):
-        next(training.train(tiny_config, *tiny_domains, pairs=pairs))
+        next(loop.train(tiny_config, *tiny_domains, pairs=pairs))
     with pytest.raises(ValueError, match="does not fit the pairs given"):
-        next(training.train(tiny("ot1", tiny_config), *tiny_domains))
+        next(loop.train(tiny("ot1", tiny_config), *tiny_domains))
 
 
 def test_the_cycle_of_a_pair_compares_the_denoised_simulation_with_its_source(
@@ -87,10 +86,8 @@ def test_the_cycle_of_a_pair_compares_the_denoised_simulation_with_its_source(
 ):
     """An untrained denoiser is the identity: the cycle is the noise itself."""
     config = tiny("ot1", tiny_config)
-    state, fabric = TrainState.start(config), training.make_fabric(config)
-    batch = next(
-        training.draw_batches(config, *tiny_domains, pairs=pairs, state=state, fabric=fabric)
-    )
+    state, fabric = TrainState.start(config), loop.make_fabric(config)
+    batch = next(loop.draw_batches(config, *tiny_domains, pairs=pairs, state=state, fabric=fabric))
     made = step.generate_images(state.networks, batch, config)
     terms = step.generator_terms(state.networks, batch, made, config)
     noise = (batch.simulated - batch.full).abs().mean().item()

@@ -21,8 +21,7 @@ from ctlab.learn import (
 )
 from ctlab.passport import DEFAULT_LIMITS
 from experiments.method_comparison import card as comparison_card
-from experiments.shipped_model import passport as passport_shipped
-from experiments.shipped_model import risk as risk_shipped
+from experiments.shipped_model import passport, risk
 
 SHIPPED = files("ctlab.learn") / "shipped"
 SAMPLE = range(70, 110)
@@ -151,14 +150,14 @@ def test_results_that_must_name_the_checkpoint_do():
 def test_the_model_card_shows_the_passport_and_the_risk_of_this_very_checkpoint():
     """The tables are those of the committed results, whole, and hold every check there is."""
     card = (SHIPPED / "MODEL_CARD.md").read_text()
-    for module in (passport_shipped, risk_shipped):
+    for module in (passport, risk):
         found = json.loads(module.RESULTS.read_text())
         assert module.table(found) in card
-    found = json.loads(passport_shipped.RESULTS.read_text())
+    found = json.loads(passport.RESULTS.read_text())
     assert {check["name"] for check in found["checks"]} == set(DEFAULT_LIMITS)
     assert all(check["value"] is not None for check in found["checks"])
     assert {"equivalent dose", "explanation audit", "risk", "detectability"} <= set(found["tables"])
-    needed = json.loads(risk_shipped.RESULTS.read_text())["patients_needed"]
+    needed = json.loads(risk.RESULTS.read_text())["patients_needed"]
     assert needed == {"crc": 9, "rcps": 22}
 
 

@@ -92,9 +92,7 @@ def unlocked(tmp_path, write_protocol):
 @pytest.fixture
 def cheap_seal(monkeypatch):
     """Scrypt at its lowest cost: its strength is tested once, not in every test."""
-    from reader_study.blinding import sealed_key as seal
-
-    monkeypatch.setattr(seal, "_COST", {"n": 2, "r": 8, "p": 1})
+    monkeypatch.setattr("reader_study.blinding.sealed_key._COST", {"n": 2, "r": 8, "p": 1})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from ctlab.ct import Acquisition, Volume, write_series
 from ctlab.ct.datasets.layouts import benchmark_split
 from ctlab.learn import TrainConfig
-from ctlab.workflows import ldct_benchmark as benchmark
+from ctlab.workflows import ldct_benchmark
 
 CHEST = sorted(p for p in benchmark_split() if p.startswith("C"))
 SIDE, SLICES = 72, 2
@@ -40,7 +40,7 @@ def replica(tmp_path_factory):
 @pytest.mark.slow
 def test_the_whole_path_is_rehearsed(replica, tmp_path):
     steps = []
-    found = benchmark.mayo_chest(
+    found = ldct_benchmark.mayo_chest(
         replica, tmp_path / "out", rehearse=True, progress=lambda *seen: steps.append(seen)
     )
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -69,7 +69,7 @@ def test_a_patient_too_few_is_named_and_nothing_written(replica, tmp_path):
     part = tmp_path / "part"
     write_replica(part, [p for p in CHEST if p != "C121"][:3])
     with pytest.raises(ValueError, match=r"lacks 47 of 50 .*ctlab fetch mayo-chest"):
-        benchmark.mayo_chest(part, tmp_path / "out")
+        ldct_benchmark.mayo_chest(part, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -80,7 +80,7 @@ def test_metrics_are_those_of_the_protocol(rng):
     stored = rng.uniform(0, 3000, (64, 64)).round()
     target = np.kron(stored[::8, ::8], np.ones((8, 8)))
     image = target + rng.normal(0, 60, target.shape)
-    ours = benchmark.protocol_metrics(target - 1024, image - 1024)
+    ours = ldct_benchmark.protocol_metrics(target - 1024, image - 1024)
 
     def windowed(x):  # centre 1024 - 600, width 1500
         return np.clip((x - (424 - 750)) / 1500, 0, 1)
@@ -102,26 +102,28 @@ def test_visual_information_is_that_of_the_protocol(rng):
     planes = [torch.from_numpy(np.clip(x, 0, 2924))[None, None] for x in (target, image)]
     # The protocol hands over (target, prediction) where the function wants (prediction, target).
     expected = functional.visual_information_fidelity(*planes, sigma_n_sq=2.0).item()
-    ours = benchmark.protocol_metrics(target - 1024, image - 1024)["vif"]
-    swapped = benchmark.protocol_metrics(image - 1024, target - 1024)["vif"]
+    ours = ldct_benchmark.protocol_metrics(target - 1024, image - 1024)["vif"]
+    swapped = ldct_benchmark.protocol_metrics(image - 1024, target - 1024)["vif"]
     assert min(abs(ours - expected), abs(swapped - expected)) < 1e-3
     assert ours == pytest.approx(expected, abs=1e-3)
 
 
 def table_of(low):
-    rows = [{"method": "low dose", **dict(zip(benchmark.METRICS, low, strict=True))}]
+    rows = [{"method": "low dose", **dict(zip(ldct_benchmark.METRICS, low, strict=True))}]
     rows += [{"method": "ours", "ssim": 0.5, "psnr_db": 25.0, "vif": 0.1, "rmse_hu": 50.0}]
     return pd.DataFrame(rows)
 
 
 def test_no_comparison_unless_the_low_dose_is_measured_as_published():
-    same = benchmark.conclusions(table_of((0.3123, 18.068, 0.0831, 90.0)), rehearse=False)
+    same = ldct_benchmark.conclusions(table_of((0.3123, 18.068, 0.0831, 90.0)), rehearse=False)
     assert same["same_protocol"]
     assert "first unpaired row" in same["claim"]
-    other = benchmark.conclusions(table_of((0.312, 18.2, 0.083, 90.0)), rehearse=False)
+    other = ldct_benchmark.conclusions(table_of((0.312, 18.2, 0.083, 90.0)), rehearse=False)
     assert not other["same_protocol"]
     assert "must not be compared" in other["claim"]
-    assert "say nothing" in benchmark.conclusions(table_of((0, 0, 0, 0)), rehearse=True)["claim"]
+    assert (
+        "say nothing" in ldct_benchmark.conclusions(table_of((0, 0, 0, 0)), rehearse=True)["claim"]
+    )
 
 
 def test_the_recipe_is_unpaired_and_cannot_change_unseen():

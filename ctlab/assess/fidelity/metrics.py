@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ctlab.assess.fidelity import ssim as structure
-from ctlab.assess.fidelity import vif_gmsd as fidelity
+from ctlab.assess.fidelity.ssim import MS_WEIGHTS, TAPS, ms_ssim_grey, ssim_grey
+from ctlab.assess.fidelity.vif_gmsd import VIF_SMALLEST_PX, gmsd_plane, vif_plane
 from ctlab.ct.hu import CHEST as CHEST
 from ctlab.ct.hu import PROTOCOL_WINDOWS as PROTOCOL_WINDOWS
 from ctlab.ct.hu import Window
@@ -144,7 +144,7 @@ def ssim(
     0.800399
     """
     reference, image, peak = _scaled(reference, image, range_hu, window)
-    return _mean_over_slices(structure.ssim_grey, reference, image, peak, structure.TAPS)
+    return _mean_over_slices(ssim_grey, reference, image, peak, TAPS)
 
 
 def ms_ssim(
@@ -162,8 +162,8 @@ def ms_ssim(
     range_hu, window : as in :func:`psnr_db`
     """
     reference, image, peak = _scaled(reference, image, range_hu, window)
-    smallest = structure.TAPS * 2 ** (len(structure.MS_WEIGHTS) - 1)
-    return _mean_over_slices(structure.ms_ssim_grey, reference, image, peak, smallest)
+    smallest = TAPS * 2 ** (len(MS_WEIGHTS) - 1)
+    return _mean_over_slices(ms_ssim_grey, reference, image, peak, smallest)
 
 
 def vif(
@@ -186,7 +186,7 @@ def vif(
     """
     reference, image = _pair(reference, image, clip_hu)
     return _mean_over_slices(
-        lambda a, b, _: fidelity.vif_plane(a, b), reference, image, 0.0, fidelity.VIF_SMALLEST_PX
+        lambda a, b, _: vif_plane(a, b), reference, image, 0.0, VIF_SMALLEST_PX
     )
 
 
@@ -205,7 +205,7 @@ def gmsd(
     range_hu, window : as in :func:`psnr_db`
     """
     reference, image, peak = _scaled(reference, image, range_hu, window)
-    return _mean_over_slices(fidelity.gmsd_plane, reference, image, peak, 8)
+    return _mean_over_slices(gmsd_plane, reference, image, peak, 8)
 
 
 def _mean_of(

@@ -202,9 +202,6 @@ def _scalars(beam: ParallelBeam) -> tuple[Any, ...]:
 @cache
 def _kernels() -> dict[str, Any]:
     """The compiled loops; importing the compiler takes a second, so it waits for first use."""
-    from ctlab.ct.simulation import _parallel_beam_kernels as kernels
+    from ctlab.ct.simulation._parallel_beam_kernels import backproject, project
 
-    return {
-        "project": kernels.project,
-        "backproject": kernels.backproject,
-    }
+    return {"project": project, "backproject": backproject}

@@ -87,8 +87,6 @@ def test_nodules_lie_in_lung_and_not_in_the_heart_or_a_vessel(seed):
 
 def test_more_nodules_than_lung_are_refused(monkeypatch):
     """A lung without a free place, as if the heart filled it."""
-    from ctlab.ct.simulation import chest_phantom as chest
-
-    monkeypatch.setattr(chest, "_AIRY_HU", -1001.0)
+    monkeypatch.setattr("ctlab.ct.simulation.chest_phantom._AIRY_HU", -1001.0)
     with pytest.raises(ValueError, match="no place in the lungs"):
         chest_phantom(rng=np.random.default_rng(0), size=64, slices=4, nodules=1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from experiments.error_rates import run as validity
+from experiments.error_rates import run
 from experiments.error_rates.null_studies import Procedure
 from experiments.error_rates.run import PROCEDURES
 
@@ -18,11 +18,11 @@ def uniform(shift=0.0):
 def test_a_uniform_p_keeps_its_level_and_a_shifted_one_is_called_liberal():
     good = Procedure("made up", "x", "exact", uniform())
     bad = Procedure("made up", "x", "exact", uniform(0.05))
-    kept = validity.simulate(good, sims=4000, seed=1)
+    kept = run.simulate(good, sims=4000, seed=1)
     assert kept["verdict"] == "keeps its level"
     assert kept["coverage"] == pytest.approx(0.95, abs=0.012)
     assert kept["monte_carlo_error"] == pytest.approx(1.96 * np.sqrt(0.05 * 0.95 / 4000))
-    caught = validity.simulate(bad, sims=4000, seed=1)
+    caught = run.simulate(bad, sims=4000, seed=1)
     assert caught["verdict"] == "liberal"
     assert caught["reason"]
 
@@ -33,7 +33,7 @@ def test_intervals_without_a_test_are_judged_by_how_often_they_miss():
             "made up", "x", "approximate", lambda rng: (float("nan"), rng.random() > misses)
         )
 
-    kept, short = (validity.simulate(interval(m), sims=4000, seed=1) for m in (0.05, 0.08))
+    kept, short = (run.simulate(interval(m), sims=4000, seed=1) for m in (0.05, 0.08))
     assert (kept["rejection"], kept["verdict"]) == (None, "keeps its level")
     assert short["coverage"] == pytest.approx(0.92, abs=0.012)
     assert short["verdict"] == "liberal"
@@ -41,7 +41,7 @@ def test_intervals_without_a_test_are_judged_by_how_often_they_miss():
 
 def test_undefined_studies_are_counted_and_left_out():
     procedure = Procedure("made up", "x", "exact", lambda rng: (float("nan"), None))
-    found = validity.simulate(procedure, sims=10, seed=1)
+    found = run.simulate(procedure, sims=10, seed=1)
     assert (found["undefined"], found["rejection"], found["verdict"]) == (10, None, "not defined")
 
 
@@ -56,7 +56,7 @@ def test_results_are_added_to_the_file_and_can_be_made_again(tmp_path):
     import typer
 
     app = typer.Typer()
-    app.command()(validity.main)
+    app.command()(run.main)
     out = tmp_path / "rates.json"
     for name in ("exact signed", "pooled pref", "exact signed"):
         result = CliRunner().invoke(app, ["--sims", "30", "--only", name, "--out", str(out)])
@@ -67,15 +67,15 @@ def test_results_are_added_to_the_file_and_can_be_made_again(tmp_path):
 
 
 def test_committed_results_cover_every_procedure_with_enough_studies():
-    assert validity.load_results()["command"] == validity.COMMAND
-    rows = {(r["name"], r["design"]): r for r in validity.load_results()["procedures"]}
+    assert run.load_results()["command"] == run.COMMAND
+    rows = {(r["name"], r["design"]): r for r in run.load_results()["procedures"]}
     for procedure in PROCEDURES:
         row = rows[procedure.name, procedure.design]
         assert row["n"] >= 10_000, procedure.name
         if procedure.claim in ("exact", "at most"):
             assert row["rejection"] <= row["level"] + row["monte_carlo_error"]
         judged = row["rejection"] if row["rejection"] is not None else 1 - row["coverage"]
-        reached = validity.judgement(procedure, judged, row["n"] - row["undefined"])
+        reached = run.judgement(procedure, judged, row["n"] - row["undefined"])
         assert (row["monte_carlo_error"], row["verdict"], row["reason"]) == (
             pytest.approx(reached[0]), *reached[1:],
         )  # fmt: skip

@@ -8,20 +8,20 @@ import pytest
 CASES = {
     "grad-cam imports, once is enough, torchvision can be found afterwards": """
 import importlib.util
-from ctlab.explain.maps import torchvision_ops as ops
-assert ops.import_with_torchvision("pytorch_grad_cam").HiResCAM
-assert ops.torchvision_imports() and len(ops._declared) <= 1
+from ctlab.explain.maps import torchvision_ops
+assert torchvision_ops.import_with_torchvision("pytorch_grad_cam").HiResCAM
+assert torchvision_ops.torchvision_imports() and len(torchvision_ops._declared) <= 1
 assert importlib.util.find_spec("torchvision").origin
 """,
     "another failure is not hidden": """
 import importlib, sys
-from ctlab.explain.maps import torchvision_ops as ops
+from ctlab.explain.maps import torchvision_ops
 def fail(name): raise RuntimeError("operator torchvision::roi_align does not exist")
 importlib.import_module = fail
 try:
-    ops.torchvision_imports()
+    torchvision_ops.torchvision_imports()
 except RuntimeError as error:
-    assert "roi_align" in str(error) and not ops._declared
+    assert "roi_align" in str(error) and not torchvision_ops._declared
 else:
     raise SystemExit("hidden")
 """,

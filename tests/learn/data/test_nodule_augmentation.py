@@ -15,7 +15,7 @@ from ctlab.learn.data.nodule_augmentation import (
     with_nodules,
 )
 from ctlab.learn.data.patches import PatchDomain
-from ctlab.learn.train import loop as training
+from ctlab.learn.train import loop
 from ctlab.learn.train.state import TrainState
 
 VOXEL_MM = (2.5, 0.7)
@@ -127,10 +127,10 @@ def config(tiny_config):
 def test_domains_get_nodules_of_their_own(domains, tiny_config):
     """Were one drawn with the other's numbers, the two would be pairs."""
     asked = config(tiny_config)
-    state, fabric = TrainState.start(asked), training.make_fabric(asked, accelerator="cpu")
+    state, fabric = TrainState.start(asked), loop.make_fabric(asked, accelerator="cpu")
     for step in range(5):
         state.step = step
-        batch = next(training.draw_batches(asked, *domains, state=state, fabric=fabric))
+        batch = next(loop.draw_batches(asked, *domains, state=state, fabric=fabric))
         low, full = batch.low[:, 0].numpy(), batch.full[: len(batch.low), 0].numpy()
         assert all(np.ptp(image) > 1.0 for image in (*low, *full))
         for image in low:  # flipped and turned, it is still none of the others
@@ -140,13 +140,13 @@ def test_domains_get_nodules_of_their_own(domains, tiny_config):
 
 def test_a_run_with_nodules_goes_on_exactly_as_if_not_cut(domains, tiny_config):
     asked = config(tiny_config)
-    whole = list(training.train(asked, *domains))
+    whole = list(loop.train(asked, *domains))
     state = TrainState.start(asked)
-    begun = list(islice(training.train(asked, *domains, state=state), 3))
+    begun = list(islice(loop.train(asked, *domains, state=state), 3))
     saved = copy.deepcopy(state.state_dict())
     resumed = TrainState.start(asked)
     resumed.load_state_dict(saved)
-    assert begun + list(training.train(asked, *domains, state=resumed)) == whole
+    assert begun + list(loop.train(asked, *domains, state=resumed)) == whole
 
 
 def test_without_nodules_no_random_number_is_spent(domains):

@@ -7,8 +7,7 @@ import pytest
 
 from ctlab.ct import Acquisition, Volume, measure_noise_hu
 from ctlab.learn.config import Data, TrainConfig
-from ctlab.learn.data import domains
-from ctlab.learn.data import phantom_patients as phantoms
+from ctlab.learn.data import domains, phantom_patients
 
 
 @pytest.fixture
@@ -22,16 +21,16 @@ def scan(rng):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(phantoms, "SIZE_PX", 96)
+    monkeypatch.setattr(phantom_patients, "SIZE_PX", 96)
 
 
 def test_none_are_made_unless_asked_for(scan):
-    assert phantoms.phantom_volumes(Data(), scan) == {}
+    assert phantom_patients.phantom_volumes(Data(), scan) == {}
 
 
 def test_each_phantom_is_another_patient_and_the_seed_decides(scan, small):
     data = Data(phantoms=2, phantom_slices=1)
-    made = phantoms.phantom_volumes(data, scan)
+    made = phantom_patients.phantom_volumes(data, scan)
     assert list(made) == ["phantom-0", "phantom-1"]
     one, two = made.values()
     assert one.acquisition.patient_id == "phantom-0"
@@ -39,14 +38,14 @@ def test_each_phantom_is_another_patient_and_the_seed_decides(scan, small):
     assert one.shape == (1, 96, 96)
     assert one.spacing_mm[0] == 2.5
     assert np.abs(one.hu - two.hu).mean() > 20  # other anatomy, not the same with other noise
-    again = phantoms.phantom_volumes(data, scan)
+    again = phantom_patients.phantom_volumes(data, scan)
     assert np.array_equal(one.hu, again["phantom-0"].hu)
-    other = phantoms.phantom_volumes(data.model_copy(update={"seed": 1}), scan)
+    other = phantom_patients.phantom_volumes(data.model_copy(update={"seed": 1}), scan)
     assert not np.array_equal(one.hu, other["phantom-0"].hu)
 
 
 def test_a_phantom_is_noisy_at_its_routine_dose(scan, small):
-    (made, _) = phantoms.phantom_volumes(Data(phantoms=2, phantom_slices=1), scan).values()
+    (made, _) = phantom_patients.phantom_volumes(Data(phantoms=2, phantom_slices=1), scan).values()
     assert 1.0 < measure_noise_hu(made) < 60.0
 
 

@@ -5,18 +5,18 @@ import torch
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.models.degrader import turned
-from ctlab.learn.train import loop as training
+from ctlab.learn.train import loop
 from ctlab.learn.train.cuda_graph import _held
 from ctlab.learn.train.state import TrainState
 
 
 def test_a_held_batch_takes_new_numbers_in_the_same_memory(tiny_config, tiny_domains):
-    fabric = training.make_fabric(tiny_config, accelerator="cpu")
+    fabric = loop.make_fabric(tiny_config, accelerator="cpu")
     state = TrainState.start(tiny_config)
 
     def draw(step):
         state.step = step
-        return next(training.draw_batches(tiny_config, *tiny_domains, state=state, fabric=fabric))
+        return next(loop.draw_batches(tiny_config, *tiny_domains, state=state, fabric=fabric))
 
     held = _held(None, draw(0))
     places = [held.low.data_ptr(), held.noise[0].data_ptr(), held.turn_rad.data_ptr()]
@@ -42,7 +42,7 @@ def test_a_checkpoint_does_not_tell_a_captured_run_from_an_eager_one(tiny_config
         group.update(capturable=True, lr=torch.tensor(0.5))
     saved = state.state_dict()["made_by"]["param_groups"]
     assert [(g["lr"], g["capturable"]) for g in saved] == [(0.5, False)] * 2
-    training._set_rate(state, tiny_config)
+    loop._set_rate(state, tiny_config)
     assert state.generator_optimizer.param_groups[0]["lr"].item() == pytest.approx(
         tiny_config.learning_rate
     )
@@ -54,7 +54,7 @@ def test_a_captured_run_gives_the_rows_of_an_eager_one(tiny_config, tiny_domains
     def rows(is_graph):
         values = tiny_config.model_dump() | {"steps": 30, "graphs": is_graph}
         config = TrainConfig.from_dict(values)
-        return list(training.train(config, *tiny_domains))
+        return list(loop.train(config, *tiny_domains))
 
     for eager, captured in zip(rows(False), rows(True), strict=True):
         assert eager.keys() == captured.keys()

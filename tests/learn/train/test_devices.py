@@ -15,22 +15,21 @@ from ctlab.learn import load_checkpoint
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.domains import Domains
 from ctlab.learn.data.split import Slab
-from ctlab.learn.train import devices
-from ctlab.learn.train import loop as training
+from ctlab.learn.train import devices, loop
 from ctlab.learn.train.state import CycleNetworks, TrainState
 
 WORKER = """
 import pickle, sys
 import torch
 torch.set_num_threads(1)
-from ctlab.learn.train import loop as training
+from ctlab.learn.train import loop
 from ctlab.learn.train.state import CycleNetworks, TrainState
 with open(sys.argv[1], "rb") as handle:
     config, domains = pickle.load(handle)
-fabric = training.make_fabric(config, accelerator="cpu")
+fabric = loop.make_fabric(config, accelerator="cpu")
 assert fabric.world_size == 2
 state = TrainState.start(config)
-rows = training.train(config, *domains, state=state, fabric=fabric)
+rows = loop.train(config, *domains, state=state, fabric=fabric)
 next(rows)
 names = (*CycleNetworks.generators, *CycleNetworks.critics)
 first = [p.grad.clone() for p in state.networks.parameters_of(names)]
@@ -80,17 +79,17 @@ def test_two_processes_have_the_gradients_of_one(tiny_config, tiny_domains, tmp_
         def __init__(self, rank):
             self.global_rank, self.device = rank, torch.device("cpu")
 
-    draw = training.draw_batches
+    draw = loop.draw_batches
 
     def draw_both(config, full, low, *, pairs, state, fabric):
         half = TrainConfig.from_dict(values)
         ranks = [draw(half, full, low, state=state, fabric=Rank(k)) for k in (0, 1)]
         return map(merged, zip(*ranks, strict=True))
 
-    monkeypatch.setattr(training, "draw_batches", draw_both)
+    monkeypatch.setattr(loop, "draw_batches", draw_both)
     whole = TrainConfig.from_dict(values | {"batch": 4, "cycle_batch": 4})
     state = TrainState.start(whole)
-    rows = training.train(whole, *tiny_domains, state=state)
+    rows = loop.train(whole, *tiny_domains, state=state)
     next(rows)
     names = (*CycleNetworks.generators, *CycleNetworks.critics)
     for theirs, parameter in zip(one["first"], state.networks.parameters_of(names), strict=True):

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.train import loop as training
-from ctlab.learn.train import step
+from ctlab.learn.train import loop, step
 from ctlab.learn.train.state import CycleNetworks, TrainState
 
 
@@ -23,11 +22,11 @@ def with_losses(config, **weights):
 
 @pytest.fixture
 def fabric(tiny_config):
-    return training.make_fabric(tiny_config, accelerator="cpu")
+    return loop.make_fabric(tiny_config, accelerator="cpu")
 
 
 def a_batch(config, domains, state, fabric):
-    return next(training.draw_batches(config, *domains, state=state, fabric=fabric))
+    return next(loop.draw_batches(config, *domains, state=state, fabric=fabric))
 
 
 def test_critic_steps_widen_and_generator_steps_narrow_the_gap(tiny_config, tiny_domains, fabric):
@@ -114,10 +113,10 @@ def test_the_cycle_does_not_teach_a_stopped_degrader(tiny_config, tiny_domains, 
 
 def test_generators_leave_no_gradient_in_critics(tiny_config, tiny_domains):
     state = TrainState.start(tiny_config)
-    next(training.train(tiny_config, *tiny_domains, state=state))
+    next(loop.train(tiny_config, *tiny_domains, state=state))
     assert all(p.requires_grad for p in state.networks.parameters_of(CycleNetworks.critics))
     before = [p.grad.clone() for p in state.networks.parameters_of(CycleNetworks.critics)]
-    fabric = training.make_fabric(tiny_config)
+    fabric = loop.make_fabric(tiny_config)
     batch = a_batch(tiny_config, tiny_domains, state, fabric)
     with step._frozen(state.networks, CycleNetworks.critics):
         made = step.generate_images(state.networks, batch, tiny_config)
@@ -128,7 +127,7 @@ def test_generators_leave_no_gradient_in_critics(tiny_config, tiny_domains):
 
 def test_same_seed_same_rows_other_seed_other_rows(tiny_config, tiny_domains):
     def rows(config):
-        return list(training.train(config, *tiny_domains))
+        return list(loop.train(config, *tiny_domains))
 
     assert rows(tiny_config) == rows(tiny_config)
     assert rows(tiny_config)[-1] != rows(changed(tiny_config, seed=1))[-1]
@@ -144,10 +143,10 @@ def test_deterministic_mode_asks_for_it_and_leaves_the_setting_as_it_was(
         seen.append(torch.are_deterministic_algorithms_enabled())
         return real(*arguments)
 
-    monkeypatch.setattr(training, "training_step", watched)
-    rows = training.train(changed(tiny_config, deterministic=True), *tiny_domains)
+    monkeypatch.setattr(loop, "training_step", watched)
+    rows = loop.train(changed(tiny_config, deterministic=True), *tiny_domains)
     repeated = next(rows)
-    plain = next(training.train(tiny_config, *tiny_domains))
+    plain = next(loop.train(tiny_config, *tiny_domains))
     assert seen == [True, False]
     assert repeated == plain  # a CPU is deterministic anyway
     assert not torch.are_deterministic_algorithms_enabled()
@@ -156,19 +155,19 @@ def test_deterministic_mode_asks_for_it_and_leaves_the_setting_as_it_was(
 @pytest.mark.parametrize("cut", [1, 5, 6])
 def test_a_cut_run_goes_on_bit_for_bit(tiny_config, tiny_domains, cut):
     whole = TrainState.start(tiny_config)
-    rows = list(training.train(tiny_config, *tiny_domains, state=whole))
+    rows = list(loop.train(tiny_config, *tiny_domains, state=whole))
     first = TrainState.start(tiny_config)
-    head = list(itertools.islice(training.train(tiny_config, *tiny_domains, state=first), cut))
+    head = list(itertools.islice(loop.train(tiny_config, *tiny_domains, state=first), cut))
     second = TrainState.start(changed(tiny_config, seed=99))
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    tail = list(training.train(tiny_config, *tiny_domains, state=second))
+    tail = list(loop.train(tiny_config, *tiny_domains, state=second))
     assert head + tail == rows
     for name, weights in whole.networks.state_dict().items():
         assert torch.equal(weights, second.networks.state_dict()[name]), name
 
 
 def test_the_penalty_is_taken_at_every_second_step_with_twice_its_weight(tiny_config, tiny_domains):
-    rows = list(training.train(tiny_config, *tiny_domains))
+    rows = list(loop.train(tiny_config, *tiny_domains))
     has_penalty = ["critic_penalty_full" in row for row in rows]
     assert has_penalty == [True, False] * 6
     assert step._critic_weights(tiny_config)["penalty_full"] == 2 * tiny_config.losses.penalty
@@ -179,7 +178,7 @@ def test_learning_rate_is_constant_then_linear(tiny_config):
     rates = []
     for done in range(tiny_config.steps + 1):
         state.step = done
-        training._set_rate(state, tiny_config)
+        loop._set_rate(state, tiny_config)
         rates.append(state.generator_optimizer.param_groups[1]["lr"] / tiny_config.learning_rate)
     assert rates[:7] == [1.0] * 7
     assert rates[9] == pytest.approx(0.51)
@@ -197,7 +196,7 @@ def test_every_combination_of_the_configuration_moves_both_generators(
     config = changed(config, networks=config.networks.model_dump() | {"degrader": degrader})
     state = TrainState.start(config)
     before = copy.deepcopy(state.networks.state_dict())
-    rows = list(training.train(config, *tiny_domains, state=state))
+    rows = list(loop.train(config, *tiny_domains, state=state))
     assert {"generator_cycle_low", "generator_identity"} <= rows[0].keys()
     after = state.networks.state_dict()
     for name in (*CycleNetworks.generators, *CycleNetworks.critics):
@@ -210,7 +209,7 @@ def test_the_invertible_generator_takes_the_same_steps(tiny_config, tiny_domains
     networks = tiny_config.networks.model_dump() | {"generator": "invertible"}
     config = changed(tiny_config, networks=networks)
     state = TrainState.start(config)
-    rows = list(training.train(config, *tiny_domains, state=state))
+    rows = list(loop.train(config, *tiny_domains, state=state))
     assert all(np.isfinite(v) for row in rows for v in row.values())
     # Means of 8 x 8 pixels are kept by construction, so the shift of 16 x 16 is rounding only.
     assert max(row["generator_mean_shift"] for row in rows) < 1e-8

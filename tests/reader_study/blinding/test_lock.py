@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from ctlab.ct.volume import Volume
-from reader_study.blinding import leak_check as leaks
-from reader_study.blinding import lock
+from reader_study.blinding import leak_check, lock
 from reader_study.blinding.lock import lock_study
 from reader_study.blinding.render import Rendition, encode
 from reader_study.blinding.sealed_key import unseal
@@ -178,17 +177,17 @@ def test_a_text_that_names_an_arm_is_refused(unlocked, fake_reader, passphrase, 
 def test_planted_words_and_sizes_are_caught(make_protocol):
     protocol = make_protocol(n_cases=4)
     clean = {"title": "A test", "slots": [["3f2a"]], "items": []}
-    assert leaks.bundle_leaks(protocol, clean) == []
+    assert leak_check.bundle_leaks(protocol, clean) == []
     for planted in ("alpha", "case-1", "pat-2"):
         spoilt = {**clean, "slots": [[f"x {planted}.dcm"]]}
-        assert leaks.bundle_leaks(protocol, spoilt) == [f"the bundle names {planted!r}"]
+        assert leak_check.bundle_leaks(protocol, spoilt) == [f"the bundle names {planted!r}"]
     spoken = {**clean, "view": {"window": "lung"}, "slots": [[{"feedback": "Mind the lung."}]]}
-    assert leaks.bundle_leaks(protocol, spoken, headers=["LUNG"]) == [], "a kernel called LUNG"
-    found = leaks.bundle_leaks(protocol, {**clean, "x": "CHEST B60f"}, headers=["B60f", "12"])
+    assert leak_check.bundle_leaks(protocol, spoken, headers=["LUNG"]) == [], "a kernel called LUNG"
+    found = leak_check.bundle_leaks(protocol, {**clean, "x": "CHEST B60f"}, headers=["B60f", "12"])
     assert found == ["the bundle quotes a header: 'b60f'"]
     long = Rendition(0, 1, b"\0" * 10, (1, 1, 5), (1.0, 1.0, 1.0))
     short = Rendition(0, 0, b"\0" * 8, (1, 1, 4), (1.0, 1.0, 1.0))
-    assert "bytes" in leaks.pixel_leaks(protocol, [short, long])[0]
+    assert "bytes" in leak_check.pixel_leaks(protocol, [short, long])[0]
 
 
 @pytest.mark.usefixtures("cheap_seal")

@@ -8,7 +8,6 @@ import pytest
 
 from ctlab.ct import write_series
 from ctlab.ct.volume import Volume
-from reader_study.blinding import preflight as preflight_module
 from reader_study.blinding.lock import lock_study
 from reader_study.blinding.preflight import preflight
 from reader_study.design.protocol_file import read_protocol
@@ -52,7 +51,7 @@ def test_every_fault_that_headers_tell_is_named_at_once_before_rendering(
 def test_a_full_disk_is_told_before_rendering(with_series, monkeypatch):
     study, protocol = with_series
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(preflight_module.shutil, "disk_usage", lambda _: usage(1, 1, 1000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage(1, 1, 1000))
     with pytest.raises(ValueError, match=r"expected .* GB free beside the study, got 0\.0 GB"):
         preflight(study, protocol)
 

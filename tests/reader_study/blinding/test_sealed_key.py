@@ -6,7 +6,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from reader_study.blinding import sealed_key as sealing
+from reader_study.blinding import sealed_key
 from reader_study.blinding.sealed_key import (
     canonical,
     read_passphrase,
@@ -85,4 +85,4 @@ def test_a_short_passphrase_is_refused(tmp_path):
         read_passphrase(path)
     path.write_text("  five words are long enough  \nnot this line\n")
     assert read_passphrase(path) == "five words are long enough"
-    assert sealing.SHORTEST_PASSPHRASE == 12
+    assert sealed_key.SHORTEST_PASSPHRASE == 12

@@ -9,7 +9,7 @@ import pytest
 from reader_study.analysis.export import write_tables
 from reader_study.analysis.preference_summary import preference_results
 from reader_study.analysis.tables import final_ratings, ratings_table
-from reader_study.blinding import unblind as unblinding
+from reader_study.blinding.sealed_key import unseal
 from reader_study.blinding.unblind import unblind, verify
 from reader_study.record import coordinator
 from reader_study.record.coordinator import (
@@ -129,7 +129,7 @@ def test_a_key_of_another_study_or_another_allocation_is_refused(
 ):
     study = read_study(n_cases=4)
     close(study)
-    key = unblinding.unseal(
+    key = unseal(
         (study / "sealed" / "key.sealed").read_bytes(),
         passphrase,
         commitment=status(study)["commitment"],
@@ -137,7 +137,7 @@ def test_a_key_of_another_study_or_another_allocation_is_refused(
     token = next(t for t, trial in key["trials"].items() if trial["kind"] == "main")
     swapped = key["trials"][token]
     swapped["left_arm"], swapped["right_arm"] = swapped["right_arm"], swapped["left_arm"]
-    monkeypatch.setattr(unblinding, "unseal", lambda *_, **__: key)
+    monkeypatch.setattr("reader_study.blinding.unblind.unseal", lambda *_, **__: key)
     with pytest.raises(ValueError, match="not the one its seed gives"):
         unblind(study, passphrase=passphrase, who="c", reason="one slot")
 
