@@ -208,6 +208,13 @@ def compare_arms(table: pd.DataFrame, *, baseline: str, confidence: float = 0.95
         differences with Student's t interval, and Wilcoxon's signed-rank test, corrected over
         all rows by Holm's step-down (Scand J Stat 6:65, 1979). Below ten patients only the
         difference is given.
+
+    Examples
+    --------
+    >>> rows = [("low", 1, 30.0), ("low", 2, 31.0), ("model", 1, 32.0), ("model", 2, 33.0)]
+    >>> table = pd.DataFrame(rows, columns=["arm", "patient", "psnr_db"])
+    >>> compare_arms(table, baseline="low")[["arm", "metric", "difference"]].values.tolist()
+    [['model', 'psnr_db', 2.0]]
     """
     if "arm" not in table or baseline not in set(table["arm"]):
         arms = sorted(set(table["arm"])) if "arm" in table else []

@@ -40,6 +40,15 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     ValueError
         The name ends in something else, slices are not evenly spaced (a gap), or the stack is
         sheared by a tilted gantry.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> volume = Volume(np.full((2, 4, 4), 40, np.float32), (2.5, 0.7, 0.7))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = read_nifti(write_nifti(volume, f"{folder}/liver.nii.gz"))
+    >>> again.shape, float(again.hu.mean())
+    ((2, 4, 4), 40.0)
     """
     import nibabel
 

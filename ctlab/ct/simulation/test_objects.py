@@ -104,7 +104,14 @@ def water_cylinder(
     slices: int = 1,
     slice_mm: float = 2.5,
 ) -> Volume:
-    """Water (0 HU) in air (-1000 HU), noise-free."""
+    """Water (0 HU) in air (-1000 HU), noise-free.
+
+    Examples
+    --------
+    >>> water = water_cylinder(size=64, radius_mm=20)
+    >>> float(water.hu[0, 32, 32]), float(water.hu[0, 0, 0])
+    (0.0, -1000.0)
+    """
     image = draw([Ellipse((0, 0), (radius_mm, radius_mm), WATER_HU)], size=size, pixel_mm=pixel_mm)
     return stack(image, slices=slices, pixel_mm=pixel_mm, slice_mm=slice_mm)
 

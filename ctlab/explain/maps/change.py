@@ -92,6 +92,17 @@ def change_with_risk(
     -----
     The bounds hold for a share of a patient's voxels, on average or with a probability, as the
     sentence says. They are no promise about a single voxel or a single nodule.
+
+    Examples
+    --------
+    A denoiser is unsure by 10 HU; calibration on 40 patients gave factors 2 and 0.5:
+
+    >>> added = RiskLimit(2.0, 0.1, "crc", None, 40, "simulated population", 0.08)
+    >>> removed = RiskLimit(0.5, 0.1, "crc", None, 40, "simulated population", 0.08)
+    >>> image, score = np.full((8, 9), 30.0), np.full((8, 9), 10.0)
+    >>> found = change_with_risk(image, image - 5, added, removed, score=score)
+    >>> float(found.may_be_added_hu[4, 4]), float(found.may_be_removed_hu[4, 4])
+    (20.0, 5.0)
     """
     image, output = (np.asarray(a, dtype=np.float32) for a in (image_hu, output_hu))
     if image.ndim != 2 or image.shape != output.shape:

@@ -120,6 +120,16 @@ def froc_score(
     Notes
     -----
     The seven rates are those of Setio et al. 2017 (doi:10.1016/j.media.2017.06.015).
+
+    Examples
+    --------
+    Both places are found, and no peak lies elsewhere:
+
+    >>> places = pd.DataFrame({"case": ["A", "B"], "x": [0.0, 9.0], "y": 0.0, "z": 0.0})
+    >>> patients, rng = {"A": "P1", "B": "P2"}, np.random.default_rng(0)
+    >>> peaks = places.assign(rating=[0.9, 0.8])
+    >>> froc_score(peaks, places, patients=patients, radius_mm=3.0, rng=rng).value
+    1.0
     """
     cases = list(patients)
     known = _known(places, cases)

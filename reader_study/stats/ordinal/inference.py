@@ -140,6 +140,13 @@ def proportional_odds_check(
     Random effects of the formula are left out: the check compares fixed models (Brant 1990
     discusses the assumption, doi:10.2307/2532457). Columns ``factor, chi2, df, p, note``; where
     a cut-point has too few ratings the wider model does not settle and the note says so.
+
+    Examples
+    --------
+    >>> grade = [1, 2, 2, 3, 1, 2, 3, 3, 2, 3, 1, 1]
+    >>> table = pd.DataFrame({"grade": grade, "arm": ["low", "full"] * 6})
+    >>> proportional_odds_check(table, "grade ~ arm")[["factor", "df"]].values.tolist()
+    [['arm', 1.0]]
     """
     plain = formula.split("+ (")[0].strip()
     base = clm(table, plain, link=link, levels=levels)

@@ -33,6 +33,18 @@ def profile_interval(fit: OrdinalFit, name: str, *, level: float = 0.95) -> tupl
     -----
     Venzon & Moolgavkar 1988 (doi:10.2307/2347496): all other parameters are maximised again
     at each value.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from reader_study.stats.ordinal.clm import clm
+    >>> grade = [1, 2, 2, 3, 1, 2, 3, 3, 2, 3, 1, 1]
+    >>> table = pd.DataFrame({"grade": grade, "arm": ["low", "full"] * 6})
+    >>> fit = clm(table, "grade ~ arm", levels={"arm": ["low", "full"]})
+    >>> effect = fit.coefficients.iloc[0]
+    >>> low, high = profile_interval(fit, effect["name"])
+    >>> bool(low < effect["estimate"] < high)
+    True
     """
     objective, index, is_variance = _target(fit, name)
     best = float(fit.parameters[index])

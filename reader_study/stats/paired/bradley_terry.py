@@ -310,6 +310,14 @@ def transitivity(trials: pd.DataFrame) -> pd.DataFrame:
     Kendall & Babington Smith 1940 (doi:10.1093/biomet/31.3-4.324). Columns ``reader, triads,
     circular, share, p``: p is the binomial chance of so few circles if choices were random
     (one triad in four is circular then). Cases with a tie or a missing pair are left out.
+
+    Examples
+    --------
+    >>> pairs = [("a", "b", "left"), ("b", "c", "left"), ("c", "a", "left")]
+    >>> trials = pd.DataFrame(pairs, columns=["left", "right", "choice"])
+    >>> row = transitivity(trials.assign(reader="R1", case="1")).iloc[0]
+    >>> int(row["triads"]), int(row["circular"])
+    (1, 1)
     """
     table = check_trials(trials)
     table = table[table["choice"] != "tie"]
