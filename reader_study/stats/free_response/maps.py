@@ -267,6 +267,18 @@ def score_maps(
     ------
     ValueError
         For marks in a case without a map, with row numbers.
+
+    Examples
+    --------
+    The map is high where the mark is:
+
+    >>> hot = np.zeros((1, 9, 9))
+    >>> hot[0, 2:5, 2:5] = 1.0
+    >>> marks = pd.DataFrame({"case": ["A"], "patient": ["P1"], "z": [0], "y": [3], "x": [3]})
+    >>> shared = {"spacing_mm": {"A": (1.0, 1.0, 1.0)}, "rng": np.random.default_rng(0)}
+    >>> per_case, _ = score_maps({"A": hot}, marks, radius_mm=1.0, **shared)
+    >>> per_case["auc"].round(2).tolist()
+    [0.97]
     """
     table = check_table(
         marks,

@@ -309,6 +309,16 @@ def visual_grading_regression(
 
     Smedby & Fredrikson 2010 (doi:10.1259/bjr/35254923) with patients and observers random, as
     Saffari et al. 2015 (doi:10.1177/0284185114554674) advise; the first arm is the reference.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> rows = [(r, c, a) for r in ("R1", "R2") for c in range(12) for a in ("low", "full")]
+    >>> table = pd.DataFrame(rows, columns=["reader", "case", "arm"])
+    >>> table["rating"] = rng.integers(1, 4, len(table)) + (table["arm"] == "full")
+    >>> fit = visual_grading_regression(table, arms=("low", "full"))
+    >>> bool(fit.coefficients["estimate"].iloc[0] > 0)
+    True
     """
     formula = f"{rating} ~ arm + (1|reader) + (1|case)"
     return clmm(table, formula, levels={"arm": list(arms)})
