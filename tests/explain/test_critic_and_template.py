@@ -50,9 +50,7 @@ def test_the_critic_map_and_the_realism_target_are_its_logits(unet, slice_hu):
     wanted = (2 * (output[::4, ::4] + 300) / 50 + 1).repeat(4, 0).repeat(4, 1)
     mask = region_mask((28, 32, 36, 40), slice_hu.shape)
     target = make_target("realism", mask, critic=critic)
-    np.testing.assert_allclose(
-        native_map(probe, slice_hu, target, "critic", ""), wanted, atol=1e-3
-    )
+    np.testing.assert_allclose(native_map(probe, slice_hu, target, "critic", ""), wanted, atol=1e-3)
     found = explain_region(
         probe, slice_hu, (28, 32, 36, 40), target="realism",
         plan=AuditPlan(draws=1, random_networks=1, fractions=(0.02,)),

@@ -90,9 +90,7 @@ def test_every_method_that_is_possible_gives_a_map_of_its_own(case, critic):
     mask = region_mask((30, 34, 4), (64, 64))
     target, layer = make_target("mean", mask), probe.default_layer()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    maps = {
-        m: native_map(probe, image, target, m, layer) for m in METHODS if is_possible(m, probe)
-    }
+    maps = {m: native_map(probe, image, target, m, layer) for m in METHODS if is_possible(m, probe)}
     without = {"attention", "counterfactual"} if not has_attention(probe) else set()
     assert set(maps) == set(METHODS) - without
     assert all(np.isfinite(found).all() and found.any() for found in maps.values())
@@ -114,9 +112,7 @@ def test_a_batch_is_its_images_one_by_one(variant, slice_hu, critic):
     for method in METHODS:
         together = native_map(probe, batch, target, method, layer)
         for found, image in zip(together, batch, strict=True):
-            alone = native_map(
-                probe, image if len(image) > 1 else image[0], target, method, layer
-            )
+            alone = native_map(probe, image if len(image) > 1 else image[0], target, method, layer)
             largest = np.abs(alone).max()
             near = 1e-3 * largest + 2e-4 * (method == "counterfactual")  # rounding at 300 HU
             np.testing.assert_allclose(found, alone, atol=near, err_msg=method)
@@ -215,9 +211,7 @@ def test_hirescam_is_that_of_the_library_at_any_convolution(case):
     for layer in (probe.layers[0], probe.default_layer()):
         machine = library.HiResCAM(model=probe.model, target_layers=[probe.layer(layer)])
         machine.compute_input_gradient = True
-        machine(
-            input_tensor=batch, targets=[lambda out: target(probe.middle(batch), out[None])[0]]
-        )
+        machine(input_tensor=batch, targets=[lambda out: target(probe.middle(batch), out[None])[0]])
         store = machine.activations_and_grads
         theirs = (store.gradients[0] * store.activations[0]).sum(dim=1)[0].numpy()
         store.release()

@@ -48,14 +48,17 @@ def _fit_counts(with_finding: tuple[float, ...], without: tuple[float, ...]) -> 
     """The fit to counts of each category; the jackknife asks for few different ones."""
     positive, negative = np.array(with_finding), np.array(without)
     first = start_values(negative, positive)
-    best = None
+    fits = []
     for share in (0.9, 0.5):
         start = np.concatenate([[np.log(max(first[0], 0.5)), special.logit(share)], first[2:]])
-        found = optimize.minimize(
-            _negative_loglik, start, args=(negative, positive), jac=True, method="BFGS",
-            options={"gtol": 1e-5, "maxiter": 200},
-        )  # fmt: skip
-        best = found if best is None or found.fun < best.fun else best
+        options = {"gtol": 1e-5, "maxiter": 200}
+        data = (negative, positive)
+        fits.append(
+            optimize.minimize(
+                _negative_loglik, start, args=data, jac=True, method="BFGS", options=options
+            )
+        )
+    best = min(fits, key=lambda fit: float(fit.fun))
     mu, alpha = float(np.exp(min(best.x[0], 5.0))), float(special.expit(np.clip(best.x[1], -9, 9)))
     area = 0.5 * (1 - alpha) + alpha * float(stats.norm.cdf(mu / np.sqrt(2)))
     settled = bool(np.max(np.abs(best.jac)) < 1e-3)
