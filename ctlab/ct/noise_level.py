@@ -99,7 +99,8 @@ def noise_pair_hu(
     flat = _flat(here)
 
     def sd_hu(windows: Sequence[Windows]) -> float:
-        return commonest(np.concatenate([w.sd[f] for w, f in zip(windows, flat, strict=True)]))
+        sds = np.concatenate([w.sd[f] for w, f in zip(windows, flat, strict=True)])
+        return float(commonest(sds))
 
     return sd_hu(here), sd_hu(there)
 

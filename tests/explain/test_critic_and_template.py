@@ -78,7 +78,7 @@ def test_the_shipped_checkpoint_brings_its_critics():
     assert probe.has_critic
     image = np.random.default_rng(0).normal(-700, 60, (64, 64)).astype(np.float32)
     logits = native_map(probe, image, lambda low, out: out.sum((1, 2, 3)), "critic", "")
-    trained = checkpoint.train_state().players["critic_full"]
+    trained = checkpoint.train_state().networks["critic_full"]
     with torch.no_grad():
         net = checkpoint.scale.to_net(torch.from_numpy(probe.run(image))[None, None])
         score = float(trained(net)[0])  # sqrt(pixels) times the mean of its logits

@@ -163,6 +163,8 @@ def fraction_for_noise(
         misses = trial.sd_hu(scanner, fraction) / added
         if abs(misses - 1) < _FIT_AT_LAST:
             return fraction
+        if misses == 0:  # starved rays all end at one photon, and such an image has no noise
+            break
         fraction = 1 / (1 + (1 / fraction - 1) / misses**2)
 
     def total(log_fraction: float) -> float:

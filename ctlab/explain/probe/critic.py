@@ -50,8 +50,8 @@ def critic_of(
     ValueError
         The checkpoint holds no such critic.
     """
-    players = checkpoint.train_state().players
-    if name not in players:
-        raise ValueError(f"the checkpoint has no {name!r}; it has {', '.join(players.keys())}")
-    critic = players[name].to(device).eval().requires_grad_(False)
+    networks = checkpoint.train_state().networks
+    if name not in networks:
+        raise ValueError(f"the checkpoint has no {name!r}; it has {', '.join(networks.keys())}")
+    critic = networks[name].to(device).eval().requires_grad_(False)
     return CriticOfHu(critic, checkpoint.scale)

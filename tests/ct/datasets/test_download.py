@@ -117,9 +117,10 @@ class Downloader:
 
 @pytest.fixture
 def downloader(monkeypatch):
-    module = types.ModuleType("idc_index")
+    module = types.ModuleType("idc_index.index")
     module.IDCClient = Downloader
-    monkeypatch.setitem(sys.modules, "idc_index", module)
+    monkeypatch.setitem(sys.modules, "idc_index", types.ModuleType("idc_index"))
+    monkeypatch.setitem(sys.modules, "idc_index.index", module)
     monkeypatch.setattr("ctlab.ct.datasets.download.series_of", lambda *_: SERIES)
     monkeypatch.setattr("ctlab.ct.datasets.download.check_network", lambda: None)
     monkeypatch.setattr(Downloader, "cut_after", 99)

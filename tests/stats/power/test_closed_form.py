@@ -222,8 +222,8 @@ def test_a_study_that_cannot_be_analysed_counts_as_failed():
     [
         (lambda: LikertTruth((0.5, 0.6)), "sum to 1"),
         (lambda: PreferenceTruth(share=1.2), "between 0 and 1"),
-        (lambda: RoeMetz(var_case=-1), "negative: var_case"),
-        (lambda: likert_decision("clmm", margin=0.5), "wants analysis 'mean'"),
+        (lambda: RoeMetz(var_case=-1), "below 0: var_case"),
+        (lambda: likert_decision("clmm", margin=0.5), "expected analysis 'mean'"),
         (lambda: smallest_cases(lambda k: 1.0, target=80), "between 0 and 1"),
         (
             lambda: simulate_roc({"a": 0.8}, readers=2, cases=3, rng=np.random.default_rng(1)),
