@@ -12,3 +12,11 @@ window.addEventListener("load", () => {
     for (const box of document.querySelectorAll('mjx-container[display="true"]')) watch.observe(box);
   });
 });
+
+// The theme's arrows in the table of contents have no name for those who cannot see them.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const arrow of document.querySelectorAll("nav summary")) {
+    const page = arrow.closest("li")?.querySelector("a")?.textContent.trim();
+    if (page) arrow.setAttribute("aria-label", `Pages of ${page}`);
+  }
+});

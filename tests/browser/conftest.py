@@ -115,7 +115,7 @@ def _release(root: Path, small: Path) -> None:
         shutil.copy(root / "book" / f"{name}.md", small / "book")
     for name in ("ctlab", "reader_study", "constraints.txt"):
         (small / name).symlink_to(root / name)
-    for name in ("_config.yml", "CITATION.cff"):
+    for name in ("_config.yml", "CITATION.cff", ".zenodo.json", "codemeta.json"):
         shutil.copy(root / name, small)
     project = (root / "pyproject.toml").read_text("utf-8")
     urls = f'[project.urls]\nRepository = "{BOOK_ADDRESS}"\n\n[tool.ctlab.book]'
