@@ -56,9 +56,13 @@ def jpeg_lossless(stored: np.ndarray) -> bytes:
     counts = bytes([0, 0, 0, 0, 17] + [0] * 11)
     return (
         b"\xff\xd8\xff\xc3\0\x0b\x10" + size_yx + b"\x01\x01\x11\0"
-        b"\xff\xc4\0\x24\0" + counts + bytes(range(17)) + b"\xff\xda\0\x08\x01\x01\0\x01\0\0"
-        + entropy + b"\xff\xd9"
-    )  # fmt: skip
+        b"\xff\xc4\0\x24\0"
+        + counts
+        + bytes(range(17))
+        + b"\xff\xda\0\x08\x01\x01\0\x01\0\0"
+        + entropy
+        + b"\xff\xd9"
+    )
 
 
 def write_compressed(folder: Path, syntax: UID) -> list[Path]:

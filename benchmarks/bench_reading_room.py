@@ -96,8 +96,13 @@ def serve(study: Path) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "reader_study", "serve", str(study), "--port", "0"]
     log = study.parent / "serve.log"
     with log.open("w") as out:
-        room = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, text=True,
-                                env={**os.environ, "PYTHONUNBUFFERED": "1"})  # fmt: skip
+        room = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
     deadline = time.monotonic() + 120
     while not (found := re.search(r"open at (https?://\S+)", log.read_text())):
         if room.poll() is not None or time.monotonic() > deadline:
@@ -144,8 +149,9 @@ def read_forty(page: Any, code: str, picture: Any) -> dict[str, tuple[float, str
         number += 1
         page.wait_for_function(
             "n => window.shownAfter.length === n || document.querySelector('.rs h1')",
-            arg=number, timeout=60_000,
-        )  # fmt: skip
+            arg=number,
+            timeout=60_000,
+        )
     shown_ms = np.array(page.evaluate("() => window.shownAfter"))
     picture("finish")
     page.keyboard.press("Enter")

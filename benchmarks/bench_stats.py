@@ -247,9 +247,14 @@ def read_by_simulated_readers(study: Path) -> int:
                 seen += 1
                 for item, value in _answers(key["trials"][trial.token], rng):
                     store.save_answer(
-                        reader.reader, visit=visit, session=0, trial=trial.token, item=item,
-                        value=value, seconds=rng.uniform(4, 9),
-                    )  # fmt: skip
+                        reader.reader,
+                        visit=visit,
+                        session=0,
+                        trial=trial.token,
+                        item=item,
+                        value=value,
+                        seconds=rng.uniform(4, 9),
+                    )
     close(study)
     unblind(study, passphrase=PASSPHRASE, who="benchmark")
     return seen

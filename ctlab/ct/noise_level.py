@@ -227,10 +227,15 @@ def noise_as_measured_hu(
     factors = [1.0] * len(scans) if factors is None else factors
     noise = [Windows.of(n, s.width_px) for n, s in zip(noise_hu, scans, strict=True)]
     rows = [
-        (n.explained[s.soft], n.squares[s.soft], n.sd[s.soft] * f, s.explained[s.soft],
-         s.squares[s.soft])
+        (
+            n.explained[s.soft],
+            n.squares[s.soft],
+            n.sd[s.soft] * f,
+            s.explained[s.soft],
+            s.squares[s.soft],
+        )
         for n, s, f in zip(noise, scans, factors, strict=True)
-    ]  # fmt: skip
+    ]
     explained, squares, sd, scan_explained, scan_squares = map(
         np.concatenate, zip(*rows, strict=True)
     )

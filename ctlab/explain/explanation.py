@@ -132,9 +132,14 @@ def explain_region(
         probe.layer(where)
     native = native_map(probe, stack[inside], read, method, where)
     audit = audit_map(
-        probe, stack[inside], mask[inside], read, explainer(method, where), plan=plan,
+        probe,
+        stack[inside],
+        mask[inside],
+        read,
+        explainer(method, where),
+        plan=plan,
         start=STARTS.get(method),
-    )  # fmt: skip
+    )
     signed = np.zeros_like(image)
     signed[inside] = enlarge(native, image[inside].shape)
     output = probe.run(stack)

@@ -44,14 +44,25 @@ def study_in_words(result: dict[str, Any]) -> str:
     audits: dict[str, list[tuple[str, ...]]] = {}
     for r in result["methods"]:
         audits.setdefault(r["region"], []).append(
-            (r["method"], r["verdict"], _cell(r["deletion_over_random"]),
-             _cell(r["deletion_over_nearest"]), _cell(r["randomised_cosine"]))
-        )  # fmt: skip
+            (
+                r["method"],
+                r["verdict"],
+                _cell(r["deletion_over_random"]),
+                _cell(r["deletion_over_nearest"]),
+                _cell(r["randomised_cosine"]),
+            )
+        )
     finds = [
-        (r["kind"], r["map"], _cell(r["auc"]), _cell(r["auc_low"]), _cell(r["auc_high"]),
-         _cell(r["found_at_one_false"]))
+        (
+            r["kind"],
+            r["map"],
+            _cell(r["auc"]),
+            _cell(r["auc_low"]),
+            _cell(r["auc_high"]),
+            _cell(r["found_at_one_false"]),
+        )
         for r in result["usefulness"]
-    ]  # fmt: skip
+    ]
     return "\n".join(
         [
             "Change of the target when marked pixels are replaced, over that of random and",

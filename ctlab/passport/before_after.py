@@ -74,7 +74,12 @@ def passport_before_after(
     )
     denoiser = Denoiser("before and after", _cannot_run_stack, "pair")
     facts = gather_facts(
-        denoiser, volumes, scans[0], dose=None, slices=slices, seed=seed,
+        denoiser,
+        volumes,
+        scans[0],
+        dose=None,
+        slices=slices,
+        seed=seed,
         low_dose="as given; nothing was simulated and nothing was run",
         after=[str(Path(folder).name) for folder in after],
         claim=[
@@ -83,7 +88,7 @@ def passport_before_after(
             ("Evaluation", f"{len(volumes)} patient(s); intervals over patients from 10 on"),
             ("Clinical evaluation", "none in a passport; see the reader study"),
         ],
-    )  # fmt: skip
+    )
     explained = unexplained("a map needs a denoiser that can be run here", limits)
     pictures = page.views(scans[0], "before and after") | page.curves(tables)
     return Passport([*checks, explained], facts, tables, pictures)

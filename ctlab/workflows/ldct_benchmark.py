@@ -188,8 +188,10 @@ def conclusions(slices: pd.DataFrame, *, rehearse: bool) -> dict[str, Any]:
         {"method": name, **means.loc[name].to_dict(), "source": "this run"}
         for name in ("low dose", "ours")
     ]
-    apart = [abs(means.loc["low dose", m] - v) for m, v in zip(METRICS, PUBLISHED["low dose"],
-                                                               strict=False)]  # fmt: skip
+    apart = [
+        abs(means.loc["low dose", m] - v)
+        for m, v in zip(METRICS, PUBLISHED["low dose"], strict=False)
+    ]
     same = all(a <= 0.5 * limit + 1e-12 for a, limit in zip(apart, ROUNDING, strict=True))
     if rehearse:
         claim = "a rehearsal: its numbers say nothing about the method"

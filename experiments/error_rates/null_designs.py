@@ -78,10 +78,13 @@ def regions_of_patients(rng: np.random.Generator) -> Outcome:
     values, covariance = clustered_auc_covariance(x.reshape(arms * readers, -1), truth, patient)
     return _outcome(
         Cells(
-            ("a", "b"), tuple("ABCD"), values.reshape(arms, readers),
-            covariance.reshape(arms, readers, arms, readers), np.zeros(readers, dtype=int),
+            ("a", "b"),
+            tuple("ABCD"),
+            values.reshape(arms, readers),
+            covariance.reshape(arms, readers, arms, readers),
+            np.zeros(readers, dtype=int),
         )
-    )  # fmt: skip
+    )
 
 
 def three_arms(rng: np.random.Generator) -> Outcome:
@@ -142,9 +145,13 @@ def reading_times(rng: np.random.Generator) -> Outcome:
     logs = logs + rng.normal(size=(5, 1, 2)) * 0.1 + rng.normal(size=shape) * 0.4
     reader, case, arm = np.indices(shape).reshape(3, -1)
     times = pd.DataFrame(
-        {"reader": reader, "case": case, "arm": np.array(["a", "b"])[arm],
-         "seconds": np.exp(3 + logs).ravel()}
-    )  # fmt: skip
+        {
+            "reader": reader,
+            "case": case,
+            "arm": np.array(["a", "b"])[arm],
+            "seconds": np.exp(3 + logs).ravel(),
+        }
+    )
     found = time_ratio(times, first="a", second="b")
     return found.p, bool(found.low <= 1 <= found.high)
 
@@ -198,45 +205,88 @@ def _true_agreement(name: str, weights: str) -> float:
     weight = 1 - (apart / 3) ** 2 if weights == "quadratic" else np.eye(4)
     agree = float(shares @ np.einsum("ki,ij,kj->k", own, weight, own))
     chance = {
-        "fleiss": float(named @ weight @ named), "alpha": float(named @ weight @ named),
-        "conger": float(named @ weight @ named), "brennan_prediger": float(weight.mean()),
+        "fleiss": float(named @ weight @ named),
+        "alpha": float(named @ weight @ named),
+        "conger": float(named @ weight @ named),
+        "brennan_prediger": float(weight.mean()),
         "gwet": float(weight.sum() * np.sum(named * (1 - named)) / 12),
-    }[name]  # fmt: skip
+    }[name]
     return (agree - chance) / (1 - chance)
 
 
 RATED = "3 raters, 40 subjects, 1 in 7 missing"
 PROCEDURES = (
     Procedure("DeLong, one reader", "1 reader, 80 cases", "approximate", one_reader),
-    Procedure("OR equivalence at the margin", "5 readers, 200 cases, two one-sided 2.5 %",
-              "approximate", equivalent_at_the_margin, level=0.025),
-    Procedure("OR split-plot", "2 blocks of 3 readers and 40 cases", "approximate", split_plot,
-              cost=5),
-    Procedure("OR, regions of patients", "4 readers, 60 patients", "approximate",
-              regions_of_patients, cost=5),
+    Procedure(
+        "OR equivalence at the margin",
+        "5 readers, 200 cases, two one-sided 2.5 %",
+        "approximate",
+        equivalent_at_the_margin,
+        level=0.025,
+    ),
+    Procedure(
+        "OR split-plot", "2 blocks of 3 readers and 40 cases", "approximate", split_plot, cost=5
+    ),
+    Procedure(
+        "OR, regions of patients",
+        "4 readers, 60 patients",
+        "approximate",
+        regions_of_patients,
+        cost=5,
+    ),
     Procedure("Friedman", "20 cases, 3 arms", "approximate", three_arms),
-    Procedure("clustered McNemar (Yang)", "36 patients", "approximate",
-              lesions_of_patients("yang")),
-    Procedure("clustered McNemar (Eliasziw)", "36 patients", "approximate",
-              lesions_of_patients("eliasziw")),
+    Procedure(
+        "clustered McNemar (Yang)", "36 patients", "approximate", lesions_of_patients("yang")
+    ),
+    Procedure(
+        "clustered McNemar (Eliasziw)",
+        "36 patients",
+        "approximate",
+        lesions_of_patients("eliasziw"),
+    ),
     Procedure("reading-time ratio", "5 readers, 40 cases", "approximate", reading_times, cost=5),
-    Procedure("VGC bootstrap interval", "5 readers, 40 cases, arms vary by reader", "approximate",
-              percentile_areas, cost=5),
+    Procedure(
+        "VGC bootstrap interval",
+        "5 readers, 40 cases, arms vary by reader",
+        "approximate",
+        percentile_areas,
+        cost=5,
+    ),
     Procedure("Bang's index, interval", "40 guesses", "approximate", guesses),
     Procedure("ICC(2,1), interval", "4 raters, 40 subjects", "approximate", intraclass, cost=2),
     Procedure("Fleiss' kappa, interval", RATED, "approximate", named_alike("fleiss"), cost=2),
-    Procedure("Conger's kappa, quadratic, interval", RATED, "approximate",
-              named_alike("conger", weights="quadratic"), cost=2),
-    Procedure("Gwet's AC2, quadratic, interval", RATED, "approximate",
-              named_alike("gwet", weights="quadratic"), cost=2),
-    Procedure("Brennan-Prediger, interval", RATED, "approximate",
-              named_alike("brennan_prediger"), cost=2),
-    Procedure("Krippendorff's alpha, interval", RATED, "approximate", named_alike("alpha"),
-              cost=2),
-    Procedure("OR readers nested in arms", "2 x 5 readers, 60 cases", "approximate",
-              readers_in_arms, cost=5),
-    Procedure("OR sensitivity at a threshold", "5 readers, 40 cases with the finding",
-              "approximate", sensitivities, cost=5),
+    Procedure(
+        "Conger's kappa, quadratic, interval",
+        RATED,
+        "approximate",
+        named_alike("conger", weights="quadratic"),
+        cost=2,
+    ),
+    Procedure(
+        "Gwet's AC2, quadratic, interval",
+        RATED,
+        "approximate",
+        named_alike("gwet", weights="quadratic"),
+        cost=2,
+    ),
+    Procedure(
+        "Brennan-Prediger, interval", RATED, "approximate", named_alike("brennan_prediger"), cost=2
+    ),
+    Procedure("Krippendorff's alpha, interval", RATED, "approximate", named_alike("alpha"), cost=2),
+    Procedure(
+        "OR readers nested in arms",
+        "2 x 5 readers, 60 cases",
+        "approximate",
+        readers_in_arms,
+        cost=5,
+    ),
+    Procedure(
+        "OR sensitivity at a threshold",
+        "5 readers, 40 cases with the finding",
+        "approximate",
+        sensitivities,
+        cost=5,
+    ),
     Procedure("Davidson, CR2 over readers", "8 readers, 30 cases", "approximate", ties(8), cost=5),
     Procedure("map areas, patient bootstrap", "30 patients", "approximate", map_areas, cost=20),
-)  # fmt: skip
+)

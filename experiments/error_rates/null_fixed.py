@@ -41,4 +41,4 @@ def weighted_kappa(rng: np.random.Generator) -> Outcome:
 PROCEDURES = (
     Procedure("OR fixed readers", "5 readers, 80 cases", "approximate", these_readers),
     Procedure("weighted kappa, interval", "2 raters, 60 subjects", "approximate", weighted_kappa),
-)  # fmt: skip
+)

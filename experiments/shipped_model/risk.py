@@ -90,9 +90,13 @@ def coverage(patients: list[PhantomPatient], maps: dict[str, list], outs: list) 
             )
             for method in ("crc", "rcps"):
                 limit = calibrate_risk(
-                    losses[:half], FACTORS, alpha=ALPHA, method=method, delta=DELTA,
+                    losses[:half],
+                    FACTORS,
+                    alpha=ALPHA,
+                    method=method,
+                    delta=DELTA,
                     population=POPULATION,
-                )  # fmt: skip
+                )
                 at = int(np.flatnonzero(np.isclose(FACTORS, limit.factor))[0])
                 seen = check_coverage(limit, losses[half:, at]).to_dict()
                 bounds = [

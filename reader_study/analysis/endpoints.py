@@ -107,10 +107,18 @@ def _share(test: Planned, trials: pd.DataFrame) -> Estimate:
     decided = scores[scores["score"] != 0]
     mean = _crossed(decided.assign(score=(decided["score"] + 1) / 2), cluster_of(trials))
     return Estimate(
-        pooled.share, pooled.low, pooled.high, lambda null: _share_p(mean, null), pooled.n,
-        pooled.n_readers, decided["case"].nunique(), df=pooled.df, scope=pooled.scope,
-        readers=_records(each), extra={"ties": pooled.ties, "effective_n": pooled.effective_n},
-    )  # fmt: skip
+        pooled.share,
+        pooled.low,
+        pooled.high,
+        lambda null: _share_p(mean, null),
+        pooled.n,
+        pooled.n_readers,
+        decided["case"].nunique(),
+        df=pooled.df,
+        scope=pooled.scope,
+        readers=_records(each),
+        extra={"ties": pooled.ties, "effective_n": pooled.effective_n},
+    )
 
 
 def _share_p(mean: CrossedMean, null: float) -> float:
@@ -145,15 +153,24 @@ def _difference(scores: pd.DataFrame) -> Estimate:
     rows = []
     for reader, part in scores.groupby("reader", sort=True):
         own = _crossed(part, cluster)
-        rows.append({"reader": reader, "n": own.n, "value": own.mean, "low": own.low,
-                     "high": own.high})  # fmt: skip
+        rows.append(
+            {"reader": reader, "n": own.n, "value": own.mean, "low": own.low, "high": own.high}
+        )
     few = mean.n_readers < FEW_READERS and mean.df > 0  # said by the report itself
     note = NO_SPREAD if few and NO_SPREAD in mean.note else "" if few else mean.note
     return Estimate(
-        mean.mean, mean.low, mean.high, lambda null: mean_p(mean, null=null), mean.n,
-        mean.n_readers, scores["case"].nunique(), df=mean.df, scope=mean.scope, note=note,
+        mean.mean,
+        mean.low,
+        mean.high,
+        lambda null: mean_p(mean, null=null),
+        mean.n,
+        mean.n_readers,
+        scores["case"].nunique(),
+        df=mean.df,
+        scope=mean.scope,
+        note=note,
         readers=tuple(rows),
-    )  # fmt: skip
+    )
 
 
 def _crossed(scores: pd.DataFrame, cluster: str | None) -> CrossedMean:
@@ -175,8 +192,11 @@ def _odds(test: Planned, table: pd.DataFrame, near: OrdinalFit | None) -> Estima
     else:
         fit = clm(table, formula, levels=levels)
     row = fit.coefficients.iloc[0]
-    counts = {"n": len(table), "n_readers": table["reader"].nunique(),
-              "n_cases": table["case"].nunique()}  # fmt: skip
+    counts = {
+        "n": len(table),
+        "n_readers": table["reader"].nunique(),
+        "n_cases": table["case"].nunique(),
+    }
     if not fit.converged:
         return nothing(fit.note or "the model did not settle")
     value, low, high = (float(np.exp(row[name])) for name in ("estimate", "low", "high"))
@@ -184,14 +204,25 @@ def _odds(test: Planned, table: pd.DataFrame, near: OrdinalFit | None) -> Estima
     def p_at(null: float) -> float:
         return float(2 * stats.norm.sf(abs(row["estimate"] - np.log(null)) / row["se"]))
 
-    extra = {"log_odds": float(row["estimate"]), "se": float(row["se"]),
-             "variances": fit.variances, "formula": formula}  # fmt: skip
+    extra = {
+        "log_odds": float(row["estimate"]),
+        "se": float(row["se"]),
+        "variances": fit.variances,
+        "formula": formula,
+    }
     scope = "readers and cases" if len(random) >= 2 else "these readers or cases only"
     return Estimate(
-        value, low, high, p_at, **counts, scope=scope, note=fit.note,
+        value,
+        low,
+        high,
+        p_at,
+        **counts,
+        scope=scope,
+        note=fit.note,
         readers=() if test.role == "sensitivity" else _odds_per_reader(table, levels),
-        extra=extra, fit=fit,
-    )  # fmt: skip
+        extra=extra,
+        fit=fit,
+    )
 
 
 def _odds_per_reader(
@@ -226,9 +257,11 @@ def _auc(
     alone = joined["reader"].nunique() < 2
     cluster = cluster_of(joined)
     options = {
-        "method": "delong" if whole else "ustat", "readers": "fixed" if alone else "random",
-        "cluster": cluster if whole else None, **changes,
-    }  # fmt: skip
+        "method": "delong" if whole else "ustat",
+        "readers": "fixed" if alone else "random",
+        "cluster": cluster if whole else None,
+        **changes,
+    }
     try:
         result = mrmc(joined, arms=arms, **options)
     except ValueError as error:
@@ -237,8 +270,11 @@ def _auc(
     if cluster and not whole:
         note += ", which takes the cases of one patient as independent"
     found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
-    counts = {"n": len(joined), "n_readers": joined["reader"].nunique(),
-              "n_cases": joined["case"].nunique()}  # fmt: skip
+    counts = {
+        "n": len(joined),
+        "n_readers": joined["reader"].nunique(),
+        "n_cases": joined["case"].nunique(),
+    }
     return Estimate(**{**vars(found), **counts})
 
 
@@ -261,10 +297,16 @@ def from_mrmc(result: Mrmc, test: Planned, *, note: str, scope: str) -> Estimate
     if se <= 0:
         note = "; ".join(part for part in (note, NO_WIDTH) if part)
     return Estimate(
-        value, low, high, p_at, df=df, scope=scope, note=note,
+        value,
+        low,
+        high,
+        p_at,
+        df=df,
+        scope=scope,
+        note=note,
         readers=_records(each[["reader", "value", "low", "high"]]),
         extra={"arm_means": means, "components": result.components, "method": result.method},
-    )  # fmt: skip
+    )
 
 
 def _records(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:
@@ -285,15 +327,31 @@ def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) ->
     p = found.p_at(null)
     p_aim = _p_aim(found, null, aim, gap) if test.role == "primary" else p
     return {
-        "role": test.role, "item": test.item, "endpoint": test.endpoint, "new": test.new,
-        "reference": test.reference, "unit": UNIT[test.endpoint], "null": null,
-        "margin": gap, "aim": aim if test.role == "primary" else "superiority",
-        "value": found.value, "low": found.low, "high": found.high, "p": p, "p_aim": p_aim,
-        "df": found.df, "n": found.n, "n_readers": found.n_readers, "n_cases": found.n_cases,
+        "role": test.role,
+        "item": test.item,
+        "endpoint": test.endpoint,
+        "new": test.new,
+        "reference": test.reference,
+        "unit": UNIT[test.endpoint],
+        "null": null,
+        "margin": gap,
+        "aim": aim if test.role == "primary" else "superiority",
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "p": p,
+        "p_aim": p_aim,
+        "df": found.df,
+        "n": found.n,
+        "n_readers": found.n_readers,
+        "n_cases": found.n_cases,
         "n_patients": found.n_patients,
-        "scope": found.scope, "note": found.note, "readers": list(found.readers),
-        "extra": found.extra, "turned": test.reverse_scored,
-    }  # fmt: skip
+        "scope": found.scope,
+        "note": found.note,
+        "readers": list(found.readers),
+        "extra": found.extra,
+        "turned": test.reverse_scored,
+    }
 
 
 def _p_aim(found: Estimate, null: float, aim: str, margin: float | None) -> float:

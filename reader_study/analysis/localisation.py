@@ -80,15 +80,21 @@ class Localisation:
             & self.marks["arm"].isin(table["arm"].unique())
         ]
         return match_marks(
-            marks_mm(shown, self.spacing_mm), lesion_table(self.protocol, self.spacing_mm),
-            radius_mm=radius_mm or rule.mark_radius_mm, rule=rule.mark_rule,
+            marks_mm(shown, self.spacing_mm),
+            lesion_table(self.protocol, self.spacing_mm),
+            radius_mm=radius_mm or rule.mark_radius_mm,
+            rule=rule.mark_rule,
             duplicates=rule.mark_duplicates,
-        )  # fmt: skip
+        )
 
     def estimate(
-        self, test: Planned, table: pd.DataFrame, *, radius_mm: float | None = None,
+        self,
+        test: Planned,
+        table: pd.DataFrame,
+        *,
+        radius_mm: float | None = None,
         fom: Fom = "wafroc",
-    ) -> Estimate:  # fmt: skip
+    ) -> Estimate:
         """Free-response areas of two arms; every main trial with an answer counts as read."""
         cases = case_truth(self.protocol)
         read = table.groupby(["reader", "arm"])["case"].nunique()
@@ -103,13 +109,22 @@ class Localisation:
         alone = len(readers) < 2
         try:
             result = froc(
-                matched, cases, fom=fom, arms=(test.new, test.reference), reader_names=readers,
-                readers="fixed" if alone else "random", cluster=cluster_of(cases),
-            )  # fmt: skip
+                matched,
+                cases,
+                fom=fom,
+                arms=(test.new, test.reference),
+                reader_names=readers,
+                readers="fixed" if alone else "random",
+                cluster=cluster_of(cases),
+            )
         except ValueError as error:
             return nothing(str(error))
         note = f"no marks at all by {', '.join(blank)}" if blank else ""
         found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
-        counts = {"n": len(matched), "n_readers": len(readers), "n_cases": len(cases),
-                  "n_patients": cases["patient"].nunique()}  # fmt: skip
+        counts = {
+            "n": len(matched),
+            "n_readers": len(readers),
+            "n_cases": len(cases),
+            "n_patients": cases["patient"].nunique(),
+        }
         return Estimate(**{**vars(found), **counts})

@@ -45,12 +45,21 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         )
         for name in ("percent", "gwet", "krippendorff"):
             found = agreement_coefficient(wide, name, weights=weights)
-            rows.append({
-                "item": test.item, "new": test.new, "reference": test.reference,
-                "coefficient": name, "weights": weights, "value": found.value, "low": found.low,
-                "high": found.high, "n_subjects": found.n_subjects, "n_raters": found.n_raters,
-                "note": found.note,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "item": test.item,
+                    "new": test.new,
+                    "reference": test.reference,
+                    "coefficient": name,
+                    "weights": weights,
+                    "value": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "n_subjects": found.n_subjects,
+                    "n_raters": found.n_raters,
+                    "note": found.note,
+                }
+            )
         if ordered and not test.relative:
             lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
             ends = saturation(wide, lowest=lowest, highest=highest)
@@ -122,9 +131,10 @@ def _showings(shown: pd.DataFrame) -> pd.DataFrame:
     rating = pd.to_numeric(shown["value"], errors="coerce")
     rating = rating.where(~named, preferred.map(codes)).where(shown["value"] != "tie", 0)
     table = shown[["reader", "case"]].assign(
-        arm=subject.where(~each, subject + "@" + both), rating=rating,
+        arm=subject.where(~each, subject + "@" + both),
+        rating=rating,
         showing=shown["kind"].map({"main": 1, "repeat": 2}),
-    )  # fmt: skip
+    )
     keys = ["reader", "case", "arm"]
     table = table.dropna(subset=["rating"]).drop_duplicates([*keys, "showing"])
     twice = table.groupby(keys)["showing"].transform("nunique") == 2
@@ -194,8 +204,9 @@ def effect_rows(ratings: pd.DataFrame, test: Planned) -> Rows:
     if not scores.empty:
         scores = scores.rename(columns={"score": "answer"})
         rows += [
-            position_trend(scores, outcome="answer"), session_effect(scores, outcome="answer"),
-        ]  # fmt: skip
+            position_trend(scores, outcome="answer"),
+            session_effect(scores, outcome="answer"),
+        ]
         if "arm" in scores and scores["session"].nunique() > 1:
             rows.append(first_seen_effect(scores, outcome="answer"))
     if not times.empty:

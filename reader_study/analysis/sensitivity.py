@@ -83,10 +83,18 @@ def _refit(
 
 def _row(label: str, test: Planned, found: Estimate) -> dict[str, Any]:
     return {
-        "label": label, "endpoint": test.endpoint, "new": test.new, "reference": test.reference,
-        "value": found.value, "low": found.low, "high": found.high, "p": found.p_at(test.null),
-        "null": test.null, "n": found.n, "note": found.note,
-    }  # fmt: skip
+        "label": label,
+        "endpoint": test.endpoint,
+        "new": test.new,
+        "reference": test.reference,
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p_at(test.null),
+        "null": test.null,
+        "n": found.n,
+        "note": found.note,
+    }
 
 
 def _other_methods(test: Planned, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -95,9 +103,13 @@ def _other_methods(test: Planned, table: pd.DataFrame) -> list[dict[str, Any]]:
     rows = [_exact_test(test, table)]
     if test.endpoint == "share":
         share = pooled_share(
-            table, arm=test.new, over=test.reference, ties="half", cluster=cluster_of(table),
+            table,
+            arm=test.new,
+            over=test.reference,
+            ties="half",
+            cluster=cluster_of(table),
             level=LEVEL,
-        )  # fmt: skip
+        )
         row = {"value": share.share, "low": share.low, "high": share.high, "p": None}
         rows.append(_bare("ties count half a win", test, share.n) | row)
     if test.endpoint == "odds":
@@ -143,8 +155,13 @@ def _grading(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     mean = table.groupby(["reader", "case", "arm"], as_index=False)["rating"].median()
     found = vgc(mean, test=test.new, reference=test.reference, draws=2000, rng=rng, level=LEVEL)
     note = f"permutation test, {found.draws} draws; {found.scope}"
-    return row | {"value": found.auc, "low": found.low, "high": found.high, "p": found.p,
-                  "note": note}  # fmt: skip
+    return row | {
+        "value": found.auc,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "note": note,
+    }
 
 
 def _varying_effect(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
@@ -166,9 +183,14 @@ def _varying_effect(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
 
 def _bare(label: str, test: Planned, n: int) -> dict[str, Any]:
     return {
-        "label": label, "endpoint": test.endpoint, "new": test.new, "reference": test.reference,
-        "null": test.null, "n": n, "note": "",
-    }  # fmt: skip
+        "label": label,
+        "endpoint": test.endpoint,
+        "new": test.new,
+        "reference": test.reference,
+        "null": test.null,
+        "n": n,
+        "note": "",
+    }
 
 
 def _exact_test(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
@@ -177,14 +199,23 @@ def _exact_test(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     each = paired_differences(table, test).groupby(unit)["score"].mean()
     if each.empty:
         return _bare(f"exact signed-rank over {unit}s", test, 0) | {
-            "value": None, "low": None, "high": None, "p": None, "note": "no complete pair",
-        }  # fmt: skip
+            "value": None,
+            "low": None,
+            "high": None,
+            "p": None,
+            "note": "no complete pair",
+        }
     middle, low, high = hodges_lehmann(each.to_numpy(), level=LEVEL)
     p = signed_rank(each.to_numpy(), zeros="pratt").p
     label = f"exact signed-rank over {unit}s (median of mean scores; these readers)"
     return _bare(label, test, len(each)) | {
-        "endpoint": "score", "null": 0.0, "value": middle, "low": low, "high": high, "p": p,
-    }  # fmt: skip
+        "endpoint": "score",
+        "null": 0.0,
+        "value": middle,
+        "low": low,
+        "high": high,
+        "p": p,
+    }
 
 
 def left_out(ratings: pd.DataFrame) -> list[str]:

@@ -228,9 +228,7 @@ def _leaks(
         for arm in range(len(protocol.arms))
     )
     each = [leak for kept in rendered for leak in kept.leaks]
-    return [
-        *each, *text_leaks(protocol, images), *texture_leaks(protocol, texture["recognised"])
-    ]  # fmt: skip
+    return [*each, *text_leaks(protocol, images), *texture_leaks(protocol, texture["recognised"])]
 
 
 def _images(

@@ -127,9 +127,11 @@ def _differences(case: Case, arms: dict[str, SeriesFacts]) -> list[str]:
         f"{other} ({getattr(facts, what)}); resample one arm to the grid of the other"
         for other, facts in others
         for what in ("shape", "spacing_mm")
-        if any(abs(a - b) > 1e-3 for a, b in zip(getattr(first, what), getattr(facts, what),
-                                                 strict=True))
-    ]  # fmt: skip
+        if any(
+            abs(a - b) > 1e-3
+            for a, b in zip(getattr(first, what), getattr(facts, what), strict=True)
+        )
+    ]
     if case.slices and case.slices[1] > first.shape[0]:
         found.append(
             f"case {case.name} names slices {case.slices[0]} to {case.slices[1]} but the series "

@@ -92,9 +92,13 @@ def plan_of(protocol: Protocol) -> Plan:
     aim = said.aim or ("noninferiority" if said.margin is not None else "superiority")
     unplanned = tuple(item.name for item in others if item.kind == "choice")
     return Plan(
-        tuple(tests), aim, said.margin, said.multiplicity,
-        _estimand(protocol, tests[0], aim), unplanned,
-    )  # fmt: skip
+        tuple(tests),
+        aim,
+        said.margin,
+        said.multiplicity,
+        _estimand(protocol, tests[0], aim),
+        unplanned,
+    )
 
 
 def _comparisons(protocol: Protocol) -> list[tuple[str, str]]:
@@ -124,11 +128,15 @@ def _planned(protocol: Protocol, role: str, item: Item, new: str, reference: str
     endpoint = asked or _default_endpoint(protocol, item, role)
     _check_endpoint(protocol, item, endpoint)
     return Planned(
-        role, item.name, endpoint, new, reference,
+        role,
+        item.name,
+        endpoint,
+        new,
+        reference,
         n_answers=len(item.answers) if item.kind == "scale" else 101,
         relative=_is_relative(protocol, item),
         reverse_scored=item.name in protocol.analysis.lower_is_better,
-    )  # fmt: skip
+    )
 
 
 def _is_relative(protocol: Protocol, item: Item) -> bool:
@@ -180,10 +188,11 @@ def _estimand(protocol: Protocol, test: Planned, aim: str) -> dict[str, str]:
         ),
         "summary": f"{METHOD[test.endpoint]}; two-sided {LEVEL:.0%} interval",
         "assay sensitivity": (
-            f"the arm {full[0]} is the reference of known quality" if full
+            f"the arm {full[0]} is the reference of known quality"
+            if full
             else "no reference arm: the study cannot show that it would have seen a difference"
         ),
-    }  # fmt: skip
+    }
 
 
 def lesion_mark(protocol: Protocol, test: Planned) -> str:

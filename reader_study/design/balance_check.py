@@ -126,8 +126,11 @@ def _block_faults(protocol: Protocol, allocation: Allocation) -> list[str]:
     reading = [i for i, case in enumerate(protocol.cases) if not case.practice]
     counts = sorted((read[case] for case in reading), reverse=True)
     n_anchors = protocol.design.anchor_cases
-    faults = [f"an anchor case is read {n} times" for n in counts[:n_anchors]
-              if n != len(allocation.slots)]  # fmt: skip
+    faults = [
+        f"an anchor case is read {n} times"
+        for n in counts[:n_anchors]
+        if n != len(allocation.slots)
+    ]
     rest = counts[n_anchors:] or [0]
     if rest[0] - rest[-1] > (2 if protocol.design.is_paired else 1):
         faults.append(f"some cases are read {rest[0]} times and others {rest[-1]} times")

@@ -69,9 +69,13 @@ class Pilot:
         parts = (self.components, self.likert, self.preference)
         found = next((asdict(part) for part in parts if part is not None), {})
         return {
-            "endpoint": self.endpoint, "components": found, "effect": self.effect,
-            "readers": self.readers, "cases": self.cases, "assumption": self.assumption,
-        }  # fmt: skip
+            "endpoint": self.endpoint,
+            "components": found,
+            "effect": self.effect,
+            "readers": self.readers,
+            "cases": self.cases,
+            "assumption": self.assumption,
+        }
 
 
 def run_pilot(

@@ -46,9 +46,10 @@ def copy_study(study: str | Path, folder: str | Path, *, reader: str) -> dict[st
         last = max(e.seq for e in events if e.reader == reader or e.kind in _OF_THE_STUDY)
         with fresh_folder(folder) as part:
             shutil.copytree(
-                bundle_folder(study), part / "bundle",
+                bundle_folder(study),
+                part / "bundle",
                 ignore=shutil.ignore_patterns(".*"),  # the secret of this server's cookies
-            )  # fmt: skip
+            )
             answers = _write(store, part / "study.db", events[:last])
             write_anchor(part, last, events[last - 1].hash)
     return {"events": last, "answers": answers}

@@ -81,9 +81,12 @@ class CodeForm(JupyterHandler):
         self.set_header("Cache-Control", "no-store")
         user = self.current_user
         page = self.render_template(  # type: ignore[no-untyped-call]  # Jupyter
-            "login.html", texts=self.provider.texts, problem=problem,
-            reader=user.username if user else "", room=self.base_url,
-        )  # fmt: skip
+            "login.html",
+            texts=self.provider.texts,
+            problem=problem,
+            reader=user.username if user else "",
+            room=self.base_url,
+        )
         self.finish(page)
 
     @allow_unauthenticated

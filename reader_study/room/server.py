@@ -137,10 +137,13 @@ class ReadingRoom(Voila):  # type: ignore[misc]  # Voila has no types
                 "with another number"
             ) from None
         HTTPServer(
-            self.app, ssl_options=self.ssl_options, max_body_size=_LARGEST_BODY,
-            max_buffer_size=2 * _LARGEST_BODY, body_timeout=_SLOWEST_BODY_S,
+            self.app,
+            ssl_options=self.ssl_options,
+            max_body_size=_LARGEST_BODY,
+            max_buffer_size=2 * _LARGEST_BODY,
+            body_timeout=_SLOWEST_BODY_S,
             idle_connection_timeout=_IDLE_CONNECTION_S,
-        ).add_sockets(sockets)  # fmt: skip
+        ).add_sockets(sockets)
         self.port = sockets[0].getsockname()[1]
         scheme = "https" if self.ssl_options else "http"
         here, anywhere = {"127.0.0.1", "::1"}, {"", "0.0.0.0", "::"}

@@ -58,7 +58,7 @@ def integrated_gradients(
         baselines=probe.tensor(start),
         n_steps=steps,
         internal_batch_size=_AT_ONCE * len(batch),
-    )  # fmt: skip
+    )
     return _plane(found, image)
 
 
@@ -99,16 +99,24 @@ def occlusion(
     near = (..., slice(top, bottom), slice(left, right))
     found = np.zeros((height, width), dtype=np.float32)
     found[near] = _occluded(
-        probe, np.asarray(image)[near], start[near],
-        target.crop((top, left, bottom, right)), patch_px, stride_px,
-    )  # fmt: skip
+        probe,
+        np.asarray(image)[near],
+        start[near],
+        target.crop((top, left, bottom, right)),
+        patch_px,
+        stride_px,
+    )
     return found
 
 
 def _occluded(
-    probe: DenoiserProbe, image: np.ndarray, start: np.ndarray, target: Target, patch_px: int,
+    probe: DenoiserProbe,
+    image: np.ndarray,
+    start: np.ndarray,
+    target: Target,
+    patch_px: int,
     stride_px: int,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     method = Occlusion(_reader(probe, target))
     found = method.attribute(
         probe.tensor(image),
