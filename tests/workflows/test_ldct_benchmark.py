@@ -94,8 +94,11 @@ def test_metrics_are_those_of_the_protocol(rng):
 
 
 def test_visual_information_is_that_of_the_protocol(rng):
-    functional = pytest.importorskip("torchmetrics.functional.image")
     import torch
+
+    from ctlab.explain import import_with_torchvision
+
+    functional = import_with_torchvision("torchmetrics.functional.image")
 
     target = np.kron(rng.uniform(0, 2000, (8, 8)), np.ones((8, 8))).astype(np.float32)
     image = (target + rng.normal(0, 60, target.shape)).astype(np.float32)
