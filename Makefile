@@ -2,7 +2,7 @@
 #
 #   make book    build the book                make test    the quick tests: eight minutes or less
 #   make study   demonstration reader study    make bench   compare speed with peers
-#   make check   everything a change must pass; alone: make lint, unit, browser, book, pythons
+#   make check   everything a change must pass; alone: make lint, unit, browser, book
 #
 #   make assignment                homework without solutions, and rubrics for teachers
 #   make your-study STUDY=folder   the results of your reader study as chapters of the book
@@ -86,7 +86,7 @@ unit: $(ALL)
 browser: $(ALL)
 	$(PYTEST) -m browser $(or $(TESTS),tests/browser)
 
-# Everything that needs no torch, on other Pythons that are found.
+# Everything that needs no torch, on other Pythons that are found; not yet proven there.
 pythons: python-3.12 python-3.13
 python-%:
 	@JOBS=$(JOBS) .ci/torch-free $*
@@ -95,7 +95,6 @@ python-%:
 check: $(ALL)
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint book
 	$(PYTEST) $(TESTS)
-	$(MAKE) --no-print-directory pythons
 
 clean:
 	rm -rf .venv .venv-* dist book/_build book/_vendor book/your-study/pages
