@@ -52,7 +52,7 @@ def _head(facts: dict[str, Any], row: dict[str, Any]) -> str:
         f"# {title}\n"
         f"# Primary result: {row['unit']}, {row['new']} against {row['reference']}, item "
         f"{row['item']}.\n"
-        + ("# Ratings are turned round: higher is better.\n" if row["turned"] else "")
+        + ("# Ratings are reverse-scored: higher is better.\n" if row["turned"] else "")
         + "# Usage: Rscript primary.R [folder with primary.csv]\n"
         "args <- commandArgs(TRUE)\n"
         'folder <- if (length(args)) args[1] else "."\n'
