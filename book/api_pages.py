@@ -52,8 +52,8 @@ def public_names(face: str) -> dict[str, list[str]]:
 
     Examples
     --------
-    >>> public_names("ctlab.classic")["ctlab.classic"]
-    ['METHODS', 'Tuning', 'denoise_classic', 'tune']
+    >>> public_names("ctlab.classic")["ctlab.classic.tuning"]
+    ['tune', 'Tuning']
     """
     if face in MODULES:
         modules = [import_module(f"{face}.{name}") for name in MODULES[face]]
