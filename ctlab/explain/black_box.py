@@ -177,9 +177,18 @@ def explain_black_box(
     out = denoise(image[None])[0]
     value = float(score(image[None])[0])
     return Explanation(
-        method=method, target=target, layer="", signed=signed, native=signed, mask=mask,
-        value=value, image_hu=image, output_hu=out, audit=audit, field_box=box,
-    )  # fmt: skip
+        method=method,
+        target=target,
+        layer="",
+        signed=signed,
+        native=signed,
+        mask=mask,
+        value=value,
+        image_hu=image,
+        output_hu=out,
+        audit=audit,
+        field_box=box,
+    )
 
 
 def _judged(

@@ -45,9 +45,13 @@ class Procedure:
 
 
 def roe_metz(
-    rng: np.random.Generator, readers: int, cases: int, *, shift: float = 0.0,
+    rng: np.random.Generator,
+    readers: int,
+    cases: int,
+    *,
+    shift: float = 0.0,
     arm_reader: float = 0.17,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores (arm, reader, case) and truth; the second arm separates better by ``shift``."""
     truth = np.arange(cases) % 2
     z = rng.normal
@@ -69,9 +73,12 @@ def as_cells(x: np.ndarray, truth: np.ndarray) -> Cells:
     flat = x.reshape(arms * readers, -1)
     values, covariance = auc_covariance(flat[:, truth == 1], flat[:, truth == 0])
     return Cells(
-        ("a", "b"), tuple(f"R{j}" for j in range(readers)), values.reshape(arms, readers),
-        covariance.reshape(arms, readers, arms, readers), np.zeros(readers, dtype=int),
-    )  # fmt: skip
+        ("a", "b"),
+        tuple(f"R{j}" for j in range(readers)),
+        values.reshape(arms, readers),
+        covariance.reshape(arms, readers, arms, readers),
+        np.zeros(readers, dtype=int),
+    )
 
 
 def analysed(x: np.ndarray, truth: np.ndarray) -> Mrmc:
@@ -148,9 +155,13 @@ def free_response(rng: np.random.Generator) -> Outcome:
 
 
 def ratings(
-    rng: np.random.Generator, readers: int, cases: int, *, by_reader: float = 0.0,
+    rng: np.random.Generator,
+    readers: int,
+    cases: int,
+    *,
+    by_reader: float = 0.0,
     by_case: float = 0.0,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Ratings 1-5, shape (reader, case, arm), with reader and case effects.
 
     ``by_reader`` and ``by_case`` are the spreads of an arm's effect over readers and cases.
@@ -282,11 +293,13 @@ def _trials(chosen: np.ndarray, left: np.ndarray) -> pd.DataFrame:
     flat = left.ravel()
     return pd.DataFrame(
         {
-            "reader": reader, "case": case, "left": np.where(flat, "a", "b"),
+            "reader": reader,
+            "case": case,
+            "left": np.where(flat, "a", "b"),
             "right": np.where(flat, "b", "a"),
             "choice": np.where(chosen.ravel(), "left", "right"),
         }
-    )  # fmt: skip
+    )
 
 
 def strengths(rng: np.random.Generator) -> Outcome:
@@ -337,33 +350,55 @@ PROCEDURES = (
     Procedure(OR, "5 readers, 80 cases", "approximate", obuchowski(5, 80)),
     Procedure(OR, "2 readers, 80 cases", "approximate", obuchowski(2, 80)),
     Procedure(OR, "10 readers, 40 cases", "approximate", obuchowski(10, 40)),
-    Procedure("OR non-inferiority at the margin", "5 readers, 80 cases, one-sided 2.5 %",
-              "approximate", noninferior_at_the_margin, level=0.025),
-    Procedure("U-statistics, unbalanced", "6 readers, 90 cases, half read", "approximate",
-              unbalanced),
+    Procedure(
+        "OR non-inferiority at the margin",
+        "5 readers, 80 cases, one-sided 2.5 %",
+        "approximate",
+        noninferior_at_the_margin,
+        level=0.025,
+    ),
+    Procedure(
+        "U-statistics, unbalanced", "6 readers, 90 cases, half read", "approximate", unbalanced
+    ),
     Procedure("wAFROC", "4 readers, 60 cases", "approximate", free_response, cost=10),
     Procedure("exact signed rank (Pratt)", "1 reader, 20 cases", "at most", rank_of_pairs),
     Procedure(CLMM, "5 readers, 30 cases", "approximate", mixed_model(5, 30), cost=40),
     Procedure(CLMM, "2 readers, 20 cases", "approximate", mixed_model(2, 20), cost=40),
     Procedure(PERMUTED, "5 readers, 40 cases", "exact", grading(0.0), cost=10),
-    Procedure(PERMUTED, "5 readers, 40 cases, arms vary by reader", "approximate",
-              grading(0.3), cost=10),
-    Procedure("VGC t interval", "5 readers, 40 cases, arms vary by reader", "approximate",
-              grading_interval, cost=5),
+    Procedure(
+        PERMUTED, "5 readers, 40 cases, arms vary by reader", "approximate", grading(0.3), cost=10
+    ),
+    Procedure(
+        "VGC t interval",
+        "5 readers, 40 cases, arms vary by reader",
+        "approximate",
+        grading_interval,
+        cost=5,
+    ),
     Procedure(MEAN, "5 readers, 40 cases", "approximate", mean_difference(5, 40)),
     Procedure(MEAN, "2 readers, 40 cases", "approximate", mean_difference(2, 40)),
     Procedure("clustered signed rank (DS)", "40 clusters", "approximate", clustered("ds", 40)),
     Procedure("clustered signed rank (RGL)", "40 clusters", "approximate", clustered("rgl", 40)),
     Procedure("clustered signed rank (DS)", "8 clusters", "approximate", clustered("ds", 8)),
-    Procedure("clustered McNemar (Obuchowski)", "36 patients", "approximate",
-              lesions_of_patients("obuchowski")),
-    Procedure("clustered McNemar (Durkalski)", "36 patients", "approximate",
-              lesions_of_patients("durkalski")),
+    Procedure(
+        "clustered McNemar (Obuchowski)",
+        "36 patients",
+        "approximate",
+        lesions_of_patients("obuchowski"),
+    ),
+    Procedure(
+        "clustered McNemar (Durkalski)",
+        "36 patients",
+        "approximate",
+        lesions_of_patients("durkalski"),
+    ),
     Procedure(SHARE, "6 readers, 40 cases", "at most", share(6, 40)),
     Procedure(SHARE, "2 readers, 40 cases", "at most", share(2, 40)),
-    Procedure("Bradley-Terry, CR2 over readers", "6 readers, 30 cases", "approximate", strengths,
-              cost=5),
-    Procedure("randomisation test of sides", "3 readers, 20 cases", "at most", exchanged_sides,
-              cost=5),
+    Procedure(
+        "Bradley-Terry, CR2 over readers", "6 readers, 30 cases", "approximate", strengths, cost=5
+    ),
+    Procedure(
+        "randomisation test of sides", "3 readers, 20 cases", "at most", exchanged_sides, cost=5
+    ),
     Procedure("Gwet's AC1, interval", "3 raters, 40 subjects", "approximate", gwet, cost=2),
-)  # fmt: skip
+)

@@ -89,27 +89,39 @@ def analyse(
     expected, last = conduct.expected_answers(record), conduct.last_answers(revisions)
     around = _secondary(plan, record, ratings, tick) | {
         "sensitivity": sensitivity_rows(
-            first, ratings, _first_answers(revisions),
+            first,
+            ratings,
+            _first_answers(revisions),
             finished={row.reader for row in readers if row.done == row.of},
-            fastest_s=FASTEST_SECONDS, estimator=estimator,
-            radius_mm=protocol.analysis.mark_radius_mm, tick=tick,
+            fastest_s=FASTEST_SECONDS,
+            estimator=estimator,
+            radius_mm=protocol.analysis.mark_radius_mm,
+            tick=tick,
         ),
-    }  # fmt: skip
+    }
     tick()
     facts = {
-        "format_version": FORMAT_VERSION, "study": record.key.study_id, "title": protocol.title,
-        **as_facts(plan), **results, **around, "conclusion": _conclusions(results),
+        "format_version": FORMAT_VERSION,
+        "study": record.key.study_id,
+        "title": protocol.title,
+        **as_facts(plan),
+        **results,
+        **around,
+        "conclusion": _conclusions(results),
         "design": _design(protocol),
-        "flow": conduct.flow(record, expected, last, primary=first.item,
-                             n_analysed=results["primary"][0]["n"]),
+        "flow": conduct.flow(
+            record, expected, last, primary=first.item, n_analysed=results["primary"][0]["n"]
+        ),
         "readers": [asdict(row) for row in readers],
         "balance": record.locked["balance"],
         "deviations": conduct.deviations(record, plan, readers),
         "integrity": {**proof, "protocol_in_force": record.protocol_sha256},
-        "missing": _missing(expected, last), "answers": secondary.answer_counts(ratings),
+        "missing": _missing(expected, last),
+        "answers": secondary.answer_counts(ratings),
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
-        "curves": _curves(first, ratings, protocol), "software": _versions(),
-    }  # fmt: skip
+        "curves": _curves(first, ratings, protocol),
+        "software": _versions(),
+    }
     cases = case_truth(protocol)
     written = _write(record.folder, facts, _primary_rows(first, ratings, cases, marks), cases)
     tick()
@@ -246,11 +258,14 @@ def _secondary(
     sides, effects = secondary.side_rows(ratings, first), secondary.effect_rows(ratings, first)
     tick()
     return {
-        "agreement": agreement, "repeats": repeats, "effects": effects,
-        "blinding": secondary.blinding_rows(ratings, guess), **sides,
+        "agreement": agreement,
+        "repeats": repeats,
+        "effects": effects,
+        "blinding": secondary.blinding_rows(ratings, guess),
+        **sides,
         "texture": secondary.texture_facts(record.locked, record.protocol),
         "time": secondary.time_rows(ratings),
-    }  # fmt: skip
+    }
 
 
 def _first_answers(revisions: pd.DataFrame) -> pd.DataFrame:
@@ -268,18 +283,23 @@ def _missing(expected: pd.DataFrame, last: pd.DataFrame) -> list[dict[str, Any]]
 
 def _design(protocol: Protocol) -> dict[str, Any]:
     return {
-        "layout": protocol.design.layout, "sessions": protocol.design.sessions,
-        "washout_days": protocol.design.washout_days, "repeats": protocol.design.repeats,
-        "catch_trials": protocol.design.catch_trials, "window": protocol.view.window,
+        "layout": protocol.design.layout,
+        "sessions": protocol.design.sessions,
+        "washout_days": protocol.design.washout_days,
+        "repeats": protocol.design.repeats,
+        "catch_trials": protocol.design.catch_trials,
+        "window": protocol.view.window,
         "arms": [arm.model_dump() for arm in protocol.arms],
         "items": [item.model_dump(mode="json") for item in protocol.items],
-        "ethics": protocol.ethics.reference, "consent": bool(protocol.ethics.consent.strip()),
+        "ethics": protocol.ethics.reference,
+        "consent": bool(protocol.ethics.consent.strip()),
         "population": protocol.population.model_dump(),
         "strata": sorted({case.stratum for case in protocol.reading_cases}),
         "lesions": sum(len(case.lesions) for case in protocol.reading_cases),
         "guess": protocol.guess.model_dump() if protocol.guess else None,
-        "plan": protocol.analysis.plan, "radius_mm": protocol.analysis.mark_radius_mm,
-    }  # fmt: skip
+        "plan": protocol.analysis.plan,
+        "radius_mm": protocol.analysis.mark_radius_mm,
+    }
 
 
 def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[dict[str, Any]]:
@@ -289,10 +309,15 @@ def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[di
     if graded and set(table["arm"]) == {test.new, test.reference}:
         points = vgc_curve(table, test=test.new, reference=test.reference)
         return [
-            {"kind": "vgc", "arm": "all readers" if reader == "all" else "each reader",
-             "reader": reader, "x": part["reference"].tolist(), "y": part["test"].tolist()}
+            {
+                "kind": "vgc",
+                "arm": "all readers" if reader == "all" else "each reader",
+                "reader": reader,
+                "x": part["reference"].tolist(),
+                "y": part["test"].tolist(),
+            }
             for reader, part in points.groupby("reader", sort=False)
-        ]  # fmt: skip
+        ]
     if test.endpoint != "auc" or table.empty:
         return []
     table = _with_truth(table, protocol)
@@ -300,10 +325,15 @@ def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[di
     for (arm, reader), part in table.groupby(["arm", "reader"], sort=True):
         if part["truth"].nunique() == 2:
             points = roc_curve(part["truth"], part["rating"])
-            curves.append({
-                "kind": "roc", "arm": arm, "reader": reader,
-                "x": (1 - points["specificity"]).tolist(), "y": points["sensitivity"].tolist(),
-            })  # fmt: skip
+            curves.append(
+                {
+                    "kind": "roc",
+                    "arm": arm,
+                    "reader": reader,
+                    "x": (1 - points["specificity"]).tolist(),
+                    "y": points["sensitivity"].tolist(),
+                }
+            )
     return curves
 
 
@@ -317,8 +347,20 @@ def _primary_rows(
 ) -> pd.DataFrame:
     """What the R script reads; free-response readings without any mark have empty marks."""
     table = outcome_table(ratings, test)
-    columns = ["reader", "case", "patient", "arm", "left", "right", "choice", "score", "rating",
-              "truth", "mark", "lesion"]  # fmt: skip
+    columns = [
+        "reader",
+        "case",
+        "patient",
+        "arm",
+        "left",
+        "right",
+        "choice",
+        "score",
+        "rating",
+        "truth",
+        "mark",
+        "lesion",
+    ]
     if test.endpoint == "auc" and not table.empty:
         table = table.merge(cases[["case", "truth"]], on="case", how="left")
     if test.endpoint == "wafroc" and not table.empty:

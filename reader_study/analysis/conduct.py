@@ -56,8 +56,9 @@ def flow(
     asked = expected[
         (expected["kind"] == "main") & (expected["item"].str.split("@").str[0] == primary)
     ]
-    given = asked.merge(last[["reader", "trial", "item", "value"]], how="left",
-                        on=["reader", "trial", "item"])  # fmt: skip
+    given = asked.merge(
+        last[["reader", "trial", "item", "value"]], how="left", on=["reader", "trial", "item"]
+    )
     withheld = int((given["value"].astype(str) == CANNOT_JUDGE).sum())
     answered = int(given["value"].notna().sum()) - withheld
     kinds = Counter(trial.kind for trial in trials)
@@ -70,9 +71,12 @@ def flow(
         "replaced": sum(e.payload.get("reason") == "replaced" for e in withdrawn),
         "withdrawn": sum(e.payload.get("reason") != "replaced" for e in withdrawn),
         "trials": {kind: kinds.get(kind, 0) for kind in ("practice", "main", "repeat", "catch")},
-        "asked": len(asked), "answered": answered, "withheld": withheld,
-        "missing": len(asked) - answered - withheld, "analysed": n_analysed,
-    }  # fmt: skip
+        "asked": len(asked),
+        "answered": answered,
+        "withheld": withheld,
+        "missing": len(asked) - answered - withheld,
+        "analysed": n_analysed,
+    }
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,22 @@ def reader_conduct(record: UnblindedStudy) -> list[ReaderConduct]:
         own = [event for event in record.events if event.reader == row.reader]
         days = [event.at[:10] for event in own if event.kind == "answer"]
         displays = [event.payload for event in own if event.kind == "display-checked"]
-        rows.append(ReaderConduct(
-            row.reader, row.slot, row.active, row.done, row.of, row.flags, row.median_seconds,
-            visits=sum(event.kind == "opened" for event in own),
-            pauses=sum(event.kind in {"paused", "away"} for event in own),
-            first_day=days[0] if days else "", last_day=days[-1] if days else "",
-            display=displays[-1] if displays else {},
-        ))  # fmt: skip
+        rows.append(
+            ReaderConduct(
+                row.reader,
+                row.slot,
+                row.active,
+                row.done,
+                row.of,
+                row.flags,
+                row.median_seconds,
+                visits=sum(event.kind == "opened" for event in own),
+                pauses=sum(event.kind in {"paused", "away"} for event in own),
+                first_day=days[0] if days else "",
+                last_day=days[-1] if days else "",
+                display=displays[-1] if displays else {},
+            )
+        )
     return rows
 
 
@@ -126,15 +139,20 @@ def integrity(record: UnblindedStudy) -> dict[str, Any]:
         )
     bundle, last = record.bundle, {event.kind: event for event in record.events}
     return {
-        "ok": True, "events": verdict.n_events, "answers": verdict.n_answers,
-        "notes": list(verdict.notes), "commitment": bundle.commitment,
-        "protocol_sha256": bundle.facts["protocol_sha256"], "bundle_sha256": bundle.sha256,
-        "locked_at": record.events[0].at, "head": record.head,
+        "ok": True,
+        "events": verdict.n_events,
+        "answers": verdict.n_answers,
+        "notes": list(verdict.notes),
+        "commitment": bundle.commitment,
+        "protocol_sha256": bundle.facts["protocol_sha256"],
+        "bundle_sha256": bundle.sha256,
+        "locked_at": record.events[0].at,
+        "head": record.head,
         **{f"{kind}_at": last[kind].at for kind in ("closed", "unblinded")},
         "unblinded_by": last["unblinded"].payload.get("who", ""),
         "unblinding_reason": last["unblinded"].payload.get("reason", ""),
         "anchors": (record.folder / ANCHORS).is_file(),
-    }  # fmt: skip
+    }
 
 
 def deviations(
@@ -144,35 +162,43 @@ def deviations(
     found = [*_protocol_changes(record), *_event_deviations(record.events)]
     accepted = record.locked.get("accepted_leaks", {"found": [], "reason": ""})
     found += [
-        _deviation(f"leak accepted at lock: {leak}", f"readers may have known arms; accepted "
-                   f"because {accepted['reason']}")
+        _deviation(
+            f"leak accepted at lock: {leak}",
+            f"readers may have known arms; accepted because {accepted['reason']}",
+        )
         for leak in accepted["found"]
-    ]  # fmt: skip
+    ]
     joined, slots = sum(row.done > 0 for row in readers), record.bundle.n_slots
     if joined < slots:
-        found.append(_deviation(
-            f"{joined} of {slots} planned readers read", "the interval is wider than planned"
-        ))  # fmt: skip
+        found.append(
+            _deviation(
+                f"{joined} of {slots} planned readers read", "the interval is wider than planned"
+            )
+        )
     for row in readers:
         if row.done < row.of:
-            found.append(_deviation(
-                f"{row.reader} answered {row.done} of {row.of} trials",
-                "missing answers are left out and counted; see the row of readers who finished",
-            ))  # fmt: skip
+            found.append(
+                _deviation(
+                    f"{row.reader} answered {row.done} of {row.of} trials",
+                    "missing answers are left out and counted; see the row of readers who finished",
+                )
+            )
         if row.median_seconds is not None and row.median_seconds < FASTEST_SECONDS:
-            found.append(_deviation(
-                f"{row.reader} took {row.median_seconds:.1f} s per trial (median)",
-                "see the analysis without fast trials",
-            ))  # fmt: skip
+            found.append(
+                _deviation(
+                    f"{row.reader} took {row.median_seconds:.1f} s per trial (median)",
+                    "see the analysis without fast trials",
+                )
+            )
     if joined < FEW_READERS:
-        found.append(_deviation(
-            f"{joined} readers", "results hold for these readers only"
-        ))  # fmt: skip
+        found.append(_deviation(f"{joined} readers", "results hold for these readers only"))
     if plan.unplanned_items:
-        found.append(_deviation(
-            f"items without a planned comparison: {', '.join(plan.unplanned_items)}",
-            "their answers are tabulated, not tested",
-        ))  # fmt: skip
+        found.append(
+            _deviation(
+                f"items without a planned comparison: {', '.join(plan.unplanned_items)}",
+                "their answers are tabulated, not tested",
+            )
+        )
     return found
 
 
@@ -217,17 +243,25 @@ def _event_deviations(events: Sequence[Event]) -> list[dict[str, str]]:
     for event in events:
         said = event.payload.get("reason", "")
         if event.kind == "washout-overridden":
-            found.append(_deviation(
-                f"{event.reader} opened session {event.payload['session'] + 1} before the washout "
-                f"was over ({said})", "cases may have been remembered",
-            ))  # fmt: skip
+            found.append(
+                _deviation(
+                    f"{event.reader} opened session {event.payload['session'] + 1} before "
+                    f"the washout was over ({said})",
+                    "cases may have been remembered",
+                )
+            )
         if event.kind == "reader-withdrawn":
-            found.append(_deviation(
-                f"{event.reader} left ({said or 'no reason given'})", "answers given were kept"
-            ))  # fmt: skip
+            found.append(
+                _deviation(
+                    f"{event.reader} left ({said or 'no reason given'})", "answers given were kept"
+                )
+            )
         if event.kind == "unblinded" and event.payload.get("missing"):
-            found.append(_deviation(
-                f"unblinded while {', '.join(event.payload['missing'])} had not finished "
-                f"({said})", "the decision to stop was made without seeing answers",
-            ))  # fmt: skip
+            found.append(
+                _deviation(
+                    f"unblinded while {', '.join(event.payload['missing'])} had not finished "
+                    f"({said})",
+                    "the decision to stop was made without seeing answers",
+                )
+            )
     return found

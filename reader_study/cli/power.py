@@ -61,11 +61,14 @@ def power(
         effect = observed.effect if observed is not None else USUAL_EFFECT[kind]
     with working("Simulating studies") as advance:
         facts = plan_power(
-            kind, Aim(effect, margin, target, replicates, seed), pilot=observed,
+            kind,
+            Aim(effect, margin, target, replicates, seed),
+            pilot=observed,
             components=read_pilot_csv(pilot) if pilot else None,
-            readers=(readers,) if readers else READERS, cases=(cases,) if cases else CASES,
+            readers=(readers,) if readers else READERS,
+            cases=(cases,) if cases else CASES,
             progress=advance,
-        )  # fmt: skip
+        )
     if observed is not None:
         facts["pilot"] = observed.facts()
     if page is not None:

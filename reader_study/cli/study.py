@@ -82,9 +82,12 @@ def lock(
     passphrase = read_passphrases(passphrase_file)
     with working("Rendering cases") as advance:
         locked = lock_study(
-            study, passphrase=passphrase, accept_leaks=accept_leak, progress=advance,
+            study,
+            passphrase=passphrase,
+            accept_leaks=accept_leak,
+            progress=advance,
             say=lambda text: typer.echo(text, err=True),
-        )  # fmt: skip
+        )
     facts = {
         "study": locked.study_id,
         "commitment": locked.commitment,
@@ -169,9 +172,15 @@ def serve(
             typer.echo("Codes travel unencrypted without --cert and --key.", err=True)
 
     run_room(
-        study, host=host, port=port, cert=cert, key=key, proxies=proxy or (),
-        open_browser=browser, ready=ready,
-    )  # fmt: skip
+        study,
+        host=host,
+        port=port,
+        cert=cert,
+        key=key,
+        proxies=proxy or (),
+        open_browser=browser,
+        ready=ready,
+    )
 
 
 @app.command()

@@ -94,11 +94,18 @@ def plan_power(
         curve = power_curve(power, readers=readers, cases=cases)
         smallest = smallest_design(power, readers=readers, target=aim.target)
         others = [
-            {"effect": aim.effect * scale, "curve": _records(power_curve(
-                partial(_or_power, parts, aim.effect * scale, aim.margin),
-                readers=readers, cases=cases))}
+            {
+                "effect": aim.effect * scale,
+                "curve": _records(
+                    power_curve(
+                        partial(_or_power, parts, aim.effect * scale, aim.margin),
+                        readers=readers,
+                        cases=cases,
+                    )
+                ),
+            }
             for scale in (0.6, 0.8, 1.0, 1.2, 1.6)
-        ]  # fmt: skip
+        ]
         assumed: dict[str, Any] = {"components from": source, **asdict(parts)}
     else:
         few = len(readers) * len(cases) <= FEW_DESIGNS
@@ -106,15 +113,25 @@ def plan_power(
         curve = _simulated_curve(draw, decide, aim, readers, cases, progress)
         smallest = smallest_on_grid(curve, target=aim.target)
         others = [{"effect": aim.effect, "curve": _records(curve)}]
-        assumed = {**asdict(truth), "analysis": analysis,
-                   "replicates": aim.replicates, "seed": aim.seed}  # fmt: skip
+        assumed = {
+            **asdict(truth),
+            "analysis": analysis,
+            "replicates": aim.replicates,
+            "seed": aim.seed,
+        }
     return {
-        "kind": kind, "effect": aim.effect, "effect_is": EFFECT_IS[kind], "margin": aim.margin,
-        "target": aim.target, "assumptions": assumed, "curve": _records(curve),
-        "effects": others, "smallest": _records(smallest),
+        "kind": kind,
+        "effect": aim.effect,
+        "effect_is": EFFECT_IS[kind],
+        "margin": aim.margin,
+        "target": aim.target,
+        "assumptions": assumed,
+        "curve": _records(curve),
+        "effects": others,
+        "smallest": _records(smallest),
         "most_cases": MOST_CASES if kind == "roc" else max(cases),
         "label": pilot.assumption if pilot else "",
-    }  # fmt: skip
+    }
 
 
 def _check(kind: str, aim: Aim) -> None:
@@ -141,11 +158,18 @@ def roe_metz_components(seed: int, *, studies: int = 20) -> OrComponents:
     """Components of Roe-Metz studies with areas of 0.85, averaged over simulated large studies."""
     rng = np.random.default_rng(seed)
     found = [
-        asdict(components_of(
-            mrmc(simulate_roc_pair(areas=(0.85, 0.85), readers=8, cases=200, rng=rng,
-                                   model=RoeMetz())), cases=200))
+        asdict(
+            components_of(
+                mrmc(
+                    simulate_roc_pair(
+                        areas=(0.85, 0.85), readers=8, cases=200, rng=rng, model=RoeMetz()
+                    )
+                ),
+                cases=200,
+            )
+        )
         for _ in range(studies)
-    ]  # fmt: skip
+    ]
     mean = pd.DataFrame(found).mean()
     return OrComponents(**{**mean.to_dict(), "cases": 200})
 

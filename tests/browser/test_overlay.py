@@ -33,9 +33,16 @@ def made(**more):
     signed = np.zeros((32, 32))
     signed[4:12, 4:12], signed[20:28, 4:12] = 2.0, -2.0
     return compare_with_map(
-        left, right, signed_colours(signed), spacing_mm=(1, 1), largest=2.0, unit="HU",
-        note="verdict: weak", labels=("noisy", "denoised"), **more,
-    )  # fmt: skip
+        left,
+        right,
+        signed_colours(signed),
+        spacing_mm=(1, 1),
+        largest=2.0,
+        unit="HU",
+        note="verdict: weak",
+        labels=("noisy", "denoised"),
+        **more,
+    )
 
 
 def colour(page, side, y, x):

@@ -93,8 +93,9 @@ def confirmed(page, before: str) -> None:
         """before => { const at = document.querySelector("#rs-where")?.textContent ?? "end";
         return at !== before && (at === "end"
           || document.querySelector(".rs-state").textContent.startsWith("Saved")); }""",
-        arg=before, timeout=60_000,
-    )  # fmt: skip
+        arg=before,
+        timeout=60_000,
+    )
 
 
 def enter(page, code: str) -> None:

@@ -197,9 +197,14 @@ def test_where_only_flicker_is_offered_there_is_one_image_and_a_button_that_swap
 
 def test_marks_by_click_and_by_keyboard_are_in_voxels_of_the_input(open_viewer):
     viewer = compare(
-        stack(-600.0), stack(-600.0), spacing_mm=(1, 1), marking=True, mark_kind="added",
-        crop=(slice(16, 64), slice(0, 48)), step=2,
-    )  # fmt: skip
+        stack(-600.0),
+        stack(-600.0),
+        spacing_mm=(1, 1),
+        marking=True,
+        mark_kind="added",
+        crop=(slice(16, 64), slice(0, 48)),
+        step=2,
+    )
     page = open_viewer(viewer)
     page.click(".ctv canvas >> nth=1")
     assert get(page, "marks") == [], "a click marks nothing before the tool is chosen"
@@ -382,9 +387,10 @@ def test_every_control_has_a_name_and_nothing_is_announced_that_unblinds(open_vi
     )
     assert all(names)
     assert page.eval_on_selector_all(
-        ".ctv button", "nodes => nodes.every(n => n.textContent && n.hasAttribute('aria-pressed') "
+        ".ctv button",
+        "nodes => nodes.every(n => n.textContent && n.hasAttribute('aria-pressed') "
         "|| n.closest('[aria-label=View]'))",
-    )  # fmt: skip
+    )
     assert page.inner_text(".ctv-label >> nth=0") == ""
     assert names[2:] == ["left image", "right image"] or "left image" in names
 

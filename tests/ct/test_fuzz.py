@@ -228,8 +228,11 @@ def test_a_damaged_file_through_a_real_process(command, tmp_path):
     words = [command, str(tmp_path / "in"), *COMMANDS[command](out)]
     done = subprocess.run(
         [sys.executable, "-m", "ctlab", *words],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode in (1, 2)
     check_outcome(done.returncode, done.stdout, done.stderr, out, words)
 

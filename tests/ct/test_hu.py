@@ -15,8 +15,10 @@ from ctlab.ct import (
 
 def test_named_windows_are_the_usual_ones():
     assert {k: (w.level_hu, w.width_hu) for k, w in WINDOWS.items()} == {
-        "lung": (-600, 1500), "mediastinum": (40, 400), "bone": (400, 1800),
-    }  # fmt: skip
+        "lung": (-600, 1500),
+        "mediastinum": (40, 400),
+        "bone": (400, 1800),
+    }
     assert (LUNG.low_hu, LUNG.high_hu) == (-1350, 150)
     assert str(MEDIASTINUM) == "mediastinum 40/400 HU"
 

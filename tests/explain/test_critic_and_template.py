@@ -52,9 +52,12 @@ def test_the_critic_map_and_the_realism_target_are_its_logits(unet, slice_hu):
     target = make_target("realism", mask, critic=critic)
     np.testing.assert_allclose(native_map(probe, slice_hu, target, "critic", ""), wanted, atol=1e-3)
     found = explain_region(
-        probe, slice_hu, (28, 32, 36, 40), target="realism",
+        probe,
+        slice_hu,
+        (28, 32, 36, 40),
+        target="realism",
         plan=AuditPlan(draws=1, random_networks=1, fractions=(0.02,)),
-    )  # fmt: skip
+    )
     assert found.value == pytest.approx(wanted[mask].mean(), abs=1e-3)
 
 

@@ -29,9 +29,12 @@ def test_the_study_writes_both_tables(tmp_path, monkeypatch):
     monkeypatch.setattr(method_comparison, "study_regions", lambda volume: small)
     monkeypatch.setattr(method_comparison, "STUDY_SLICES", (20,))
     result = method_comparison.study_of_sample(
-        out=tmp_path / "study.json", methods=("difference", "attention"), lesions=2, plan=QUICK,
+        out=tmp_path / "study.json",
+        methods=("difference", "attention"),
+        lesions=2,
+        plan=QUICK,
         progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
+    )
     assert json.loads((tmp_path / "study.json").read_text()) == result
     methods = [(r["region"], r["method"]) for r in result["methods"]]
     assert methods == [

@@ -50,8 +50,11 @@ BAD = passport("filter <bad>", {"bias in lung": 9.0, "speed": None})
 def test_every_check_of_every_passport_keeps_its_own_row():
     table = side_by_side({"good": GOOD, "bad": BAD})
     assert table[["check", "passport"]].to_numpy().tolist() == [
-        ["speed", "good"], ["speed", "bad"], ["bias in lung", "good"], ["bias in lung", "bad"],
-    ]  # fmt: skip
+        ["speed", "good"],
+        ["speed", "bad"],
+        ["bias in lung", "good"],
+        ["bias in lung", "bad"],
+    ]
     assert table["value"].tolist()[2:] == [1.0, 9.0]
     assert np.isnan(table["value"][1])
     wide = compare_passports(GOOD, BAD).set_index("check")
@@ -155,9 +158,17 @@ def test_a_filter_and_a_stranger_on_real_slices(tmp_path, monkeypatch, command, 
     middle = few.hu[:, 128:384, 80:336]
     write_series(Volume(middle, few.spacing_mm), tmp_path / "scan", description="sample")
     done = command(
-        tmp_path / "scan", "--model", "my_blur:blur", "--method", "tv",
-        "--slices", 2, "--out", tmp_path / "out", "--json",
-    )  # fmt: skip
+        tmp_path / "scan",
+        "--model",
+        "my_blur:blur",
+        "--method",
+        "tv",
+        "--slices",
+        2,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert done.exit_code in (0, 1), done.exception
     content = json.loads(done.stdout)
     assert {c["name"] for c in content["checks"]} == set(DEFAULT_LIMITS)

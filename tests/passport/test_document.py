@@ -121,8 +121,10 @@ def test_patients_calibrate_where_there_are_enough():
 
 def test_a_filter_that_loses_the_scale_of_its_error_breaks_no_promise_but_has_no_bound():
     """An offset of 3,000 HU that no score shows: no factor on the list covers it."""
-    misled = [replace(s, out=s.low + 3000.0, low=s.low + 3000.0) for s in
-              (scan_for(blur, seed=k, slices=1, side=64) for k in range(12))]  # fmt: skip
+    misled = [
+        replace(s, out=s.low + 3000.0, low=s.low + 3000.0)
+        for s in (scan_for(blur, seed=k, slices=1, side=64) for k in range(12))
+    ]
     with pytest.raises(ValueError, match="no factor up to 500 controls the risk"):
         risk(Bench(misled, blur, np.random.default_rng(0)))
 
@@ -153,8 +155,12 @@ def test_a_patient_scan_holds_spread_slices_and_neighbours(rng):
 
 
 def passport(found: dict[str, dict], dose=0.1) -> Passport:
-    facts = {"checkpoint_sha256": "a" * 64, "dose": dose, "data": [{"sha256": "d"}],
-             "claim": [("Training", "<none>")]}  # fmt: skip
+    facts = {
+        "checkpoint_sha256": "a" * 64,
+        "dose": dose,
+        "data": [{"sha256": "d"}],
+        "claim": [("Training", "<none>")],
+    }
     return Passport(list(found.values()), facts, {"t": [{"x": float("nan"), "y": 1}]}, {})
 
 

@@ -210,14 +210,23 @@ def read_study(locked, passphrase, monkeypatch):
                     facts = key["trials"][trial.token]
                     for item, value in answers(facts, key, rng, effect):
                         store.save_answer(
-                            reader.reader, visit=visit, session=trial.session, trial=trial.token,
-                            item=item, value=value, seconds=seconds * float(rng.uniform(0.7, 1.3)),
-                        )  # fmt: skip
+                            reader.reader,
+                            visit=visit,
+                            session=trial.session,
+                            trial=trial.token,
+                            item=item,
+                            value=value,
+                            seconds=seconds * float(rng.uniform(0.7, 1.3)),
+                        )
                 if bundle.facts["guess"]:
                     store.save_answer(
-                        reader.reader, visit=visit, session=0, trial=trials[-1].token, item=GUESS,
+                        reader.reader,
+                        visit=visit,
+                        session=0,
+                        trial=trials[-1].token,
+                        item=GUESS,
                         value="left",
-                    )  # fmt: skip
+                    )
         if before_close:
             before_close(study)
         close(study)

@@ -96,9 +96,13 @@ def areas(**more):
     tables = cases(count, per_patient=more.pop("per_patient", 1))
     about = more.pop("about", "each")
     return {
-        "n_cases": 0, "items": SLIDER.format(about=about) + tables, "effect": 0.8, "design": BARE,
-        "tail": f'endpoint = "{endpoint}"\nmark_radius_mm = 2.0\n{rule}', **more,
-    }  # fmt: skip
+        "n_cases": 0,
+        "items": SLIDER.format(about=about) + tables,
+        "effect": 0.8,
+        "design": BARE,
+        "tail": f'endpoint = "{endpoint}"\nmark_radius_mm = 2.0\n{rule}',
+        **more,
+    }
 
 
 STUDIES = {
@@ -109,8 +113,12 @@ STUDIES = {
     "share, unanimous": {"n_cases": 6, "answers": choosing(always=True)},
     "share, unfinished": {"n_cases": 8, "answers": choosing(), "stop": 3},
     "share, three arms": {"n_cases": 6, "arms": ("alpha", "bravo", "charlie"), "readers": 3},
-    "share, patients": {"items": '[[items]]\nname = "pref"\nkind = "preference"\nquestion = "?"\n'
-                        + cases(9, per_patient=2), "n_cases": 0, "answers": choosing()},
+    "share, patients": {
+        "items": '[[items]]\nname = "pref"\nkind = "preference"\nquestion = "?"\n'
+        + cases(9, per_patient=2),
+        "n_cases": 0,
+        "answers": choosing(),
+    },
     "odds": each(),
     "odds, turned round": each(tail='lower_is_better = ["noise"]\n'),
     "odds, one reader": each(readers=1),
@@ -118,8 +126,11 @@ STUDIES = {
     "odds, single": each(items=SCALE.format(about="pair"), design=SINGLE),
     "odds, patients": each(items=SCALE.format(about="each") + cases(10, per_patient=2), n_cases=0),
     "difference, margin": each(tail="margin = 0.5\n", readers=3),
-    "difference, patients": each(items=SCALE.format(about="each") + cases(9, per_patient=2),
-                                 n_cases=0, tail='endpoint = "difference"\n'),
+    "difference, patients": each(
+        items=SCALE.format(about="each") + cases(9, per_patient=2),
+        n_cases=0,
+        tail='endpoint = "difference"\n',
+    ),
     "difference, relative": each(items=SCALE.format(about="pair")),
     "difference, slider": areas(endpoint="difference"),
     "area": areas(),
@@ -129,11 +140,14 @@ STUDIES = {
     "area, unfinished": areas(stop=7),
     "marks": areas(endpoint="wafroc"),
     "marks, patients, lesion rule": areas(
-        endpoint="wafroc", per_patient=2, count=14, readers=2,
+        endpoint="wafroc",
+        per_patient=2,
+        count=14,
+        readers=2,
         rule='mark_rule = "lesion"\nmark_duplicates = "false"\n',
     ),
     "marks, one reader": areas(endpoint="wafroc", readers=1),
-}  # fmt: skip
+}
 
 
 def has_ordinal():
@@ -158,8 +172,10 @@ def test_r_computes_the_published_result_of_every_kind_of_study(
     script.write_text(r_script(facts), "utf-8")
     done = subprocess.run(
         [RSCRIPT, str(script), str(script.parent)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     found = next(line.split()[1:] for line in done.stdout.splitlines() if line.startswith("r "))
     published = [row[name] for name in ("value", "low", "high")]

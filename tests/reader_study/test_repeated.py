@@ -66,46 +66,62 @@ STUDIES = {
     "share": {"n_cases": 8, "effect": 1.0},
     "odds": {"n_cases": 8, "items": SCALE.format(about="each"), "effect": 0.4},
     "odds of a bad item": {
-        "n_cases": 8, "items": SCALE.format(about="each"), "effect": 0.4,
+        "n_cases": 8,
+        "items": SCALE.format(about="each"),
+        "effect": 0.4,
         "tail": 'lower_is_better = ["noise"]\n',
     },
     "difference of ratings": {
-        "n_cases": 8, "items": SCALE.format(about="each"), "effect": 0.4, "readers": 3,
+        "n_cases": 8,
+        "items": SCALE.format(about="each"),
+        "effect": 0.4,
+        "readers": 3,
         "tail": 'margin = 0.5\nmargin_justification = "half a step"\n',
     },
     "relative scale": {"n_cases": 8, "items": SCALE.format(about="pair"), "effect": 0.4},
     "slider": {"n_cases": 8, "items": SLIDER.format(about="each"), "effect": 0.5},
     "area": {
-        "n_cases": 0, "items": SLIDER.format(about="each") + cases(12, lesions=True),
-        "effect": 0.7, "tail": 'endpoint = "auc"\n', "design": PAIRS,
+        "n_cases": 0,
+        "items": SLIDER.format(about="each") + cases(12, lesions=True),
+        "effect": 0.7,
+        "tail": 'endpoint = "auc"\n',
+        "design": PAIRS,
     },
     "area, single images": {
-        "n_cases": 0, "items": SLIDER.format(about="pair") + cases(12, lesions=True),
-        "effect": 0.7, "tail": 'endpoint = "auc"\n', "design": SINGLE,
+        "n_cases": 0,
+        "items": SLIDER.format(about="pair") + cases(12, lesions=True),
+        "effect": 0.7,
+        "tail": 'endpoint = "auc"\n',
+        "design": SINGLE,
     },
     "free response": {
-        "n_cases": 0, "items": SLIDER.format(about="each") + cases(12, lesions=True),
-        "effect": 0.7, "tail": 'endpoint = "wafroc"\nmark_radius_mm = 2.0\n', "design": PAIRS,
+        "n_cases": 0,
+        "items": SLIDER.format(about="each") + cases(12, lesions=True),
+        "effect": 0.7,
+        "tail": 'endpoint = "wafroc"\nmark_radius_mm = 2.0\n',
+        "design": PAIRS,
         "answers": marking,
     },
-}  # fmt: skip
+}
 
 
 TWO_EACH = {
     "share": {"n_cases": 0, "items": PREFERENCE + cases(10, per_patient=2), "effect": 0.5},
     "difference": {
-        "n_cases": 0, "items": SCALE.format(about="pair") + cases(10, per_patient=2),
+        "n_cases": 0,
+        "items": SCALE.format(about="pair") + cases(10, per_patient=2),
         "effect": 0.4,
     },
     "odds": {
-        "n_cases": 0, "items": SCALE.format(about="each") + cases(10, per_patient=2),
+        "n_cases": 0,
+        "items": SCALE.format(about="each") + cases(10, per_patient=2),
         "effect": 0.4,
     },
     "area": STUDIES["area"]
     | {"items": SLIDER.format(about="each") + cases(16, per_patient=2, lesions=True)},
     "free response": STUDIES["free response"]
     | {"items": SLIDER.format(about="each") + cases(16, per_patient=2, lesions=True)},
-}  # fmt: skip
+}
 STUDIES |= {f"{name}, two cases a patient": options for name, options in TWO_EACH.items()}
 
 

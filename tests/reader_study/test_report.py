@@ -59,44 +59,112 @@ def analysed(endpoint, rng):
 
 
 SKELETON = {
-    "format_version": 1, "study": "0123abcd", "title": "A <study> & its report",
-    "aim": "superiority", "margin": None, "multiplicity": "holm", "level": 0.95,
+    "format_version": 1,
+    "study": "0123abcd",
+    "title": "A <study> & its report",
+    "aim": "superiority",
+    "margin": None,
+    "multiplicity": "holm",
+    "level": 0.95,
     "method": "a method",
     "estimand": {"population": "adults", "endpoint": "share", "intercurrent events": "none"},
-    "unplanned_items": [], "secondary": [], "assay": [], "sensitivity": [],
-    "conclusion": ["new was better than reference."], "few_readers": False, "curves": [],
+    "unplanned_items": [],
+    "secondary": [],
+    "assay": [],
+    "sensitivity": [],
+    "conclusion": ["new was better than reference."],
+    "few_readers": False,
+    "curves": [],
     "design": {
-        "layout": "pair", "sessions": 1, "washout_days": 28, "repeats": 0.1, "catch_trials": 1,
-        "window": "lung", "arms": [{"name": "new"}, {"name": "reference"}],
-        "items": [{"name": "quality"}], "ethics": "", "consent": True, "plan": "", "lesions": 0,
+        "layout": "pair",
+        "sessions": 1,
+        "washout_days": 28,
+        "repeats": 0.1,
+        "catch_trials": 1,
+        "window": "lung",
+        "arms": [{"name": "new"}, {"name": "reference"}],
+        "items": [{"name": "quality"}],
+        "ethics": "",
+        "consent": True,
+        "plan": "",
+        "lesions": 0,
         "population": {"description": "adults", "reference_standard": "", "prevalence_told": ""},
     },
     "flow": {
-        "cases": 20, "patients": 20, "slots": 4, "readers": 4, "replaced": 0, "withdrawn": 0,
-        "trials": {"practice": 0, "main": 80, "repeat": 8, "catch": 4}, "asked": 80,
-        "answered": 80, "withheld": 0, "missing": 0, "analysed": 80,
+        "cases": 20,
+        "patients": 20,
+        "slots": 4,
+        "readers": 4,
+        "replaced": 0,
+        "withdrawn": 0,
+        "trials": {"practice": 0, "main": 80, "repeat": 8, "catch": 4},
+        "asked": 80,
+        "answered": 80,
+        "withheld": 0,
+        "missing": 0,
+        "analysed": 80,
     },
     "readers": [
-        {"reader": "R1", "slot": 1, "active": True, "done": 20, "of": 22, "flags": ["silent"],
-         "median_seconds": 8.25, "visits": 2, "pauses": 0, "first_day": "2026-01-01",
-         "last_day": "2026-01-02", "display": {}},
+        {
+            "reader": "R1",
+            "slot": 1,
+            "active": True,
+            "done": 20,
+            "of": 22,
+            "flags": ["silent"],
+            "median_seconds": 8.25,
+            "visits": 2,
+            "pauses": 0,
+            "first_day": "2026-01-01",
+            "last_day": "2026-01-02",
+            "display": {},
+        },
     ],
-    "balance": {"ok": True, "slots": [
-        {"slot": 1, "main": 20, "first_arm_left": 10, "first_arm_right": 10, "catch": 1,
-         "longest_side_run": 3, "repeat": 2, "shortest_repeat_distance": 11}]},
+    "balance": {
+        "ok": True,
+        "slots": [
+            {
+                "slot": 1,
+                "main": 20,
+                "first_arm_left": 10,
+                "first_arm_right": 10,
+                "catch": 1,
+                "longest_side_run": 3,
+                "repeat": 2,
+                "shortest_repeat_distance": 11,
+            }
+        ],
+    },
     "integrity": {
-        "ok": True, "events": 300, "answers": 100, "notes": [], "commitment": "c0ffee",
-        "protocol_sha256": "abc", "protocol_in_force": "abd", "bundle_sha256": "def",
+        "ok": True,
+        "events": 300,
+        "answers": 100,
+        "notes": [],
+        "commitment": "c0ffee",
+        "protocol_sha256": "abc",
+        "protocol_in_force": "abd",
+        "bundle_sha256": "def",
         "locked_at": "2026-01-01T00:00:00",
-        "head": "300:fff", "closed_at": "2026-02-01T00:00:00", "anchors": True,
-        "unblinded_at": "2026-02-02T00:00:00", "unblinded_by": "me", "unblinding_reason": "",
+        "head": "300:fff",
+        "closed_at": "2026-02-01T00:00:00",
+        "anchors": True,
+        "unblinded_at": "2026-02-02T00:00:00",
+        "unblinded_by": "me",
+        "unblinding_reason": "",
     },
     "deviations": [{"what": "R1 <left> early", "consequence": "kept"}],
-    "missing": [], "answers": [], "agreement": [], "repeats": [], "blinding": [],
+    "missing": [],
+    "answers": [],
+    "agreement": [],
+    "repeats": [],
+    "blinding": [],
     "texture": {"arms": "as-made", "recognised": []},
-    "position": [], "catch": [], "effects": [],
-    "time": {"means": [], "ratios": [], "speeding": []}, "software": {"python": "3.11"},
-}  # fmt: skip
+    "position": [],
+    "catch": [],
+    "effects": [],
+    "time": {"means": [], "ratios": [], "speeding": []},
+    "software": {"python": "3.11"},
+}
 
 
 class Outline(HTMLParser):
@@ -171,8 +239,12 @@ def test_how_recognisable_the_arms_are_and_what_screens_showed_is_on_both_pages(
         "note": "",
     }
     facts = facts | {"texture": {"arms": "matched", "recognised": [found]}}
-    facts["readers"][0]["display"] = {"card_px": 428, "dark_patches_seen": 4,
-                                      "light_patches_seen": 2, "room_is_dim": True}  # fmt: skip
+    facts["readers"][0]["display"] = {
+        "card_px": 428,
+        "dark_patches_seen": 4,
+        "light_patches_seen": 2,
+        "room_is_dim": True,
+    }
     for page in (html_page(facts, ""), markdown_page(facts)):
         assert re.search(r"new and reference apart with an AUC of 0\.81", page)
         assert "one mean noise power spectrum" in page
@@ -193,8 +265,16 @@ def test_every_table_row_of_the_markdown_has_its_columns(rng):
 
 def test_a_result_without_an_estimate_still_gives_a_page(rng):
     facts, _ = analysed("share", rng)
-    gone = {"value": None, "low": None, "high": None, "p": None, "p_aim": None,
-            "p_adjusted": None, "note": "every answer was a tie", "readers": []}  # fmt: skip
+    gone = {
+        "value": None,
+        "low": None,
+        "high": None,
+        "p": None,
+        "p_aim": None,
+        "p_adjusted": None,
+        "note": "every answer was a tie",
+        "readers": [],
+    }
     facts["primary"][0] |= gone
     page = html_page(facts, r_script(facts))
     assert "no estimate (every answer was a tie)" in page
@@ -315,8 +395,11 @@ def test_readers_stand_in_the_order_people_count(rng):
     ordered = in_order(facts)
     assert [row["reader"] for row in ordered["missing"]] == ["R1", "R2", "R10", "all"]
     assert [row["label"].split()[-1] for row in ordered["sensitivity"]] == [
-        "mean", "R1", "R2", "R10",
-    ]  # fmt: skip
+        "mean",
+        "R1",
+        "R2",
+        "R10",
+    ]
     assert facts["missing"][1]["reader"] == "R10"
 
 
@@ -327,8 +410,14 @@ def test_readers_stand_in_the_order_people_count(rng):
 def test_the_axis_of_odds_ratios_has_numbers_to_read(low, high, wanted):
     from reader_study.report.figures import forest
 
-    row = {"label": "x", "value": (low * high) ** 0.5, "low": low, "high": high,
-           "endpoint": "odds", "null": 1.0}  # fmt: skip
+    row = {
+        "label": "x",
+        "value": (low * high) ** 0.5,
+        "low": low,
+        "high": high,
+        "endpoint": "odds",
+        "null": 1.0,
+    }
     ticks = re.findall(r">([0-9.]+)</text>", forest([row], name="x"))
     assert set(wanted) <= set(ticks)
     assert len(ticks) <= 9

@@ -45,8 +45,9 @@ def test_mrmc_compares_other_figures_and_takes_patients_as_units(tmp_path, expec
         [answer[k] for k in ("F", "df2", "p-value")]
     )
     table = pd.read_csv(FOLDER / "mrmc_balanced.csv")
-    twice = pd.concat([table.assign(case=table["case"].astype(str) + s, patient=table["case"])
-                       for s in "xy"])  # fmt: skip
+    twice = pd.concat(
+        [table.assign(case=table["case"].astype(str) + s, patient=table["case"]) for s in "xy"]
+    )
     twice.to_csv(tmp_path / "twice.csv", index=False)
     copies = facts("mrmc", tmp_path / "twice.csv", "--cluster", "patient")
     plain = facts("mrmc", FOLDER / "mrmc_balanced.csv")
@@ -69,9 +70,15 @@ def test_froc_prints_rjafrocs_figures(expected):
 
 def test_clmm_prints_the_agreed_keys(expected):
     got = facts(
-        "clmm", FOLDER / "likert.csv", "--formula", "noise ~ arm + (1|reader) + (1|case)",
-        "--where", "showing=1", "--levels", "arm=ultra_low,denoised,full",
-    )  # fmt: skip
+        "clmm",
+        FOLDER / "likert.csv",
+        "--formula",
+        "noise ~ arm + (1|reader) + (1|case)",
+        "--where",
+        "showing=1",
+        "--levels",
+        "arm=ultra_low,denoised,full",
+    )
     want = expected["likert"]["clmm_reader_case_logit_noise"]["value"]
     assert got["coefficients"]["arm[full]"] == pytest.approx(want["estimate"]["armfull"], abs=1e-4)
     assert got["se"]["arm[full]"] == pytest.approx(want["se"]["armfull"], rel=1e-3)
@@ -85,8 +92,11 @@ def test_clmm_prints_the_agreed_keys(expected):
 def test_agreement_prints_the_agreed_keys(expected, name, level):
     got = facts("agreement", FOLDER / f"agreement_{name}.csv", "--level", level)
     answers = expected[f"agreement_{name}"]
-    for key, entry in [("fleiss", "fleiss_unweighted"), ("conger", "conger_unweighted"),
-                       ("ac1", "gwet_unweighted")]:  # fmt: skip
+    for key, entry in [
+        ("fleiss", "fleiss_unweighted"),
+        ("conger", "conger_unweighted"),
+        ("ac1", "gwet_unweighted"),
+    ]:
         want = answers[entry]["value"]
         row = got[key]
         assert [row["value"], row["low"], row["high"]] == pytest.approx(

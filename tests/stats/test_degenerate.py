@@ -29,16 +29,19 @@ def run(tmp_path):
 def ratings(readers, cases, rule):
     rows = [
         (f"R{j}", f"c{k}", arm, k % 2, rule(j, k, arm))
-        for j in range(readers) for k in range(cases) for arm in "ab"
-    ]  # fmt: skip
+        for j in range(readers)
+        for k in range(cases)
+        for arm in "ab"
+    ]
     return pd.DataFrame(rows, columns=["reader", "case", "arm", "truth", "rating"])
 
 
 def trials(readers, cases, rule):
     rows = [
         (f"R{j}", f"c{k}", *("ab" if (j + k) % 2 else "ba"), rule("ab" if (j + k) % 2 else "ba"))
-        for j in range(readers) for k in range(cases)
-    ]  # fmt: skip
+        for j in range(readers)
+        for k in range(cases)
+    ]
     return pd.DataFrame(rows, columns=["reader", "case", "left", "right", "choice"])
 
 

@@ -24,8 +24,19 @@ CODECS = {
 }
 
 
-def write(path, table, *, delimiter=",", decimal=".", codec="utf-8", newline="\n", sep=False,
-          quote=csv.QUOTE_MINIMAL, blank_after=(), tail=False):  # fmt: skip
+def write(
+    path,
+    table,
+    *,
+    delimiter=",",
+    decimal=".",
+    codec="utf-8",
+    newline="\n",
+    sep=False,
+    quote=csv.QUOTE_MINIMAL,
+    blank_after=(),
+    tail=False,
+):
     """A file of the cells of ``table`` (strings and numbers) in one dialect; rows of the file."""
     out, rows, at = io.StringIO(), [], 1 + sep
     writer = csv.writer(out, delimiter=delimiter, lineterminator=newline, quoting=quote)
@@ -51,8 +62,28 @@ def write(path, table, *, delimiter=",", decimal=".", codec="utf-8", newline="\n
 
 
 # Cell texts that a careless reader takes for numbers, gaps or columns; no two alike when folded.
-LABELS = ["NA", "None", "null", "1.10", "1.1", "1", "01", "1e3", "é Ü", "a,b", "a;b", 'q"q', "2,5",
-          "nan", "TRUE", "x\ty", "R|1", "-", "0x10", "line\nbreak"]  # fmt: skip
+LABELS = [
+    "NA",
+    "None",
+    "null",
+    "1.10",
+    "1.1",
+    "1",
+    "01",
+    "1e3",
+    "é Ü",
+    "a,b",
+    "a;b",
+    'q"q',
+    "2,5",
+    "nan",
+    "TRUE",
+    "x\ty",
+    "R|1",
+    "-",
+    "0x10",
+    "line\nbreak",
+]
 dialects = st.fixed_dictionaries(
     {
         "delimiter": st.sampled_from(",;\t|"),
@@ -78,8 +109,9 @@ tables = st.integers(2, 8).flatmap(
 )
 
 
-@settings(max_examples=120, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(cells=tables, dialect=dialects)
 def test_any_dialect_gives_the_same_table_and_the_rows_of_the_file(tmp_path, cells, dialect):
     table = pd.DataFrame(cells)
@@ -116,7 +148,7 @@ def study(seed=0):
         for reader in ("NA", "R2", "R3")
         for k, case in enumerate(["1.1", "1.10", "2", "3", "4", "5"])
         for arm in ("None", "full")
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=["reader", "case", "arm", "truth", "rating"])
 
 
@@ -124,9 +156,12 @@ def study(seed=0):
 def test_commands_answer_alike_in_every_dialect(tmp_path, command):
     words = {"clmm": ["--formula", "rating ~ arm + (1|reader)"], "vgc": ["--draws", "99"]}
     answers = []
-    for dialect in ({}, {"delimiter": ";", "decimal": ",", "codec": "utf-16"},
-                    {"delimiter": "\t", "decimal": ",", "codec": "utf-8-sig", "newline": "\r\n"},
-                    {"sep": True, "delimiter": "|", "blank_after": {1, 2}}):  # fmt: skip
+    for dialect in (
+        {},
+        {"delimiter": ";", "decimal": ",", "codec": "utf-16"},
+        {"delimiter": "\t", "decimal": ",", "codec": "utf-8-sig", "newline": "\r\n"},
+        {"sep": True, "delimiter": "|", "blank_after": {1, 2}},
+    ):
         table = study()
         if command == "clmm":
             table["rating"] = table["rating"].round()
@@ -194,15 +229,32 @@ def test_row_names_of_r_and_empty_columns_are_left_out(tmp_path):
 
 
 def test_rows_are_those_of_the_file_after_where_and_blank_lines(ask):
-    lines = [f"R{j},c{k},{arm},{s},{1 + (j + k) % 3}" for j in range(2) for k in range(3)
-             for arm in "ab" for s in (1, 2)]  # fmt: skip
+    lines = [
+        f"R{j},c{k},{arm},{s},{1 + (j + k) % 3}"
+        for j in range(2)
+        for k in range(3)
+        for arm in "ab"
+        for s in (1, 2)
+    ]
     lines[15] = "R1,c0,b,2,good"
     lines.insert(2, "")
-    said = ask("clmm", "reader,case,arm,showing,rating\n" + "\n".join(lines) + "\n", "--formula",
-               "rating ~ arm + (1|reader)", "--where", "showing=2")  # fmt: skip
+    said = ask(
+        "clmm",
+        "reader,case,arm,showing,rating\n" + "\n".join(lines) + "\n",
+        "--formula",
+        "rating ~ arm + (1|reader)",
+        "--where",
+        "showing=2",
+    )
     assert "('good') in row 18 " in said
-    said = ask("clmm", "reader,case,arm,showing,rating\n" + "\n".join(lines[:9]) + "\n",
-               "--formula", "rating ~ arm", "--where", "showing=3")  # fmt: skip
+    said = ask(
+        "clmm",
+        "reader,case,arm,showing,rating\n" + "\n".join(lines[:9]) + "\n",
+        "--formula",
+        "rating ~ arm",
+        "--where",
+        "showing=3",
+    )
     assert "column 'showing' holds '1', '2'" in said
 
 
@@ -234,8 +286,10 @@ def test_nominal_labels_spelt_two_ways_are_refused(ask):
 def test_false_positive_marks_need_no_lesion_number(tmp_path):
     marks = "reader,arm,case,mark,lesion,rating\n" + "".join(
         f"R{j},{arm},c{k},{'LL' if k % 2 else 'NL'},{'1' if k % 2 else ''},{10 * j + k + 1}\n"
-        for j in range(3) for arm in "ab" for k in range(6)
-    )  # fmt: skip
+        for j in range(3)
+        for arm in "ab"
+        for k in range(6)
+    )
     cases = "case,truth,n_lesions\n" + "".join(f"c{k},{k % 2},{k % 2}\n" for k in range(6))
     (tmp_path / "cases.csv").write_text(cases)
     said = []

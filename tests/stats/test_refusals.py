@@ -40,8 +40,10 @@ def ratings():
     rng = np.random.default_rng(0)
     rows = [
         (f"R{j}", f"c{k}", arm, k % 2, int(rng.integers(1, 6)))
-        for j in range(3) for k in range(6) for arm in "ab"
-    ]  # fmt: skip
+        for j in range(3)
+        for k in range(6)
+        for arm in "ab"
+    ]
     names = ["reader", "case", "arm", "truth", "rating"]
     return pd.DataFrame(rows, columns=names).astype(object)
 
@@ -113,8 +115,10 @@ def test_truth_is_one_of_two_and_the_same_within_a_case(refused, values, message
 def free_response():
     rows = [
         (f"R{j}", arm, f"c{k}", "LL" if k % 2 else "NL", k % 2, 10 * j + k + 1)
-        for j in range(3) for arm in "ab" for k in range(6)
-    ]  # fmt: skip
+        for j in range(3)
+        for arm in "ab"
+        for k in range(6)
+    ]
     marks = pd.DataFrame(rows, columns=["reader", "arm", "case", "mark", "lesion", "rating"])
     cases = pd.DataFrame({"case": [f"c{k}" for k in range(6)], "truth": [0, 1] * 3})
     return marks.astype(object), cases.assign(n_lesions=cases["truth"])

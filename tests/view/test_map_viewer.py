@@ -12,9 +12,18 @@ def test_the_map_is_cut_like_the_image():
     colours = np.zeros((12, 12, 4), np.uint8)
     colours[..., 0] = image
     viewer = compare_with_map(
-        image, image + 1, colours, spacing_mm=(1, 1), largest=3.0, unit="HU", note="weak",
-        crop=(slice(2, 8), slice(4, 10)), step=2, labels=("a", "b"), residual=True,
-    )  # fmt: skip
+        image,
+        image + 1,
+        colours,
+        spacing_mm=(1, 1),
+        largest=3.0,
+        unit="HU",
+        note="weak",
+        crop=(slice(2, 8), slice(4, 10)),
+        step=2,
+        labels=("a", "b"),
+        residual=True,
+    )
     sent = np.frombuffer(viewer.map_bytes, np.uint8).reshape(3, 3, 4)
     left = np.frombuffer(viewer.left_bytes, "<i2").reshape(3, 3)
     np.testing.assert_array_equal(sent[..., 0], left)

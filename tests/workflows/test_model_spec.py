@@ -124,12 +124,16 @@ def test_a_command_on_dicom_folders(tmp_path):
     [
         ("exec:denoise", "a command with {in} and {out}, got 'denoise'"),
         ("exec:no-such-program {in} {out}", "no program 'no-such-program'"),
-        (f"exec:{sys.executable} -c 'import sys; sys.exit(\"no licence\")' {{in}} {{out}}",
-         "exit code 1 and said: no licence"),
-        (f"exec:{sys.executable} -c 'import time; time.sleep(9)' {{in}} {{out}}",
-         "longer than 0.5 s and was ended"),
+        (
+            f"exec:{sys.executable} -c 'import sys; sys.exit(\"no licence\")' {{in}} {{out}}",
+            "exit code 1 and said: no licence",
+        ),
+        (
+            f"exec:{sys.executable} -c 'import time; time.sleep(9)' {{in}} {{out}}",
+            "longer than 0.5 s and was ended",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_command_that_fails_says_how(line, message):
     with pytest.raises(ValueError, match=message):
         load_denoiser(line, time_limit_s=0.5)(HU, SPACING_MM)

@@ -202,9 +202,13 @@ def test_arms_that_differ_in_more_than_dose_are_named(make_series, ieee, tmp_pat
     """By headers alone: other kernel, pixels a fifth larger, hence another field of view."""
     place(make_series, tmp_path / "b" / "clean" / "p1", uid="1.8.1", Manufacturer="One")
     place(
-        make_series, tmp_path / "b" / "noisy" / "p2", uid="1.8.2", Manufacturer="One",
-        ConvolutionKernel="B70f", PixelSpacing=[0.6, 0.9],
-    )  # fmt: skip
+        make_series,
+        tmp_path / "b" / "noisy" / "p2",
+        uid="1.8.2",
+        Manufacturer="One",
+        ConvolutionKernel="B70f",
+        PixelSpacing=[0.6, 0.9],
+    )
     (found,) = open_collection(tmp_path / "b").problems
     assert found == (
         "arms clean and noisy differ in more than dose, and a network trained on them unpaired "

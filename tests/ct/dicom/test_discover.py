@@ -12,8 +12,9 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
     assert [p.relative_to(tmp_path).as_posix() for p in list_files(tmp_path)] == [
-        "a/1.dcm", "b/2.dcm",
-    ]  # fmt: skip
+        "a/1.dcm",
+        "b/2.dcm",
+    ]
 
 
 def test_members_of_a_zip_are_opened_by_path(tmp_path):

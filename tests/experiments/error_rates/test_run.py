@@ -77,7 +77,8 @@ def test_committed_results_cover_every_procedure_with_enough_studies():
         judged = row["rejection"] if row["rejection"] is not None else 1 - row["coverage"]
         reached = run.judgement(procedure, judged, row["n"] - row["undefined"])
         assert (row["monte_carlo_error"], row["verdict"], row["reason"]) == (
-            pytest.approx(reached[0]), *reached[1:],
-        )  # fmt: skip
+            pytest.approx(reached[0]),
+            *reached[1:],
+        )
         assert bool(row["reason"]) == (row["verdict"] in ("liberal", "conservative"))
     assert rows.keys() == {(p.name, p.design) for p in PROCEDURES}

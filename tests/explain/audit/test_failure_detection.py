@@ -137,9 +137,12 @@ def test_marks_of_readers_score_the_maps_as_the_plants_do(unet, lungs, kind):
     for name, detect in detectors(probe.default_layer()).items():
         found = detect(made)
         areas[name], _ = map_at_marks(
-            found[None], [(0, *centre)], spacing_mm=(1, 1, 1), radius_mm=4.0,
+            found[None],
+            [(0, *centre)],
+            spacing_mm=(1, 1, 1),
+            radius_mm=4.0,
             inside=(lung | made.mask)[None],
-        )  # fmt: skip
+        )
         assert areas[name] == pytest.approx(score_auc(found, made.mask, mask=lung | made.mask)), (
             name
         )

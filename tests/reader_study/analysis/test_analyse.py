@@ -94,9 +94,14 @@ def test_what_went_otherwise_than_planned_is_listed(read_study):
     facts = analyse(study)
     said = " / ".join(row["what"] for row in facts["deviations"])
     for part in (
-        "differs from the protocol in force", "R1 opened session 1 before the washout",
-        "R2 left (ill)", "R3 answered 3 of", "unblinded while R3", "s per trial", "3 readers",
-    ):  # fmt: skip
+        "differs from the protocol in force",
+        "R1 opened session 1 before the washout",
+        "R2 left (ill)",
+        "R3 answered 3 of",
+        "unblinded while R3",
+        "s per trial",
+        "3 readers",
+    ):
         assert part in said
     assert facts["title"] == "A test"  # the locked text, not the edited one
     assert facts["few_readers"]
@@ -127,9 +132,12 @@ def test_an_amended_plan_is_the_one_analysed_and_named(read_study):
 
 def test_ratings_of_each_image_give_odds_agreement_and_checks(read_study):
     study = read_study(
-        n_cases=8, items=SCALE + PREFERENCE, tail=GUESSES, effect=1.2,
+        n_cases=8,
+        items=SCALE + PREFERENCE,
+        tail=GUESSES,
+        effect=1.2,
         design="repeats = 0.25\ncatch_trials = 1\n",
-    )  # fmt: skip
+    )
     facts = analyse(study)
     row = facts["primary"][0]
     assert row["endpoint"] == "odds"
@@ -192,10 +200,12 @@ def test_lesion_confidence_gives_the_area_under_the_roc_curve(read_study, layout
     about = "each" if layout == "pair" else "pair"
     sessions = "sessions = 2\nwashout_days = 0\n" if layout == "single" else ""
     study = read_study(
-        n_cases=0, items=SLIDER.format(about=about) + lesions(16), effect=2.5,
+        n_cases=0,
+        items=SLIDER.format(about=about) + lesions(16),
+        effect=2.5,
         design=f'layout = "{layout}"\nrepeats = 0\ncatch_trials = 0\n{sessions}',
         tail='endpoint = "auc"\n',
-    )  # fmt: skip
+    )
     facts = analyse(study)
     row = facts["primary"][0]
     assert row["endpoint"] == "auc"
@@ -226,10 +236,13 @@ def test_marks_give_the_free_response_area(read_study, robots):
         yield MARKS, marks
 
     study = read_study(
-        answers=marking, n_cases=0, items=SLIDER.format(about="each") + lesions(8), readers=3,
+        answers=marking,
+        n_cases=0,
+        items=SLIDER.format(about="each") + lesions(8),
+        readers=3,
         design="repeats = 0\ncatch_trials = 0\n",
         tail='endpoint = "wafroc"\nmark_radius_mm = 2.0\n',
-    )  # fmt: skip
+    )
     row = analyse(study)["primary"][0]
     means = {m["arm"]: m["mean"] for m in row["extra"]["arm_means"]}
     assert means["alpha"] == 1.0  # every lesion found, no mark elsewhere
@@ -258,8 +271,10 @@ def test_a_reference_arm_is_compared_with_all_and_serves_assay_sensitivity(make_
     analysis = type(protocol.analysis)(**{**protocol.analysis.model_dump(), **named})
     roles = plan_of(protocol.model_copy(update={"analysis": analysis})).tests
     assert [(t.role, t.new, t.reference) for t in roles] == [
-        ("primary", "alpha", "bravo"), ("assay", "full", "alpha"), ("assay", "full", "bravo"),
-    ]  # fmt: skip
+        ("primary", "alpha", "bravo"),
+        ("assay", "full", "alpha"),
+        ("assay", "full", "bravo"),
+    ]
 
 
 def test_several_comparisons_are_adjusted(read_study):
@@ -283,8 +298,17 @@ def test_progress_reaches_its_end_and_words_follow_the_aim(read_study):
     seen = []
     analyse(read_study(n_cases=6, readers=2), progress=lambda done, of: seen.append((done, of)))
     assert seen[-1][0] == seen[-1][1]
-    row = {"new": "a", "reference": "b", "aim": "equivalence", "value": 0.0, "null": 0.0,
-           "n_readers": 4, "p_adjusted": 0.01, "note": "", "margin": 0.1}  # fmt: skip
+    row = {
+        "new": "a",
+        "reference": "b",
+        "aim": "equivalence",
+        "value": 0.0,
+        "null": 0.0,
+        "n_readers": 4,
+        "p_adjusted": 0.01,
+        "note": "",
+        "margin": 0.1,
+    }
     assert conclusion(row, multiple=True) == (
         "a was equivalent to b within the margin of 0.1 after adjustment for several comparisons."
     )

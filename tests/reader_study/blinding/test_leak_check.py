@@ -70,14 +70,28 @@ def read_everything(study, passphrase, monkeypatch):
             shown.append(
                 Shown(
                     arms=(names[truth["left_arm"]], names[truth["right_arm"]]),
-                    text=json.dumps([own, screen, room.panel.ahead, [m for m, _ in messages]],
-                                    default=str),
+                    text=json.dumps(
+                        [own, screen, room.panel.ahead, [m for m, _ in messages]], default=str
+                    ),
                     sizes=[len(b) for _, buffers in messages for b in buffers],
-                    view={k: own[k] for k in ("level_hu", "width_hu", "shape", "spacing_mm",
-                                              "slice_mm", "frame", "mode", "plane", "labels")},
-                    pixels=pixels, seconds=seconds,
+                    view={
+                        k: own[k]
+                        for k in (
+                            "level_hu",
+                            "width_hu",
+                            "shape",
+                            "spacing_mm",
+                            "slice_mm",
+                            "frame",
+                            "mode",
+                            "plane",
+                            "labels",
+                        )
+                    },
+                    pixels=pixels,
+                    seconds=seconds,
                 )
-            )  # fmt: skip
+            )
             room._act({"action": "answer", "id": screen["id"], "value": "left", "seconds": 3.0})
         everything = json.dumps([message for message, _ in sent], default=str)
     return shown, everything
@@ -119,9 +133,10 @@ def crossed(locked, passphrase, monkeypatch):
 
 def arm_of(study, passphrase):
     key = unseal(
-        (study / "sealed" / "key.sealed").read_bytes(), passphrase,
+        (study / "sealed" / "key.sealed").read_bytes(),
+        passphrase,
         commitment=json.loads((study / "bundle" / "study.json").read_text())["commitment"],
-    )  # fmt: skip
+    )
     return {token: where["arm"] for token, where in key["images"].items()}
 
 

@@ -144,12 +144,16 @@ def test_bang_index_of_each_arm_counts_pairs_twice_and_single_images_once():
         table = pd.DataFrame(rows, columns=names)
         return table.assign(item="guess", layout=layout)
 
-    pairs = guesses("pair", [("a", "b", "left"), ("b", "a", "right"), ("a", "b", "right"),
-                             ("a", "a", "left")])  # fmt: skip
+    pairs = guesses(
+        "pair", [("a", "b", "left"), ("b", "a", "right"), ("a", "b", "right"), ("a", "a", "left")]
+    )
     assert [(r["arm"], r["n"], round(r["index"], 6)) for r in blinding_rows(pairs, "a")] == [
-        ("a", 3, 0.333333), ("b", 3, 0.333333)]  # fmt: skip
+        ("a", 3, 0.333333),
+        ("b", 3, 0.333333),
+    ]
     # a shown twice: yes, unsure -> 1/2; b shown twice: yes, no -> 0.
-    single = guesses("single", [("a", None, "yes"), ("a", None, "unsure"), ("b", None, "yes"),
-                                ("b", None, "no")])  # fmt: skip
+    single = guesses(
+        "single", [("a", None, "yes"), ("a", None, "unsure"), ("b", None, "yes"), ("b", None, "no")]
+    )
     assert [(r["arm"], r["index"]) for r in blinding_rows(single, "a")] == [("a", 0.5), ("b", 0.0)]
     assert blinding_rows(single, None) == []

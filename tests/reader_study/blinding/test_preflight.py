@@ -72,9 +72,7 @@ def test_a_killed_lock_goes_on_and_reads_changed_series_again(unlocked, fake_rea
     assert not (study / "bundle").exists()
     (study / "arms" / "alpha" / "case-1" / "new.dcm").write_bytes(b"x")  # case-1 was rendered
     again = []
-    lock_study(
-        study, passphrase=passphrase, read=lambda f: again.append(f.name) or fake_reader(f)
-    )  # fmt: skip
+    lock_study(study, passphrase=passphrase, read=lambda f: again.append(f.name) or fake_reader(f))
     assert "case-0" not in again
     assert again.count("case-1") == 2
     assert not list(study.glob(".lock*"))

@@ -138,8 +138,11 @@ def test_every_item_set_makes_a_valid_protocol(tmp_path, monkeypatch):
 
     monkeypatch.setattr(demo, "write_example_arms", lambda *_: None)
     assert set(item_sets()) == {
-        "image-quality", "preference", "nodule-task", "lesion-confidence",
-    }  # fmt: skip
+        "image-quality",
+        "preference",
+        "nodule-task",
+        "lesion-confidence",
+    }
     for name in item_sets():
         protocol, _ = read_protocol(new_study(tmp_path / name, items=[name]))
         plan_of(protocol)  # each set has an analysis
@@ -147,11 +150,19 @@ def test_every_item_set_makes_a_valid_protocol(tmp_path, monkeypatch):
     protocol, _ = read_protocol(both)
     names = [item.name for item in protocol.items]
     assert names[:5] == [
-        "noise", "sharpness", "artefacts", "artificial-texture", "diagnostic-confidence",
-    ]  # fmt: skip
+        "noise",
+        "sharpness",
+        "artefacts",
+        "artificial-texture",
+        "diagnostic-confidence",
+    ]
     assert names[5:] == [
-        "nodule", "nodule-type", "nodule-size", "nodule-category", "actionable",
-    ]  # fmt: skip
+        "nodule",
+        "nodule-type",
+        "nodule-size",
+        "nodule-category",
+        "actionable",
+    ]
     assert protocol.analysis.lower_is_better == ("noise", "artefacts", "artificial-texture")
     with pytest.raises(ValueError, match="no item set 'nodles'; ready to use: image-quality"):
         new_study(tmp_path / "bad", items=["nodles"])

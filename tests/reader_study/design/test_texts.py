@@ -34,8 +34,12 @@ def refusals() -> set[str]:
 
 def test_every_refusal_of_an_action_can_be_translated():
     # The coordinator's alone: these stop the room before a reader is in it.
-    others = ("the database already holds", "the study database is missing", "the database has",
-              "the database belongs")  # fmt: skip
+    others = (
+        "the database already holds",
+        "the study database is missing",
+        "the database has",
+        "the database belongs",
+    )
     said = {r for r in refusals() if not r.startswith(others)}
     assert len(said) > 12
     for sentence in said:

@@ -104,13 +104,17 @@ def make_reader(*, edge_hu: float):
 def test_observers_prefer_the_quieter_image_and_disagree_more_with_more_inner_noise(unlocked):
     study = unlocked(n_cases=12, readers=4)
     steady = run_pilot(
-        study, rng=np.random.default_rng(1), read=make_reader(edge_hu=300),
+        study,
+        rng=np.random.default_rng(1),
+        read=make_reader(edge_hu=300),
         observers=Observers(internal_noise=0.1),
-    )  # fmt: skip
+    )
     shaky = run_pilot(
-        study, rng=np.random.default_rng(1), read=make_reader(edge_hu=300),
+        study,
+        rng=np.random.default_rng(1),
+        read=make_reader(edge_hu=300),
         observers=Observers(internal_noise=5.0),
-    )  # fmt: skip
+    )
     assert steady.preference.share > 0.9
     assert abs(shaky.preference.share - 0.5) < abs(steady.preference.share - 0.5)
     assert (steady.readers, steady.cases, len(steady.answers)) == (4, 12, 96)
@@ -133,13 +137,18 @@ def test_observers_of_lesions_give_components_for_the_sample_size(unlocked):
         for i in range(16)
     )
     study = unlocked(
-        n_cases=0, readers=4, items=SLIDER + cases, tail='endpoint = "auc"\n',
+        n_cases=0,
+        readers=4,
+        items=SLIDER + cases,
+        tail='endpoint = "auc"\n',
         design='layout = "single"\nsessions = 2\nrepeats = 0\ncatch_trials = 0\n',
-    )  # fmt: skip
+    )
     pilot = run_pilot(
-        study, rng=np.random.default_rng(2), read=make_reader(edge_hu=0),
+        study,
+        rng=np.random.default_rng(2),
+        read=make_reader(edge_hu=0),
         observers=Observers(internal_noise=0.3),
-    )  # fmt: skip
+    )
     assert pilot.endpoint == "auc"
     assert pilot.effect > 0.05  # more noise, less area
     assert pilot.components.cases == 16

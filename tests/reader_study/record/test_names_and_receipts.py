@@ -38,8 +38,12 @@ def test_a_table_keeps_numbers_and_quotes_formulas(tmp_path):
     table = pd.DataFrame({"a": ["=1", "@x", "-0.5", "plain"], "b": [-1.0, 2.0, 3.0, 4.0]})
     write_csv(tmp_path / "t.csv", table)
     assert (tmp_path / "t.csv").read_text().splitlines() == [
-        "a,b", "'=1,-1.0", "'@x,2.0", "-0.5,3.0", "plain,4.0"
-    ]  # fmt: skip
+        "a,b",
+        "'=1,-1.0",
+        "'@x,2.0",
+        "-0.5,3.0",
+        "plain,4.0",
+    ]
 
 
 def test_a_missing_anchor_file_is_a_fault_and_the_verdict_says_what_it_was_held_against(locked):

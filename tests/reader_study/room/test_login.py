@@ -110,8 +110,14 @@ def ask_kernel(visitor: Visitor, kernel: str, requests: list[tuple[str, dict]]) 
         heard = []
         for kind, content in requests:
             number = uuid.uuid4().hex
-            header = {"msg_id": number, "msg_type": kind, "session": "s", "username": "",
-                      "version": "5.3", "date": "2026-01-01T00:00:00Z"}  # fmt: skip
+            header = {
+                "msg_id": number,
+                "msg_type": kind,
+                "session": "s",
+                "username": "",
+                "version": "5.3",
+                "date": "2026-01-01T00:00:00Z",
+            }
             message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
             await socket.write_message(json.dumps({**message, "channel": "shell"}))
             while kind != "execute_request":  # which must not be answered
@@ -170,9 +176,15 @@ def test_login_logout_and_kernels_of_ones_own(served):
     assert kernels_of(server) == 1
     run = study.parent / "a-reader-ran-code"
     code_of_theirs = {"code": f"open({str(run)!r}, 'w')", "silent": False, "store_history": False}
-    heard = ask_kernel(visitor, kernel, [("kernel_info_request", {}),
-                                         ("execute_request", code_of_theirs),
-                                         ("kernel_info_request", {})])  # fmt: skip
+    heard = ask_kernel(
+        visitor,
+        kernel,
+        [
+            ("kernel_info_request", {}),
+            ("execute_request", code_of_theirs),
+            ("kernel_info_request", {}),
+        ],
+    )
     assert [m["header"]["msg_type"] for m in heard] == ["kernel_info_reply"] * 2
     assert not run.exists(), "a reader runs no code, so sees no other trials and answers"
     for secret in (code, str(study), "open_room", "alpha", "case-"):

@@ -21,9 +21,13 @@ KINDS = {
     ("same reader, same arm, twice", "denoised"): "WRWM/denoised",
 }
 NAMES = {
-    "mean": "meanDiff", "variance": "var.1obs", "low": "la.bot", "high": "la.top",
-    "mean_low": "ci95meanDiff.bot", "mean_high": "ci95meanDiff.top",
-}  # fmt: skip
+    "mean": "meanDiff",
+    "variance": "var.1obs",
+    "low": "la.bot",
+    "high": "la.top",
+    "mean_low": "ci95meanDiff.bot",
+    "mean_high": "ci95meanDiff.top",
+}
 
 
 @pytest.fixture(scope="module")

@@ -93,8 +93,10 @@ def test_highest_of_duplicate_marks_counts_and_lesion_radius_reaches_further(pla
     marks, lesions = placed
     fixed = match_marks(marks, lesions, radius_mm=3)
     assert fixed[["mark", "lesion", "rating"]].values.tolist() == [
-        ["LL", 1, 60.0], ["NL", 0, 80.0], ["NL", 0, 20.0],
-    ]  # fmt: skip
+        ["LL", 1, 60.0],
+        ["NL", 0, 80.0],
+        ["NL", 0, 20.0],
+    ]
     own = match_marks(marks, lesions, radius_mm=3, rule="lesion", duplicates="false")
     # 4.9 lies nearer to lesion 1 (3.9 mm away) than to lesion 2, whose reach it is in.
     assert own["mark"].tolist() == ["NL", "LL", "NL", "NL"]
@@ -141,9 +143,11 @@ def marked(readers, rule):
     """Marks of eight cases, every other one with a lesion; ``rule(arm, ill)`` gives a mark."""
     rows = [
         (f"R{j}", arm, k, *mark)
-        for j in range(readers) for arm in "ab" for k in range(8)
+        for j in range(readers)
+        for arm in "ab"
+        for k in range(8)
         if (mark := rule(arm, k % 2))
-    ]  # fmt: skip
+    ]
     cases = pd.DataFrame({"case": range(8), "truth": [0, 1] * 4, "n_lesions": [0, 1] * 4})
     names = ["reader", "arm", "case", "mark", "lesion", "rating"]
     return pd.DataFrame(rows, columns=names), cases
@@ -162,11 +166,13 @@ def misses(arm, ill):
 @pytest.mark.parametrize(
     ("rule", "difference"),
     [
-        (hits, 0.0), (misses, 0.0), (lambda arm, ill: hits(arm, ill) or misses(arm, ill), 0.0),
+        (hits, 0.0),
+        (misses, 0.0),
+        (lambda arm, ill: hits(arm, ill) or misses(arm, ill), 0.0),
         (lambda arm, ill: (hits if arm == "a" else misses)(arm, ill), 1.0),
     ],
     ids=["all found", "none found", "one rating", "apart"],
-)  # fmt: skip
+)
 def test_marks_that_leave_no_error_say_so(readers, fom, rule, difference):
     result = froc(*marked(readers, rule), fom=fom, readers="fixed" if readers == 1 else "random")
     row = result.differences.iloc[0]
@@ -258,8 +264,9 @@ def test_figures_with_all_false_marks_need_no_case_without_lesions(study, fom):
             for case, count in zip(ill["case"], ill["n_lesions"], strict=True):
                 each = 1 / count if fom.startswith("w") else 1.0
                 for lesion in range(1, count + 1):
-                    hit = part[(part["case"] == case) & (part["lesion"] == lesion)
-                               & (part["mark"] == "LL")]["rating"]  # fmt: skip
+                    hit = part[
+                        (part["case"] == case) & (part["lesion"] == lesion) & (part["mark"] == "LL")
+                    ]["rating"]
                     rating = hit.iloc[0] if len(hit) else -np.inf
                     total += each * ((rating > best) + 0.5 * (rating == best))
                     weight += each

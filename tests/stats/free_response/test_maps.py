@@ -94,10 +94,16 @@ def test_score_over_false_rates_is_that_of_the_free_response_analysis(rng):
 
 def test_marks_count_as_what_all_adjudicators_call_them():
     table = pd.DataFrame(
-        [("A1", 1, "artefact"), ("A2", 1, "artefact"), ("A1", 2, "artefact"), ("A2", 2, "unsure"),
-         ("A1", 3, "true-added"), ("A2", 3, "true-lost")],
+        [
+            ("A1", 1, "artefact"),
+            ("A2", 1, "artefact"),
+            ("A1", 2, "artefact"),
+            ("A2", 2, "unsure"),
+            ("A1", 3, "true-added"),
+            ("A2", 3, "true-lost"),
+        ],
         columns=["adjudicator", "x", "class"],
-    ).assign(reader="R1", trial="t", case="c", arm="new", y=4, z=5)  # fmt: skip
+    ).assign(reader="R1", trial="t", case="c", arm="new", y=4, z=5)
     people = {"c": "p"}
     made = adjudicated_marks(table, people, classes=("artefact",))
     assert made.values.tolist() == [["c", "p", 5.0, 4.0, 1.0]]
@@ -159,9 +165,12 @@ def test_score_maps_averages_patients_and_names_lost_cases(rng):
     assert (mean.value, mean.n_patients, mean.low) == (1.0, 6, None)
     with pytest.raises(ValueError, match="none for c11"):
         score_maps(
-            {n: m for n, m in maps.items() if n != "c11"}, marks, spacing_mm=spacing,
-            radius_mm=1, rng=rng,
-        )  # fmt: skip
+            {n: m for n, m in maps.items() if n != "c11"},
+            marks,
+            spacing_mm=spacing,
+            radius_mm=1,
+            rng=rng,
+        )
 
 
 def test_scores_that_cannot_vary_have_no_interval_or_a_reason(rng):
@@ -177,9 +186,10 @@ def test_scores_that_cannot_vary_have_no_interval_or_a_reason(rng):
     )
     assert (perfect.value, perfect.low) == pytest.approx((1.0, 1.0))
     assert "an interval without width says nothing" in perfect.note
-    assert rank_agreement(
-        table.head(1).assign(rating=1), metric="ssim", rng=rng
-    ).note == "not defined: nothing varies"  # fmt: skip
+    assert (
+        rank_agreement(table.head(1).assign(rating=1), metric="ssim", rng=rng).note
+        == "not defined: nothing varies"
+    )
 
 
 def test_cases_whose_map_cannot_be_scored_are_left_out_and_counted(rng):
@@ -191,8 +201,9 @@ def test_cases_whose_map_cannot_be_scored_are_left_out_and_counted(rng):
     )
     assert per_case.set_index("case")["auc"].isna().to_dict()["c0"]
     assert (mean.n_patients, mean.note) == (
-        11, "1 of 12 cases left out: nothing or everything is marked",
-    )  # fmt: skip
+        11,
+        "1 of 12 cases left out: nothing or everything is marked",
+    )
     assert mean.value == pytest.approx(per_case["auc"].mean())
     _, none = score_maps(maps, marks, spacing_mm=spacing, radius_mm=99, rng=rng, replicates=50)
     assert np.isnan(none.value)
@@ -227,6 +238,8 @@ def test_bad_maps_are_refused(change, message):
     arguments = {**good, **change}
     with pytest.raises(ValueError, match=message):
         map_at_marks(
-            arguments["value_map"], arguments["marks_zyx"], spacing_mm=SPACING,
+            arguments["value_map"],
+            arguments["marks_zyx"],
+            spacing_mm=SPACING,
             radius_mm=arguments["radius_mm"],
-        )  # fmt: skip
+        )

@@ -31,9 +31,11 @@ def likert(oracle):
 
 def formula_of(what, item):
     fixed = "1" if "noarm" in what else "arm + reader" if "reader_fixed" in what else "arm"
-    random = "" if "fixed" in what or what == "" else "".join(
-        f" + (1|{group})" for group in ("reader", "case") if group in what
-    )  # fmt: skip
+    random = (
+        ""
+        if "fixed" in what or what == ""
+        else "".join(f" + (1|{group})" for group in ("reader", "case") if group in what)
+    )
     return f"{item} ~ {fixed}{random}"
 
 
@@ -270,8 +272,11 @@ def test_one_category_and_bad_formulas_are_refused():
     with pytest.raises(ValueError, match=r"needs at least 2 groups, got 1"):
         clmm(study([1, 2], list("ab"), [1, 1]), "rating ~ arm + (1|reader)")
     with pytest.raises(ValueError, match="expected one scalar"):
-        clmm(study([1, 2, 3, 1], list("abab"), [1, 1, 2, 2]).assign(case=[1, 2, 1, 2]),
-             "rating ~ arm + (1|reader) + (1|case)", quadrature=5)  # fmt: skip
+        clmm(
+            study([1, 2, 3, 1], list("abab"), [1, 1, 2, 2]).assign(case=[1, 2, 1, 2]),
+            "rating ~ arm + (1|reader) + (1|case)",
+            quadrature=5,
+        )
     with pytest.raises(ValueError, match=r"'bad'\) in row 3 "):
         clm(study([1, "bad", 2, 2], list("abab"), 1), "rating ~ arm")
 

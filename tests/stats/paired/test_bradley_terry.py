@@ -21,9 +21,12 @@ def trials(oracle):
 
 @pytest.mark.parametrize(
     ("key", "options"),
-    [("bt_no_position", {"position": False}), ("bt_position", {}),
-     ("bt_position_half_wins", {"ties": "half"})],
-)  # fmt: skip
+    [
+        ("bt_no_position", {"position": False}),
+        ("bt_position", {}),
+        ("bt_position_half_wins", {"ties": "half"}),
+    ],
+)
 def test_bradley_terry_equals_r(trials, expected, key, options):
     answer = expected["preference"][key]["value"]
     got = bradley_terry(trials, reference="ultra_low", **options).estimates
@@ -74,8 +77,10 @@ def null_trials(rng, readers=3, cases=20):
 
 def test_randomisation_test_keeps_its_size_although_readers_pull_to_the_left():
     rng = np.random.default_rng(12)
-    p = [randomisation_test(null_trials(rng), arm="a", over="b", draws=99, rng=rng)["p"]
-         for _ in range(100)]  # fmt: skip
+    p = [
+        randomisation_test(null_trials(rng), arm="a", over="b", draws=99, rng=rng)["p"]
+        for _ in range(100)
+    ]
     # Wins are whole numbers, so the test holds its level from below.
     assert np.mean(np.array(p) <= 0.05) < 0.12
     assert 0.42 < np.mean(p) < 0.68
@@ -105,9 +110,14 @@ def test_a_circle_is_found():
 
 def test_lapses_are_decisions_on_identical_pairs():
     table = pd.DataFrame(
-        {"reader": "R", "case": range(4), "left": "a", "right": "a",
-         "choice": ["tie", "left", "tie", "left"]}
-    )  # fmt: skip
+        {
+            "reader": "R",
+            "case": range(4),
+            "left": "a",
+            "right": "a",
+            "choice": ["tie", "left", "tie", "left"],
+        }
+    )
     rate = lapse_rate(table).set_index("reader")
     assert rate.loc["R", ["lapse_rate", "left_share"]].tolist() == [0.5, 1.0]
     with pytest.raises(ValueError, match="1 rows show two arms"):

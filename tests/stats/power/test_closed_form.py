@@ -202,8 +202,10 @@ def test_simulated_power_of_roc_agrees_with_the_closed_form(rng):
     predicted = or_power(pilot, effect=0.08, **sizes).power
     found = simulated_power(
         lambda r: simulate_roc_pair(areas=(0.84, 0.76), rng=r, **sizes),
-        roc_decision(), replicates=200, rng=rng,
-    )  # fmt: skip
+        roc_decision(),
+        replicates=200,
+        rng=rng,
+    )
     assert found.low - 0.05 <= predicted <= found.high + 0.05
 
 

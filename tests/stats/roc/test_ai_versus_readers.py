@@ -54,8 +54,10 @@ def test_model_against_readers_equals_independent_answers(oracle, model, figure,
 def test_the_model_copied_as_an_arm_of_all_readers_is_the_same_analysis(oracle, kind):
     table = panel(oracle, "denoised")
     readers = table[table["reader"] != "AI"]
-    copies = [table[table["reader"] == "AI"].assign(reader=name, arm="model")
-              for name in readers["reader"].unique()]  # fmt: skip
+    copies = [
+        table[table["reader"] == "AI"].assign(reader=name, arm="model")
+        for name in readers["reader"].unique()
+    ]
     want = mrmc(pd.concat([*copies, readers]), method="jackknife", **KINDS[kind])
     row = want.differences.iloc[0]
     got = ai_versus_readers(table, ai="AI", method="jackknife", **KINDS[kind])

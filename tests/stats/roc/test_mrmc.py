@@ -26,8 +26,10 @@ STUDIES = [(name, *pair) for name in ARMS for pair in COVARIANCES]
 
 
 def columns_of(answer, *names):
-    parts = [np.atleast_2d(answer["CI"]["values"]) if n == "CI" else np.atleast_1d(answer[n])
-             for n in names]  # fmt: skip
+    parts = [
+        np.atleast_2d(answer["CI"]["values"]) if n == "CI" else np.atleast_1d(answer[n])
+        for n in names
+    ]
     return np.column_stack(parts)
 
 
@@ -292,9 +294,11 @@ def test_bad_tables_are_refused_with_row_numbers():
 def incomplete(rng, arms, readers, cases):
     rows = [
         (f"R{j}", f"c{k}", arm, k % 2, rng.normal(k % 2))
-        for j in range(readers) for k in range(cases) for arm in arms
+        for j in range(readers)
+        for k in range(cases)
+        for arm in arms
         if rng.random() > 0.4 * rng.random()
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows, columns=["reader", "case", "arm", "truth", "rating"])
 
 
