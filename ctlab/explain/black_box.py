@@ -95,13 +95,13 @@ def occlusion_map(
     Zeiler, Fergus 2014, arXiv 1311.2901, with the local mean in place of grey.
     """
     smooth, value = local_mean(image), float(score(image[None])[0])
-    found = np.zeros(image.shape, np.float32)
+    importance = np.zeros(image.shape, np.float32)
     for block in _blocks(box, block_px):
         without = image.copy()
         without[block] = smooth[block]
-        found[block] = value - float(score(without[None])[0])
+        importance[block] = value - float(score(without[None])[0])
         tell()
-    return found
+    return importance
 
 
 def explain_black_box(

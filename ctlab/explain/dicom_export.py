@@ -62,17 +62,17 @@ def write_archive(
             f"{volume.hu.shape[1:]} px, got slice {number} of {explanation.signed.shape} px"
         )
     explained, study, source_class = _slice(volume, number)
-    made = {
+    datasets = {
         "capture.dcm": _capture(explanation, explained, picture(explanation, window=window)),
         "segmentation.dcm": _segmentation(explanation, explained),
     }
     with fresh_folder(folder, overwrite=overwrite) as part:
-        for name, dataset in made.items():
+        for name, dataset in datasets.items():
             for keyword, value in study.items():
                 setattr(dataset, keyword, value)
             _link(dataset, source_class)
             dataset.save_as(part / name, enforce_file_format=True)
-    return [Path(folder) / name for name in made]
+    return [Path(folder) / name for name in datasets]
 
 
 def _slice(volume: Volume, number: int) -> tuple[Any, dict[str, Any], str]:
@@ -86,37 +86,37 @@ def _slice(volume: Volume, number: int) -> tuple[Any, dict[str, Any], str]:
     from pydicom.dataset import Dataset
     from pydicom.uid import CTImageStorage, generate_uid
 
-    facts, source, made = volume.acquisition, Dataset(), Dataset()
+    facts, source, image = volume.acquisition, Dataset(), Dataset()
     if volume.sources:
         source = dcmread(volume.sources[number], stop_before_pixels=True)
     study = {k: source.get(k) for k in _STUDY_KEYWORDS if k != "StudyDescription" or k in source}
     study["StudyInstanceUID"] = facts.study_uid or generate_uid(prefix=None)
     study["PatientID"] = study["PatientID"] or facts.patient_id
     for keyword in study:
-        setattr(made, keyword, None)
-    made.StudyInstanceUID = study["StudyInstanceUID"]
-    made.SOPClassUID = CTImageStorage
-    made.SOPInstanceUID = source.get("SOPInstanceUID", generate_uid(prefix=None))
-    made.SeriesInstanceUID = source.get("SeriesInstanceUID", generate_uid(prefix=None))
-    made.FrameOfReferenceUID = facts.frame_of_reference_uid or generate_uid(prefix=None)
-    made.Modality, (made.Rows, made.Columns) = "CT", volume.hu.shape[1:]
+        setattr(image, keyword, None)
+    image.StudyInstanceUID = study["StudyInstanceUID"]
+    image.SOPClassUID = CTImageStorage
+    image.SOPInstanceUID = source.get("SOPInstanceUID", generate_uid(prefix=None))
+    image.SeriesInstanceUID = source.get("SeriesInstanceUID", generate_uid(prefix=None))
+    image.FrameOfReferenceUID = facts.frame_of_reference_uid or generate_uid(prefix=None)
+    image.Modality, (image.Rows, image.Columns) = "CT", volume.hu.shape[1:]
     z_mm, *in_plane_mm = volume.spacing_mm
-    made.PixelSpacing = [f"{v:.10g}" for v in in_plane_mm]
-    made.SliceThickness = made.SpacingBetweenSlices = f"{z_mm:.10g}"
-    made.ImageOrientationPatient = [f"{v:.10g}" for v in volume.orientation]
-    made.ImagePositionPatient = [f"{v:.10g}" for v in volume.slice_origin_mm(number)]
+    image.PixelSpacing = [f"{v:.10g}" for v in in_plane_mm]
+    image.SliceThickness = image.SpacingBetweenSlices = f"{z_mm:.10g}"
+    image.ImageOrientationPatient = [f"{v:.10g}" for v in volume.orientation]
+    image.ImagePositionPatient = [f"{v:.10g}" for v in volume.slice_origin_mm(number)]
     named = "SOPInstanceUID" in source and "SeriesInstanceUID" in source
-    return made, study, source.get("SOPClassUID", "") if named else ""
+    return image, study, source.get("SOPClassUID", "") if named else ""
 
 
-def _link(made: Any, source_class: str) -> None:
+def _link(dataset: Any, source_class: str) -> None:
     """References name the class of the file; where there is no file, there are none."""
     if source_class:
-        for element in made.iterall():
+        for element in dataset.iterall():
             if element.keyword == "ReferencedSOPClassUID":
                 element.value = source_class
         return
-    for item in (made, *made.get("PerFrameFunctionalGroupsSequence", [])):
+    for item in (dataset, *dataset.get("PerFrameFunctionalGroupsSequence", [])):
         for link in ("SourceImageSequence", "ReferencedSeriesSequence", "DerivationImageSequence"):
             item.pop(link, None)
 
@@ -147,7 +147,7 @@ def _capture(explanation: Explanation, explained: Any, rgb: np.ndarray) -> Any:
     from pydicom.sr.codedict import codes
 
     along_row, down_column = np.reshape(explained.ImageOrientationPatient, (2, 3)).astype(float)
-    made = SCImage.from_ref_dataset(
+    capture = SCImage.from_ref_dataset(
         explained,
         np.ascontiguousarray(rgb),
         photometric_interpretation="RGB",
@@ -157,16 +157,16 @@ def _capture(explanation: Explanation, explained: Any, rgb: np.ndarray) -> Any:
         **_series(explanation),
     )
     words = f"{explanation.in_words()} For teaching and research, not for diagnosis."
-    made.ConversionType = ConversionTypeValues.WSD.value
-    made.BurnedInAnnotation = "NO"  # the caption names nobody
-    made.ImageComments, made.DerivationDescription = words, words[:1024]
+    capture.ConversionType = ConversionTypeValues.WSD.value
+    capture.BurnedInAnnotation = "NO"  # the caption names nobody
+    capture.ImageComments, capture.DerivationDescription = words, words[:1024]
     source = Dataset()
     source.ReferencedSOPClassUID = explained.SOPClassUID
     source.ReferencedSOPInstanceUID = explained.SOPInstanceUID
     purpose = CodedConcept(*codes.DCM.SourceImageForImageProcessingOperation)
     source.PurposeOfReferenceCodeSequence = [purpose]
-    made.SourceImageSequence = [source]
-    return made
+    capture.SourceImageSequence = [source]
+    return capture
 
 
 def _towards(cosines: np.ndarray) -> str:
@@ -184,12 +184,12 @@ def _segmentation(explanation: Explanation, explained: Any) -> Any:
     from pydicom.sr.codedict import codes
 
     strong = np.abs(explanation.scaled) >= STRONG
-    found = [
+    regions = [
         ("Region explained", _YELLOW, explanation.mask),
         ("Raises the target", ABOVE, strong & (explanation.signed > 0)),
         ("Lowers the target", BELOW, strong & (explanation.signed < 0)),
     ]
-    found = [(label, colour, mask.astype(bool)) for label, colour, mask in found if mask.any()]
+    regions = [(label, colour, mask.astype(bool)) for label, colour, mask in regions if mask.any()]
     algorithm = AlgorithmIdentificationSequence(
         f"CT Lab {__version__}", codes.DCM.ArtificialIntelligence, __version__
     )
@@ -203,11 +203,11 @@ def _segmentation(explanation: Explanation, explained: Any) -> Any:
             algorithm_identification=algorithm,
             display_color=CIELabColor.from_rgb(*colour),
         )
-        for k, (label, colour, _) in enumerate(found, 1)
+        for k, (label, colour, _) in enumerate(regions, 1)
     ]
     return Segmentation(
         [explained],
-        np.stack([mask for _, _, mask in found], axis=-1)[None],
+        np.stack([mask for _, _, mask in regions], axis=-1)[None],
         segmentation_type="BINARY",
         segment_descriptions=described,
         content_label="CTLAB_MAP",

@@ -26,39 +26,41 @@ _UNITS = {"mean": "HU", "removed": "HU", "edge": "HU per pixel", "noise": "HU²"
 
 def limits_in_words(limits: Limits | None = None) -> str:
     """What a map has to reach, where the limits come from, and what no map can show."""
-    wanted = limits or Limits()
+    limit = limits or Limits()
     return (
         f"Limits, proposed by this project and by no standard: likeness to shuffled weights at "
-        f"most {wanted.randomised_cosine:g}, wins in {wanted.share_of_draws:.1%} of draws, "
-        f"stability at least {wanted.stability_cosine:g}, locality at least "
-        f"{wanted.localisation_gain:g} of the receptive field. A map that passes them is true of "
+        f"most {limit.randomised_cosine:g}, wins in {limit.share_of_draws:.1%} of draws, "
+        f"stability at least {limit.stability_cosine:g}, locality at least "
+        f"{limit.localisation_gain:g} of the receptive field. A map that passes them is true of "
         "the network. Whether the network is true of the patient, no map can tell."
     )
 
 
-def facts(found: Explanation) -> dict[str, Any]:
+def facts(explanation: Explanation) -> dict[str, Any]:
     """Method, target, layer, value, verdict and audit, for a program."""
     return {
-        "method": found.method,
-        "target": found.target,
-        "layer": found.layer,
-        "value": found.value,
-        "verdict": found.verdict,
-        "in_words": found.in_words(),
-        "audit": found.audit,
+        "method": explanation.method,
+        "target": explanation.target,
+        "layer": explanation.layer,
+        "value": explanation.value,
+        "verdict": explanation.verdict,
+        "in_words": explanation.in_words(),
+        "audit": explanation.audit,
         "limits": limits_in_words(),
     }
 
 
-def in_words(found: Explanation, *, out: Path | None = None, dicom: Path | None = None) -> str:
+def in_words(
+    explanation: Explanation, *, out: Path | None = None, dicom: Path | None = None
+) -> str:
     """Verdict, the checks with their numbers, the limits, and what was written, for a terminal."""
-    rows = check_rows(found)
-    lines = [fill(found.in_words(), 80), "", table(["check", "numbers", "shown"], rows), ""]
-    if found.layer:
-        lines.insert(1, f"layer {found.layer}")
+    rows = check_rows(explanation)
+    lines = [fill(explanation.in_words(), 80), "", table(["check", "numbers", "shown"], rows), ""]
+    if explanation.layer:
+        lines.insert(1, f"layer {explanation.layer}")
     lines.append(fill(limits_in_words(), 80))
-    if "finite_difference_error" in found.audit:
-        error = found.audit["finite_difference_error"]
+    if "finite_difference_error" in explanation.audit:
+        error = explanation.audit["finite_difference_error"]
         lines.append(f"measured by finite differences; error of a weight up to {error:.2g}")
     if out is not None:
         lines += [f"map      {out}", f"picture  {out.with_suffix('.png')}"]
@@ -68,10 +70,10 @@ def in_words(found: Explanation, *, out: Path | None = None, dicom: Path | None 
     return "\n".join(lines)
 
 
-def check_rows(found: Explanation) -> list[tuple[str, str, str]]:
+def check_rows(explanation: Explanation) -> list[tuple[str, str, str]]:
     """Every check of the audit with its numbers and whether it was passed, for a table."""
-    numbers = _numbers(found.audit)
-    passed = found.audit["passed"].items()
+    numbers = _numbers(explanation.audit)
+    passed = explanation.audit["passed"].items()
     return [(name, numbers.get(name, ""), "yes" if met else "no") for name, met in passed]
 
 
@@ -182,8 +184,8 @@ def _field(explanation: Explanation) -> tuple[slice, slice]:
     """Rows and columns looked at, and more around them where they are few."""
     top, left, bottom, right = explanation.field_box
     sides = zip((top, left), (bottom, right), explanation.signed.shape, strict=True)
-    found = []
+    field = []
     for low, high, size in sides:
         spare = max(0, _LEAST_SHOWN_PX - (high - low)) // 2
-        found.append(slice(max(0, low - spare), min(size, high + spare)))
-    return found[0], found[1]
+        field.append(slice(max(0, low - spare), min(size, high + spare)))
+    return field[0], field[1]

@@ -213,9 +213,11 @@ def study_methods(
     for region, roi in regions.items():
         for name, model_of, method in runs:
             start = time.perf_counter()
-            found = explain_region(model_of, image_hu, roi, method=method, target=target, plan=plan)
+            explanation = explain_region(
+                model_of, image_hu, roi, method=method, target=target, plan=plan
+            )
             seconds = time.perf_counter() - start
-            rows.append({"region": region, "method": name} | _row(found.audit, seconds))
+            rows.append({"region": region, "method": name} | _row(explanation.audit, seconds))
             if progress is not None:
                 progress(len(rows), len(runs) * len(regions))
     return pd.DataFrame(rows)

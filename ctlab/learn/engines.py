@@ -85,13 +85,13 @@ def to_onnx(model: HuDenoiser) -> bytes:
     graph.nodes[-1].output[0] = "denoised"
     shape: list[str | int | None] = ["batch", 1, "height", "width"]
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in ("hu", "denoised")]
-    made = helper.make_model(
+    onnx_model = helper.make_model(
         helper.make_graph(graph.nodes, "denoiser", ends[:1], ends[1:], graph.weights),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=9,
     )
-    checker.check_model(made)
-    graph_bytes: bytes = made.SerializeToString()
+    checker.check_model(onnx_model)
+    graph_bytes: bytes = onnx_model.SerializeToString()
     return graph_bytes
 
 

@@ -141,8 +141,8 @@ class SliceDenoiser:
     def part(self, hu: Any, start: int, stop: int) -> np.ndarray:
         """Slices ``start`` to ``stop - 1`` of a stack, denoised among their neighbours."""
         first = max(start - self.reach, 0)
-        made = self(hu[first : stop + self.reach])
-        return made[start - first : stop - first]
+        denoised = self(hu[first : stop + self.reach])
+        return denoised[start - first : stop - first]
 
 
 def refuse_outside_range(volume: Volume, checkpoint: Checkpoint) -> None:

@@ -107,8 +107,8 @@ def _pair(full: Volume, low: Volume, out: Volume, slices: int, *, neighbours: in
 
 def _scan(full: Volume, low: Volume, out: Volume, picked: np.ndarray) -> PatientScan:
     shown = replace(full, hu=np.ascontiguousarray(full.hu[picked]), sources=())
-    given, made = low.hu[picked], out.hu[picked]
-    return PatientScan(shown, given, given[:0], made, made[:0], nan, nan)
+    noisy, denoised = low.hu[picked], out.hu[picked]
+    return PatientScan(shown, noisy, noisy[:0], denoised, denoised[:0], nan, nan)
 
 
 def _cannot_run(_images: np.ndarray) -> np.ndarray:

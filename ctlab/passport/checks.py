@@ -135,8 +135,10 @@ def banding(bench: Bench) -> Finding:
         return Finding({name: bands}, {name: note})
     arms = {"input": (run.low, run.other), "denoised": (run.out, run.other_out)}
     for arm, (a, b) in arms.items():
-        found = z_correlation(a, b, run.full.spacing_mm, mask=body, max_lag=min(5, len(a) - 1))
-        rows += found.assign(arm=arm).to_dict("records")
+        correlation = z_correlation(
+            a, b, run.full.spacing_mm, mask=body, max_lag=min(5, len(a) - 1)
+        )
+        rows += correlation.assign(arm=arm).to_dict("records")
     next_to = [row["correlation"] for row in rows if row["lag_slices"] == 1]
     note = (
         f"over {len(run.low)} neighbouring slices; noise of neighbours correlates by "
@@ -197,9 +199,9 @@ def detection(bench: Bench) -> Finding:
     recovered, rows = [], []
     for task in TASKS:
         signal = task.draw((PATCH_PX, PATCH_PX), scan.pixel_mm)
-        found = contrast_recovery(single, clean[:24], signal, noises[:24])
-        recovered.append(found["recovery"])
-        rows.append({"kind": task.kind, "diameter_mm": task.diameter_mm} | found)
+        recovery = contrast_recovery(single, clean[:24], signal, noises[:24])
+        recovered.append(recovery["recovery"])
+        rows.append({"kind": task.kind, "diameter_mm": task.diameter_mm} | recovery)
     smallest = TASKS[0].draw((PATCH_PX, PATCH_PX), scan.pixel_mm)
     healthy = np.stack([single(c + n) for c, n in zip(clean, noises[:60], strict=True)])
     false = false_lesion_rate(healthy, clean, smallest, least_contrast_hu=100.0)
@@ -244,9 +246,9 @@ def structure(bench: Bench) -> Finding:
     shown = (clean + noises).astype(np.float32)
     table = coherence(shown - bench.denoise(shown), clean, bench.scans[0].pixel_mm)
     # Only frequencies that hold structure: a large share of nothing is nothing.
-    found = table[(table["finding"] != "") & (table["frequency_per_mm"] < 0.35)]
-    worst = float(found["removed_fraction"].abs().max()) if len(found) else 0.0
-    note = f"{len(found)} of {len(table)} frequencies show it, below 0.35 per mm"
+    visible = table[(table["finding"] != "") & (table["frequency_per_mm"] < 0.35)]
+    worst = float(visible["removed_fraction"].abs().max()) if len(visible) else 0.0
+    note = f"{len(visible)} of {len(table)} frequencies show it, below 0.35 per mm"
     return Finding(
         {"structure removed": worst}, {"structure removed": note}, {"coherence": _rows(table)}
     )

@@ -98,27 +98,27 @@ def passports_of_folders(
     from ctlab.learn import load_checkpoint
     from ctlab.workflows.model_spec import classic_filter, load_denoiser, own_network
 
-    wanted = [own_network(load_checkpoint(path)) for path in checkpoints]
-    wanted += [own_network(None) if m == "model" else classic_filter(m) for m in methods]
-    wanted += [m if isinstance(m, Denoiser) else load_denoiser(m) for m in models]
-    wanted = wanted or [own_network(None)]
+    denoisers = [own_network(load_checkpoint(path)) for path in checkpoints]
+    denoisers += [own_network(None) if m == "model" else classic_filter(m) for m in methods]
+    denoisers += [m if isinstance(m, Denoiser) else load_denoiser(m) for m in models]
+    denoisers = denoisers or [own_network(None)]
     if out is not None:  # refused before minutes of work rather than after
         refuse_full_folder(out, overwrite=overwrite)
     how = dict(reading or {})
     volumes = [read_series(folder, **how) for folder in folders]
     refuse_unused(how.get("series_uid") or (), [v.acquisition.series_uid for v in volumes])
-    made: dict[str, Passport] = {}
-    for k, denoiser in enumerate(wanted):
+    passports: dict[str, Passport] = {}
+    for k, denoiser in enumerate(denoisers):
         passport = make_passport(
-            volumes, denoiser, progress=_part_of(progress, k, len(wanted)), **options
+            volumes, denoiser, progress=_part_of(progress, k, len(denoisers)), **options
         )
         name = passport.facts["denoiser"]
-        if name in made:
+        if name in passports:
             raise ValueError(f"{name} is named twice; name each denoiser once")
-        made[name] = passport
+        passports[name] = passport
     if out is not None:
-        _write(made, out, overwrite=overwrite)
-    return made
+        _write(passports, out, overwrite=overwrite)
+    return passports
 
 
 def _part_of(progress: Progress | None, k: int, of: int) -> Progress | None:
@@ -127,26 +127,26 @@ def _part_of(progress: Progress | None, k: int, of: int) -> Progress | None:
     return lambda done, total: progress(k * total + done, of * total)
 
 
-def _write(made: Mapping[str, Passport], out: str | Path, *, overwrite: bool) -> None:
-    if len(made) == 1:
-        write_passport(next(iter(made.values())), out, overwrite=overwrite)
+def _write(passports: Mapping[str, Passport], out: str | Path, *, overwrite: bool) -> None:
+    if len(passports) == 1:
+        write_passport(next(iter(passports.values())), out, overwrite=overwrite)
         return
     with fresh_folder(out, overwrite=overwrite) as folder:
-        write_comparison(made, folder / "comparison")
-        for name, passport in made.items():
+        write_comparison(passports, folder / "comparison")
+        for name, passport in passports.items():
             write_passport(passport, folder / re.sub(r"[^\w.]+", "-", name))
 
 
 def read_passports(folders: Sequence[str | Path]) -> dict[str, Passport]:
     """Passports by a short name: what they examined, or their folder where that is the same."""
-    found = [read_passport(folder) for folder in folders]
-    pairs = zip(found, folders, strict=True)
+    passports = [read_passport(folder) for folder in folders]
+    pairs = zip(passports, folders, strict=True)
     names = [str(p.facts.get("denoiser") or Path(f).name) for p, f in pairs]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     if len(set(names)) < len(names):
         raise ValueError(f"the same passport is named twice: {', '.join(names)}")
-    return dict(zip(names, found, strict=True))
+    return dict(zip(names, passports, strict=True))
 
 
 def write_comparison(
@@ -201,8 +201,8 @@ def in_words(content: Mapping[str, Any]) -> str:
 
 
 def _line(passed: bool | None, name: str, value: float | None, limit: str) -> str:
-    told = f"{page.WORDS[passed]:<10}{name}" + ("" if value is None else f": {value:.3g}")
-    return fill(f"{told}, {limit}" if limit else told, 80, subsequent_indent=" " * 10)
+    line = f"{page.WORDS[passed]:<10}{name}" + ("" if value is None else f": {value:.3g}")
+    return fill(f"{line}, {limit}" if limit else line, 80, subsequent_indent=" " * 10)
 
 
 def _check_alike(first: str, a: Passport, second: str, b: Passport) -> None:
@@ -222,10 +222,10 @@ def _check_alike(first: str, a: Passport, second: str, b: Passport) -> None:
 def _page(passports: Mapping[str, Passport], table: pd.DataFrame) -> str:
     heads = "".join(f"<th>{escape(name)}</th>" for name in passports)
     rows = ""
-    for name, found in table.groupby("check", sort=False):
-        by_name = {row.passport: row for row in found.itertuples()}
+    for name, checks in table.groupby("check", sort=False):
+        by_name = {row.passport: row for row in checks.itertuples()}
         cells = "".join(_cell(by_name.get(n)) for n in passports)
-        limit = escape(found["limit"].iloc[0])
+        limit = escape(checks["limit"].iloc[0])
         rows += f"<tr><td>{escape(str(name))}</td><td>{limit}</td>{cells}</tr>"
     first = next(iter(passports.values())).facts
     intro = (

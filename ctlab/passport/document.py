@@ -243,15 +243,17 @@ def _explanation(
 
     y, x = corners[len(corners) // 2]
     probe = DenoiserProbe(denoiser.checkpoint)
-    found = explain_region(
+    explanation = explain_region(
         probe,
         probe.of_stack(scan.low[k : k + 1], 0),  # its own neighbour, where one is wanted
         (int(y) + 16, int(x) + 16, 8),
         plan=AuditPlan(seed=seed),
     )
-    value = float(found.verdict != "no better than chance")
-    audit = [dict(zip(("check", "numbers", "shown"), r, strict=True)) for r in check_rows(found)]
-    return _row(name, value, found.in_words(), limits[name]), audit, picture(found)
+    value = float(explanation.verdict != "no better than chance")
+    audit = [
+        dict(zip(("check", "numbers", "shown"), r, strict=True)) for r in check_rows(explanation)
+    ]
+    return _row(name, value, explanation.in_words(), limits[name]), audit, picture(explanation)
 
 
 def _tell(progress: Progress | None, done: int, total: int) -> None:

@@ -114,14 +114,14 @@ def in_words(facts: dict[str, Any]) -> str:
 def views(scan: PatientScan, name: str = "slices") -> dict[str, np.ndarray]:
     """The middle slice, and neighbouring slices from the side, as RGB uint8."""
     k = len(scan.low) // 2
-    found = {name: _panels(*(a[k] for a in (scan.full.hu, scan.low, scan.out)))[::2, ::2]}
+    panels = {name: _panels(*(a[k] for a in (scan.full.hu, scan.low, scan.out)))[::2, ::2]}
     run = scan.run
     if run is not None:
         row = run.low.shape[1] // 2
         tall = max(1, round(run.full.spacing_mm[0] / run.full.spacing_mm[2]))
         sides = [a[::-1, row].repeat(tall, axis=0) for a in (run.full.hu, run.low, run.out)]
-        found["coronal"] = _panels(*sides, axis=0)
-    return {name: grey[..., None].repeat(3, axis=-1) for name, grey in found.items()}
+        panels["coronal"] = _panels(*sides, axis=0)
+    return {name: grey[..., None].repeat(3, axis=-1) for name, grey in panels.items()}
 
 
 def _panels(full: np.ndarray, low: np.ndarray, out: np.ndarray, *, axis: int = 1) -> np.ndarray:

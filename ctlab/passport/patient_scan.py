@@ -51,16 +51,16 @@ class PatientScan:
         The difference of two realisations holds the inserted noise alone; it is scaled up to the
         whole noise of that dose, whose variance is ``1 / (1 - dose)`` times as large.
         """
-        found = []
+        differences = []
         for image, a, b in zip(self.full.hu, self.low, self.other, strict=True):
             for y, x in find_rois(image, LUNG_ROI_HU, size_px=PATCH_PX, least_share=0.8):
                 inside = np.s_[y : y + PATCH_PX, x : x + PATCH_PX]
-                found.append((a[inside] - b[inside]) / np.sqrt(2 * (1 - self.dose)))
-        if len(found) < 8:
+                differences.append((a[inside] - b[inside]) / np.sqrt(2 * (1 - self.dose)))
+        if len(differences) < 8:
             raise ValueError(
-                f"only {len(found)} regions of {PATCH_PX} px of lung were found; 8 are needed"
+                f"only {len(differences)} regions of {PATCH_PX} px of lung were found; 8 are needed"
             )
-        patches = np.stack(found).astype(np.float64)
+        patches = np.stack(differences).astype(np.float64)
         patches -= patches.mean(axis=(1, 2), keepdims=True)
         flips = [patches, patches[:, ::-1], patches[:, :, ::-1], patches[:, ::-1, ::-1]]
         return np.concatenate(flips)

@@ -38,7 +38,7 @@ def scores(
     members : other trainings of the same recipe; without one there is no ``ensemble``
     passes, rate, seed : of the dropout
     """
-    found: dict[str, Score] = {
+    score_by_name: dict[str, Score] = {
         "residual": lambda low, out: np.abs(low - out),
         "residual, smoothed": lambda low, out: gaussian_filter(np.abs(low - out), 2.0),
         "symmetries": lambda low, _out: spread_hu(symmetric_outputs(model, low)),
@@ -47,10 +47,10 @@ def scores(
         ),
     }
     if members:
-        found["ensemble"] = lambda low, out: spread_hu(
+        score_by_name["ensemble"] = lambda low, out: spread_hu(
             [out, *(denoise_slices(low[None], member)[0] for member in members)]
         )
-    return found
+    return score_by_name
 
 
 def symmetric_outputs(model: HuDenoiser, image: np.ndarray) -> Iterator[np.ndarray]:

@@ -222,8 +222,8 @@ def _opened(
     bundle = open_bundle(bundle_folder(study))
     store = Store(database_url(study))
     store.check(bundle.study_id)
-    found = [r for r in store.readers() if r.reader == reader and r.active]
-    if not found:
+    readers = [r for r in store.readers() if r.reader == reader and r.active]
+    if not readers:
         raise ValueError(f"the study has no active reader {reader!r}")
-    session = ReadingSession(bundle, store, found[0], on_anchor=partial(_anchor, study))
+    session = ReadingSession(bundle, store, readers[0], on_anchor=partial(_anchor, study))
     return Room(bundle, session, logout=logout).widget, load_texts(bundle.facts["language"])

@@ -155,13 +155,13 @@ def _records(path: Path, text: str) -> tuple[dict[int, list[str]], str]:
     if said:
         return _split(path, text[said.end() :], said[1], before=1), said[1]
     width = {delimiter: _header_cells(text, delimiter) for delimiter in DELIMITERS}
-    found = []
+    candidates = []
     for delimiter in DELIMITERS:
         if width[delimiter] == max(width.values()):
             records = _split(path, text, delimiter, before=0)
             alike = sum(len(cells) == width[delimiter] for cells in records.values())
-            found.append((alike, records, delimiter))
-    _, records, delimiter = max(found, key=lambda entry: entry[0])
+            candidates.append((alike, records, delimiter))
+    _, records, delimiter = max(candidates, key=lambda entry: entry[0])
     return records, delimiter
 
 

@@ -44,8 +44,8 @@ def _place(bad: Iterable[bool]) -> tuple[str, int]:
     if isinstance(bad, pd.Series) and isinstance(bad.index.name, FileRows):
         at = bad.index[bad.to_numpy(dtype=bool)]
         return listed_rows([int(row) for row in at]), bad.index.name.header
-    found = np.flatnonzero(np.asarray(list(bad), dtype=bool)) + HEADER_ROWS + 1
-    return listed_rows(found.tolist()), HEADER_ROWS
+    rows = np.flatnonzero(np.asarray(list(bad), dtype=bool)) + HEADER_ROWS + 1
+    return listed_rows(rows.tolist()), HEADER_ROWS
 
 
 def spreadsheet_rows(bad: Iterable[bool]) -> str:
@@ -214,10 +214,10 @@ def check_levels(
     ValueError: column 'arm' holds 'fulll' in row 3 (the header is row 1); expected arms full
     """
     bad = table[column].notna() & ~table[column].isin(list(allowed))
-    found = sorted({str(value) for value in table.loc[bad, column]})
+    unknown = sorted({str(value) for value in table.loc[bad, column]})
     refuse(
         bad,
-        f"column {column!r} holds {', '.join(map(repr, found[:3]))}",
+        f"column {column!r} holds {', '.join(map(repr, unknown[:3]))}",
         f"expected {what} {', '.join(map(str, allowed))}",
     )
 
@@ -235,10 +235,10 @@ def check_scale(table: pd.DataFrame, column: str, *, lowest: float, highest: flo
     """
     numbers = as_numbers(table, column)
     bad = numbers.notna() & ((numbers < lowest) | (numbers > highest) | (numbers % 1 != 0))
-    found = ", ".join(f"{value:g}" for value in numbers[bad].unique()[:3])
+    outside = ", ".join(f"{value:g}" for value in numbers[bad].unique()[:3])
     refuse(
         bad,
-        f"column {column!r} holds {found}",
+        f"column {column!r} holds {outside}",
         f"expected whole numbers from {lowest:g} to {highest:g}",
     )
 

@@ -16,7 +16,7 @@ NO_HU = {
 def mixtures(frames: list[Frame]) -> list[str]:
     """Properties that one volume can have only one of, and that differ between slices."""
     orientations = [_named(f.orientation) for f in frames]
-    found = [
+    checks = [
         ("orientations", orientations),
         ("image sizes", ["{} x {}".format(*f.shape) for f in frames]),
         ("pixel spacings", [_spacing_text(f) for f in frames]),
@@ -30,7 +30,7 @@ def mixtures(frames: list[Frame]) -> list[str]:
         ),
     ]
     faults = []
-    for what, values in found:
+    for what, values in checks:
         counts = Counter(values)
         if len(counts) > 1:
             listed = ", ".join(f"{k}: {n}" for k, n in counts.most_common(6))

@@ -127,12 +127,12 @@ def frame_facts(dataset: Any, number: int | None) -> dict[str, Any]:
 
 def _exposure(groups: tuple[Any, Any]) -> dict[str, bytes]:
     """Header facts that enhanced CT keeps in functional groups, as raw elements."""
-    found = {}
+    values = {}
     for name, (sequence, keyword) in _NESTED.items():
         value = _value(groups, sequence, keyword)
         if value is not None:
-            found[name] = str(value).encode()
-    return found
+            values[name] = str(value).encode()
+    return values
 
 
 def _group(groups: tuple[Any, Any], sequence: str, keyword: str) -> tuple[float, ...]:

@@ -271,14 +271,14 @@ def _little_endian_meta(data: bytes) -> tuple[dict[int, bytes], int]:
 
 def _meta(data: bytes) -> tuple[dict[int, bytes], int]:
     """Elements of group 0002 and the offset behind them."""
-    found: dict[int, bytes] = {}
+    elements: dict[int, bytes] = {}
     position = 132
     while True:
         tag = _tag(data, position)
         if tag >> 16 != 2:
-            return found, position
+            return elements, position
         _, length, value = _element(data, position, True)
-        found[tag] = data[value : value + length]
+        elements[tag] = data[value : value + length]
         position = value + length
 
 

@@ -141,8 +141,8 @@ def aside_problems(contents: Contents, uid: str) -> list[str]:
     return [f"{path.name} set aside: {why}" for path, why in aside]
 
 
-def named_uids(uids: Iterable[str], wanted: str | Sequence[str] | None) -> list[str]:
-    """Those of ``uids`` that end as ``wanted``; all where nothing is wanted.
+def named_uids(uids: Iterable[str], endings: str | Sequence[str] | None) -> list[str]:
+    """Those of ``uids`` that end as ``endings``; all where none is named.
 
     Of a list, names of series that are elsewhere are passed over.
 
@@ -154,19 +154,19 @@ def named_uids(uids: Iterable[str], wanted: str | Sequence[str] | None) -> list[
     (['1.2.41'], ['1.2.31'])
     """
     uids = list(uids)
-    ends = (wanted,) if isinstance(wanted, str) else tuple(wanted or ())
+    ends = (endings,) if isinstance(endings, str) else tuple(endings or ())
     named = [u for u in uids if _ends(u, ends)] if ends else uids
-    return named if named or isinstance(wanted, str) else uids
+    return named if named or isinstance(endings, str) else uids
 
 
 def _ends(uid: str, ends: tuple[str, ...]) -> bool:
     return uid.endswith(ends) or whole_uid(uid).endswith(ends)
 
 
-def refuse_unused(wanted: Sequence[str], uids: Iterable[str]) -> None:
+def refuse_unused(endings: Sequence[str], uids: Iterable[str]) -> None:
     """Raise ``ValueError`` where a name on the list is that of no series that was read."""
     uids = list(uids)
-    for end in wanted:
+    for end in endings:
         if not any(_ends(u, (end,)) for u in uids):
             raise ValueError(f"no series ends in {end!r}; those there are: {', '.join(uids)}")
 

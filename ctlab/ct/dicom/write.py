@@ -218,28 +218,28 @@ class SeriesWriter:
         dataset.InstanceCreationTime = self.created.strftime("%H%M%S")
 
     def _derive(self, dataset: Any, source: Any | None, k: int) -> None:
-        made = self.derivation
+        derivation = self.derivation
         dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-        dataset.DerivationDescription = f"{made.description} ({made.algorithm} {made.version})"[
-            :1024
-        ]
-        if made.code:
-            dataset.DerivationCodeSequence = [_code(made.code[0], "DCM", made.code[1])]
+        dataset.DerivationDescription = (
+            f"{derivation.description} ({derivation.algorithm} {derivation.version})"[:1024]
+        )
+        if derivation.code:
+            dataset.DerivationCodeSequence = [_code(derivation.code[0], "DCM", derivation.code[1])]
         if source is not None:
             dataset.SourceImageSequence = [_reference(source, self._frame_number(source, k))]
         dataset.ContributingEquipmentSequence = [
             *dataset.get("ContributingEquipmentSequence", []),
-            _equipment(made, self.created),
+            _equipment(derivation, self.created),
         ]
 
     def _frame_number(self, source: Any, k: int) -> int | None:
         """1-based frame of a multi-frame source, counted by the positions of its frames."""
         if "PerFrameFunctionalGroupsSequence" not in source:
             return None
-        wanted = self.geometry.slice_origin_mm(k)
+        origin_mm = self.geometry.slice_origin_mm(k)
         for number, group in enumerate(source.PerFrameFunctionalGroupsSequence, 1):
             place = group.get("PlanePositionSequence")
-            if place and np.allclose(place[0].ImagePositionPatient, wanted, atol=0.01):
+            if place and np.allclose(place[0].ImagePositionPatient, origin_mm, atol=0.01):
                 return number
         return None
 
@@ -336,17 +336,17 @@ def _reference(source: Any, frame: int | None) -> Any:
     return item
 
 
-def _equipment(made: Derivation, when: datetime.datetime) -> Any:
+def _equipment(derivation: Derivation, when: datetime.datetime) -> Any:
     """Who changed the pixels: the algorithm and its version (PS3.3, C.12.1.1.5)."""
     from pydicom.dataset import Dataset
 
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [_code("109103", "DCM", "Modifying Equipment")]
     item.Manufacturer = "CT Lab contributors"
-    item.ManufacturerModelName = made.algorithm[:64]
-    item.SoftwareVersions = made.version[:64]
+    item.ManufacturerModelName = derivation.algorithm[:64]
+    item.SoftwareVersions = derivation.version[:64]
     item.ContributionDateTime = when.strftime("%Y%m%d%H%M%S")
-    item.ContributionDescription = made.description[:1024]
+    item.ContributionDescription = derivation.description[:1024]
     return item
 
 

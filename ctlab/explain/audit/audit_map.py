@@ -46,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """How much is computed, from which seed, and what is wanted.
+    """How much is computed, from which seed, and the limits to pass.
 
     ``progress`` is called with (steps done, steps in all).
     """

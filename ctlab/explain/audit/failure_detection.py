@@ -27,19 +27,21 @@ def detectors(layer: str) -> dict[str, Detector]:
 
     The maps of the CAM family and the gradient explain the mean square of what was removed.
     """
-    found: dict[str, Detector] = {
+    detect_by_name: dict[str, Detector] = {
         "|input - output|": lambda p: np.abs(p.slice_hu - p.probe.run(p.image_hu)),
         "|input - output|, smoothed": _smoothed_difference,
         "gradient": lambda p: np.abs(input_gradient(p.probe, p.image_hu, _removed(p))),
         "edges of the output": lambda p: np.hypot(*np.gradient(p.probe.run(p.image_hu))),
     }
-    return found | {method: _cam_detector(method, layer) for method in CAM_METHODS}
+    return detect_by_name | {method: _cam_detector(method, layer) for method in CAM_METHODS}
 
 
 def _cam_detector(method: str, layer: str) -> Detector:
-    def detect(made: SyntheticLesion) -> np.ndarray:
-        native = cam_map(made.probe, made.image_hu, _removed(made), method=method, layer=layer)
-        return np.asarray(np.abs(enlarge(native, made.mask.shape)))
+    def detect(lesion: SyntheticLesion) -> np.ndarray:
+        native = cam_map(
+            lesion.probe, lesion.image_hu, _removed(lesion), method=method, layer=layer
+        )
+        return np.asarray(np.abs(enlarge(native, lesion.mask.shape)))
 
     return detect
 
@@ -92,7 +94,7 @@ def measure_failure_detection(
             which = usable[k % len(usable)]
             inner, lung = places[which]
             centre = tuple(inner[rng.integers(len(inner))])
-            made = insert_lesion(
+            lesion = insert_lesion(
                 model,
                 slices[which],
                 centre,
@@ -101,9 +103,9 @@ def measure_failure_detection(
                 contrast_hu=contrast_hu,
             )
             for name, detect in maps.items():
-                found = detect(made)
-                areas[name].append(score_auc(found, made.mask, mask=lung | made.mask))
-                marks[name].append(_marks(found, made.mask, lung | made.mask, diameter_px))
+                score = detect(lesion)
+                areas[name].append(score_auc(score, lesion.mask, mask=lung | lesion.mask))
+                marks[name].append(_marks(score, lesion.mask, lung | lesion.mask, diameter_px))
             done += 1
             if progress is not None:
                 progress(done, lesions * len(KINDS))
@@ -111,13 +113,15 @@ def measure_failure_detection(
     return pd.DataFrame(rows)
 
 
-def _smoothed_difference(made: SyntheticLesion) -> np.ndarray:
+def _smoothed_difference(lesion: SyntheticLesion) -> np.ndarray:
     """The difference at the scale of a nodule: noise averages out, structure stays."""
-    return np.asarray(np.abs(gaussian_filter(made.slice_hu - made.probe.run(made.image_hu), 2.0)))
+    return np.asarray(
+        np.abs(gaussian_filter(lesion.slice_hu - lesion.probe.run(lesion.image_hu), 2.0))
+    )
 
 
-def _removed(made: SyntheticLesion) -> RegionTarget:
-    return make_target("noise", np.ones(made.mask.shape, dtype=bool))
+def _removed(lesion: SyntheticLesion) -> RegionTarget:
+    return make_target("noise", np.ones(lesion.mask.shape, dtype=bool))
 
 
 def _places(output: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndarray]:
@@ -128,10 +132,10 @@ def _places(output: np.ndarray, diameter_px: float) -> tuple[np.ndarray, np.ndar
 
 
 def _marks(
-    found: np.ndarray, mask: np.ndarray, field: np.ndarray, diameter_px: float
+    score: np.ndarray, mask: np.ndarray, field: np.ndarray, diameter_px: float
 ) -> tuple[np.ndarray, float]:
     """Heights of the false peaks in the field, and of the highest peak on the nodule."""
-    smooth = np.where(field, gaussian_filter(found, diameter_px / 4), -np.inf)
+    smooth = np.where(field, gaussian_filter(score, diameter_px / 4), -np.inf)
     peaks = (smooth == maximum_filter(smooth, int(diameter_px) | 1)) & field
     on = peaks & mask
     return smooth[peaks & ~mask], float(smooth[on].max()) if on.any() else -np.inf

@@ -1,4 +1,4 @@
-"""Failures made on purpose: a nodule the denoiser erases, or one it invents."""
+"""Synthetic lesions: a nodule the denoiser erases, or one it invents."""
 
 from dataclasses import dataclass
 

@@ -53,13 +53,13 @@ def integrated_gradients(
     start = local_mean(image) if baseline is None else baseline
     method = IntegratedGradients(_reader(probe, target))
     batch = probe.tensor(image).requires_grad_(True)
-    found = method.attribute(
+    attribution = method.attribute(
         batch,
         baselines=probe.tensor(start),
         n_steps=steps,
         internal_batch_size=_AT_ONCE * len(batch),
     )
-    return _plane(found, image)
+    return _plane(attribution, image)
 
 
 def occlusion(
@@ -97,8 +97,8 @@ def occlusion(
     top, left = (side // grid * grid for side in box[:2])
     bottom, right = min(height, -(-box[2] // grid) * grid), min(width, -(-box[3] // grid) * grid)
     near = (..., slice(top, bottom), slice(left, right))
-    found = np.zeros((height, width), dtype=np.float32)
-    found[near] = _occluded(
+    importance = np.zeros((height, width), dtype=np.float32)
+    importance[near] = _occluded(
         probe,
         np.asarray(image)[near],
         start[near],
@@ -106,7 +106,7 @@ def occlusion(
         patch_px,
         stride_px,
     )
-    return found
+    return importance
 
 
 def _occluded(
@@ -118,14 +118,14 @@ def _occluded(
     stride_px: int,
 ) -> np.ndarray:
     method = Occlusion(_reader(probe, target))
-    found = method.attribute(
+    attribution = method.attribute(
         probe.tensor(image),
         sliding_window_shapes=(probe.channels, patch_px, patch_px),
         strides=(probe.channels, stride_px, stride_px),
         baselines=probe.tensor(start),
         perturbations_per_eval=16,
     )
-    return _plane(found, image)
+    return _plane(attribution, image)
 
 
 def local_attribution(

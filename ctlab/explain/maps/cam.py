@@ -97,11 +97,11 @@ def _near_the_region(
         weights = gradient.sum(dim=(2, 3)) / (grid[0] * grid[1])
         whole = activation_at(probe, batch, layer)
         return torch.einsum("bc,bchw->bhw", weights, whole)[0].cpu().numpy()
-    found = np.zeros(grid, dtype=np.float32)
+    grid_map = np.zeros(grid, dtype=np.float32)
     part = _combined(method, activation, gradient)[0].cpu().numpy()
     top, left = box[0] // step, box[1] // step
-    found[top : top + part.shape[0], left : left + part.shape[1]] = part
-    return found
+    grid_map[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return grid_map
 
 
 class _ReachedError(Exception):

@@ -100,8 +100,8 @@ def change_with_risk(
     >>> added = RiskLimit(2.0, 0.1, "crc", None, 40, "simulated population", 0.08)
     >>> removed = RiskLimit(0.5, 0.1, "crc", None, 40, "simulated population", 0.08)
     >>> image, score = np.full((8, 9), 30.0), np.full((8, 9), 10.0)
-    >>> found = change_with_risk(image, image - 5, added, removed, score=score)
-    >>> float(found.may_be_added_hu[4, 4]), float(found.may_be_removed_hu[4, 4])
+    >>> result = change_with_risk(image, image - 5, added, removed, score=score)
+    >>> float(result.may_be_added_hu[4, 4]), float(result.may_be_removed_hu[4, 4])
     (20.0, 5.0)
     """
     image, output = (np.asarray(a, dtype=np.float32) for a in (image_hu, output_hu))

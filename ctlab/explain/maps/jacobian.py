@@ -60,8 +60,8 @@ def jacobian_row(probe: DenoiserProbe, image_hu: np.ndarray, roi: Region) -> Jac
     inside = np.s_[..., top:bottom, left:right]
     crop, small = image_hu[inside], mask[inside]
     weights = np.zeros_like(image_hu)
-    found = gradient_of_slices(probe, crop, make_target("mean", small))
-    weights[inside] = found.reshape(crop.shape)
+    gradient = gradient_of_slices(probe, crop, make_target("mean", small))
+    weights[inside] = gradient.reshape(crop.shape)
     value = float(probe.run(crop)[small].mean(dtype=np.float64))
     return JacobianRow(
         weights=weights,
@@ -109,11 +109,11 @@ def divergence(
     """
     if probes < 2:
         raise ValueError(f"a standard error needs 2 probes or more, got {probes}")
-    found = []
+    estimates = []
     for _ in range(probes):
         signs = rng.choice([-1.0, 1.0], size=np.shape(image_hu))
-        found.append(float(np.sum(signs * jacobian_times(probe, image_hu, signs))))
-    return float(np.mean(found)), float(np.std(found, ddof=1) / np.sqrt(probes))
+        estimates.append(float(np.sum(signs * jacobian_times(probe, image_hu, signs))))
+    return float(np.mean(estimates)), float(np.std(estimates, ddof=1) / np.sqrt(probes))
 
 
 def sure_hu2(

@@ -216,7 +216,7 @@ class DenoiserProbe:
             Another shape, or another number of slices than the model takes.
         """
         hu = np.asarray(hu, dtype=np.float32)
-        wanted = (
+        expected = (
             "one slice of shape (y, x)"
             if self.channels == 1
             else f"{self.channels} neighbouring slices of shape (c, y, x)"
@@ -226,7 +226,7 @@ class DenoiserProbe:
         if hu.ndim != (2 if self.channels == 1 else 3) or (
             hu.ndim == 3 and len(hu) != self.channels
         ):
-            raise ValueError(f"the model takes {wanted}, got {hu.shape}")
+            raise ValueError(f"the model takes {expected}, got {hu.shape}")
         return hu
 
     def of_stack(self, volume_hu: np.ndarray, number: int) -> np.ndarray:
@@ -251,9 +251,9 @@ class DenoiserProbe:
         twin = DenoiserProbe(copy.deepcopy(self.model), critic=self._critic)
         twin._checkpoint = self._checkpoint
         twin.__dict__["reach_px"] = self.reach_px  # the same layers, in the same places
-        wanted = set(self.layers if names is None else names)
+        chosen = set(self.layers if names is None else names)
         for name in self.layers:
-            if name in wanted:
+            if name in chosen:
                 _shuffle(twin.layer(name), rng)
         if names is None and self._critic is not None:
             critic = copy.deepcopy(self._critic.critic)
@@ -301,8 +301,8 @@ def enlarge(native: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if native.shape == tuple(shape):
         return native
     # A padded image gives a slightly larger grid: enlarge by the whole factor, then cut.
-    factors = [-(-wanted // have) for wanted, have in zip(shape, native.shape, strict=True)]
-    size = [have * factor for have, factor in zip(native.shape, factors, strict=True)]
+    factors = [-(-target // cells) for target, cells in zip(shape, native.shape, strict=True)]
+    size = [cells * factor for cells, factor in zip(native.shape, factors, strict=True)]
     large = nn.functional.interpolate(
         torch.from_numpy(native)[None, None], size=size, mode="bilinear", align_corners=False
     )

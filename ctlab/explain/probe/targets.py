@@ -108,7 +108,7 @@ def make_target(
     Raises
     ------
     ValueError
-        Unknown name, or a template or critic missing or not wanted.
+        Unknown name, or a template or critic missing or not used.
 
     Examples
     --------

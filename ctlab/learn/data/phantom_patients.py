@@ -27,7 +27,7 @@ def phantom_volumes(data: Data, scan: Volume) -> dict[str, Volume]:
     if data.phantoms == 0:
         return {}
     scanner = calibrate(scan)
-    made = {}
+    volumes = {}
     for k in range(data.phantoms):
         rng = np.random.default_rng([data.seed, 0x6368657374, k])
         clean = chest_phantom(
@@ -35,5 +35,5 @@ def phantom_volumes(data: Data, scan: Volume) -> dict[str, Volume]:
         ).volume
         noisy = simulate_dose(clean, 1.0, rng=rng, scanner=scanner, missing_only=False)
         facts = replace(scan.acquisition, patient_id=f"{PHANTOM}{k}", series_uid="")
-        made[f"{PHANTOM}{k}"] = replace(noisy, acquisition=facts)
-    return made
+        volumes[f"{PHANTOM}{k}"] = replace(noisy, acquisition=facts)
+    return volumes

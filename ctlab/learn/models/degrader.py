@@ -167,10 +167,10 @@ def turned(textures: Tensor, turn_rad: Tensor | float) -> Tensor:
     affine = affine.reshape(1, 2, 3)
     size = [1, len(textures), *textures.shape[1:]]
     grid = nn.functional.affine_grid(affine, size, align_corners=True)
-    made = nn.functional.grid_sample(textures[None], grid, "bicubic", align_corners=True)[0]
+    rotated = nn.functional.grid_sample(textures[None], grid, "bicubic", align_corners=True)[0]
     # Interpolation smooths; without this, turned noise would be weaker than straight noise.
     energy = textures.square().sum((1, 2), keepdim=True)
-    return made * (energy / made.square().sum((1, 2), keepdim=True).clamp_min(1e-12)).sqrt()
+    return rotated * (energy / rotated.square().sum((1, 2), keepdim=True).clamp_min(1e-12)).sqrt()
 
 
 class NetworkDegrader(nn.Module):

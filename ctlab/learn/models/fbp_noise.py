@@ -97,11 +97,11 @@ class ReconstructionNoise(NoiseDegrader):
 
     def _mixture(self, image: Tensor, mood: Tensor) -> tuple[Tensor, Tensor]:
         context = slow_mean(self._context(image))
-        made = self.amplitude(torch.cat([context, mood.expand(-1, -1, *image.shape[2:])], 1))
+        amplitudes = self.amplitude(torch.cat([context, mood.expand(-1, -1, *image.shape[2:])], 1))
         # A share of zero would have an infinite slope under the root.
-        weights = made[:, :-1].softmax(1).clamp_min(1e-8).sqrt()
+        weights = amplitudes[:, :-1].softmax(1).clamp_min(1e-8).sqrt()
         within = LEVEL_NEAR_CURVE if self.curve else LEVEL
-        level = (math.log(within) * torch.tanh(made[:, -1:])).exp()
+        level = (math.log(within) * torch.tanh(amplitudes[:, -1:])).exp()
         return weights, level * along(self.curve, slow_mean(image)) if self.curve else level
 
     def _context(self, image: Tensor) -> Tensor:

@@ -73,9 +73,9 @@ def train(
 
 
 @contextmanager
-def _repeatable(wanted: bool) -> Iterator[None]:
-    """Within the block PyTorch refuses algorithms whose result varies, if so wanted."""
-    if not wanted:
+def _repeatable(enabled: bool) -> Iterator[None]:
+    """Within the block PyTorch refuses algorithms whose result varies, if ``enabled``."""
+    if not enabled:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for this

@@ -2,7 +2,7 @@
 
 The dual of optimal transport with a penalised least-squares cost (Sim, Oh, Kim, Jung, Ye 2020,
 doi 10.1137/20M1317992) has two critics that widen and two generators that narrow the gap between
-the mean potentials of real and made images, and a cycle term ties the generators together.
+the mean potentials of real and generated images, and a cycle term ties the generators together.
 """
 
 import math
@@ -12,43 +12,43 @@ import torch
 from torch import Tensor
 
 
-def gap(real: Tensor, made: Tensor) -> Tensor:
-    """Mean score of real minus made images: a critic of slope 1 widens it to at most W1.
+def gap(real: Tensor, generated: Tensor) -> Tensor:
+    """Mean score of real minus generated images: a critic of slope 1 widens it to at most W1.
 
     Examples
     --------
     >>> gap(torch.tensor([3.0, 1.0]), torch.tensor([0.0, 1.0])).item()
     1.5
     """
-    return real.mean() - made.mean()
+    return real.mean() - generated.mean()
 
 
-def least_squares_critic(real: Tensor, made: Tensor) -> Tensor:
-    """Critic's loss of a least-squares GAN (Mao et al. 2017): real towards 1, made towards 0.
+def least_squares_critic(real: Tensor, generated: Tensor) -> Tensor:
+    """Critic's loss of a least-squares GAN (Mao et al. 2017): real towards 1, generated towards 0.
 
     Examples
     --------
     >>> least_squares_critic(torch.tensor([0.0]), torch.tensor([2.0])).item()
     2.5
     """
-    return 0.5 * ((real - 1.0) ** 2).mean() + 0.5 * (made**2).mean()
+    return 0.5 * ((real - 1.0) ** 2).mean() + 0.5 * (generated**2).mean()
 
 
-def least_squares_generator(made: Tensor) -> Tensor:
-    """Generator's loss of a least-squares GAN: made towards 1.
+def least_squares_generator(generated: Tensor) -> Tensor:
+    """Generator's loss of a least-squares GAN: generated towards 1.
 
     Examples
     --------
     >>> least_squares_generator(torch.tensor([3.0])).item()
     2.0
     """
-    return 0.5 * ((made - 1.0) ** 2).mean()
+    return 0.5 * ((generated - 1.0) ** 2).mean()
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], real: Tensor, made: Tensor, mix: Tensor
+    critic: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, mix: Tensor
 ) -> Tensor:
-    """Mean of ``(slope - 1)^2`` on the segments between real and made images.
+    """Mean of ``(slope - 1)^2`` on the segments between real and generated images.
 
     The slope is the Euclidean norm of the gradient over *all* pixels of an image (Gulrajani et
     al. 2017, arXiv 1704.00028, equation 3), the norm that belongs to the L2 transport cost.
@@ -57,7 +57,7 @@ def gradient_penalty(
     Parameters
     ----------
     critic : function, (B, 1, H, W) -> (B,)
-    real, made : tensor, (B, 1, H, W)
+    real, generated : tensor, (B, 1, H, W)
     mix : tensor, (B, 1, 1, 1), values in [0, 1]
         Place on the segment, 1 at ``real``.
 
@@ -69,7 +69,9 @@ def gradient_penalty(
     4.0
     """
     with torch.autocast(real.device.type, enabled=False):
-        between = (mix * real.float() + (1.0 - mix) * made.float()).detach().requires_grad_(True)
+        between = (
+            (mix * real.float() + (1.0 - mix) * generated.float()).detach().requires_grad_(True)
+        )
         (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
         # The tiny constant keeps the derivative finite where a critic is flat.
         return (((slope.square().sum((1, 2, 3)) + 1e-12).sqrt() - 1.0) ** 2).mean()

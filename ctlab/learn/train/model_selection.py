@@ -47,14 +47,14 @@ def gsure(denoise: nn.Module, noisy: Tensor, noise: Tensor) -> float:
     >>> abs(gsure(Tenth(), y, b) - 0.1) < 0.15
     True
     """
-    made = denoise(noisy)
+    denoised = denoise(noisy)
     size = noise.std().clamp_min(1e-6)
     step = STEP / size
     disturbed = noisy.clone()
     centre(disturbed).add_(step * noise)  # noise of the neighbours is independent
-    slope = (noise * (denoise(disturbed) - made)).mean() / step
+    slope = (noise * (denoise(disturbed) - denoised)).mean() / step
     power = noise.square().mean()
-    error = (made - centre(noisy)).square().mean() + 2.0 * slope - power
+    error = (denoised - centre(noisy)).square().mean() + 2.0 * slope - power
     return float(error.clamp_min(0.0).sqrt() / size)
 
 
@@ -98,8 +98,8 @@ def _rings(image: Tensor) -> Tensor:
     power = torch.fft.fft2(window * flat)[:, 0].abs().square()
     radius = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None])
     rings = (radius * height).round().long()
-    found = [power[:, rings == ring].mean(1).median() for ring in range(2, height // 2 + 1)]
-    return torch.stack(found).clamp_min(1e-12)
+    ring_power = [power[:, rings == ring].mean(1).median() for ring in range(2, height // 2 + 1)]
+    return torch.stack(ring_power).clamp_min(1e-12)
 
 
 def better(score: float, best: float | None) -> bool:

@@ -125,7 +125,8 @@ def compute_metrics(
     generator = torch.Generator().manual_seed(validation.noise_seed)
     noise = networks.draw_noise(validation.full.flatten(0, 1)[:, None], generator, device)
     denoise = networks["denoiser_ema"]
-    denoised, made = denoise(low), degraded(networks["degrader_ema"], full, noise, strength)
+    denoised = denoise(low)
+    synthetic_low = degraded(networks["degrader_ema"], full, noise, strength)
     noisy, routine = centre(low), centre(full)
     residual = noisy - denoised
     expected = strength.square().mean().sqrt()
@@ -143,11 +144,15 @@ def compute_metrics(
         return metrics | {f"watch_{name}": math.nan for name in names}
     again = networks.draw_noise(validation.full.flatten(0, 1)[:, None], generator, device)
     other = degraded(networks["degrader_ema"], full, again, strength)
-    added = centre(made - other) / math.sqrt(2.0)
+    added = centre(synthetic_low - other) / math.sqrt(2.0)
     return metrics | {
         "watch_degrader_nps": added_nps_distance(added, routine, noisy),
-        "watch_degrader_ratio": float(highpass(centre(made) - routine, 6.0).std() / expected),
-        "watch_hidden": hidden_information(denoise, made, routine, config.unit_hu, generator),
+        "watch_degrader_ratio": float(
+            highpass(centre(synthetic_low) - routine, 6.0).std() / expected
+        ),
+        "watch_hidden": hidden_information(
+            denoise, synthetic_low, routine, config.unit_hu, generator
+        ),
     }
 
 

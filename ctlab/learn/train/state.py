@@ -55,8 +55,11 @@ class CycleNetworks(nn.ModuleDict):
     def update_averages(self, config: TrainConfig, step: int) -> None:
         """Move both averages one step towards the present weights; faster in early steps."""
         early = (1.0 + step) / (10.0 + step)
-        for name, wanted in (("denoiser", config.ema_denoiser), ("degrader", config.ema_degrader)):
-            decay = min(wanted, early)
+        for name, target_decay in (
+            ("denoiser", config.ema_denoiser),
+            ("degrader", config.ema_degrader),
+        ):
+            decay = min(target_decay, early)
             averaged = [p.data for p in self[f"{name}_ema"].parameters()]
             present = [p.data for p in self[name].parameters()]
             if averaged:
@@ -82,9 +85,9 @@ def build_networks(config: TrainConfig) -> CycleNetworks:
     averaged = networks["degrader_ema"]
     if isinstance(averaged, SwitchedDegrader | TrunkNoise):
         averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]
-    made = CycleNetworks(networks)
-    made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    return made
+    cycle = CycleNetworks(networks)
+    cycle.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    return cycle
 
 
 def build_denoiser(config: TrainConfig) -> Denoiser:

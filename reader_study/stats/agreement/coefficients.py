@@ -346,15 +346,15 @@ def saturation(table: pd.DataFrame, *, lowest: float, highest: float) -> dict[st
 
     Examples
     --------
-    >>> found = saturation(pd.DataFrame({"R1": [1, 5], "R2": [5, 3]}), lowest=1, highest=5)
-    >>> found["at_lowest"], found["at_highest"]
+    >>> result = saturation(pd.DataFrame({"R1": [1, 5], "R2": [5, 3]}), lowest=1, highest=5)
+    >>> result["at_lowest"], result["at_highest"]
     (0.25, 0.5)
     """
     values = read_raters(table).to_numpy()
     subject, rater = np.nonzero(~np.isnan(values))
-    found: dict[str, float] = {}
+    row: dict[str, float] = {}
     for name, end in (("at_lowest", lowest), ("at_highest", highest)):
         hit = (values[subject, rater] == end).astype(float)
         low, high, _ = proportion_interval(crossed_mean(hit, rater, subject))
-        found |= {name: float(hit.mean()), f"{name}_low": low, f"{name}_high": high}
-    return found
+        row |= {name: float(hit.mean()), f"{name}_low": low, f"{name}_high": high}
+    return row

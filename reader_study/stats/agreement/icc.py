@@ -171,7 +171,7 @@ def kendall_w_interval(
     # W is the spread of rank sums over the spread that equal rankings would give.
     most = x.shape[1] * np.sum((ranks - (n + 1) / 2) ** 2, axis=(1, 2))
     spread = np.sum((ranks.sum(axis=2) - x.shape[1] * (n + 1) / 2) ** 2, axis=1)
-    found = np.divide(spread, most, out=np.full(draws, np.nan), where=most > 0)
+    coefficients = np.divide(spread, most, out=np.full(draws, np.nan), where=most > 0)
     tail = (1 - level) / 2
-    low, high = np.nanquantile(found, [tail, 1 - tail])
+    low, high = np.nanquantile(coefficients, [tail, 1 - tail])
     return value, float(low), float(high)

@@ -95,13 +95,13 @@ def cohen_kappa(
         return Kappa(nan, nan, nan, nan, nan, nan, raw, int(n), note)
     scheme = None if weights == "unweighted" else weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = cohens_kappa(counts, wt=scheme, return_results=True)
-        z, p = float(found.z_value), float(found.pvalue_two_sided)
-    half = float(stats.norm.ppf(0.5 + level / 2)) * float(found.std_kappa)
-    value = float(found.kappa)
+        result = cohens_kappa(counts, wt=scheme, return_results=True)
+        z, p = float(result.z_value), float(result.pvalue_two_sided)
+    half = float(stats.norm.ppf(0.5 + level / 2)) * float(result.std_kappa)
+    value = float(result.kappa)
     return Kappa(
         value,
-        float(found.std_kappa),
+        float(result.std_kappa),
         max(value - half, -1.0),
         min(value + half, 1.0),
         z,

@@ -60,8 +60,8 @@ def limits_of_agreement(
 
     >>> table = pd.DataFrame([(r, c, a, c + (a == "a")) for r in "xy" for c in (3.0, 5.0, 9.0)
     ...     for a in "ab"], columns=["reader", "case", "arm", "measure"])
-    >>> found = limits_of_agreement(table, first="a", second="b")
-    >>> found.loc[0, ["mean", "low", "high"]].tolist()
+    >>> result = limits_of_agreement(table, first="a", second="b")
+    >>> result.loc[0, ["mean", "low", "high"]].tolist()
     [1.0, 1.0, 1.0]
     """
     twice = "showing" in table

@@ -111,8 +111,8 @@ def time_ratio(times: pd.DataFrame, *, first: str, second: str, level: float = 0
 
     >>> times = pd.DataFrame({"reader": list("AABB") * 2, "case": [1, 2] * 4,
     ...                       "arm": ["x"] * 4 + ["y"] * 4, "seconds": [8, 6, 4, 2, 4, 3, 2, 1]})
-    >>> found = time_ratio(times, first="x", second="y")
-    >>> round(found.ratio, 9), round(found.low, 9), found.n
+    >>> result = time_ratio(times, first="x", second="y")
+    >>> round(result.ratio, 9), round(result.low, 9), result.n
     (2.0, 2.0, 4)
     """
     table = _log_times(times)

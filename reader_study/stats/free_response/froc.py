@@ -232,8 +232,8 @@ def _figure(
     diseased = n_lesions > 0
     best = reading.best_false
     if fom == "hrauc":
-        found = np.where(np.isnan(reading.lesions), -np.inf, reading.lesions).max(axis=1)
-        scores = np.maximum(best, found)[:, None]
+        best_lesion = np.where(np.isnan(reading.lesions), -np.inf, reading.lesions).max(axis=1)
+        scores = np.maximum(best, best_lesion)[:, None]
         weights = diseased[:, None].astype(float)
         best = scores[:, 0]
     else:
@@ -265,10 +265,10 @@ def _mean_sensitivity(
     reading: _Reading, n_lesions: np.ndarray, units: np.ndarray
 ) -> tuple[float, np.ndarray]:
     def figure(keep: np.ndarray) -> float:
-        found = reading.lesions[keep]
+        localised = reading.lesions[keep]
         return mean_sensitivity(
             reading.false_rating[keep[reading.false_case]],
-            found[np.isfinite(found)],
+            localised[np.isfinite(localised)],
             lesions=int(n_lesions[keep].sum()),
             cases=int(keep.sum()),
         )
@@ -277,12 +277,14 @@ def _mean_sensitivity(
     return figure(np.ones(len(n_lesions), dtype=bool)), left_out
 
 
-def mean_sensitivity(false: np.ndarray, found: np.ndarray, *, lesions: int, cases: int) -> float:
+def mean_sensitivity(
+    false: np.ndarray, localised: np.ndarray, *, lesions: int, cases: int
+) -> float:
     """Mean share of lesions found at ``FALSE_RATES`` non-lesion marks per case.
 
     Parameters
     ----------
-    false, found : ratings of the marks that hit no lesion, and of the lesions that were hit
+    false, localised : ratings of the marks that hit no lesion, and of the lesions that were hit
     lesions, cases : how many there are; NaN without a lesion
 
     Examples
@@ -294,11 +296,11 @@ def mean_sensitivity(false: np.ndarray, found: np.ndarray, *, lesions: int, case
     """
     if not lesions:
         return np.nan
-    false, found = np.sort(false)[::-1], np.sort(found)
+    false, localised = np.sort(false)[::-1], np.sort(localised)
     allowed = np.floor(np.array(FALSE_RATES) * cases + 1e-9).astype(int)
     # At a threshold, all marks rated above it count: the first false mark too many sets it.
     cut = np.array([false[k] if k < false.size else -np.inf for k in allowed])
-    return float(np.mean(found.size - np.searchsorted(found, cut, side="right"))) / lesions
+    return float(np.mean(localised.size - np.searchsorted(localised, cut, side="right"))) / lesions
 
 
 def froc_curve(marks: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:

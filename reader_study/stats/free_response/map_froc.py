@@ -54,9 +54,9 @@ def adjudicated_marks(
         raise ValueError(f"expected classes of {', '.join(CLASSES)}, got {', '.join(unknown)}")
     keys = ["reader", "trial", "case", "arm", *place]
     agreed = table["class"].isin(list(classes)).groupby([table[k] for k in keys], sort=False).all()
-    found = agreed[agreed].index.to_frame(index=False)[["case", *place]].drop_duplicates()
-    found.insert(1, "patient", found["case"].map(patients))
-    return found.reset_index(drop=True)
+    lesions = agreed[agreed].index.to_frame(index=False)[["case", *place]].drop_duplicates()
+    lesions.insert(1, "patient", lesions["case"].map(patients))
+    return lesions.reset_index(drop=True)
 
 
 def map_froc(
@@ -150,8 +150,10 @@ def froc_score(
 
     def score(table: pd.DataFrame) -> float:
         drawn = table["number"].to_numpy()
-        found, false = (np.concatenate([ratings[k][i] for i in drawn]) for k in ("LL", "NL"))
-        return mean_sensitivity(false, found, lesions=int(lesions[drawn].sum()), cases=len(drawn))
+        localised, false = (np.concatenate([ratings[k][i] for i in drawn]) for k in ("LL", "NL"))
+        return mean_sensitivity(
+            false, localised, lesions=int(lesions[drawn].sum()), cases=len(drawn)
+        )
 
     table = pd.DataFrame({"patient": list(patients.values()), "number": np.arange(len(cases))})
     return over_patients(table, score, rng=rng, replicates=replicates)

@@ -179,8 +179,8 @@ def rank_agreement(
     --------
     >>> scores = pd.DataFrame({"patient": list("abc"), "psnr": [30.0, 31, 33],
     ...                        "rating": [2, 3, 5]})
-    >>> found = rank_agreement(scores, metric="psnr", rng=np.random.default_rng(1))
-    >>> round(found.value, 9), found.low, found.note
+    >>> result = rank_agreement(scores, metric="psnr", rng=np.random.default_rng(1))
+    >>> round(result.value, 9), result.low, result.note
     (1.0, None, 'no interval: expected 10 patients or more, got 3')
     """
     table = check_table(
@@ -222,18 +222,18 @@ def over_patients(
     if n < FEWEST_PATIENTS:
         note = f"no interval: expected {FEWEST_PATIENTS} patients or more, got {n}"
         return Scored(value, None, None, n, len(table), note)
-    found = np.array(
+    resampled = np.array(
         [
             statistic(table.iloc[np.concatenate([groups[i] for i in rng.integers(n, size=n)])])
             for _ in range(replicates)
         ]
     )
-    found = found[np.isfinite(found)]
-    lost = replicates - found.size
+    resampled = resampled[np.isfinite(resampled)]
+    lost = replicates - resampled.size
     note = f"{lost} of {replicates} bootstrap draws were not defined" if lost else ""
     if lost > MOST_LOST * replicates:
         return Scored(value, None, None, n, len(table), f"no interval: {note}")
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
     if high - low <= 1e-12 * max(abs(value), 1.0):
         note = "every draw of patients gives the same: an interval without width says nothing"
     return Scored(value, float(low), float(high), n, len(table), note)

@@ -114,8 +114,8 @@ def clm(
             "expected a formula without random effects for clm; use clmm for (1|group)"
         )
     start = _null_start(data, link)
-    found = newton(lambda p: fixed_objective(data, link, p), start)
-    return _as_fit(formula, link, data, found, {}, {}, "maximum likelihood")
+    optimum = newton(lambda p: fixed_objective(data, link, p), start)
+    return _as_fit(formula, link, data, optimum, {}, {}, "maximum likelihood")
 
 
 def clmm(
@@ -176,11 +176,11 @@ def clmm(
     inverse[: model.n_fixed, : model.n_fixed] = fixed_only.covariance
     if near is not None and (near.data.names, near.parameters.size) == (data.names, start.size):
         start, inverse = _started(near)
-    found = ascend(model.value_and_gradient, start, inverse, hold=partial(_at_zero, model))
-    found = _name_singular(model, found)
+    optimum = ascend(model.value_and_gradient, start, inverse, hold=partial(_at_zero, model))
+    optimum = _name_singular(model, optimum)
     method = "Laplace" if quadrature == 1 else f"adaptive quadrature, {quadrature} nodes"
-    variances, modes = _random_results(model, found)
-    return _as_fit(formula, link, data, found, variances, modes, method)
+    variances, modes = _random_results(model, optimum)
+    return _as_fit(formula, link, data, optimum, variances, modes, method)
 
 
 def _started(near: OrdinalFit) -> tuple[np.ndarray, np.ndarray]:
@@ -248,31 +248,31 @@ def _at_zero(model: Laplace | Quadrature, parameters: np.ndarray, value: float) 
     return held
 
 
-def _name_singular(model: Laplace | Quadrature, found: Optimum) -> Optimum:
+def _name_singular(model: Laplace | Quadrature, optimum: Optimum) -> Optimum:
     """Say which variances are held at zero."""
     zero = [
         (slot.start, term.name)
         for slot, term in zip(model.slots, model.terms, strict=True)
-        if term.columns.shape[1] == 1 and found.parameters[slot.start] == SINGULAR * 2
+        if term.columns.shape[1] == 1 and optimum.parameters[slot.start] == SINGULAR * 2
     ]
     if not zero:
-        return found
+        return optimum
     note = (
         f"the variance of {' and '.join(name for _, name in zero)} is estimated as 0: the other "
         "estimates are those of the model without it"
     )
-    return replace(found, note=note, fixed_at_zero=tuple(at for at, _ in zero))
+    return replace(optimum, note=note, fixed_at_zero=tuple(at for at, _ in zero))
 
 
 def _random_results(
-    model: Laplace | Quadrature, found: Optimum
+    model: Laplace | Quadrature, optimum: Optimum
 ) -> tuple[dict[str, object], dict[str, pd.Series]]:
-    model.value_and_gradient(found.parameters)
+    model.value_and_gradient(optimum.parameters)
     variances: dict[str, object] = {}
     modes = {}
     for k, (slot, term) in enumerate(zip(model.slots, model.terms, strict=True)):
-        factor = factor_of(found.parameters[slot], term)
-        if slot.start in found.fixed_at_zero:
+        factor = factor_of(optimum.parameters[slot], term)
+        if slot.start in optimum.fixed_at_zero:
             factor = np.zeros_like(factor)
         matrix = factor @ factor.T
         u = model.modes[model.starts[k] : model.starts[k + 1]].reshape(len(term.labels), -1)
@@ -297,14 +297,14 @@ def _as_fit(
     formula: str,
     link: Link,
     data: OrdinalData,
-    found: Optimum,
+    optimum: Optimum,
     variances: dict[str, object],
     modes: dict[str, pd.Series],
     method: str,
 ) -> OrdinalFit:
     count = data.cuts_upper.shape[1]
-    estimate = found.parameters[:count]
-    variance = np.diag(found.covariance)[:count]
+    estimate = optimum.parameters[:count]
+    variance = np.diag(optimum.covariance)[:count]
     se = np.sqrt(np.where(variance > 0, variance, np.nan))
     z = estimate / se
     q = float(stats.norm.ppf(0.975))
@@ -319,32 +319,34 @@ def _as_fit(
             "p": 2 * stats.norm.sf(np.abs(z)),
         }
     )
-    note, settled = _warnings(data, found, variances)
+    note, settled = _warnings(data, optimum, variances)
     return OrdinalFit(
         formula,
         link,
         estimates,
         variances,
         modes,
-        found.value,
-        found.parameters.size,
+        optimum.value,
+        optimum.parameters.size,
         data.y.size,
         data.n_missing,
         settled,
-        found.gradient,
+        optimum.gradient,
         method,
         note,
-        found.parameters,
-        found.covariance,
+        optimum.parameters,
+        optimum.covariance,
         data,
     )
 
 
-def _warnings(data: OrdinalData, found: Optimum, variances: dict[str, object]) -> tuple[str, bool]:
+def _warnings(
+    data: OrdinalData, optimum: Optimum, variances: dict[str, object]
+) -> tuple[str, bool]:
     """What must be said beside the estimates, and whether they may be reported."""
-    notes = [found.note] if found.note else []
+    notes = [optimum.note] if optimum.note else []
     effects = slice(data.n_threshold, data.cuts_upper.shape[1])
-    apart = np.abs(found.parameters[effects]) > SEPARATED
+    apart = np.abs(optimum.parameters[effects]) > SEPARATED
     if apart.any():
         names = ", ".join(np.array(data.names[effects])[apart])
         notes.append(
@@ -364,9 +366,9 @@ def _warnings(data: OrdinalData, found: Optimum, variances: dict[str, object]) -
             f"the covariance of {' and '.join(tied)} is singular: fewer terms are supported by "
             "these ratings; compare with the model without them"
         )
-    settled = found.gradient < 1e-3 and not apart.any() and not runaway
-    if found.gradient >= 1e-3:
+    settled = optimum.gradient < 1e-3 and not apart.any() and not runaway
+    if optimum.gradient >= 1e-3:
         notes.append(
-            f"the fit did not settle (largest gradient {found.gradient:.2g}); do not report it"
+            f"the fit did not settle (largest gradient {optimum.gradient:.2g}); do not report it"
         )
     return "; ".join(notes), bool(settled)

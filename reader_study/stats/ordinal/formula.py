@@ -93,16 +93,16 @@ def read_formula(
     response, fixed, terms = split_formula(formula)
     groups = [name for _, _, group in terms for name in re.split(r"[/:]", group)]
     words = set(re.findall(r"[A-Za-z_]\w*", " ".join([fixed, *(t[0] for t in terms)])))
-    wanted = [response, *[w for w in words if w in table.columns], *[g.strip() for g in groups]]
+    columns = [response, *[w for w in words if w in table.columns], *[g.strip() for g in groups]]
     unknown = sorted(words - set(table.columns) - {"C", "Treatment", "I", "np", "log"})
-    require_columns(table, list(dict.fromkeys([*wanted, *unknown])))
+    require_columns(table, list(dict.fromkeys([*columns, *unknown])))
     data = table.copy()
     data[response] = as_numbers(table, response)
     for name, order in (levels or {}).items():
         require_columns(table, [name])
         check_levels(table, name, list(order), what=f"levels of {name}")
         data[name] = pd.Categorical(data[name], categories=list(order))
-    complete = data[list(dict.fromkeys(wanted))].notna().all(axis=1)
+    complete = data[list(dict.fromkeys(columns))].notna().all(axis=1)
     data = data[complete].copy()
     if data.empty:
         raise ValueError("expected rows without empty cells, but none is complete")

@@ -62,10 +62,10 @@ class Laplace:
     def value_and_gradient(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Laplace log-likelihood and its exact gradient; -inf where cut-points cross."""
         scales = [factor_of(parameters[s], t) for s, t in zip(self.slots, self.terms, strict=True)]
-        found = self._find_modes(parameters, scales)
-        if found is None:
+        solution = self._find_modes(parameters, scales)
+        if solution is None:
             return -np.inf, np.zeros(self.n_parameters)
-        terms, columns, factor = found
+        terms, columns, factor = solution
         u = self.modes
         value = float(terms.loglik.sum() - 0.5 * u @ u - 0.5 * factor.logdet)
         return value, self._gradient(parameters, terms, columns, factor)

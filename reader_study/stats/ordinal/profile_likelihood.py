@@ -59,9 +59,9 @@ def profile_interval(fit: OrdinalFit, name: str, *, level: float = 0.95) -> tupl
             reached, gradient = objective(np.insert(others, index, value))
             return reached, np.delete(gradient, index)
 
-        found = quasi_newton(reduced, state["others"], inverse, tolerance=1e-5)
-        state["others"] = found[0]
-        return float(found[1] - cut)
+        optimum = quasi_newton(reduced, state["others"], inverse, tolerance=1e-5)
+        state["others"] = optimum[0]
+        return float(optimum[1] - cut)
 
     limits = []
     for side in (-1.0, 1.0):

@@ -181,8 +181,8 @@ def exact_mcnemar(first: ArrayLike, second: ArrayLike) -> ExactMcNemar:
     --------
     Five pairs, all seen by the first alone: 2 / 2**5, and half of it.
 
-    >>> found = exact_mcnemar([1] * 5, [0] * 5)
-    >>> found.p, found.mid_p
+    >>> result = exact_mcnemar([1] * 5, [0] * 5)
+    >>> result.p, result.mid_p
     (0.0625, 0.03125)
     """
     from statsmodels.stats.contingency_tables import mcnemar  # slow to import

@@ -60,14 +60,14 @@ def components_of(result: Mrmc, *, cases: int) -> OrComponents:
         If the analysis gave no such components (U-statistics, nested readers).
     """
     names = ("var_arm_reader", "var_error", "cov1", "cov2", "cov3")
-    found = [result.components.get(name, np.nan) for name in names]
-    if not np.isfinite(found).all():
+    values = [result.components.get(name, np.nan) for name in names]
+    if not np.isfinite(values).all():
         raise ValueError(
             "expected Var(TR), Var(error) and Cov1 to Cov3 for a sample size; a crossed study "
             f"analysed by delong, jackknife or unbiased gives them, this one is {result.design} by "
             f"{result.method}"
         )
-    var_tr, var, cov1, cov2, cov3 = (float(value) for value in found)
+    var_tr, var, cov1, cov2, cov3 = (float(value) for value in values)
     return OrComponents(var_tr, var, cov1, cov2, cov3, _positive("cases", cases))
 
 
@@ -109,8 +109,8 @@ def or_power(
     Only Var(TR) = 0.0004 is not zero and 4 readers are planned: se**2 = 2 * 0.0004 / 4.
 
     >>> pilot = OrComponents(0.0004, 0.0, 0.0, 0.0, 0.0, cases=50)
-    >>> found = or_power(pilot, readers=4, cases=50, effect=0.05)
-    >>> round(found.noncentrality, 9), found.df2
+    >>> result = or_power(pilot, readers=4, cases=50, effect=0.05)
+    >>> round(result.noncentrality, 9), result.df2
     (12.5, 3.0)
     """
     _positive("readers", readers), _positive("cases", cases)
@@ -231,9 +231,11 @@ def smallest_design(
     """
     rows = []
     for count in readers:
-        found = smallest_cases(partial(power, count), target=target, most=most_cases)
-        cases = most_cases if found is None else found
-        rows.append((count, found, None if found is None else found * count, power(count, cases)))
+        smallest = smallest_cases(partial(power, count), target=target, most=most_cases)
+        cases = most_cases if smallest is None else smallest
+        rows.append(
+            (count, smallest, None if smallest is None else smallest * count, power(count, cases))
+        )
     table = pd.DataFrame(rows, columns=["readers", "cases", "readings", "power"])
     table["cases"] = table["cases"].astype("Int64")
     table["readings"] = table["readings"].astype("Int64")

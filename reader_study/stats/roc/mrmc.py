@@ -244,8 +244,8 @@ def expected_utility(slope: float) -> Figure:
 
     def figure(truth: np.ndarray, scores: np.ndarray) -> float:
         cuts = np.append(np.unique(scores), np.inf)[:, None]
-        found, false = (np.mean(scores[truth == kind] >= cuts, axis=1) for kind in (1, 0))
-        return float(np.max(found - slope * false))
+        true, false = (np.mean(scores[truth == kind] >= cuts, axis=1) for kind in (1, 0))
+        return float(np.max(true - slope * false))
 
     return figure
 

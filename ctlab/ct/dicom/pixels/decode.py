@@ -167,13 +167,13 @@ def _stored(frames: list[Frame]) -> Iterator[np.ndarray]:
 
 def _native(header: Header, rows: int, columns: int, index: int) -> np.ndarray:
     """16-bit little-endian pixels straight from their place in the file."""
-    wanted = rows * columns * 2
+    slice_bytes = rows * columns * 2
     with open_source(header.path) as stream:
-        stream.seek((header.pixel_offset or 0) + index * wanted)
-        data = stream.read(wanted)
-    if len(data) < wanted:
+        stream.seek((header.pixel_offset or 0) + index * slice_bytes)
+        data = stream.read(slice_bytes)
+    if len(data) < slice_bytes:
         raise ValueError(
-            f"{header.path.name} is cut short: {wanted} bytes of pixels are needed, "
+            f"{header.path.name} is cut short: {slice_bytes} bytes of pixels are needed, "
             f"{len(data)} are there; copy the file again"
         )
     kind = "<i2" if header.integer("signed") == 1 else "<u2"

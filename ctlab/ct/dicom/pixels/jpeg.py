@@ -199,23 +199,23 @@ def _coefficients(entropy: bytes, tables: _Tables, dc: int, ac: int) -> np.ndarr
     total = -(-tables.rows // 8) * -(-tables.columns // 8)
     if not tables.quantiser >= 0 or total > 8 * len(entropy) + 8:
         raise ValueError("the JPEG data are damaged or cut short")
-    found = np.zeros((total, 64), np.int32)
+    coefficients = np.zeros((total, 64), np.int32)
     step = tables.restart or total
     for first, plain in zip(range(0, total, step), _pieces(entropy, total, step), strict=True):
-        part = found[first : first + step]
+        part = coefficients[first : first + step]
         if not decode_blocks(plain, *tables.huffman[dc], *tables.huffman[ac], _ZIGZAG, part):
             raise ValueError("the JPEG data are damaged or cut short")
-    return found
+    return coefficients
 
 
 def _pieces(entropy: bytes, total: int, step: int) -> list[np.ndarray]:
     """Coded bytes between restart markers, without stuffing: one piece every ``step`` units."""
     end = re.search(rb"\xff+[\x01-\xcf\xd8-\xfe]", entropy)
     pieces = re.split(rb"\xff+[\xd0-\xd7]", entropy[: end.start() if end else None])
-    wanted = -(-total // step)
-    if len(pieces) < wanted:
+    expected = -(-total // step)
+    if len(pieces) < expected:
         raise ValueError("the JPEG data are cut short")
-    return [np.frombuffer(p.replace(b"\xff\x00", b"\xff"), np.uint8) for p in pieces[:wanted]]
+    return [np.frombuffer(p.replace(b"\xff\x00", b"\xff"), np.uint8) for p in pieces[:expected]]
 
 
 def _differences(entropy: bytes, tables: _Tables, dc: int, predictor: int) -> np.ndarray:
@@ -227,14 +227,14 @@ def _differences(entropy: bytes, tables: _Tables, dc: int, predictor: int) -> np
         raise ValueError("the JPEG data are damaged or cut short")
     if tables.restart % columns:
         raise ValueError("the JPEG data are damaged: a restart lies within a line")
-    found = np.zeros((rows, columns), np.uint16)
+    differences = np.zeros((rows, columns), np.uint16)
     step = tables.restart // columns or rows
     first_value = 1 << (tables.precision - 1)
     for first, plain in zip(range(0, rows, step), _pieces(entropy, rows, step), strict=True):
-        part = found[first : first + step]
+        part = differences[first : first + step]
         if not decode_lossless(plain, *tables.huffman[dc], predictor, first_value, part):
             raise ValueError("the JPEG data are damaged or cut short")
-    return found
+    return differences
 
 
 def _image(coefficients: np.ndarray, tables: _Tables) -> np.ndarray:

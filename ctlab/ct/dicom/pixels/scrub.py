@@ -61,10 +61,10 @@ def _scrub_native(dataset: Any) -> None:
     if allocated not in (8, 16, 32) or not stored - 1 <= high < allocated:
         raise ValueError("an unusual layout of bits cannot be looked through for hidden text")
     count = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
-    wanted = count * allocated // 8
-    if len(dataset.PixelData) < wanted:
+    size_bytes = count * allocated // 8
+    if len(dataset.PixelData) < size_bytes:
         raise ValueError("pixels are cut short")
-    data = dataset.PixelData[:wanted]
+    data = dataset.PixelData[:size_bytes]
     if 0 < stored < allocated and allocated > 8:
         order = "<" if dataset.original_encoding[1] in (None, True) else ">"
         kind = "i" if dataset.PixelRepresentation else "u"
@@ -95,15 +95,15 @@ def scrubbed_jpeg(data: bytes) -> bytes:
     >>> scrubbed_jpeg(image)
     b'\xff\xd8\xff\xfe\x00\x05\x00\x00\x00\xff\xda\x00\x02\x01\xff\xd9'
     """
-    made = bytearray(data)
+    scrubbed = bytearray(data)
     if data[:2] != b"\xff\xd8":
         raise ValueError("a JPEG image does not begin as one")
     position = 2
     for marker, start, end in _segments(data, position):
         if marker == 0xD9:
-            return bytes(made[:end])
+            return bytes(scrubbed[:end])
         if 0xE0 <= marker <= 0xEF or marker == 0xFE:
-            made[start:end] = b"\0" * (end - start)
+            scrubbed[start:end] = b"\0" * (end - start)
     raise ValueError("a JPEG image has no end")
 
 
@@ -147,7 +147,7 @@ def scrubbed_j2k(data: bytes) -> bytes:
         data = _codestream(data)
     if data[:4] != _J2K_START:
         raise ValueError("a JPEG 2000 image does not begin as one")
-    made = bytearray(data)
+    scrubbed = bytearray(data)
     position, tile_end = 2, 0
     while position + 4 <= len(data):
         marker, length = struct.unpack_from(">HH", data, position)
@@ -161,11 +161,11 @@ def scrubbed_j2k(data: bytes) -> bytes:
         if marker == 0xFF90:
             tile_end = _tile_end(data, position, length)
         if marker == 0xFF64:
-            made[position + 6 : position + 2 + length] = b"\0" * (length - 4)
+            scrubbed[position + 6 : position + 2 + length] = b"\0" * (length - 4)
         position += 2 + length
     if data[position : position + 2] != b"\xff\xd9":
         raise ValueError("a JPEG 2000 image has no end")
-    return bytes(made[: position + 2])
+    return bytes(scrubbed[: position + 2])
 
 
 def _tile_end(data: bytes, position: int, length: int) -> int:
