@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def publication(root: Path = ROOT) -> dict[str, Any]:
-    """Address of the repository (empty where it is not known yet), branches, launch services."""
+    """Address of the repository (empty where unknown), branches, launch services, study."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     urls = project["project"].get("urls", {})
-    return {"repository": urls.get("Repository", ""), **project["tool"]["ctlab"]["book"]}
+    facts = {"repository": urls.get("Repository", ""), "study": ""}
+    return facts | project["tool"]["ctlab"]["book"]
 
 
 def main() -> None:

@@ -75,11 +75,20 @@ def cache_folder(*, force: bool = False) -> Path:
     return cache
 
 
-def write_config(cache: Path, *, pdf: bool = False, title: str = "", root: Path = ROOT) -> Path:
-    """Copy of ``_config.yml`` that names the cache, and the repository where it is known."""
+def write_config(
+    cache: Path, *, pdf: bool = False, study: dict[str, str] | None = None, root: Path = ROOT
+) -> Path:
+    """Copy of ``_config.yml`` that names the cache, and the repository where it is known.
+
+    ``study`` holds title, author, copyright and footer of a study that stands alone: its team
+    signs its pages.
+    """
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     config["execute"]["cache"] = str(cache)
-    config["title"] = title or config["title"]
+    if study:
+        config |= {name: study[name] for name in ("title", "author", "copyright")}
+        options = config["sphinx"]["config"]["html_theme_options"]
+        options["extra_footer"] = study["footer"]
     facts = publication(root)
     config["sphinx"]["config"]["extensions"].append("ctlab_book")
     config["sphinx"]["config"] |= {
@@ -93,23 +102,33 @@ def write_config(cache: Path, *, pdf: bool = False, title: str = "", root: Path 
     return path
 
 
-def study_toc(study: Path, toc: dict[str, Any], *, alone: bool) -> tuple[dict[str, Any], str]:
-    """Contents with the chapters of a reader study, written to ``your-study/pages``; its title.
+def study_toc(
+    study: Path, toc: dict[str, Any], *, alone: bool
+) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """Contents with the chapters of a study, written to ``your-study/pages``; who signs them.
 
     Raises
     ------
     ValueError
-        The study has not been analysed.
+        The study has not been analysed, or what its team wrote to sign it cannot be read.
     """
-    from reader_study.report import read_analysis, write_chapters
+    from reader_study.report import read_analysis, read_signature, write_chapters
 
     names = write_chapters(study, HERE / "your-study" / "pages")
     first, *others = [{"file": f"book/your-study/pages/{name}"} for name in names]
-    title = read_analysis(study)["title"]
     if alone:
-        return {"format": "jb-book", "root": first["file"], "chapters": others}, title
+        facts = read_analysis(study)
+        signed = read_signature(study, int(facts["integrity"]["unblinded_at"][:4]))
+        if not signed.authors:
+            print(
+                f"note: the pages name no authors yet; fill in {study}/book/publication.toml",
+                file=sys.stderr,
+            )
+        said = {"title": facts["title"], "author": signed.by, "copyright": str(signed.year)}
+        said["footer"] = signed.footer()
+        return {"format": "jb-book", "root": first["file"], "chapters": others}, said
     part = {"caption": "Our study", "chapters": [first, *others]}
-    return {**toc, "parts": [*toc["parts"][:-1], part, toc["parts"][-1]]}, ""
+    return {**toc, "parts": [*toc["parts"][:-1], part, toc["parts"][-1]]}, None
 
 
 def write_toc(toc: dict[str, Any]) -> Path:
@@ -180,7 +199,11 @@ def parse() -> argparse.Namespace:
     """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--force", action="store_true", help="execute every chapter again")
-    parser.add_argument("--study", type=Path, help="folder of a study that was analysed")
+    parser.add_argument(
+        "--study",
+        type=Path,
+        help="folder of a study that was analysed; without it, the one that pyproject.toml names",
+    )
     parser.add_argument("--only-study", action="store_true", help="only the pages of that study")
     options = parser.parse_args()
     if options.only_study and not options.study:
@@ -191,17 +214,19 @@ def parse() -> argparse.Namespace:
 def main() -> int:
     """Execute and build; the exit code."""
     options = parse()
-    toc, title, output = read_toc(), "", HERE
+    toc, study, output = read_toc(), None, HERE
+    named = publication()["study"]
+    options.study = options.study or (ROOT / named if named else None)
     if options.study:
         try:
-            toc, title = study_toc(options.study, toc, alone=options.only_study)
+            toc, study = study_toc(options.study, toc, alone=options.only_study)
         except ValueError as error:
             print(error, file=sys.stderr)
             return 2
     if options.only_study:
         output = BUILD / "study"
     cache, errors = prepare(toc, force=options.force)
-    status = 1 if errors else build(write_config(cache, title=title), write_toc(toc), output)
+    status = 1 if errors else build(write_config(cache, study=study), write_toc(toc), output)
     if status:
         print(*errors, "The book has errors: see the messages above.", sep="\n", file=sys.stderr)
         return status

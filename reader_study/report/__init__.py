@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "chapters": ["write_chapters"],
         "page": ["read_analysis", "write_report"],
         "rscript": ["r_script"],
+        "signature": ["Signature", "read_signature"],
     },
 )

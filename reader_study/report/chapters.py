@@ -13,7 +13,8 @@ from typing import Any
 
 from ctlab.files import fresh_folder
 from reader_study.report import words
-from reader_study.report.page import markdown_page, pictures, read_analysis
+from reader_study.report.page import markdown_page, markdown_text, pictures, read_analysis
+from reader_study.report.signature import Signature, read_signature
 
 CHAPTERS = {
     "results": ("Results", ("Result", "Sensitivity")),
@@ -57,10 +58,12 @@ def write_chapters(study: str | Path, out: str | Path) -> list[str]:
     facts = read_analysis(study)
     own = Path(study) / "book"
     own.mkdir(exist_ok=True)
+    signed = read_signature(study, int(facts["integrity"]["unblinded_at"][:4]))
     sections, figures = _sections(markdown_page(facts)), _figures(facts)
     with fresh_folder(out, overwrite=True) as part:
         data = _copy_data(Path(study) / "report", part)
-        (part / "index.md").write_text(_front(facts), "utf-8")
+        (part / "index.md").write_text(_front(facts, signed), "utf-8")
+        (part / "CITATION.cff").write_text(signed.to_cff(facts["title"]), "utf-8")
         for name, (title, wanted) in CHAPTERS.items():
             body = [f"# {title}"]
             for heading in wanted:
@@ -84,10 +87,11 @@ def _sections(page: str) -> dict[str, str]:
     }
 
 
-def _front(facts: dict[str, Any]) -> str:
-    """Title, what was asked, and the conclusion in one paragraph."""
-    lines = [f"# {facts['title']}", words.headline(facts) + "."]
-    lines += [f"**{sentence}**" for sentence in facts["conclusion"]]
+def _front(facts: dict[str, Any], signed: Signature) -> str:
+    """Title, authors, what was asked, the conclusion in one paragraph, and how to cite it."""
+    lines = [f"# {markdown_text(facts['title'])}", f"*{markdown_text(signed.by)}*"]
+    lines.append(markdown_text(words.headline(facts)) + ".")
+    lines += [f"**{markdown_text(sentence)}**" for sentence in facts["conclusion"]]
     if facts["few_readers"]:
         lines.append(
             "Fewer than four readers: this describes these readers only, not readers in general."
@@ -98,6 +102,10 @@ def _front(facts: dict[str, Any]) -> str:
         f"unblinded {proof['unblinded_at'][:10]}. Pages made from the record of study "
         f"`{facts['study']}`; the analysis was fixed by the protocol."
     )
+    citation = markdown_text(signed.citation(facts["title"]))
+    lines.append(f"Cite as: {citation} ({{download}}`CITATION.cff <CITATION.cff>`)")
+    if signed.data_credit:
+        lines.append(f"Images: {markdown_text(signed.data_credit)}")
     return "\n\n".join(lines) + "\n"
 
 

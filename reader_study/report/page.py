@@ -84,7 +84,37 @@ def html_page(
 def markdown_page(facts: dict[str, Any], *, shown: list[dict[str, str]] | None = None) -> str:
     """The report as Markdown that a book can include, with links to the pictures ``shown``."""
     template = environment(autoescape=False).get_template("page.md.jinja")
-    return template.render(**_context(in_order(facts)), pictures=shown or [])
+    shown = [{**picture, "alt": markdown_text(picture["alt"])} for picture in shown or []]
+    return template.render(**_context(in_order(_as_markdown(facts))), pictures=shown)
+
+
+def markdown_text(text: str) -> str:
+    """Text from outside as Markdown that shows it letter by letter: no HTML, role, link or maths.
+
+    Character references cannot open a structure (CommonMark 0.31, section 2.5).
+
+    Examples
+    --------
+    >>> markdown_text("<b>{raw}`html`")
+    '&lt;b&gt;&#123;raw}&#96;html&#96;'
+    """
+    return " ".join(text.split()).translate(_INERT)
+
+
+_INERT = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"&#{ord(sign)};" for sign in "`{$[|"}
+)
+
+
+def _as_markdown(value: Any) -> Any:
+    """A copy of plain data whose texts are inert in Markdown."""
+    if isinstance(value, str):
+        return markdown_text(value)
+    if isinstance(value, dict):
+        return {name: _as_markdown(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_markdown(part) for part in value]
+    return value
 
 
 def in_order(facts: dict[str, Any]) -> dict[str, Any]:

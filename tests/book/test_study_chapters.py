@@ -6,11 +6,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from reader_study.report import write_chapters
+from reader_study.report import read_signature, write_chapters
 
 # A study of four simulated readers and twenty cases whose preference share is 0.7 in truth.
-STUDY = Path(__file__).resolve().parents[1] / "data" / "analysed-study"
+ROOT = Path(__file__).resolve().parents[2]
+STUDY = ROOT / "tests" / "data" / "analysed-study"
+
+HOSTILE_FIELDS = {"note", "reference", "consent", "description", "label"}
 
 
 @pytest.fixture
@@ -68,3 +72,90 @@ def test_a_study_that_was_not_analysed_is_refused(tmp_path, book_script):
     with pytest.raises(ValueError, match="run reader-study analyse first"):
         write_chapters(tmp_path / "empty", tmp_path / "pages")
     assert not (tmp_path / "pages").exists()
+
+
+def test_a_study_is_signed_by_its_team(study, tmp_path, book_script):
+    build = book_script("build")
+    write_chapters(study, tmp_path / "pages")
+    asked = study / "book" / "publication.toml"
+    unsigned = read_signature(study, 2030)
+    assert unsigned.by == "Authors not named yet"
+    asked.write_text(
+        'authors = ["A. Reader", "B. <i>Writer</i>"]\nyear = 2031\nlicence = "CC BY 4.0"\n'
+        'data_credit = "Scans of Example Hospital"\n'
+    )
+    write_chapters(study, tmp_path / "pages")
+    assert "Example Hospital" in asked.read_text("utf-8")
+    front = (tmp_path / "pages" / "index.md").read_text("utf-8")
+    assert "A. Reader, B. &lt;i&gt;Writer&lt;/i&gt; (2031)" in front
+    cited = yaml.safe_load((tmp_path / "pages" / "CITATION.cff").read_text("utf-8"))
+    assert [author["name"] for author in cited["authors"]] == ["A. Reader", "B. <i>Writer</i>"]
+    signed = read_signature(study, 2030)
+    said = {"title": "T", "author": signed.by, "copyright": "2031", "footer": signed.footer()}
+    config = yaml.safe_load(build.write_config(tmp_path, study=said).read_text("utf-8"))
+    footer = config["sphinx"]["config"]["html_theme_options"]["extra_footer"]
+    assert config["copyright"] == "2031"
+    assert "Example Hospital" in footer
+    assert "<i>" not in footer
+    assert "LIDC" not in footer
+    assert "CT Lab contributors" not in yaml.safe_dump(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("authors = 3\n", "a list of names"),
+        ("year = '2031'\n", "type int"),
+        ("author = []\n", "'author'"),
+        ("authors = [\n", "TOML"),
+    ],
+)
+def test_a_signature_that_cannot_be_read_is_one_sentence(study, text, said):
+    (study / "book").mkdir(exist_ok=True)
+    (study / "book" / "publication.toml").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_signature(study, 2030)
+
+
+def test_text_of_a_protocol_is_never_markup_of_the_pages(study, tmp_path):
+    hostile = "<script>hit()</script> {raw}`x` ```{eval-rst} $x$ [l](javascript:1) a|b\n# H"
+    path = study / "report" / "analysis.json"
+    facts = json.loads(path.read_text())
+    facts["title"] = hostile
+    facts["conclusion"] = [hostile]
+
+    def everywhere(value):
+        if isinstance(value, dict):
+            return {
+                name: hostile if name in HOSTILE_FIELDS else everywhere(part)
+                for name, part in value.items()
+            }
+        return [everywhere(part) for part in value] if isinstance(value, list) else value
+
+    path.write_text(json.dumps(everywhere(facts)))
+    names = write_chapters(study, tmp_path / "pages")
+    for name in names:
+        text = (tmp_path / "pages" / f"{name}.md").read_text("utf-8")
+        assert "<script" not in text, name
+        assert "{raw}`" not in text, name
+        assert "[l](javascript" not in text, name
+        assert "\n# H" not in text, name
+
+
+def test_the_study_that_pyproject_names_is_a_part_of_the_book(
+    study, monkeypatch, book_script, capsys
+):
+    build = book_script("build")
+    named = {**build.publication(), "study": str(study / "nowhere")}
+    monkeypatch.setattr(build, "publication", lambda: named)
+    monkeypatch.setattr("sys.argv", ["build.py"])
+    assert build.main() == 2
+    assert "run reader-study analyse first" in capsys.readouterr().err
+
+
+def test_the_workflow_that_publishes_asks_for_what_github_pages_needs():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())
+    steps = [step.get("uses", "") for step in workflow["jobs"]["build"]["steps"]]
+    names = [use.partition("@")[0] for use in steps]
+    assert names.index("actions/configure-pages") < names.index("actions/upload-pages-artifact")
+    assert workflow["jobs"]["pages"]["permissions"] == {"pages": "write", "id-token": "write"}

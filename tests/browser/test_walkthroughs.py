@@ -126,6 +126,11 @@ def test_a_publisher_turns_a_study_into_a_book_of_it(small_book, offline, tmp_pa
             [*command, str(folder)], capture_output=True, text=True, env=environment, check=False
         )
 
+    (study / "book").mkdir()
+    (study / "book" / "publication.toml").write_text(
+        'authors = ["A. Reader & Sons <b>"]\nyear = 2031\nlicence = "CC BY 4.0"\n'
+        'data_credit = "Scans of Example Hospital"\n'
+    )
     try:
         refused = build(tmp_path)
         assert refused.returncode == 2
@@ -142,6 +147,11 @@ def test_a_publisher_turns_a_study_into_a_book_of_it(small_book, offline, tmp_pa
     html = small_book / "book" / "_build" / "study" / "_build" / "html"
     page = offline(html / "index.html")
     page.wait_for_selector(f"article h1:has-text({json.dumps(facts['title'])})")
+    foot = page.inner_text("footer.bd-footer-content")
+    assert "A. Reader & Sons <b>" in foot
+    assert "Example Hospital" in foot
+    assert "CT Lab contributors" not in foot
+    assert "LIDC" not in foot
     picture(page, "publisher-front")
     page.click("nav a:has-text('Results')")
     page.wait_for_selector("article h1:has-text('Results')")
