@@ -5,7 +5,6 @@ them. The authors' own words stand in ``STUDY/book`` and are never overwritten.
 """
 
 import base64
-import html
 import re
 import shutil
 from pathlib import Path
@@ -114,8 +113,8 @@ def _figures(facts: dict[str, Any]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for picture in pictures(facts):
         data = base64.b64encode(picture["svg"].encode()).decode()
-        alt = html.escape(" ".join(picture["alt"].split()))
-        caption = html.escape(picture["caption"], quote=False)
+        alt = markdown_text(picture["alt"]).replace('"', "&quot;")
+        caption = markdown_text(picture["caption"])
         found.setdefault(picture["section"], []).append(
             f'<figure class="ctlab-figure"><img src="data:image/svg+xml;base64,{data}" '
             f'alt="{alt}"><figcaption>{caption}</figcaption></figure>'
