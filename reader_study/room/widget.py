@@ -10,13 +10,13 @@ import anywidget
 import ipywidgets
 import traitlets as t
 
-from ctlab.ct.hu import WINDOWS
 from ctlab.view.compare import CompareViewer
 from reader_study.design.texts import load_texts, problem_text
 from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import Bundle, ShownTrial, open_bundle
 from reader_study.record.paths import bundle_folder, database_url
 from reader_study.record.store import NotSavedError, Store
+from reader_study.room.display import trial_traits, viewer_traits
 from reader_study.room.session import ReadingSession
 
 _ROOM = Path(__file__).parent
@@ -62,10 +62,7 @@ class Room:
         self._draw(session.screen())
 
     def _viewer(self, place: int) -> CompareViewer:
-        view = self._bundle.facts["view"]
-        viewer = CompareViewer(
-            modes=list(view["modes"]), probe=False, whole_page=True, words=self._words["viewer"]
-        )
+        viewer = CompareViewer(**viewer_traits(self._bundle, self._words))
         viewer.add_class(f"room-view-{place}")
         return viewer
 
@@ -75,29 +72,7 @@ class Room:
         """Put the images of a trial into a viewer, seen the way every trial is first seen."""
         if self._loaded[place] == trial.token:
             return
-        image, view = self._bundle.images[trial.left], self._bundle.facts["view"]
-        window = WINDOWS[view["window"]]
-        kinds = [kind for item in self._bundle.items for kind in item["marks"]]
-        marks = [*trial.given_marks, *self._session.marks_of(trial)]
-        traits = {
-            "left_bytes": self._bundle.pixels(trial.left),
-            "right_bytes": self._bundle.pixels(trial.right) if trial.right else b"",
-            "shape": list(image.shape),
-            "spacing_mm": list(image.spacing_mm[1:]),
-            "slice_mm": image.spacing_mm[0],
-            "grid": [0, 0, 1],
-            "level_hu": window.level_hu,
-            "width_hu": window.width_hu,
-            "frame": trial.given_marks[0]["z"] if trial.given_marks else image.shape[0] // 2,
-            "mode": view["first"],
-            "plane": "axial",
-            "slab_mm": 0.0,
-            "tag": trial.token,
-            "marking": bool(kinds),
-            "mark_kind": kinds[0] if kinds else "",
-            "marks": [_place(mark) for mark in marks],
-            "labels": list(trial.labels) or ["", ""],
-        }
+        traits = trial_traits(self._bundle, trial, self._session.marks_of(trial))
         self._loaded[place] = None  # marks reset below belong to no trial
         viewer = self._viewers[place]
         with viewer.hold_sync():
@@ -172,11 +147,6 @@ class Room:
 
 def _spot(mark: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(mark.get(name) for name in ("side", "z", "y", "x", "kind"))
-
-
-def _place(mark: dict[str, Any]) -> dict[str, Any]:
-    """A stored mark as the viewer wants it."""
-    return {name: mark[name] for name in ("side", "z", "y", "x", "kind")}
 
 
 def _anchor(study: str | Path, seq: int, digest: str) -> None:
