@@ -112,8 +112,9 @@ def deidentify_series(
 
     Dates move by 62 days to two years. Images marked as having text burned in, colour images
     and everything that is no CT slice are left out. Compressed pixels are copied as they are but
-    for comments of the codec; only RLE is encoded again. What no program can see stays with the
-    user: a name written with the tip of a pen into the image, or hidden in the values themselves.
+    for comments of the codec; RLE is encoded again, and pixels with an overlay in unused bits are
+    written uncompressed, without it. What no program can see stays with the user: a name written
+    with the tip of a pen into the image, or hidden in the values themselves.
     """
     from dicognito.anonymizer import Anonymizer
 
@@ -170,7 +171,13 @@ def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
     names = identifiers(dataset)
     done.removed.update(dict.fromkeys(_remove_unknown(dataset), 1))
     before = {element.keyword: str(element.value) for element in _short(dataset)}
+    encoding = dataset.file_meta.get("TransferSyntaxUID")
     scrub_pixels(dataset)
+    if dataset.file_meta.get("TransferSyntaxUID") != encoding:
+        done.warnings.append(
+            "unused bits of compressed pixels held an overlay: it was removed, and such pixels "
+            "are written uncompressed"
+        )
     anonymizer.anonymize(dataset)
     for keyword in EMPTIED:
         if keyword in dataset:

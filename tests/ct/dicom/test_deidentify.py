@@ -292,6 +292,41 @@ def test_bytes_behind_the_image_and_spare_bits_go(make_series, tmp_path):
     assert traces_in(tmp_path / "again") == set()
 
 
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless, "jpeg-lossless-57"])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_overlays_in_the_spare_bits_of_compressed_pixels_go(syntax, signed, make_series, tmp_path):
+    """Encoded with all 16 bits, of which 12 are the image; HU are the same before and after."""
+    if syntax == "jpeg-lossless-57":  # 16 bits written by another program
+        folder, stored = tmp_path / "series", 10
+        folder.mkdir()
+        dataset = pydicom.dcmread(CODECS / f"{syntax}.dcm")
+        dataset.BitsStored, dataset.HighBit = stored, stored - 1
+        dataset.PixelRepresentation = signed
+        dataset.save_as(folder / "a.dcm")
+    else:
+        stored = 12
+
+        def change(k, dataset):
+            values = np.frombuffer(dataset.PixelData, "<u2") & 0x0FFF
+            letters = np.frombuffer(BINARY * 99, np.uint8)[: values.size].astype(np.uint16)
+            dataset.PixelData = (values | letters << 12).tobytes()
+            dataset.PixelRepresentation = signed
+            dataset.compress(syntax, generate_instance_uid=False)
+            dataset.BitsStored, dataset.HighBit = 12, 11
+
+        folder = make_series(2, change, size=32)
+    before = read_series(folder)
+    report = deidentify_series(folder, tmp_path / "out")
+    assert report.left_out == {}
+    assert any("written uncompressed" in warning for warning in report.warnings)
+    assert np.array_equal(read_series(tmp_path / "out").hu, before.hu)
+    for file in (tmp_path / "out").iterdir():
+        dataset = pydicom.dcmread(file)
+        kept = np.frombuffer(dataset.PixelData, "<i2" if signed else "<u2").astype(int)
+        low, high = (-(1 << stored - 1), 1 << stored - 1) if signed else (0, 1 << stored)
+        assert low <= kept.min() <= kept.max() < high
+
+
 def with_comment(frame, syntax):
     """The frame with the secret in a comment, an application segment, and behind its end."""
     text = struct.pack(">H", len(BINARY) + 2) + BINARY

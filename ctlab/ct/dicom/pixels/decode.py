@@ -200,15 +200,23 @@ def _only_stored_bits(stored: np.ndarray, header: Header, *, shifted: bool = Tru
             f"{header.path.name}: expected High Bit {bits - 1} in compressed pixels, got {high}; "
             "export it uncompressed"
         )
-    if bits == width:
-        return stored
+    return stored if bits == width else bits_of(stored, bits, high)
+
+
+def bits_of(stored: np.ndarray, bits: int, high: int) -> np.ndarray:
+    """So many bits, the uppermost of them bit ``high``, as numbers with their sign.
+
+    Examples
+    --------
+    >>> bits_of(np.array([0x70FF, 0x0800], np.int16), 12, 11)
+    array([  255, -2048], dtype=int16)
+    """
+    width = 8 * stored.dtype.itemsize
     kept: np.ndarray = np.right_shift(np.left_shift(stored, width - 1 - high), width - bits)
     return kept
 
 
 def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) -> np.ndarray:
-    from pydicom.pixels.utils import pixel_array
-
     syntax = header.transfer_syntax
     plugin = DECODERS.get(syntax, "")
     if syntax not in NATIVE and not has_decoder(syntax):
@@ -218,10 +226,7 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
             "doctor` to see what can be read, or export the series uncompressed"
         )
     try:
-        if plugin == OWN:
-            stored = _jpeg(header, dataset, index)
-        else:
-            stored = pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
+        stored = decode_image(dataset, syntax, index)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
@@ -235,10 +240,17 @@ def _decoded(header: Header, dataset: Any, rows: int, columns: int, index: int) 
     return _only_stored_bits(stored, header, shifted=syntax in NATIVE | {RLE})
 
 
-def _jpeg(header: Header, dataset: Any, index: int) -> np.ndarray:
-    """JPEG by the project's own decoder: those of other libraries abort on damaged data."""
-    from pydicom.encaps import get_frame
+def decode_image(dataset: Any, syntax: str, index: int) -> np.ndarray:
+    """Pixels of one image of a data set, with every bit that its encoding holds.
 
+    JPEG goes through the project's own decoder: those of other libraries abort on damaged data.
+    """
+    from pydicom.encaps import get_frame
+    from pydicom.pixels.utils import pixel_array
+
+    plugin = DECODERS.get(syntax, "")
+    if plugin != OWN:
+        return pixel_array(dataset, index=index, raw=True, decoding_plugin=plugin)
     frames = int(dataset.get("NumberOfFrames") or 1)
     stored = decode_jpeg(get_frame(dataset.PixelData, index, number_of_frames=frames))
-    return stored.view(np.int16) if header.integer("signed") else stored
+    return stored.view(np.int16) if dataset.PixelRepresentation else stored

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.ct.dicom.header import NATIVE
-from ctlab.ct.dicom.pixels.decode import DECODERS, RLE
+from ctlab.ct.dicom.header import EXPLICIT, NATIVE
+from ctlab.ct.dicom.pixels.decode import DECODERS, RLE, bits_of, decode_image
 from ctlab.ct.dicom.pixels.jpeg import JPEG
 
 JPEG_LIKE = JPEG | {f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)}
@@ -39,6 +39,7 @@ def scrub_pixels(dataset: Any) -> None:
         _scrub_rle(dataset)
     elif syntax in JPEG_LIKE | J2K_LIKE:
         _scrub_frames(dataset, jpeg=syntax in JPEG_LIKE)
+        _scrub_spare_bits(dataset, syntax)
     else:
         raise ValueError(f"pixels encoded as {syntax} cannot be looked through for hidden text")
 
@@ -69,9 +70,8 @@ def _scrub_native(dataset: Any) -> None:
         order = "<" if dataset.original_encoding[1] in (None, True) else ">"
         kind = "i" if dataset.PixelRepresentation else "u"
         values = np.frombuffer(data, f"{order}{kind}{allocated // 8}")
-        above, below = allocated - 1 - high, high + 1 - stored
-        kept = np.right_shift(np.left_shift(values, above), above + below)
-        data = np.left_shift(kept, below).astype(values.dtype).tobytes()
+        kept = bits_of(values, stored, high)
+        data = np.left_shift(kept, high + 1 - stored).astype(values.dtype).tobytes()
     dataset.PixelData = data + b"\0" * (len(data) % 2)
 
 
@@ -84,6 +84,38 @@ def _scrub_frames(dataset: Any, *, jpeg: bool) -> None:
         for frame in generate_frames(dataset.PixelData, number_of_frames=count)
     ]
     dataset.PixelData = encapsulate(frames)
+
+
+def _scrub_spare_bits(dataset: Any, syntax: str) -> None:
+    """Where bits beyond the stored ones hold anything, pixels without them, uncompressed."""
+    from pydicom.encaps import generate_frames
+
+    stored = int(dataset.BitsStored)
+    high, count = int(dataset.get("HighBit", stored - 1)), int(dataset.get("NumberOfFrames") or 1)
+    frames = generate_frames(dataset.PixelData, number_of_frames=count)
+    if all(encoded_bits(frame) <= stored for frame in frames):
+        return
+    if high != stored - 1:
+        raise ValueError(f"expected High Bit {stored - 1} in compressed pixels, got {high}")
+    images = [decode_image(dataset, syntax, k) for k in range(count)]
+    kept = [bits_of(image, stored, high) for image in images]
+    if all(map(np.array_equal, images, kept)):
+        return
+    dataset.PixelData = b"".join(
+        image.astype(image.dtype.newbyteorder("<")).tobytes() for image in kept
+    )
+    dataset["PixelData"].VR = "OW"
+    dataset["PixelData"].is_undefined_length = False
+    dataset.file_meta.TransferSyntaxUID = EXPLICIT
+
+
+def encoded_bits(data: bytes) -> int:
+    """Bits a pixel that a JPEG, JPEG-LS or JPEG 2000 image is encoded with."""
+    if data[:4] == _J2K_START:
+        return (data[42] & 0x7F) + 1  # ITU-T T.800, A.5.1
+    sizes = {0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+    found = (data[start] for marker, start, _ in _segments(data, 2) if marker in sizes)
+    return next(found, 16)
 
 
 def scrubbed_jpeg(data: bytes) -> bytes:
