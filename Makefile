@@ -2,6 +2,7 @@
 #
 #   make book    build the book                make test    the quick tests: eight minutes or less
 #   make study   demonstration reader study    make bench   compare speed with peers
+#   make lab     the chapters in JupyterLab; CHAPTER=training opens that one
 #   make check   everything a change must pass; alone: make lint, unit, browser, book
 #
 #   make assignment                homework without solutions, and rubrics for teachers
@@ -34,7 +35,7 @@ INSTALL := $(if $(shell command -v uv),uv pip install --python .venv/bin/python,
 JOBS ?= 2
 PYTEST := $(PY) -m pytest --durations=20 $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 
-.PHONY: setup book test study bench check lint unit browser pythons clean assignment release your-study
+.PHONY: setup book lab test study bench check lint unit browser pythons clean assignment release your-study
 
 setup: $(ALL)
 
@@ -52,6 +53,9 @@ setup: $(ALL)
 
 book: $(BOOK)
 	$(PY) book/build.py
+
+lab: $(BOOK)
+	$(PY) book/lab.py $(CHAPTER)
 
 assignment: $(BOOK)
 	$(PY) book/assignment.py

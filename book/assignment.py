@@ -11,20 +11,17 @@ import re
 import shutil
 import sys
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import execute
 import nbformat
 import notebooks
+from notebooks import Part, parts_of
 from pages import HERE, ROOT, is_notebook, page_names, read_toc, source_of
 from plain import Book, numbers_of, plain, without_glue
 
 TEACHING = HERE / "teaching"
-GATE = re.compile(
-    r"^:::\{(exercise|solution)-(start|end)\}\s*(\S*)\s*\n((?::[\w-]+:.*\n)*):::\s*$", re.MULTILINE
-)
 CHECK = re.compile(r'check\(\s*"([\w.]+)"')
 README = """\
 Student notebooks are in student/, everything for teachers in instructor/ (do not hand it out).
@@ -32,45 +29,6 @@ Exercises that the kit can judge are judged by the cell below them: it answers w
 answers are marked with instructor/rubrics.md; marks go into instructor/marks.csv. The capstone is
 marked in five levels: instructor/capstone-exemplar.html shows a report and its marks.
 """
-
-
-@dataclass
-class Part:
-    """A stretch of a chapter: prose, an exercise, or the solution of one."""
-
-    kind: str
-    label: str = ""
-    cells: list[Any] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """Markdown of the part."""
-        return "\n\n".join(cell.source for cell in self.cells if cell.cell_type == "markdown")
-
-
-def parts_of(path: Path) -> list[Part]:
-    """The chapter, cut at the gates of its exercises and solutions."""
-    parts = [Part("prose")]
-    for cell in notebooks.read_source(path).cells:
-        if cell.cell_type == "code":
-            parts[-1].cells.append(cell)
-            continue
-        at = 0
-        for gate in GATE.finditer(cell.source + "\n"):
-            _add(parts[-1], cell.source[at : gate.start()])
-            kind, edge, label, options = gate.groups()
-            named = re.search(r":label:\s*(\S+)", options)
-            parts.append(
-                Part(kind, named[1] if named else label) if edge == "start" else Part("prose")
-            )
-            at = gate.end()
-        _add(parts[-1], cell.source[at:])
-    return [part for part in parts if part.cells]
-
-
-def _add(part: Part, text: str) -> None:
-    if text.strip():
-        part.cells.append(nbformat.v4.new_markdown_cell(text.strip()))
 
 
 def checks_of(part: Part) -> list[str]:

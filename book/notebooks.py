@@ -1,6 +1,10 @@
-"""Chapters as notebooks that anyone can open: plain Markdown, no outputs, solutions folded."""
+"""Chapters as notebooks that anyone can open: plain Markdown, no outputs.
+
+Each chapter is written twice: for students without its solutions, and complete beside it.
+"""
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,10 @@ CREDIT = (
     "*A chapter of the CT Lab book. Text and figures CC BY 4.0, code BSD-3-Clause. Chest CT: "
     "LIDC-IDRI-0001, CC BY 3.0. Nothing here is for diagnosis.*"
 )
+GATE = re.compile(
+    r"^:::\{(exercise|solution)-(start|end)\}\s*(\S*)\s*\n((?::[\w-]+:.*\n)*):::\s*$", re.MULTILINE
+)
+COMPLETE = "-complete"
 INSTALL = "To run it, install the kit as its README says, then run the cells from top to bottom."
 
 
@@ -51,10 +59,51 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     return read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
 
 
-def make_notebook(path: Path, book: Book, repository: str = "") -> nbformat.NotebookNode:
-    """The chapter as a notebook without outputs."""
-    cells = []
+@dataclass
+class Part:
+    """A stretch of a chapter: prose, an exercise, or the solution of one."""
+
+    kind: str
+    label: str = ""
+    cells: list[Any] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Markdown of the part."""
+        return "\n\n".join(cell.source for cell in self.cells if cell.cell_type == "markdown")
+
+
+def parts_of(path: Path) -> list[Part]:
+    """The chapter, cut at the gates of its exercises and solutions."""
+    parts = [Part("prose")]
     for cell in read_source(path).cells:
+        if cell.cell_type == "code":
+            parts[-1].cells.append(cell)
+            continue
+        at = 0
+        for gate in GATE.finditer(cell.source + "\n"):
+            _add(parts[-1], cell.source[at : gate.start()])
+            kind, edge, label, options = gate.groups()
+            named = re.search(r":label:\s*(\S+)", options)
+            parts.append(
+                Part(kind, named[1] if named else label) if edge == "start" else Part("prose")
+            )
+            at = gate.end()
+        _add(parts[-1], cell.source[at:])
+    return [part for part in parts if part.cells]
+
+
+def _add(part: Part, text: str) -> None:
+    if text.strip():
+        part.cells.append(nbformat.v4.new_markdown_cell(text.strip()))
+
+
+def make_notebook(
+    path: Path, book: Book, repository: str = "", *, solutions: bool = True
+) -> nbformat.NotebookNode:
+    """The chapter as a notebook without outputs, with its solutions or without."""
+    cells = []
+    for cell in read_source(path).cells if solutions else _without_solutions(path):
         if cell.cell_type == "markdown":
             if text := plain(cell.source, book):
                 cells.append(nbformat.v4.new_markdown_cell(text))
@@ -67,11 +116,16 @@ def make_notebook(path: Path, book: Book, repository: str = "") -> nbformat.Note
             {"jupyter": {"source_hidden": True}} if {"hide-input", "remove-cell"} & {*tags} else {}
         )
         cells.append(nbformat.v4.new_code_cell(code, metadata={**hidden, "tags": [*tags]}))
-    return finished([*cells[:1], *_start(repository), *cells[1:]])
+    where = "" if solutions else f" Its solutions are in `{path.stem}{COMPLETE}.ipynb`."
+    return finished([*cells[:1], *_start(repository, where), *cells[1:]])
 
 
-def _start(repository: str) -> list[nbformat.NotebookNode]:
-    cells = [nbformat.v4.new_markdown_cell(f"{CREDIT} {INSTALL}")]
+def _without_solutions(path: Path) -> list[Any]:
+    return [cell for part in parts_of(path) if part.kind != "solution" for cell in part.cells]
+
+
+def _start(repository: str, where: str) -> list[nbformat.NotebookNode]:
+    cells = [nbformat.v4.new_markdown_cell(f"{CREDIT} {INSTALL}{where}")]
     if repository:
         code = (
             "import importlib.util\n\nif importlib.util.find_spec('ctlab') is None:\n"
@@ -93,7 +147,7 @@ def finished(cells: list[nbformat.NotebookNode]) -> nbformat.NotebookNode:
 
 
 def write_all(folder: Path, cache: Path | None, repository: str = "") -> list[Path]:
-    """Write the notebook of every chapter below ``folder``; their paths."""
+    """Write both notebooks of every chapter below ``folder``; paths of those for students."""
     names = page_names(read_toc())
     book = book_facts(names)
     paths = []
@@ -104,6 +158,8 @@ def write_all(folder: Path, cache: Path | None, repository: str = "") -> list[Pa
         facts: dict[str, Any] = {**vars(book), "numbers": computed(source, cache)}
         target = folder / f"{name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(make_notebook(source, Book(**facts), repository), target)
+        for path, whole in ((target, False), (target.with_stem(target.stem + COMPLETE), True)):
+            notebook = make_notebook(source, Book(**facts), repository, solutions=whole)
+            nbformat.write(notebook, path)
         paths.append(target)
     return paths

@@ -141,6 +141,23 @@ def offer_notebook(app, pagename, _templatename, context, doctree) -> None:
         context["ipynb_source"] = f"{pagename}.ipynb"
 
 
+def offer_solutions(app, pagename, _templatename, context, doctree) -> None:
+    """Beside the notebook without solutions, the complete one is offered."""
+    if doctree is None or "kernelspec" not in app.env.metadata.get(pagename, {}):
+        return
+    for group in context.get("header_buttons", ()):
+        if group.get("label") == "download-buttons":
+            complete = {
+                "type": "link",
+                "url": f"{context['pathto']('_sources', 1)}/{pagename}-complete.ipynb",
+                "text": ".ipynb with solutions",
+                "icon": "fas fa-code",
+                "tooltip": "Download the notebook with its solutions",
+                "label": "download-complete-button",
+            }
+            group["buttons"].insert(1, complete)
+
+
 def offer_pdf(app, pagename, _templatename, context, doctree) -> None:
     """A release links the PDF of each page; other builds leave the print button."""
     if doctree is None or not app.config.ctlab_pdf:
@@ -194,6 +211,7 @@ def setup(app):
     app.add_config_value("ctlab_branches", ["main", "notebooks"], "html")
     app.add_post_transform(LinkFirstUse)
     app.connect("html-page-context", offer_notebook, priority=400)
+    app.connect("html-page-context", offer_solutions, priority=900)
     app.connect("html-page-context", offer_pdf, priority=900)
     app.connect("html-page-context", launch_notebooks, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -35,15 +35,49 @@ def test_its_code_is_that_of_the_chapter_but_for_the_glue(written, book_script):
     for path in paths:
         source = pages.source_of(f"book/{path.stem}").read_text("utf-8")
         wanted = [plain.without_glue(cell) for cell in pages.code_cells(source)]
-        cells = nbformat.read(path, 4).cells
+        cells = nbformat.read(path.with_stem(f"{path.stem}-complete"), 4).cells
         assert [c.source for c in cells if c.cell_type == "code"] == [w for w in wanted if w]
         assert "glue(" not in path.read_text("utf-8")
+
+
+def test_downloads_for_students_hold_no_solutions(written, book_script):
+    _, paths = written
+    pages = book_script("pages")
+    held = 0
+    for path in paths:
+        source = pages.source_of(f"book/{path.stem}").read_text("utf-8")
+        solutions = re.findall(r"\{solution-start\}.*?\{solution-end\}", source, re.DOTALL)
+        held += len(solutions)
+        answers = {cell for text in solutions for cell in pages.code_cells(text)}
+        cells = {cell.source for cell in nbformat.read(path, 4).cells}
+        assert not answers & cells, path.stem
+        assert f"{path.stem}-complete.ipynb" in path.read_text("utf-8")
+    assert held > 30
+
+
+def test_the_chapters_open_in_jupyterlab_and_what_was_written_is_kept(
+    book_script, tmp_path, monkeypatch, capsys
+):
+    lab = book_script("lab")
+    paths = lab.write_notebooks(tmp_path)
+    assert {"start", "training", "capstone"} <= set(paths)
+    paths["start"].write_text("mine")
+    (tmp_path / "training.ipynb").unlink()
+    lab.write_notebooks(tmp_path)
+    assert paths["start"].read_text() == "mine"
+    assert nbformat.read(tmp_path / "training.ipynb", 4).cells
+    monkeypatch.setattr(lab, "FOLDER", tmp_path)
+    monkeypatch.setattr(lab.write_notebooks, "__defaults__", (tmp_path,))
+    monkeypatch.setattr("sys.argv", ["lab.py", "trainings"])
+    assert lab.main() == 2
+    assert "expected a chapter, got 'trainings'; there are" in capsys.readouterr().err
 
 
 def test_every_notebook_has_all_names_that_it_uses(written):
     # The build runs each chapter in a fresh kernel; what differs here is the glue taken out.
     command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821"]
-    done = subprocess.run([*command, *written[1]], capture_output=True, text=True)
+    complete = [path.with_stem(f"{path.stem}-complete") for path in written[1]]
+    done = subprocess.run([*command, *complete], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -245,7 +245,11 @@ def test_the_pdf_is_whole_tagged_and_has_an_outline(small_book, pages):
 
 def test_downloads_and_launch_buttons_lead_somewhere(pages):
     text = (pages / "book" / "page.html").read_text("utf-8")
-    for kind in ("_sources/book/page.ipynb", "_pdf/book/page.pdf"):
+    for kind in (
+        "_sources/book/page.ipynb",
+        "_sources/book/page-complete.ipynb",
+        "_pdf/book/page.pdf",
+    ):
         assert f'href="../{kind}"' in text
         assert (pages / kind).is_file()
     notebook = json.loads((pages / "_sources" / "book" / "page.ipynb").read_text("utf-8"))
