@@ -75,6 +75,13 @@ def say_problems(problems: Iterable[str]) -> None:
         say(item(problem))
 
 
+def note_problems(note: "Note | None", folder: object, problems: Iterable[str]) -> None:
+    """Hand on each finding about a series, with the folder it was read from."""
+    if note is not None:
+        for problem in problems:
+            note(f"{folder}: {problem}")
+
+
 def item(text: str) -> str:
     """A point of a list, on lines of 80 columns."""
     return fill(f"- {text}", 80, subsequent_indent="  ")

@@ -200,7 +200,9 @@ def passport(
     bounds = passports.DEFAULT_LIMITS if limits is None else passports.read_limits(limits)
     reading: dict[str, Any] = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
     reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
+    problems: list[str] = []
     how: dict[str, Any] = {"reading": reading, "slices": slices, "seed": seed, "limits": bounds}
+    how["note"] = problems.append
     if not folders and not (before or after or reference):
         raise ValueError("expected folders with series, or --before and --after, got none")
     if compare:
@@ -229,7 +231,7 @@ def passport(
                 dose=dose,
                 **how,
             )
-    _say_passports(made, out, as_json, compare=compare)
+    _say_passports(made, out, as_json, problems, compare=compare)
     raise typer.Exit(0 if all(p.passed for p in made.values()) else 1)
 
 
@@ -258,7 +260,12 @@ def _before_and_after(
 
 
 def _say_passports(
-    made: "dict[str, Passport]", out: Path | None, as_json: bool, *, compare: bool
+    made: "dict[str, Passport]",
+    out: Path | None,
+    as_json: bool,
+    problems: list[str],
+    *,
+    compare: bool,
 ) -> None:
     """Print one passport, or several side by side."""
     from ctlab import passport as passports
@@ -269,7 +276,8 @@ def _say_passports(
         if several
         else next(iter(made.values())).as_dict()
     )
-    if not emit(facts, as_json):
+    if not emit({**facts, "problems": problems}, as_json):
         say(passports.in_words(facts))
+        say_problems(problems)
         if out is not None:
             say(f"page in {out / 'comparison' if several and not compare else out}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.assess.fidelity.tables import check_same_grid
-from ctlab.console import Progress
+from ctlab.console import Note, Progress, note_problems
 from ctlab.ct import Volume, read_series
 from ctlab.ct.denoiser import Denoiser, Spacing
 from ctlab.passport import page
@@ -33,6 +33,7 @@ def passport_before_after(
     limits: Mapping[str, Limit] = DEFAULT_LIMITS,
     seed: int = 0,
     progress: Progress | None = None,
+    note: Note | None = None,
 ) -> Passport:
     """Every check that two series of each patient can answer, or three with a reference.
 
@@ -42,6 +43,7 @@ def passport_before_after(
     reference : folders at higher dose, in the same order; none, or one a patient
     reading : keywords of :func:`ctlab.ct.read_series`
     slices : of each series, spread evenly
+    note : called with every finding about a series
 
     Raises
     ------
@@ -61,7 +63,12 @@ def passport_before_after(
     for k, pair in enumerate(zip(before, after, strict=True)):
         low, out = (read_series(folder, **how) for folder in pair)
         full = read_series(reference[k], **how) if reference else low
-        for name, image in ((pair[1], out), *([(reference[k], full)] if reference else [])):
+        for name, image in (
+            (pair[0], low),
+            (pair[1], out),
+            *([(reference[k], full)] if reference else []),
+        ):
+            note_problems(note, name, image.problems)
             try:
                 check_same_grid(low, image)
             except ValueError as error:

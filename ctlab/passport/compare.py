@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ctlab.assess import write_table
-from ctlab.console import Progress
+from ctlab.console import Note, Progress, note_problems
 from ctlab.ct import read_series
 from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read import refuse_unused
@@ -79,6 +79,7 @@ def passports_of_folders(
     reading: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    note: Note | None = None,
     **options: Any,
 ) -> dict[str, Passport]:
     """Passports of several denoisers on the same DICOM folders, by the denoiser's name.
@@ -93,6 +94,7 @@ def passports_of_folders(
     models : lines of ``--model``, see :func:`ctlab.workflows.model_spec.load_denoiser`
     reading : how series are read, as keywords of :func:`ctlab.ct.read_series`; a list of
         ``series_uid`` names the series that are meant in folders that hold several
+    note : called with every finding about a series
     options : those of :func:`ctlab.passport.make_passport`
     """
     from ctlab.learn import load_checkpoint
@@ -106,6 +108,8 @@ def passports_of_folders(
         refuse_full_folder(out, overwrite=overwrite)
     how = dict(reading or {})
     volumes = [read_series(folder, **how) for folder in folders]
+    for folder, volume in zip(folders, volumes, strict=True):
+        note_problems(note, folder, volume.problems)
     refuse_unused(how.get("series_uid") or (), [v.acquisition.series_uid for v in volumes])
     passports: dict[str, Passport] = {}
     for k, denoiser in enumerate(denoisers):

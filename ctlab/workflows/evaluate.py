@@ -1,13 +1,13 @@
 """Series beside their reference: which patients there are, and the metrics of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ctlab.assess import evaluate_volume, summarise
-from ctlab.console import Note, Progress
+from ctlab.console import Note, Progress, note_problems
 from ctlab.ct import Window, read_series
 from ctlab.ct.dicom.read import named_uids, refuse_unused
 from ctlab.ct.dicom.series import find_series
@@ -59,19 +59,13 @@ def evaluate_folders(
         for patient, uid in patients.items():
             first = read_series(reference, series_uid=uid, **allowed)
             second = read_series(image, series_uid=uids[patient], **allowed)
-            if note:
-                _note_problems(note, {reference: first.problems, image: second.problems})
+            note_problems(note, reference, first.problems)
+            note_problems(note, image, second.problems)
             rows = evaluate_volume(first, second, window=window, patient=patient)
             tables.append(rows.assign(arm=str(image)))
             if progress:
                 progress(len(tables), total)
     return pd.concat(tables, ignore_index=True)
-
-
-def _note_problems(note: Note, problems: Mapping[str | Path, Sequence[str]]) -> None:
-    for folder, texts in problems.items():
-        for problem in texts:
-            note(f"{folder}: {problem}")
 
 
 def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:

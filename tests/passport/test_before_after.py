@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
 
+from ctlab.__main__ import app
 from ctlab.assess.safety.failure_gallery import ct_noise
 from ctlab.ct import Volume, write_series
 from ctlab.passport import DEFAULT_LIMITS, passport_before_after, read_passport, write_passport
@@ -49,6 +51,15 @@ def test_with_a_reference_the_offset_is_found(folders, tmp_path):
     assert "before and after" in html
     assert "simulated low dose" not in html
     assert read_passport(tmp_path / "out").facts["dose"] is None
+
+
+def test_the_command_says_what_inspect_would_say_of_every_series(folders):
+    words = ["passport", "--before", str(folders / "before"), "--after", str(folders / "after")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code in (0, 1), done.exception
+    told = " ".join(done.output.split())
+    for name in ("before", "after"):
+        assert f"{folders / name}: derived images" in told
 
 
 def test_without_one_no_other_number_stands_in_its_place(folders):

@@ -172,6 +172,8 @@ def test_a_filter_and_a_stranger_on_real_slices(tmp_path, monkeypatch, command, 
     assert done.exit_code in (0, 1), done.exception
     content = json.loads(done.stdout)
     assert {c["name"] for c in content["checks"]} == set(DEFAULT_LIMITS)
+    said = f"{tmp_path / 'scan'}: derived images, not the scanner's own reconstruction"
+    assert said in content["problems"]
     for check in content["checks"]:
         assert set(check["values"]) == {"function my_blur:blur", "filter tv"}
     error = next(c for c in content["checks"] if c["name"] == "error left")
