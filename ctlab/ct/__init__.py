@@ -12,7 +12,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "simulation.calibration": ["calibrate", "fraction_for_noise"],
         "simulation.low_dose": ["simulate_dose"],
-        "dicom.dose_report": ["DoseFacts", "dose_facts"],
+        "dicom.dose_report": ["DoseFacts", "dose_facts", "effective_dose_msv"],
         "simulation.lesion": ["Lesion", "insert_lesion"],
         "dicom.nifti": ["read_nifti", "write_nifti"],
         "noise_level": ["measure_noise_hu"],
