@@ -22,11 +22,11 @@ def results() -> Iterator[dict[str, Any]]:
         if not is_possible(method, DenoiserProbe(model)):
             continue
         start = time.perf_counter()
-        found = explain_region(model, low, (367, 318, 9), method=method, plan=AuditPlan())
+        explanation = explain_region(model, low, (367, 318, 9), method=method, plan=AuditPlan())
         took = time.perf_counter() - start
         yield {
             "name": f"full audit of one region, {method}",
             "value": round(took, 1),
             "unit": "s",
-            "verdict": found.verdict,
+            "verdict": explanation.verdict,
         }

@@ -72,7 +72,7 @@ def results() -> Iterator[dict[str, Any]]:
         flops = _flops_per_step(config)
         for kind, (precision, is_graph, tolerance) in KINDS.items():
             changes = {"precision": precision, "graphs": is_graph}
-            found = compare(
+            row = compare(
                 f"GPU training step, {size} px, batch {config.batch}, {kind}",
                 _ours(config.model_copy(update=changes)),
                 _peer(config),
@@ -82,16 +82,16 @@ def results() -> Iterator[dict[str, Any]]:
                 packages=("torch",),
                 rounds=7,
             )
-            step_s = found["ours_s"] / STEPS
-            found |= {
+            step_s = row["ours_s"] / STEPS
+            row |= {
                 "step_ms": round(1e3 * step_s, 3),
-                "peer_step_ms": round(1e3 * found["peer_s"] / STEPS, 3),
+                "peer_step_ms": round(1e3 * row["peer_s"] / STEPS, 3),
                 "gflop_per_step": round(flops / 1e9, 2),
                 "achieved_tflops": round(flops / step_s / 1e12, 3),
                 "card": card,
                 "limit": limits,
             }
-            yield found
+            yield row
 
 
 def _config(size: int) -> TrainConfig:

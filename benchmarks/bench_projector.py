@@ -23,8 +23,8 @@ ELLIPSE = Ellipse((20.0, -35.0), (110.0, 160.0), 1.0, turn_rad=0.3)
 def excess(ours: np.ndarray, truth: np.ndarray, peer: np.ndarray, peer_truth: np.ndarray) -> float:
     """How much our RMSE exceeds the peer's, as a share of the peer's; never negative."""
     own, theirs = (
-        float(np.sqrt(np.mean((found - exact) ** 2)))
-        for found, exact in ((ours, truth), (peer, peer_truth))
+        float(np.sqrt(np.mean((image - exact) ** 2)))
+        for image, exact in ((ours, truth), (peer, peer_truth))
     )
     return max(own / theirs - 1.0, 0.0)
 

@@ -104,11 +104,11 @@ def serve(study: Path) -> tuple[subprocess.Popen[str], str]:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     deadline = time.monotonic() + 120
-    while not (found := re.search(r"open at (https?://\S+)", log.read_text())):
+    while not (address := re.search(r"open at (https?://\S+)", log.read_text())):
         if room.poll() is not None or time.monotonic() > deadline:
             raise ValueError(f"the reading room did not open: {log.read_text()[-500:]}")
         time.sleep(0.2)
-    return room, found[1]
+    return room, address[1]
 
 
 def facts() -> dict[str, str]:

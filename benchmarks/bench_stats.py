@@ -187,7 +187,7 @@ def mixed_model() -> dict[str, Any]:
                 send.flush()
                 return float(receive.readline())
 
-            found = compare(
+            row = compare(
                 "CLMM 10 x 200 x 3, crossed",
                 lambda: clmm(table, "rating ~ arm + (1|reader) + (1|case)").loglik,
                 in_r,
@@ -198,8 +198,8 @@ def mixed_model() -> dict[str, Any]:
                 rounds=5,
             )
             send.close()
-        found["versions"] |= {"r_ordinal": _ordinal_version()}
-        return found
+        row["versions"] |= {"r_ordinal": _ordinal_version()}
+        return row
 
 
 def whole_report() -> dict[str, Any]:

@@ -20,15 +20,15 @@ from ctlab.learn.train.state import TrainState
 def facts() -> dict[str, Any]:
     """Checkpoint and processor; what this processor cannot try, with the reason."""
     torch.set_num_threads(1)
-    told = {
+    run_facts = {
         "checkpoint_sha256": load_checkpoint().sha256,
         "threads": torch.get_num_threads(),
         "has_avx512_bf16": has_fast_bf16(),
     }
     if not has_fast_bf16():
         why = "no AVX512_BF16 here: bfloat16 is emulated and slower than float32"
-        told["not_tried"] = {"bfloat16": why}
-    return told
+        run_facts["not_tried"] = {"bfloat16": why}
+    return run_facts
 
 
 def results() -> Iterator[dict[str, Any]]:

@@ -189,8 +189,8 @@ def with_aim(row: dict[str, Any]) -> dict[str, Any]:
     False
     """
     aim = next((aim for aim in AIMS if aim.is_for(row["name"])), None)
-    told = {} if aim is None else {"aim": aim.value, "aim_met": aim.is_met(row)}
-    return {"equal": True} | row | told | {"load": round(os.getloadavg()[0], 1)}
+    aim_facts = {} if aim is None else {"aim": aim.value, "aim_met": aim.is_met(row)}
+    return {"equal": True} | row | aim_facts | {"load": round(os.getloadavg()[0], 1)}
 
 
 def _seconds(work: Callable[[], Any]) -> float:

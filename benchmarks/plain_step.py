@@ -60,13 +60,13 @@ def _judged(
     batch: Batch,
     name: str,
     real: torch.Tensor,
-    made: torch.Tensor,
+    generated: torch.Tensor,
 ) -> torch.Tensor:
     critic, weights = state.networks[f"critic_{name}"], config.losses
-    loss = -losses.gap(critic(real), critic(made))
+    loss = -losses.gap(critic(real), critic(generated))
     if state.step % weights.penalty_every == 0:
         mix = batch.mix[0 if name == "full" else 1]
-        penalty = losses.gradient_penalty(critic, real, made, mix)
+        penalty = losses.gradient_penalty(critic, real, generated, mix)
         loss = loss + weights.penalty * weights.penalty_every * penalty
     return loss
 

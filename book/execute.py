@@ -62,8 +62,8 @@ def _high_water(pid: int) -> int | None:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return None
-    found = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
-    return found[0] * 1024 if found else None
+    peaks_kb = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    return peaks_kb[0] * 1024 if peaks_kb else None
 
 
 def environment(*, without_torch: bool) -> dict[str, str]:

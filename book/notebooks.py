@@ -28,8 +28,8 @@ INSTALL = "To run it, install the kit as its README says, then run the cells fro
 def title_of(text: str) -> str:
     """First heading of a page."""
     body = re.sub(r"\A---.*?^---$", "", text, flags=re.MULTILINE | re.DOTALL)
-    found = re.search(r"^# (.+)$", body, re.MULTILINE)
-    return found[1].strip() if found else ""
+    heading = re.search(r"^# (.+)$", body, re.MULTILINE)
+    return heading[1].strip() if heading else ""
 
 
 def book_facts(names: list[str], root: Path = ROOT) -> Book:

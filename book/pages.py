@@ -54,13 +54,13 @@ def code_cells(text: str) -> list[str]:
     >>> code_cells("Text\n```{code-cell} python3\n:tags: [hide-input]\n\nx = 1\n```\n")
     ['x = 1']
     """
-    found = []
+    cells = []
     for body in FENCE.findall(text):
         lines = body.splitlines()
         while lines and lines[0].startswith(":"):
             lines.pop(0)
-        found.append("\n".join(lines).strip())
-    return found
+        cells.append("\n".join(lines).strip())
+    return cells
 
 
 def needs_torch(text: str) -> bool:

@@ -56,12 +56,12 @@ class Book:
 
 def blocks(lines: list[str]) -> list[str | Directive]:
     """Lines and directives of a Markdown text, the outermost ones only."""
-    found: list[str | Directive] = []
+    parts: list[str | Directive] = []
     at = 0
     while at < len(lines):
         opening = OPENING.match(lines[at])
         if not opening:
-            found.append(lines[at])
+            parts.append(lines[at])
             at += 1
             continue
         fence, name, argument = opening.groups()
@@ -72,9 +72,9 @@ def blocks(lines: list[str]) -> list[str | Directive]:
             directive.options[option[1]] = option[2]
             inner.pop(0)
         directive.body = inner
-        found.append(directive)
+        parts.append(directive)
         at = end + 1
-    return found
+    return parts
 
 
 def plain(text: str, book: Book) -> str:
@@ -178,13 +178,13 @@ def numbers_of(outputs: list[dict]) -> dict[str, str]:
     ...              "data": {"application/papermill.record/text/plain": "2.5"}}])
     {'n': '2.5'}
     """
-    found = {}
+    numbers = {}
     for output in outputs:
         name = output.get("metadata", {}).get("scrapbook", {}).get("name")
         texts = [v for mime, v in output.get("data", {}).items() if mime.endswith("text/plain")]
         if name and texts:
-            found[name] = _unquoted(texts[0])
-    return found
+            numbers[name] = _unquoted(texts[0])
+    return numbers
 
 
 def _unquoted(text: str) -> str:
@@ -250,7 +250,7 @@ def _is_glue(node: ast.stmt) -> bool:
 
 def sources_of(bibliography: str) -> dict[str, tuple[str, str]]:
     """Short text ("Yu et al. 2012") and address of every entry of a BibTeX file."""
-    found = {}
+    sources = {}
     for key, body in re.findall(r"@\w+\{([^,]+),(.*?)^\}", bibliography, re.MULTILINE | re.DOTALL):
         authors = re.search(r"author = \{(.*?)\}\s*,?\s*$|author = \{(.*?)\},", body, re.MULTILINE)
         names = [part.partition(",")[0] for part in (authors[1] or authors[2]).split(" and ")]
@@ -270,5 +270,5 @@ def sources_of(bibliography: str) -> dict[str, tuple[str, str]]:
             if doi
             else (f"https://arxiv.org/abs/{eprint[1]}" if eprint else "")
         )
-        found[key.strip()] = (f"{who} {year[1] if year else ''}".strip(), address)
-    return found
+        sources[key.strip()] = (f"{who} {year[1] if year else ''}".strip(), address)
+    return sources

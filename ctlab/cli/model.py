@@ -138,11 +138,11 @@ def benchmark(
     if name != "mayo-chest":
         raise ValueError(f"unknown benchmark {name!r}; there is mayo-chest")
     with working("training steps") as progress:
-        found = mayo_chest(data, out, resume=resume, rehearse=rehearse, progress=progress)
-    if not emit(found, as_json):
+        results = mayo_chest(data, out, resume=resume, rehearse=rehearse, progress=progress)
+    if not emit(results, as_json):
         rows = [
             (r["method"], r["source"], *(number_or_dash(r.get(m, math.nan)) for m in METRICS))
-            for r in found["table"]
+            for r in results["table"]
         ]
         say(table(["method", "source", *METRICS], rows))
-        say(fill(found["claim"], 80))
+        say(fill(results["claim"], 80))

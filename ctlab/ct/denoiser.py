@@ -169,30 +169,30 @@ class Behaviour:
 
     def sentences(self) -> list[str]:
         """What a user has to know, one sentence each; none where all is well."""
-        told = []
+        sentences = []
         if not self.is_deterministic:
-            told.append(
+            sentences.append(
                 f"two runs on one image differ by up to {self.repeat_hu:.3g} HU: fix its seed, or "
                 "read every number as one draw"
             )
         if self.constant_hu > 100:
-            told.append(
+            sentences.append(
                 f"images of -850, 0 and 40 HU came back wrong by up to {self.constant_hu:.0f} HU: "
                 "other units? check its scale"
             )
         if abs(self.shift_hu) > 2:
-            told.append(
+            sentences.append(
                 f"10 HU added to an image came out as {10 + self.shift_hu:.1f} HU: its answer "
                 "depends on the level"
             )
         if self.extent_hu > 1:
-            told.append(
+            sentences.append(
                 f"the middle of an image changes by up to {self.extent_hu:.3g} HU where its border "
                 "is cut off: its answer depends on the field of view"
             )
         if self.changed_random_state:
-            told.append("it moves NumPy's global random state: give it a generator of its own")
-        return told
+            sentences.append("it moves NumPy's global random state: give it a generator of its own")
+        return sentences
 
 
 def behaviour(

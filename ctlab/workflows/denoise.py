@@ -52,7 +52,7 @@ class _Work:
     """How slices ``start`` to ``stop`` of a stack are denoised, and what the files say of it."""
 
     part: Callable[[Any, int, int], np.ndarray]
-    made: Derivation
+    derivation: Derivation
     facts: dict[str, Any]
     fits: dict[str, Any]
 
@@ -185,7 +185,7 @@ def _begun(
     overwrite: bool,
 ) -> tuple[ResumableFolder, SeriesWriter]:
     """The folder in the making, and a writer whose identifiers all processes share."""
-    writer = SeriesWriter.of(volume, f"Denoised ({method})"[:64], work.made, "none")
+    writer = SeriesWriter.of(volume, f"Denoised ({method})"[:64], work.derivation, "none")
     facts = {"series": volume.acquisition.series_uid, "slices": len(volume.hu), **work.facts}
     if processes.global_rank == 0:
         drawn = {n: getattr(writer, n) for n in ("series_uid", "study_uid", "frame_uid")}
@@ -212,9 +212,9 @@ def _denoise(
     """Every slice of this process that is not there yet, a batch at a time."""
     count = len(volume.hu)
     first, last = (count * (processes.global_rank + n) // processes.world_size for n in (0, 1))
-    wanted = [k for k in range(first, last) if writer.name(k) not in ready]
-    done = last - first - len(wanted)
-    for start, stop in _runs(wanted, BATCH):
+    missing = [k for k in range(first, last) if writer.name(k) not in ready]
+    done = last - first - len(missing)
+    for start, stop in _runs(missing, BATCH):
         for k, hu in zip(range(start, stop), work.part(volume.hu, start, stop), strict=True):
             with write_whole(folder / writer.name(k)) as part:
                 writer.write_to(part, k, hu)
@@ -254,15 +254,15 @@ def _with_model(
         refuse_outside_range(volume, checkpoint)
     how = 1.0 if strength is None else strength
     denoise = slice_denoiser(checkpoint, engine=engine, strength=how, device=processes.device)
-    told = "" if how == 1.0 else f", strength {how:g}"
-    made = Derivation(
+    strength_words = "" if how == 1.0 else f", strength {how:g}"
+    derivation = Derivation(
         f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
-        f"{checkpoint.step}{told}); for research and teaching, not for diagnosis",
+        f"{checkpoint.step}{strength_words}); for research and teaching, not for diagnosis",
         algorithm="CT Lab OT-CycleGAN",
         code=DENOISED,
     )
     facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
-    return _Work(denoise.part, made, facts, applicability(volume, checkpoint).to_dict())
+    return _Work(denoise.part, derivation, facts, applicability(volume, checkpoint).to_dict())
 
 
 Asked = tuple[str, str | Path | None, float | None, Denoiser | None]
@@ -314,13 +314,13 @@ def _with_stranger(denoiser: Denoiser, volume: Volume) -> _Work:
         return near[start - first : stop - first]
 
     sha = "" if denoiser.sha256 is None else f" (sha256 {denoiser.sha256[:12]})"
-    made = Derivation(
+    derivation = Derivation(
         f"Denoised by {denoiser.name}{sha}; for research and teaching, not for diagnosis",
         algorithm=denoiser.name[:64],
         code=DENOISED,
     )
     facts = {"method": denoiser.name, "sha256": denoiser.sha256}
-    return _Work(part, made, facts, check_applicability(volume, denoiser.card).to_dict())
+    return _Work(part, derivation, facts, check_applicability(volume, denoiser.card).to_dict())
 
 
 def _check_choice(method: str, engine: str, strength: float | None) -> None:
@@ -344,10 +344,10 @@ def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Wo
             denoise_classic(hu[start:stop], method, noise_sd_hu=noise_sd_hu, strength=how)
         )
 
-    made = Derivation(
+    derivation = Derivation(
         f"Denoised with the filter {method}, strength {how:g}, for a noise SD of "
         f"{noise_sd_hu:.1f} HU; for research and teaching, not for diagnosis",
         algorithm=f"CT Lab {method}",
         code=DENOISED,
     )
-    return _Work(part, made, {"method": method, "strength": how}, {})
+    return _Work(part, derivation, {"method": method, "strength": how}, {})

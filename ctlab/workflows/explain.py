@@ -128,7 +128,7 @@ def explain_series(
         probe = DenoiserProbe(
             load_checkpoint(checkpoint) if denoiser is None else denoiser.checkpoint
         )
-        found = explain_region(
+        explanation = explain_region(
             probe,
             probe.of_stack(volume.hu, number),
             where,
@@ -138,13 +138,13 @@ def explain_series(
             plan=plan,
         )
     else:
-        found = _tried_out(denoiser, volume, number, where, method, target, layer, plan)
+        explanation = _tried_out(denoiser, volume, number, where, method, target, layer, plan)
     if dicom is not None:
-        write_archive(found, dicom, volume, number, overwrite=overwrite)
+        write_archive(explanation, dicom, volume, number, overwrite=overwrite)
     if out is not None:
-        write_explanation(found, out, out.with_suffix(".png"))
-        write_page(found, out.with_suffix(".html"), spacing_mm=volume.spacing_mm)
-    return found
+        write_explanation(explanation, out, out.with_suffix(".png"))
+        write_page(explanation, out.with_suffix(".html"), spacing_mm=volume.spacing_mm)
+    return explanation
 
 
 def _tried_out(

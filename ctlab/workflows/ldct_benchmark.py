@@ -93,7 +93,7 @@ def mayo_chest(
     table = pd.concat([_measured(*pair, checkpoint) for pair in pairs["test"]], ignore_index=True)
     with write_whole(Path(out) / "slices.csv") as part:
         table.to_csv(part, index=False)
-    found = {
+    results = {
         "format_version": 1,
         "benchmark": "mayo-chest",
         "is_rehearsal": rehearse,
@@ -105,8 +105,8 @@ def mayo_chest(
         **conclusions(table, rehearse=rehearse),
     }
     with write_whole(Path(out) / "results.json") as part:
-        part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return found
+        part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return results
 
 
 def published_pairs(data: str | Path) -> dict[str, list[tuple[Scan, Scan]]]:
@@ -120,10 +120,10 @@ def published_pairs(data: str | Path) -> dict[str, list[tuple[Scan, Scan]]]:
             f"full and low dose ({', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}); "
             "get them with: ctlab fetch mayo-chest"
         )
-    found: dict[str, list[tuple[Scan, Scan]]] = {"train": [], "val": [], "test": []}
+    by_split: dict[str, list[tuple[Scan, Scan]]] = {"train": [], "val": [], "test": []}
     for patient in sorted(split):
-        found[split[patient]].append(pairs[patient])
-    return found
+        by_split[split[patient]].append(pairs[patient])
+    return by_split
 
 
 def frozen_config(

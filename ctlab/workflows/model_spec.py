@@ -135,7 +135,7 @@ def function(spec: str) -> Denoiser:
     try:
         if importlib.util.find_spec(module_name) is None:
             raise ModuleNotFoundError(module_name)
-        found = getattr(importlib.import_module(module_name), name)
+        denoise = getattr(importlib.import_module(module_name), name)
     except ModuleNotFoundError as error:
         raise ValueError(
             f"--model {spec}: no module {error.name or module_name!r} on the path; set PYTHONPATH "
@@ -143,14 +143,14 @@ def function(spec: str) -> Denoiser:
         ) from None
     except AttributeError:
         raise ValueError(f"--model {spec}: {module_name} has no {name!r}; check its name") from None
-    if not callable(found):
-        raise ValueError(f"--model {spec}: expected a function, got {type(found).__name__}")
+    if not callable(denoise):
+        raise ValueError(f"--model {spec}: expected a function, got {type(denoise).__name__}")
     source = getattr(sys.modules[module_name], "__file__", None)
     return Denoiser(
         f"function {spec}",
-        found,
+        denoise,
         "function",
-        slices=getattr(found, "slices", None),
+        slices=getattr(denoise, "slices", None),
         sha256=_sha256(Path(source)) if source else None,
     )
 
@@ -227,12 +227,12 @@ class NetworkFile:
                 f"{toml}: expected {example}, got {', '.join(sorted(content)) or 'nothing'}; "
                 "scale_hu is needed"
             )
-        made = cls(**content)
-        if made.scale_hu == 0 or made.slices % 2 == 0 or made.multiple < 1:
+        network = cls(**content)
+        if network.scale_hu == 0 or network.slices % 2 == 0 or network.multiple < 1:
             raise ValueError(f"{toml}: expected a scale other than 0 and odd slices, got {content}")
-        if made.output not in ("image", "noise"):
-            raise ValueError(f"{toml}: expected output 'image' or 'noise', got {made.output!r}")
-        return made
+        if network.output not in ("image", "noise"):
+            raise ValueError(f"{toml}: expected output 'image' or 'noise', got {network.output!r}")
+        return network
 
     def run(self, network: Callable[[np.ndarray], np.ndarray], hu: np.ndarray) -> np.ndarray:
         """Slices (z, y, x) in HU through a network of batches (n, c, y, x) in its own units."""
@@ -244,11 +244,11 @@ class NetworkFile:
         out = []
         for k in range(len(hu)):
             stack = units[np.clip(k + near, 0, len(hu) - 1)]
-            found = np.asarray(network(stack[None]))
-            found = found.reshape(found.shape[-2:]) if found.size == stack[0].size else found
-            if found.shape != stack[0].shape:
-                raise ValueError(f"expected one slice of {stack[0].shape}, got {found.shape}")
-            out.append(stack[reach] - found if self.output == "noise" else found)
+            output = np.asarray(network(stack[None]))
+            output = output.reshape(output.shape[-2:]) if output.size == stack[0].size else output
+            if output.shape != stack[0].shape:
+                raise ValueError(f"expected one slice of {stack[0].shape}, got {output.shape}")
+            out.append(stack[reach] - output if self.output == "noise" else output)
         return np.stack(out)[:, :height, :width] * self.scale_hu + self.offset_hu
 
 
@@ -287,8 +287,8 @@ def _torch_or_checkpoint(path: Path, time_limit_s: float) -> Denoiser:
         with torch.inference_mode():
             return np.asarray(module(torch.from_numpy(batch)).float())
 
-    made = _network(f"torch {path.name}", "torch", path, facts, network)
-    return replace(made, time_limit_s=time_limit_s)
+    denoiser = _network(f"torch {path.name}", "torch", path, facts, network)
+    return replace(denoiser, time_limit_s=time_limit_s)
 
 
 def _is_script(path: Path) -> bool:

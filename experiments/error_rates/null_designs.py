@@ -132,10 +132,10 @@ def ties(readers: int) -> Callable[[np.random.Generator], Outcome]:
 def map_areas(rng: np.random.Generator) -> Outcome:
     """Mean area of maps over 30 patients, percentile bootstrap over patients."""
     table = pd.DataFrame({"patient": np.arange(30), "auc": rng.beta(6, 2, 30)})
-    found = over_patients(
+    area = over_patients(
         table, lambda t: float(t["auc"].to_numpy().mean()), rng=rng, replicates=199
     )
-    return NAN, bool(found.low <= 0.75 <= found.high)  # type: ignore[operator]
+    return NAN, bool(area.low <= 0.75 <= area.high)  # type: ignore[operator]
 
 
 def reading_times(rng: np.random.Generator) -> Outcome:
@@ -152,8 +152,8 @@ def reading_times(rng: np.random.Generator) -> Outcome:
             "seconds": np.exp(3 + logs).ravel(),
         }
     )
-    found = time_ratio(times, first="a", second="b")
-    return found.p, bool(found.low <= 1 <= found.high)
+    ratio = time_ratio(times, first="a", second="b")
+    return ratio.p, bool(ratio.low <= 1 <= ratio.high)
 
 
 def percentile_areas(rng: np.random.Generator) -> Outcome:
@@ -188,10 +188,12 @@ def named_alike(name: str, *, weights: str = "unweighted") -> Callable:
         table = categories_of_raters(rng, 40).astype(float)
         table = table.mask(rng.random(table.shape) < 1 / 7)
         if name == "alpha":
-            found = krippendorff_alpha(table, draws=400, rng=rng)
+            coefficient = krippendorff_alpha(table, draws=400, rng=rng)
         else:
-            found = agreement_coefficient(table, name, weights=weights, categories=[0, 1, 2, 3])  # type: ignore[arg-type]
-        return NAN, bool(found.low <= true <= found.high)
+            coefficient = agreement_coefficient(
+                table, name, weights=weights, categories=[0, 1, 2, 3]
+            )  # type: ignore[arg-type]
+        return NAN, bool(coefficient.low <= true <= coefficient.high)
 
     return draw
 

@@ -34,8 +34,8 @@ def weighted_kappa(rng: np.random.Generator) -> Outcome:
     """Quadratic kappa of two raters and 60 subjects."""
     table = categories_of_raters(rng, 60)
     counts = crosstab(table["X"], table["Y"], categories=np.arange(4))
-    found = cohen_kappa(counts, weights="quadratic")
-    return float("nan"), bool(found.low <= KAPPA_TRUE <= found.high)
+    kappa = cohen_kappa(counts, weights="quadratic")
+    return float("nan"), bool(kappa.low <= KAPPA_TRUE <= kappa.high)
 
 
 PROCEDURES = (

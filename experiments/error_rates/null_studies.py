@@ -213,11 +213,11 @@ def grading(by_reader: float) -> Callable[[np.random.Generator], Outcome]:
 def grading_interval(rng: np.random.Generator) -> Outcome:
     """VGC judged by its t interval, which takes readers as random."""
     table = long_table(ratings(rng, 5, 40, by_reader=0.3, by_case=0.3))
-    found = vgc(table, test="b", reference="a", draws=9, rng=rng)
-    if found.se == 0:
-        return 1.0, found.auc == 0.5
-    p = float(2 * stats.t.sf(abs(found.auc - 0.5) / found.se, found.df))
-    return p, bool(found.low <= 0.5 <= found.high)
+    area = vgc(table, test="b", reference="a", draws=9, rng=rng)
+    if area.se == 0:
+        return 1.0, area.auc == 0.5
+    p = float(2 * stats.t.sf(abs(area.auc - 0.5) / area.se, area.df))
+    return p, bool(area.low <= 0.5 <= area.high)
 
 
 def mean_difference(readers: int, cases: int) -> Callable[[np.random.Generator], Outcome]:
@@ -328,8 +328,10 @@ def categories_of_raters(rng: np.random.Generator, subjects: int) -> pd.DataFram
 
 def gwet(rng: np.random.Generator) -> Outcome:
     """AC1 of three raters, 40 subjects; the true value follows from the slips."""
-    found = agreement_coefficient(categories_of_raters(rng, 40), "gwet", categories=[0, 1, 2, 3])
-    return float("nan"), bool(found.low <= AC1_TRUE <= found.high)
+    coefficient = agreement_coefficient(
+        categories_of_raters(rng, 40), "gwet", categories=[0, 1, 2, 3]
+    )
+    return float("nan"), bool(coefficient.low <= AC1_TRUE <= coefficient.high)
 
 
 def _ac1_of_the_population() -> float:

@@ -170,10 +170,10 @@ def load_results(path: Path = RESULTS) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _save(path: Path, results: dict[str, Any], found: dict[str, Any]) -> None:
-    same = (found["name"], found["design"])
+def _save(path: Path, results: dict[str, Any], row: dict[str, Any]) -> None:
+    same = (row["name"], row["design"])
     rows = [r for r in results["procedures"] if (r["name"], r["design"]) != same]
-    results["procedures"] = sorted([*rows, found], key=lambda r: (r["name"], r["design"]))
+    results["procedures"] = sorted([*rows, row], key=lambda r: (r["name"], r["design"]))
     results["about"] = (
         "Studies simulated without a difference between arms. A rate outside level +- "
         "monte_carlo_error departs from its level; reason says why."
@@ -198,16 +198,16 @@ def main(
     chosen = [p for p in PROCEDURES if only.lower() in p.name.lower()]
     if not chosen:
         names = ", ".join(sorted({p.name for p in PROCEDURES}))
-        raise ValueError(f"a procedure of {names} wanted; none holds {only!r}")
+        raise ValueError(f"expected part of a procedure's name, got {only!r}; name one of {names}")
     done = {(r["name"], r["design"]) for r in results["procedures"] if r["n"] >= sims}
     for procedure in sorted(chosen, key=lambda p: p.cost):
         if resume and (procedure.name, procedure.design) in done:
             continue
         size = sims if procedure.cost < thrift else max(sims // procedure.cost, 10)
-        found = simulate(procedure, sims=size, seed=seed, progress=True)
-        if found["n"]:
-            _save(out, load_results(out), found)
-        sys.stderr.write(f"{found['rejection']} {found['verdict']}, {found['seconds']} s\n")
+        row = simulate(procedure, sims=size, seed=seed, progress=True)
+        if row["n"]:
+            _save(out, load_results(out), row)
+        sys.stderr.write(f"{row['rejection']} {row['verdict']}, {row['seconds']} s\n")
 
 
 if __name__ == "__main__":

@@ -30,23 +30,26 @@ def table(results: Path) -> str:
     rows = [HEADS, ["---"] * len(HEADS)]
     for dose in (0.1, 0.05):
         for who, patients in (("the sample", ["sample"]), ("{n} others", None)):
-            found = method_table(dose, patients, path=results)
-            name = who.format(n=found.attrs["patients"])
-            rows.append([name, f"{100 * dose:g} %", *_row(found)])
+            comparison = method_table(dose, patients, path=results)
+            name = who.format(n=comparison.attrs["patients"])
+            rows.append([name, f"{100 * dose:g} %", *_row(comparison)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _row(found: pd.DataFrame) -> list[str]:
-    filters = found.loc[list(METHODS)]
-    rmse, psnr, ssim = found["RMSE (HU)"], found["PSNR (dB)"], found["SSIM"]
+def _row(comparison: pd.DataFrame) -> list[str]:
+    filters = comparison.loc[list(METHODS)]
+    rmse, psnr, ssim = comparison["RMSE (HU)"], comparison["PSNR (dB)"], comparison["SSIM"]
     least, most = filters["RMSE (HU)"].idxmin(), filters["PSNR (dB)"].idxmax()
     alike = filters["SSIM"].idxmax()
-    pairs = [(found[m]["shipped"], found[m]["supervised"]) for m in ("texture (HU)", "spectrum")]
+    pairs = [
+        (comparison[m]["shipped"], comparison[m]["supervised"])
+        for m in ("texture (HU)", "spectrum")
+    ]
     return [
         f"{rmse['shipped']:.1f} / {rmse[least]:.1f} ({least})",
         f"{psnr['shipped']:.2f} / {psnr[most]:.2f} ({most}) / {psnr['supervised']:.2f}",
         f"{ssim['shipped']:.3f} / {ssim[alike]:.3f} ({alike})",
-        f"{100 * share_of_gain(found, 'shipped'):.0f} %",
+        f"{100 * share_of_gain(comparison, 'shipped'):.0f} %",
         "{:.1f} / {:.1f}".format(*pairs[0]),
         "{:.3f} / {:.3f}".format(*pairs[1]),
     ]

@@ -105,11 +105,11 @@ def fidelity(case: Case, image: np.ndarray) -> dict[str, float]:
 
 def _structure(residual: np.ndarray, full: np.ndarray) -> float:
     """Correlation of the residual with the reference, both high-passed; 0 for pure noise."""
-    found = [
+    removed = [
         structure(torch.from_numpy(r)[None, None].float(), torch.from_numpy(f)[None, None].float())
         for r, f in zip(residual[::4], np.clip(full[::4], -1024, 600), strict=True)
     ]
-    return float(np.mean(found))
+    return float(np.mean(removed))
 
 
 def texture(case: Case, image: np.ndarray) -> dict[str, float]:
@@ -125,15 +125,15 @@ def texture(case: Case, image: np.ndarray) -> dict[str, float]:
     def rois(hu: np.ndarray) -> np.ndarray:
         return np.stack([hu[z, y : y + ROI_PX, x : x + ROI_PX] for z, y, x in places])
 
-    wanted, got = rois(case.full.hu), rois(image)
+    reference, denoised = rois(case.full.hu), rois(image)
     spacing = case.full.spacing_mm
     apart = nps_distance(
-        nps(wanted, spacing, detrend="quadratic"), nps(got, spacing, detrend="quadratic")
+        nps(reference, spacing, detrend="quadratic"), nps(denoised, spacing, detrend="quadratic")
     )
     return {
         "nps_shape": apart["shape"],
         "nps_power_ratio": apart["power_ratio"],
-        "sliced_w1_hu": sliced_w1(_pieces(wanted), _pieces(got)),
+        "sliced_w1_hu": sliced_w1(_pieces(reference), _pieces(denoised)),
     }
 
 
@@ -144,7 +144,7 @@ def _pieces(rois: np.ndarray, size: int = 8) -> np.ndarray:
     return pieces - pieces.mean(1, keepdims=True)
 
 
-def sliced_w1(wanted: np.ndarray, got: np.ndarray, *, directions: int = 128) -> float:
+def sliced_w1(reference: np.ndarray, image: np.ndarray, *, directions: int = 128) -> float:
     """Mean W1 over random directions of two sets of equally many vectors (n, d), in their unit.
 
     Bonneel, Rabin, Peyre, Pfister 2015, doi 10.1007/s10851-014-0506-3.
@@ -155,9 +155,9 @@ def sliced_w1(wanted: np.ndarray, got: np.ndarray, *, directions: int = 128) -> 
     >>> sliced_w1(a, a + 2.0)
     2.0
     """
-    along = np.random.default_rng(0).normal(size=(wanted.shape[1], directions))
+    along = np.random.default_rng(0).normal(size=(reference.shape[1], directions))
     along /= np.linalg.norm(along, axis=0)
-    return float(np.abs(np.sort(wanted @ along, 0) - np.sort(got @ along, 0)).mean())
+    return float(np.abs(np.sort(reference @ along, 0) - np.sort(image @ along, 0)).mean())
 
 
 def nodules(case: Case, method: Method) -> list[dict[str, float | str]]:
@@ -180,10 +180,10 @@ def nodules(case: Case, method: Method) -> list[dict[str, float | str]]:
             signal = LesionTask(kind, diameter_mm, contrast_hu).draw(
                 (PATCH_PX, PATCH_PX), case.full.spacing_mm
             )
-            found = contrast_recovery(
+            recovery = contrast_recovery(
                 lambda hu: method(hu[None].astype(np.float32))[0], backgrounds, signal, noise
             )
-            rows.append({"kind": kind, "diameter_mm": diameter_mm, **found})
+            rows.append({"kind": kind, "diameter_mm": diameter_mm, **recovery})
     return rows
 
 
@@ -260,7 +260,7 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
     """Judge everything in ``work/trained`` and write the results, method by method."""
     torch.set_num_threads(1)
     validation, test = cases_of(series, pycerr)
-    found: dict = {
+    results: dict = {
         "command": "python -m experiments.method_comparison evaluate WORK SERIES --pycerr FOLDER",
         "validation_slices": VALIDATION,
         "n_training_patients": 1,
@@ -277,32 +277,32 @@ def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> Non
             )
 
         used = {f"{dose:g}": strengths[filter_name, dose] for dose in DOSES}
-        found["methods"][filter_name] = {
+        results["methods"][filter_name] = {
             "supervision": "tuned filter",
             "strengths": used,
             "rows": judge(filtered, test),
         }
-        _report(found, filter_name)
+        _report(results, filter_name)
     for name in [SHIPPED, *names]:
         path = work / "trained" / f"{name}.pt"
         if name == "shipped" or path.exists():
             checkpoint = load_checkpoint(None if name == SHIPPED else path)
-            found["methods"][name] = _of_network(checkpoint, path, validation, test)
-            _report(found, name)
-    write_json(RESULTS, _to_five_places(found))
+            results["methods"][name] = _of_network(checkpoint, path, validation, test)
+            _report(results, name)
+    write_json(RESULTS, _to_five_places(results))
     write_card(RESULTS)
 
 
 def judge_again(work: Path, names: list[str], validation: list[Case], test: list[Case]) -> None:
     """Judge these networks anew and leave all else in the results as it stands."""
     torch.set_num_threads(1)
-    found = json.loads(RESULTS.read_text(encoding="utf-8"))
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
     for name in names:
         path = work / "trained" / f"{name}.pt"
         checkpoint = load_checkpoint(None if name == SHIPPED else path)
-        found["methods"][name] = _of_network(checkpoint, path, validation, test)
-        _report(found, name)
-        write_json(RESULTS, _to_five_places(found))
+        results["methods"][name] = _of_network(checkpoint, path, validation, test)
+        _report(results, name)
+        write_json(RESULTS, _to_five_places(results))
     write_card(RESULTS)
 
 
@@ -324,16 +324,16 @@ def _of_network(
     }
 
 
-def _to_five_places(found: Any) -> Any:
-    if isinstance(found, dict):
-        return {key: _to_five_places(value) for key, value in found.items()}
-    if isinstance(found, list):
-        return [_to_five_places(value) for value in found]
-    return round(float(found), 5) if isinstance(found, float) else found
+def _to_five_places(results: Any) -> Any:
+    if isinstance(results, dict):
+        return {key: _to_five_places(value) for key, value in results.items()}
+    if isinstance(results, list):
+        return [_to_five_places(value) for value in results]
+    return round(float(results), 5) if isinstance(results, float) else results
 
 
-def _report(found: dict, name: str) -> None:
-    for row in found["methods"][name]["rows"]:
+def _report(results: dict, name: str) -> None:
+    for row in results["methods"][name]["rows"]:
         shown = " ".join(f"{k}={v:.3g}" for k, v in row.items() if isinstance(v, float))
         sys.stdout.write(f"{name:20} {row['patient']:8} {shown}\n")
     sys.stdout.flush()

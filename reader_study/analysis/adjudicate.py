@@ -99,19 +99,19 @@ def _facts(
                 }
             )
         slots.append(shown)
-    told = record.bundle.facts
+    study_facts = record.bundle.facts
     used = {trial[side] for slot in slots for trial in slot for side in ("left", "right")}
     facts = {
-        **told,
+        **study_facts,
         "study_id": secrets.token_hex(8),
-        "title": words["title"].replace("{title}", told["title"]),
+        "title": words["title"].replace("{title}", study_facts["title"]),
         "locked_at": utc_now().isoformat(timespec="seconds"),
         "consent": "",
         "items": [_item(words)],
         "guess": None,
-        "design": {**told["design"], "sessions": 1, "undo": "session"},
-        "view": {**told["view"], "modes": _MODES, "first": "pair"},
-        "images": {t: told["images"][t] for t in sorted(used)},
+        "design": {**study_facts["design"], "sessions": 1, "undo": "session"},
+        "view": {**study_facts["view"], "modes": _MODES, "first": "pair"},
+        "images": {t: study_facts["images"][t] for t in sorted(used)},
         "slots": slots,
     }
     sealed = {"format_version": FORMAT_VERSION, "study_id": facts["study_id"]}

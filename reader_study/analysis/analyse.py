@@ -162,10 +162,10 @@ def _estimator(record: UnblindedStudy, marks: Localisation) -> Estimator:
             return primary[0][2]
         if known and primary[0][2].fit is not None:
             changes["near"] = primary[0][2].fit
-        found = compute(test, table, **changes)
+        estimate = compute(test, table, **changes)
         if not primary:
-            primary.append((test, table, found))
-        return found
+            primary.append((test, table, estimate))
+        return estimate
 
     def compute(test: Planned, table: pd.DataFrame, **changes: Any) -> Estimate:
         if test.endpoint == "wafroc":

@@ -159,9 +159,9 @@ def deviations(
     record: UnblindedStudy, plan: Plan, readers: list[ReaderConduct]
 ) -> list[dict[str, str]]:
     """What went otherwise than the protocol said, with what it means for the result."""
-    found = [*_protocol_changes(record), *_event_deviations(record.events)]
+    deviations = [*_protocol_changes(record), *_event_deviations(record.events)]
     accepted = record.locked.get("accepted_leaks", {"found": [], "reason": ""})
-    found += [
+    deviations += [
         _deviation(
             f"leak accepted at lock: {leak}",
             f"readers may have known arms; accepted because {accepted['reason']}",
@@ -170,36 +170,36 @@ def deviations(
     ]
     joined, slots = sum(row.done > 0 for row in readers), record.bundle.n_slots
     if joined < slots:
-        found.append(
+        deviations.append(
             _deviation(
                 f"{joined} of {slots} planned readers read", "the interval is wider than planned"
             )
         )
     for row in readers:
         if row.done < row.of:
-            found.append(
+            deviations.append(
                 _deviation(
                     f"{row.reader} answered {row.done} of {row.of} trials",
                     "missing answers are left out and counted; see the row of readers who finished",
                 )
             )
         if row.median_seconds is not None and row.median_seconds < FASTEST_SECONDS:
-            found.append(
+            deviations.append(
                 _deviation(
                     f"{row.reader} took {row.median_seconds:.1f} s per trial (median)",
                     "see the analysis without fast trials",
                 )
             )
     if joined < FEW_READERS:
-        found.append(_deviation(f"{joined} readers", "results hold for these readers only"))
+        deviations.append(_deviation(f"{joined} readers", "results hold for these readers only"))
     if plan.unplanned_items:
-        found.append(
+        deviations.append(
             _deviation(
                 f"items without a planned comparison: {', '.join(plan.unplanned_items)}",
                 "their answers are tabulated, not tested",
             )
         )
-    return found
+    return deviations
 
 
 def _deviation(what: str, consequence: str) -> dict[str, str]:
@@ -207,12 +207,12 @@ def _deviation(what: str, consequence: str) -> dict[str, str]:
 
 
 def _protocol_changes(record: UnblindedStudy) -> list[dict[str, str]]:
-    found = []
+    deviations = []
     path, digest = record.folder / "protocol.toml", record.protocol_sha256
     if not path.is_file():
-        found.append(_deviation("protocol.toml is no longer there", "the kept copy was used"))
+        deviations.append(_deviation("protocol.toml is no longer there", "the kept copy was used"))
     elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        found.append(
+        deviations.append(
             _deviation(
                 "protocol.toml differs from the protocol in force",
                 "the locked protocol, with its recorded amendments, was analysed; the edited file "
@@ -220,11 +220,11 @@ def _protocol_changes(record: UnblindedStudy) -> list[dict[str, str]]:
             )
         )
     first = next((e.seq for e in record.events if e.kind == "answer"), None)
-    found += [
+    deviations += [
         _amendment(event, late=first is not None and event.seq > first)
         for event in record.events_of("amended")
     ]
-    return found
+    return deviations
 
 
 def _amendment(event: Event, *, late: bool) -> dict[str, str]:
@@ -239,11 +239,11 @@ def _amendment(event: Event, *, late: bool) -> dict[str, str]:
 
 
 def _event_deviations(events: Sequence[Event]) -> list[dict[str, str]]:
-    found = []
+    deviations = []
     for event in events:
         said = event.payload.get("reason", "")
         if event.kind == "washout-overridden":
-            found.append(
+            deviations.append(
                 _deviation(
                     f"{event.reader} opened session {event.payload['session'] + 1} before "
                     f"the washout was over ({said})",
@@ -251,17 +251,17 @@ def _event_deviations(events: Sequence[Event]) -> list[dict[str, str]]:
                 )
             )
         if event.kind == "reader-withdrawn":
-            found.append(
+            deviations.append(
                 _deviation(
                     f"{event.reader} left ({said or 'no reason given'})", "answers given were kept"
                 )
             )
         if event.kind == "unblinded" and event.payload.get("missing"):
-            found.append(
+            deviations.append(
                 _deviation(
                     f"unblinded while {', '.join(event.payload['missing'])} had not finished "
                     f"({said})",
                     "the decision to stop was made without seeing answers",
                 )
             )
-    return found
+    return deviations

@@ -68,13 +68,13 @@ def estimate(
     """
     if table.empty:
         return nothing("no answers to this question in the trials that show both arms")
-    found = _estimate(test, table, truth, changes)
-    if "patient" not in table or np.isnan(found.value):
-        return found
-    said = [found.note] if found.note else []
+    result = _estimate(test, table, truth, changes)
+    if "patient" not in table or np.isnan(result.value):
+        return result
+    said = [result.note] if result.note else []
     if of_one_patient(table):
         said.append("all cases are of one patient: the interval says nothing about others")
-    return replace(found, n_patients=int(table["patient"].nunique()), note="; ".join(said))
+    return replace(result, n_patients=int(table["patient"].nunique()), note="; ".join(said))
 
 
 def _estimate(
@@ -269,13 +269,13 @@ def _auc(
     note = "" if whole else "readings are missing: U-statistic analysis of all that were read"
     if cluster and not whole:
         note += ", which takes the cases of one patient as independent"
-    found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
+    estimated = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
     counts = {
         "n": len(joined),
         "n_readers": joined["reader"].nunique(),
         "n_cases": joined["case"].nunique(),
     }
-    return Estimate(**{**vars(found), **counts})
+    return Estimate(**{**vars(estimated), **counts})
 
 
 def from_mrmc(result: Mrmc, test: Planned, *, note: str, scope: str) -> Estimate:
@@ -316,7 +316,7 @@ def _records(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:
 # ---------------------------------------------------------------- aim
 
 
-def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) -> dict[str, Any]:
+def judged(test: Planned, result: Estimate, *, aim: str, margin: float | None) -> dict[str, Any]:
     """The estimate as a row of results: p against no difference, and p of the aim.
 
     ``p_aim`` is on the two-sided scale: it is below 0.05 exactly when the 95 % interval lies
@@ -324,8 +324,8 @@ def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) ->
     """
     null = test.null
     gap = margin if margin is not None and test.role == "primary" else None
-    p = found.p_at(null)
-    p_aim = _p_aim(found, null, aim, gap) if test.role == "primary" else p
+    p = result.p_at(null)
+    p_aim = _p_aim(result, null, aim, gap) if test.role == "primary" else p
     return {
         "role": test.role,
         "item": test.item,
@@ -336,35 +336,35 @@ def judged(test: Planned, found: Estimate, *, aim: str, margin: float | None) ->
         "null": null,
         "margin": gap,
         "aim": aim if test.role == "primary" else "superiority",
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
+        "value": result.value,
+        "low": result.low,
+        "high": result.high,
         "p": p,
         "p_aim": p_aim,
-        "df": found.df,
-        "n": found.n,
-        "n_readers": found.n_readers,
-        "n_cases": found.n_cases,
-        "n_patients": found.n_patients,
-        "scope": found.scope,
-        "note": found.note,
-        "readers": list(found.readers),
-        "extra": found.extra,
+        "df": result.df,
+        "n": result.n,
+        "n_readers": result.n_readers,
+        "n_cases": result.n_cases,
+        "n_patients": result.n_patients,
+        "scope": result.scope,
+        "note": result.note,
+        "readers": list(result.readers),
+        "extra": result.extra,
         "turned": test.reverse_scored,
     }
 
 
-def _p_aim(found: Estimate, null: float, aim: str, margin: float | None) -> float:
+def _p_aim(result: Estimate, null: float, aim: str, margin: float | None) -> float:
     """Superiority: two-sided p; against a margin: twice the one-sided p at each bound."""
     if aim == "superiority" or margin is None:
-        return found.p_at(null)
-    below = found.p_at(null - margin) if found.value > null - margin else _failed(found)
+        return result.p_at(null)
+    below = result.p_at(null - margin) if result.value > null - margin else _failed(result)
     if aim == "noninferiority":
         return below
-    above = found.p_at(null + margin) if found.value < null + margin else _failed(found)
+    above = result.p_at(null + margin) if result.value < null + margin else _failed(result)
     return max(below, above)
 
 
-def _failed(found: Estimate) -> float:
+def _failed(result: Estimate) -> float:
     """On the wrong side of the bound: twice a one-sided p above one half, cut at 1."""
-    return NAN if np.isnan(found.value) else 1.0
+    return NAN if np.isnan(result.value) else 1.0

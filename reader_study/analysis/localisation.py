@@ -120,11 +120,13 @@ class Localisation:
         except ValueError as error:
             return nothing(str(error))
         note = f"no marks at all by {', '.join(blank)}" if blank else ""
-        found = from_mrmc(result, test, note=note, scope="cases" if alone else "readers and cases")
+        estimated = from_mrmc(
+            result, test, note=note, scope="cases" if alone else "readers and cases"
+        )
         counts = {
             "n": len(matched),
             "n_readers": len(readers),
             "n_cases": len(cases),
             "n_patients": cases["patient"].nunique(),
         }
-        return Estimate(**{**vars(found), **counts})
+        return Estimate(**{**vars(estimated), **counts})

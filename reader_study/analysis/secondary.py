@@ -44,7 +44,7 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
             "quadratic" if ordered and wide.stack().nunique() > 1 else "unweighted"
         )
         for name in ("percent", "gwet", "krippendorff"):
-            found = agreement_coefficient(wide, name, weights=weights)
+            coefficient = agreement_coefficient(wide, name, weights=weights)
             rows.append(
                 {
                     "item": test.item,
@@ -52,12 +52,12 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
                     "reference": test.reference,
                     "coefficient": name,
                     "weights": weights,
-                    "value": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "n_subjects": found.n_subjects,
-                    "n_raters": found.n_raters,
-                    "note": found.note,
+                    "value": coefficient.value,
+                    "low": coefficient.low,
+                    "high": coefficient.high,
+                    "n_subjects": coefficient.n_subjects,
+                    "n_raters": coefficient.n_raters,
+                    "note": coefficient.note,
                 }
             )
         if ordered and not test.relative:
@@ -99,8 +99,8 @@ def repeat_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         table = _showings(shown)
         if table.empty:
             continue
-        found = repeat_agreement(table, categories=_categories(table, test))
-        rows += [{"item": test.item, **row} for row in found.to_dict("records")]
+        repeats = repeat_agreement(table, categories=_categories(table, test))
+        rows += [{"item": test.item, **row} for row in repeats.to_dict("records")]
     return rows
 
 
@@ -173,13 +173,13 @@ def texture_facts(locked: dict[str, Any], protocol: Protocol) -> dict[str, Any]:
 
     Studies locked by older versions have no figure.
     """
-    found = locked.get("texture", {"arms": "as-made", "recognised": []})
+    texture = locked.get("texture", {"arms": "as-made", "recognised": []})
     names = [arm.name for arm in protocol.arms]
     rows = [
         {**row, "arms": [names[number - 1] for number in row["arms"]]}
-        for row in found["recognised"]
+        for row in texture["recognised"]
     ]
-    return {"arms": found["arms"], "recognised": rows}
+    return {"arms": texture["arms"], "recognised": rows}
 
 
 def side_rows(ratings: pd.DataFrame, test: Planned) -> dict[str, Rows]:

@@ -81,19 +81,19 @@ def _refit(
     return _row(label, test, estimator(again, outcome_table(ratings, test)))
 
 
-def _row(label: str, test: Planned, found: Estimate) -> dict[str, Any]:
+def _row(label: str, test: Planned, estimate: Estimate) -> dict[str, Any]:
     return {
         "label": label,
         "endpoint": test.endpoint,
         "new": test.new,
         "reference": test.reference,
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
-        "p": found.p_at(test.null),
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "p": estimate.p_at(test.null),
         "null": test.null,
-        "n": found.n,
-        "note": found.note,
+        "n": estimate.n,
+        "note": estimate.note,
     }
 
 
@@ -153,13 +153,13 @@ def _grading(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
         return row | {"value": None, "low": None, "high": None, "p": None, "note": "one arm only"}
     rng = np.random.Generator(np.random.PCG64(0))
     mean = table.groupby(["reader", "case", "arm"], as_index=False)["rating"].median()
-    found = vgc(mean, test=test.new, reference=test.reference, draws=2000, rng=rng, level=LEVEL)
-    note = f"permutation test, {found.draws} draws; {found.scope}"
+    area = vgc(mean, test=test.new, reference=test.reference, draws=2000, rng=rng, level=LEVEL)
+    note = f"permutation test, {area.draws} draws; {area.scope}"
     return row | {
-        "value": found.auc,
-        "low": found.low,
-        "high": found.high,
-        "p": found.p,
+        "value": area.auc,
+        "low": area.low,
+        "high": area.high,
+        "p": area.p,
         "note": note,
     }
 
@@ -175,9 +175,9 @@ def _varying_effect(test: Planned, table: pd.DataFrame) -> dict[str, Any]:
     fit = clmm(table, f"rating ~ arm + (arm|reader){patients} + (1|case)", levels=levels)
     if not fit.converged:
         return row | nothing | {"note": fit.note}
-    found = fit.coefficients.iloc[0]
-    ends = {name: float(np.exp(found[name])) for name in ("low", "high")}
-    value, p = float(np.exp(found["estimate"])), float(found["p"])
+    coefficient = fit.coefficients.iloc[0]
+    ends = {name: float(np.exp(coefficient[name])) for name in ("low", "high")}
+    value, p = float(np.exp(coefficient["estimate"])), float(coefficient["p"])
     return row | ends | {"value": value, "p": p, "note": fit.note}
 
 

@@ -25,10 +25,10 @@ _TELLING_AUC = 0.95
 def pixel_leaks(protocol: Protocol, renditions: list[Rendition]) -> list[str]:
     """Differences between the arms of one case that are no matter of image quality."""
     case = protocol.cases[renditions[0].case].name
-    found = []
+    leaks = []
     if len({len(r.pixels) for r in renditions}) > 1:
-        found.append(f"case {case}: images differ in bytes between arms")
-        return found
+        leaks.append(f"case {case}: images differ in bytes between arms")
+        return leaks
     facts = [_facts(r) for r in renditions]
     for name in facts[0]:
         values = [fact[name] for fact in facts]
@@ -38,8 +38,8 @@ def pixel_leaks(protocol: Protocol, renditions: list[Rendition]) -> list[str]:
                 for r, value in zip(renditions, values, strict=True)
             )
             verb = "differs between arms" if len(set(values)) > 1 else "in the pixels"
-            found.append(f"case {case}: {name} {verb} ({said})")
-    return found
+            leaks.append(f"case {case}: {name} {verb} ({said})")
+    return leaks
 
 
 def _facts(rendition: Rendition) -> dict[str, str]:
@@ -141,19 +141,19 @@ def bundle_leaks(
     }
     secret = arms | {case.name.lower() for case in protocol.cases}
     secret |= {case.patient.lower() for case in protocol.cases}
-    found = [f"the bundle names {word!r}" for word in sorted(secret) if _names(word, text)]
-    found += [
+    leaks = [f"the bundle names {word!r}" for word in sorted(secret) if _names(word, text)]
+    leaks += [
         f"the bundle quotes a header: {word!r}"
         for word in sorted({word.lower() for word in headers})
         if len(word) > 2 and not word.isdigit() and _names(word, quoted)
     ]
     # Consent and questions are the coordinator's own words: only arms must not stand there.
-    found += [
+    leaks += [
         f"a text that readers see names the arm {word!r}; reword it in protocol.toml"
         for word in sorted(arms)
         if _names(word, spoken)
     ]
-    return found
+    return leaks
 
 
 _SETTINGS = ("view", "design", "language")

@@ -154,8 +154,8 @@ def _about(seconds: float) -> str:
 
 
 def _refuse_words(protocol: Protocol, facts: dict[str, Any], words: Iterable[str]) -> None:
-    if found := bundle_leaks(protocol, facts, headers=words):
-        raise ValueError(found[0])
+    if leaks := bundle_leaks(protocol, facts, headers=words):
+        raise ValueError(leaks[0])
 
 
 @contextmanager
@@ -316,7 +316,7 @@ def _first_view(protocol: Protocol) -> str:
     return "flicker" if protocol.design.layout == "flicker" else "pair"
 
 
-def _publish(study: Path, stage: Path, facts: dict[str, Any], found: dict[str, Any]) -> None:
+def _publish(study: Path, stage: Path, facts: dict[str, Any], lock_facts: dict[str, Any]) -> None:
     """Database first, bundle last: a study counts as locked when its bundle is there."""
     bundle = open_bundle(stage / "bundle")
     store = Store(database_url(stage))
@@ -325,7 +325,7 @@ def _publish(study: Path, stage: Path, facts: dict[str, Any], found: dict[str, A
             {
                 **{name: facts[name] for name in ("study_id", "protocol_sha256", "commitment")},
                 "bundle_sha256": bundle.sha256,
-                **found,
+                **lock_facts,
             }
         )
     finally:

@@ -70,7 +70,7 @@ def preflight(
         Folders are missing, series cannot be read or lack slices, arms differ in shape or
         spacing, slices lie outside, or the disk is too small; every finding is named.
     """
-    found: list[str] = []
+    problems: list[str] = []
     seen: dict[Path, SeriesFacts] = {}
     n_voxels = 0
     for case in protocol.cases:
@@ -78,25 +78,25 @@ def preflight(
         for arm in protocol.arms:
             folder = study / "arms" / arm.name / case.folder
             if not folder.is_dir():
-                found.append(missing_folder(arm.name, case))
+                problems.append(missing_folder(arm.name, case))
                 continue
             facts = seen.setdefault(folder, look(folder) if folder not in seen else seen[folder])
             if facts.problem:
-                found.append(f"case {case.name}, arm {arm.name}: {facts.problem}")
+                problems.append(f"case {case.name}, arm {arm.name}: {facts.problem}")
             else:
                 arms[arm.name] = facts
-        found += _differences(case, arms)
+        problems += _differences(case, arms)
         n_voxels += sum(_depth(case, f) * f.shape[1] * f.shape[2] for f in arms.values())
     n_bytes = 2 * n_voxels
     free = shutil.disk_usage(study).free
     if 2 * n_bytes > free:  # rendered, and copied in the order of their tokens
-        found.append(
+        problems.append(
             f"expected {2 * n_bytes / 1e9:.1f} GB free beside the study, got {free / 1e9:.1f} GB; "
             "make room"
         )
-    if found:
-        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-        raise ValueError("; ".join(dict.fromkeys(found[:5])) + more)
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise ValueError("; ".join(dict.fromkeys(problems[:5])) + more)
     burned_in = tuple(
         f"{folder.relative_to(study)}: the header says that text is burned into the pixels"
         for folder, facts in seen.items()
@@ -122,7 +122,7 @@ def _differences(case: Case, arms: dict[str, SeriesFacts]) -> list[str]:
     if not arms:
         return []
     (name, first), *others = arms.items()
-    found = [
+    differences = [
         f"case {case.name} differs in {what} between arms {name} ({getattr(first, what)}) and "
         f"{other} ({getattr(facts, what)}); resample one arm to the grid of the other"
         for other, facts in others
@@ -133,11 +133,11 @@ def _differences(case: Case, arms: dict[str, SeriesFacts]) -> list[str]:
         )
     ]
     if case.slices and case.slices[1] > first.shape[0]:
-        found.append(
+        differences.append(
             f"case {case.name} names slices {case.slices[0]} to {case.slices[1]} but the series "
             f"has {first.shape[0]}"
         )
-    return found
+    return differences
 
 
 def fingerprint(folders: list[Path]) -> str:

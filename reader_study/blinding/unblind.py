@@ -64,9 +64,9 @@ def export_anchor(study: str | Path, path: Path) -> str:
     verdict = verify_record(record)
     if not verdict.ok:
         raise ValueError(f"the record is not intact ({verdict.fault}); nothing was anchored")
-    made = f"study {record.bundle.study_id}, {utc_now():%Y-%m-%d %H:%M} UTC"
+    title = f"study {record.bundle.study_id}, {utc_now():%Y-%m-%d %H:%M} UTC"
     with write_whole(path) as part:
-        part.write_text(f"{made}\n{record.head}\n", "utf-8")
+        part.write_text(f"{title}\n{record.head}\n", "utf-8")
     return record.head
 
 

@@ -60,8 +60,8 @@ def agreement_facts(table: pd.DataFrame, level: Level) -> dict[str, Any]:
     return facts
 
 
-def _agreement(found: Agreement) -> dict[str, Any]:
-    row = asdict(found)
+def _agreement(coefficient: Agreement) -> dict[str, Any]:
+    row = asdict(coefficient)
     return {name: row[name] for name in ("value", "low", "high", "se", "weights", "note")}
 
 
@@ -96,8 +96,8 @@ def limits_facts(
 ) -> dict[str, Any]:
     """Limits of agreement of measurements, by who and what differs."""
     one, other = two_arms(table, first, second, value)
-    found = limits_of_agreement(table, first=one, second=other, value=value)
-    return {"first": one, "second": other, "limits": found}
+    limits = limits_of_agreement(table, first=one, second=other, value=value)
+    return {"first": one, "second": other, "limits": limits}
 
 
 def two_arms(

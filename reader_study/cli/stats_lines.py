@@ -95,15 +95,15 @@ def interval_lines(facts: dict[str, Any]) -> list[str]:
 def preference_lines(facts: dict[str, Any]) -> list[str]:
     """Shares of each pair of arms by reader, and pooled."""
     lines = []
-    for found in facts["comparisons"]:
-        lines.append(f"{found['arm']} preferred over {found['over']}")
+    for comparison in facts["comparisons"]:
+        lines.append(f"{comparison['arm']} preferred over {comparison['over']}")
         lines.extend(
             f"  {row['reader']}: {number(row['share'])} "
             f"[{number(row['low'])}, {number(row['high'])}]"
-            for row in [*found["readers"], {"reader": "pooled", **found["pooled"]}]
+            for row in [*comparison["readers"], {"reader": "pooled", **comparison["pooled"]}]
         )
-        lines += [f"  Note: {found['pooled']['note']}"] if found["pooled"]["note"] else []
-        lines.append(f"  randomisation test p = {number(found['randomisation_p'])}")
+        lines += [f"  Note: {comparison['pooled']['note']}"] if comparison["pooled"]["note"] else []
+        lines.append(f"  randomisation test p = {number(comparison['randomisation_p'])}")
     return lines
 
 

@@ -109,7 +109,7 @@ def ai_facts(
     margin: float | None,
 ) -> dict[str, Any]:
     """The model minus the mean of the readers, with claims of superiority and by margin."""
-    found = ai_versus_readers(
+    comparison = ai_versus_readers(
         table,
         ai=ai,
         method=method,
@@ -119,7 +119,7 @@ def ai_facts(
         cluster=cluster,
         margin=margin,
     )
-    return {**asdict(found), "name": ai, "figure": figure, "readers": readers, "cases": cases}
+    return {**asdict(comparison), "name": ai, "figure": figure, "readers": readers, "cases": cases}
 
 
 def froc_facts(
@@ -245,26 +245,26 @@ def preference_facts(trials: pd.DataFrame, arm: str | None, over: str | None) ->
 
 
 def _pooled(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
-    found = pooled_share(trials, arm=arm, over=over)
-    note = "every answer was a tie: no share" if found.n == 0 else ""
-    if 0 < found.n_readers < FEW_READERS:
-        note = f"{found.n_readers} readers: describe these readers only"
-    return {**asdict(found), "note": note}
+    pooled = pooled_share(trials, arm=arm, over=over)
+    note = "every answer was a tie: no share" if pooled.n == 0 else ""
+    if 0 < pooled.n_readers < FEW_READERS:
+        note = f"{pooled.n_readers} readers: describe these readers only"
+    return {**asdict(pooled), "note": note}
 
 
 def _strengths(
     model: Callable[..., PairedStrengths], trials: pd.DataFrame, reference: str
 ) -> dict[str, Any]:
     try:
-        found = model(trials, reference=reference)
+        strengths = model(trials, reference=reference)
     except ValueError as error:
         return {"estimates": None, "note": str(error)}
     return {
         "reference": reference,
-        "estimates": found.estimates,
-        "deviance": found.deviance,
-        "df": found.df,
-        "note": found.note,
+        "estimates": strengths.estimates,
+        "deviance": strengths.deviance,
+        "df": strengths.df,
+        "note": strengths.note,
     }
 
 
@@ -273,27 +273,27 @@ def vgc_facts(
 ) -> dict[str, Any]:
     """Area under the VGC curve of the tested arm against the reference."""
     one, other = two_arms(table, test, reference)
-    found = vgc(
+    area_test = vgc(
         table,
         test=one,
         reference=other,
         draws=draws,
         rng=np.random.Generator(np.random.PCG64(seed)),
     )
-    area = {"value": found.auc, "low": found.low, "high": found.high}
+    area = {"value": area_test.auc, "low": area_test.low, "high": area_test.high}
     return {
         "auc": area,
-        "se": found.se,
-        "df": found.df,
-        "p": found.p,
-        "bootstrap": [found.bootstrap_low, found.bootstrap_high],
+        "se": area_test.se,
+        "df": area_test.df,
+        "p": area_test.p,
+        "bootstrap": [area_test.bootstrap_low, area_test.bootstrap_high],
         "draws": draws,
         "seed": seed,
-        "per_reader": found.per_reader,
+        "per_reader": area_test.per_reader,
         "test": one,
         "reference": other,
-        "scope": found.scope,
-        "note": found.note,
+        "scope": area_test.scope,
+        "note": area_test.note,
     }
 
 

@@ -15,8 +15,8 @@ _LOWER_IS_BETTER = ("noise", "artefacts", "artificial-texture")
 
 def item_sets() -> dict[str, str]:
     """Questions ready to use, by name, as text for ``protocol.toml``."""
-    found = files("reader_study.examples").joinpath("item_sets").iterdir()
-    texts = {f.name.removesuffix(".toml"): f.read_text("utf-8") for f in found}
+    resources = files("reader_study.examples").joinpath("item_sets").iterdir()
+    texts = {f.name.removesuffix(".toml"): f.read_text("utf-8") for f in resources}
     return dict(sorted(texts.items()))
 
 

@@ -67,10 +67,10 @@ class Pilot:
     def facts(self) -> dict[str, Any]:
         """Plain data for JSON, without the single answers."""
         parts = (self.components, self.likert, self.preference)
-        found = next((asdict(part) for part in parts if part is not None), {})
+        components = next((asdict(part) for part in parts if part is not None), {})
         return {
             "endpoint": self.endpoint,
-            "components": found,
+            "components": components,
             "effect": self.effect,
             "readers": self.readers,
             "cases": self.cases,

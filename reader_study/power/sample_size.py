@@ -157,7 +157,7 @@ def _or_power(parts: OrComponents, effect: float, margin: float, readers: int, c
 def roe_metz_components(seed: int, *, studies: int = 20) -> OrComponents:
     """Components of Roe-Metz studies with areas of 0.85, averaged over simulated large studies."""
     rng = np.random.default_rng(seed)
-    found = [
+    components = [
         asdict(
             components_of(
                 mrmc(
@@ -170,7 +170,7 @@ def roe_metz_components(seed: int, *, studies: int = 20) -> OrComponents:
         )
         for _ in range(studies)
     ]
-    mean = pd.DataFrame(found).mean()
+    mean = pd.DataFrame(components).mean()
     return OrComponents(**{**mean.to_dict(), "cases": 200})
 
 
@@ -226,8 +226,8 @@ def _simulated_curve(
     rows = []
     for done, (j, k) in enumerate(points, start=1):
         rng = np.random.default_rng([aim.seed, j, k])
-        found = simulated_power(partial(draw, j, k), decide, replicates=aim.replicates, rng=rng)
-        rows.append((j, k, found.power, found.low, found.high))
+        simulated = simulated_power(partial(draw, j, k), decide, replicates=aim.replicates, rng=rng)
+        rows.append((j, k, simulated.power, simulated.low, simulated.high))
         if progress:
             progress(done, len(points))
     return pd.DataFrame(rows, columns=["readers", "cases", "power", "low", "high"])

@@ -26,17 +26,17 @@ def read_anchors(paths: list[Path]) -> dict[int, str]:
     """
     anchors: dict[int, str] = {}
     for path in paths:
-        found = 0
+        count = 0
         for word in _text(path).split():
             number, _, digest = word.partition(":")
             if not (number.isascii() and number.isdigit() and len(number) < 10):
                 continue
             if len(digest) != 64 or set(digest.lower()) - set("0123456789abcdef"):
                 continue
-            found += 1
+            count += 1
             if anchors.setdefault(int(number), digest.lower()) != digest.lower():
                 raise ValueError(f"{path}: two receipts disagree about event {number}")
-        if not found:
+        if not count:
             raise ValueError(f"{path} holds no receipt (a line like 12:9f86d0...)")
     return anchors
 

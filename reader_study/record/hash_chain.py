@@ -77,10 +77,10 @@ def _answers_match(contents: Contents) -> tuple[int, str] | None:
             return seq, f"the answer of event {seq} was removed"
         if seq not in said:
             return seq, f"answer {seq} was never recorded as an event"
-        told = {**said[seq].payload, "reader": said[seq].reader, "at": said[seq].at}
-        if origin := told.pop("origin", None):  # merged from a copy, where it was given
-            told["at"] = origin["at"]
-        if any(getattr(rows[seq], name) != value for name, value in told.items()):
+        stated = {**said[seq].payload, "reader": said[seq].reader, "at": said[seq].at}
+        if origin := stated.pop("origin", None):  # merged from a copy, where it was given
+            stated["at"] = origin["at"]
+        if any(getattr(rows[seq], name) != value for name, value in stated.items()):
             return seq, f"the answer of event {seq} was changed"
     return None
 

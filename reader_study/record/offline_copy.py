@@ -69,8 +69,8 @@ def _write(store: Store, path: Path, events: list[Event]) -> int:
             }
         with copy.engine.begin() as connection:
             connection.execute(sa.insert(schema.events), rows)
-            for table, found in tables.items():
-                own = [row for row in found if row.get("seq", events[0].seq) in kept]
+            for table, rows_of_table in tables.items():
+                own = [row for row in rows_of_table if row.get("seq", events[0].seq) in kept]
                 if own:
                     connection.execute(sa.insert(table), own)
         return len(copy.answers())

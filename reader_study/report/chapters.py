@@ -63,9 +63,9 @@ def write_chapters(study: str | Path, out: str | Path) -> list[str]:
         data = _copy_data(Path(study) / "report", part)
         (part / "index.md").write_text(_front(facts, signed), "utf-8")
         (part / "CITATION.cff").write_text(signed.to_cff(facts["title"]), "utf-8")
-        for name, (title, wanted) in CHAPTERS.items():
+        for name, (title, headings) in CHAPTERS.items():
             body = [f"# {title}"]
-            for heading in wanted:
+            for heading in headings:
                 # A section that is named as its page stands below the page's own heading.
                 body += [] if heading == title else [f"## {heading}"]
                 body += [sections[heading], *figures.get(heading.lower(), [])]
@@ -110,16 +110,16 @@ def _front(facts: dict[str, Any], signed: Signature) -> str:
 
 def _figures(facts: dict[str, Any]) -> dict[str, list[str]]:
     """Figures of each section, drawing inside, so that a page is whole by itself."""
-    found: dict[str, list[str]] = {}
+    figures: dict[str, list[str]] = {}
     for picture in pictures(facts):
         data = base64.b64encode(picture["svg"].encode()).decode()
         alt = markdown_text(picture["alt"]).replace('"', "&quot;")
         caption = markdown_text(picture["caption"])
-        found.setdefault(picture["section"], []).append(
+        figures.setdefault(picture["section"], []).append(
             f'<figure class="ctlab-figure"><img src="data:image/svg+xml;base64,{data}" '
             f'alt="{alt}"><figcaption>{caption}</figcaption></figure>'
         )
-    return found
+    return figures
 
 
 def _copy_data(report: Path, folder: Path) -> list[str]:

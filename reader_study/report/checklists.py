@@ -76,14 +76,14 @@ def _process(facts: dict[str, Any]) -> str:
     repeats = facts["balance"]["slots"]
     gaps = [row["shortest_repeat_distance"] for row in repeats if row["shortest_repeat_distance"]]
     gap = f" Repeats came at least {min(gaps)} trials later." if gaps else ""
-    told = design["population"]["prevalence_told"]
-    told = f" Readers were told: {told}" if told else ""
+    prevalence = design["population"]["prevalence_told"]
+    prevalence = f" Readers were told: {prevalence}" if prevalence else ""
     washout = (
         f" Sessions at least {design['washout_days']:g} days apart."
         if design["sessions"] > 1
         else ""
     )
-    return f"Arms hidden behind random tokens, allocation sealed.{gap}{washout}{told}"
+    return f"Arms hidden behind random tokens, allocation sealed.{gap}{washout}{prevalence}"
 
 
 def claim(facts: dict[str, Any]) -> list[Row]:

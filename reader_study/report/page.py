@@ -140,8 +140,8 @@ def _counted(
         text = str(row[name])
         if not text.startswith(of):
             return (0, 0, "")
-        found = re.search(r"[0-9]+$", text)
-        return (2, 0, "") if text == "all" else (1, int(found[0]) if found else 0, "")
+        digits = re.search(r"[0-9]+$", text)
+        return (2, 0, "") if text == "all" else (1, int(digits[0]) if digits else 0, "")
 
     return sorted(rows, key=key)
 
@@ -189,11 +189,11 @@ def _context(facts: dict[str, Any]) -> dict[str, Any]:
 
 def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
     """Figures with the section they belong to, a caption, and words that say what they show."""
-    found = [*_forests(facts), *_per_reader(facts), *_curve_figures(facts), _flow(facts)]
+    drawn = [*_forests(facts), *_per_reader(facts), *_curve_figures(facts), _flow(facts)]
     rows = [(row["reader"], row["done"], row["of"] - row["done"]) for row in facts["readers"]]
     if rows:
         text = "; ".join(f"{name} {done:g} of {done + left:g}" for name, done, left in rows)
-        found.append(
+        drawn.append(
             {
                 "section": "readers",
                 "name": "progress",
@@ -202,7 +202,7 @@ def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
                 "alt": f"Trials answered: {text}.",
             }
         )
-    return found
+    return drawn
 
 
 def _flow(facts: dict[str, Any]) -> dict[str, str]:
@@ -252,11 +252,11 @@ def _labelled(row: dict[str, Any]) -> dict[str, Any]:
 
 def _forests(facts: dict[str, Any]) -> list[dict[str, str]]:
     rows = [_labelled(r) for role in ("primary", "secondary", "assay") for r in facts[role]]
-    found = []
+    forests = []
     for endpoint in dict.fromkeys(row["endpoint"] for row in rows):
         same = [row for row in rows if row["endpoint"] == endpoint]
         if any(row["value"] is not None for row in same):
-            found.append(_forest("result", f"forest-{endpoint}", same, _forest_caption(endpoint)))
+            forests.append(_forest("result", f"forest-{endpoint}", same, _forest_caption(endpoint)))
     first = facts["primary"][0]
     same = [
         {**row, "label": row["label"]}
@@ -266,8 +266,8 @@ def _forests(facts: dict[str, Any]) -> list[dict[str, str]]:
     if same and first["value"] is not None:
         top = {**_labelled(first), "label": "as planned"}
         caption = "The primary result under other assumptions; the first row is the planned one."
-        found.append(_forest("sensitivity", "sensitivity", [top, *same], caption))
-    return found
+        forests.append(_forest("sensitivity", "sensitivity", [top, *same], caption))
+    return forests
 
 
 def _forest_caption(endpoint: str) -> str:

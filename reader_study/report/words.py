@@ -62,20 +62,20 @@ def screen(display: dict[str, Any]) -> str:
     >>> screen({})
     '–'
     """
-    found = []
+    parts = []
     if {"screen_width_px", "screen_height_px"} <= display.keys():
-        found.append(f"{display['screen_width_px']} × {display['screen_height_px']}")
+        parts.append(f"{display['screen_width_px']} × {display['screen_height_px']}")
     card_px = display.get("card_px")
     if isinstance(card_px, int | float) and card_px > 0:
-        found.append(f"pixel {_CARD_MM / card_px:.2f} mm")
+        parts.append(f"pixel {_CARD_MM / card_px:.2f} mm")
     seen = [display.get(f"{field}_patches_seen") for field in ("dark", "light")]
     if None not in seen:
-        found.append(f"patches {seen[0]} dark and {seen[1]} light of 4")
+        parts.append(f"patches {seen[0]} dark and {seen[1]} light of 4")
     if display.get("ramp_steps_differ"):
-        found.append("every grey step seen")
+        parts.append("every grey step seen")
     if display.get("room_is_dim"):
-        found.append("dim room")
-    return ", ".join(found) or DASH
+        parts.append("dim room")
+    return ", ".join(parts) or DASH
 
 
 def p_value(p: float | None) -> str:

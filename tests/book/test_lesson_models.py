@@ -1,4 +1,4 @@
-"""The small models behind chapters: piles of tiny images, the mirrored patient, put-in lesions."""
+"""Small models of the chapters: tiny images, the mirrored patient, synthetic lesions."""
 
 from functools import partial
 
@@ -40,16 +40,16 @@ def test_measures_of_a_run_follow_their_definitions(toy):
     right, swapped = low + up, low * (-1.0, 1.0) + up
     run = toy.ToyRun(low, np.stack([right, swapped]), np.stack([low, low + off]), full)
     assert run.kept.tolist() == [1.0, 0.0]
-    # The piles are the same whoever is who: the gap cannot tell the swap from the truth.
+    # The distributions are the same whoever is who: the gap cannot tell the swap from the truth.
     assert run.gap.tolist() == [0.0, 0.0]
     assert run.cycle.tolist() == [0.0, 5.0]
     assert run.moved == pytest.approx([2.0, np.sqrt(8.0)])
 
 
 def test_a_pile_has_the_share_of_nodules_that_was_asked(toy):
-    pile = toy.draw_pile(200, np.random.default_rng(3), quality=-1.0, with_nodule=0.2)
-    assert (pile[:, 0] > 0).sum() == 40
-    assert pile[:, 1].mean() == pytest.approx(-1.0, abs=0.1)
+    images = toy.draw_images(200, np.random.default_rng(3), quality=-1.0, with_nodule=0.2)
+    assert (images[:, 0] > 0).sum() == 40
+    assert images[:, 1].mean() == pytest.approx(-1.0, abs=0.1)
 
 
 def test_a_cycle_swaps_from_some_starts_and_identity_prevents_it(toy):
@@ -59,7 +59,7 @@ def test_a_cycle_swaps_from_some_starts_and_identity_prevents_it(toy):
     assert (kept > 0.97).any()
     assert (kept < 0.03).any()
     assert (runs["identity"].kept > 0.97).all()
-    # Swapping costs nothing: the swapped runs match the piles as well as the others.
+    # Swapping costs nothing: the swapped runs match the distributions as well as the others.
     gap = runs["cycle"].gap
     assert gap[kept < 0.03].min() < 2 * np.median(gap[kept > 0.97])
 
@@ -67,7 +67,7 @@ def test_a_cycle_swaps_from_some_starts_and_identity_prevents_it(toy):
 def test_matching_unlike_piles_changes_patients(toy):
     run = toy.train_toy(cycle=1.0, with_nodule=(0.1, 0.9), runs=2, steps=250)
     came_out = (run.denoised[..., 0] > 0).mean(1)
-    # Theorem: whoever matches the piles changes at least the difference of the shares.
+    # Theorem: whoever matches the distributions changes at least the difference of the shares.
     assert (1 - run.kept >= came_out - 0.1 - 1e-9).all()
     assert came_out.max() > 0.5
 

@@ -1,4 +1,4 @@
-"""The folder with planted faults, and training with pairs."""
+"""The faulty folder, and training with pairs."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def pairs():
     return pytest.importorskip("ctlab.lessons.material.tiny_supervised")
 
 
-def test_the_report_names_each_planted_fault(faulty):
+def test_the_report_names_each_fault(faulty):
     (report,) = inspect_folder(faulty)
     said = " | ".join(report.problems)
     for words in ("1 slices missing", "rescale differs", "burned into", "1 files are copies"):

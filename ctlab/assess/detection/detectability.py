@@ -104,8 +104,8 @@ def detectability_table(
                 arm: cho(*pair, channels=channels, rng=np.random.default_rng(seed))
                 for arm, pair in arms.items()
             }
-            for arm, found in seen.items():
-                change = auc_difference(seen["input"], found) if arm == "denoised" else {}
+            for arm, detectability in seen.items():
+                change = auc_difference(seen["input"], detectability) if arm == "denoised" else {}
                 rows.append(
                     {
                         "kind": nodule.kind,
@@ -113,12 +113,14 @@ def detectability_table(
                         "contrast_hu": nodule.contrast_hu,
                         "dose": dose,
                         "arm": arm,
-                        "auc": found.auc,
-                        "low": found.auc_low,
-                        "high": found.auc_high,
-                        "se": found.auc_se,
-                        "d_prime": found.d_prime,
-                        "n_test": min(len(found.scores_present), len(found.scores_absent)),
+                        "auc": detectability.auc,
+                        "low": detectability.auc_low,
+                        "high": detectability.auc_high,
+                        "se": detectability.auc_se,
+                        "d_prime": detectability.d_prime,
+                        "n_test": min(
+                            len(detectability.scores_present), len(detectability.scores_absent)
+                        ),
                         "auc_change": change.get("difference", np.nan),
                         "change_low": change.get("low", np.nan),
                         "change_high": change.get("high", np.nan),
@@ -210,8 +212,8 @@ def lesion_amplitude_hu(patches: np.ndarray, signal: np.ndarray) -> np.ndarray:
         )
     spectrum = np.fft.rfft2(template[::-1, ::-1], patches.shape[1:])
     rows, columns = (n - 1 for n in template.shape)
-    found = np.fft.irfft2(np.fft.rfft2(patches) * spectrum, patches.shape[1:])
-    return np.asarray(found[:, rows:, columns:].max(axis=(1, 2)))
+    amplitudes = np.fft.irfft2(np.fft.rfft2(patches) * spectrum, patches.shape[1:])
+    return np.asarray(amplitudes[:, rows:, columns:].max(axis=(1, 2)))
 
 
 def false_lesion_rate(

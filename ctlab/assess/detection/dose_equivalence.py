@@ -110,10 +110,10 @@ def _slope(auc: np.ndarray) -> np.ndarray:
 
 
 def _dose_of(
-    wanted: float, d_prime: np.ndarray, log_doses: np.ndarray, weights: np.ndarray
+    target: float, d_prime: np.ndarray, log_doses: np.ndarray, weights: np.ndarray
 ) -> float:
     """Dose on the curve ``d' = c dose^b`` through the points; 0 where nothing is visible."""
-    if wanted <= 0:
+    if target <= 0:
         return 0.0
     seen = d_prime > 0
     if seen.sum() < 2:
@@ -121,4 +121,4 @@ def _dose_of(
     b, log_c = np.polyfit(log_doses[seen], np.log(d_prime[seen]), 1, w=weights[seen])
     if b <= 0:  # visibility does not grow with dose: no dose can be named
         return np.inf
-    return float(np.exp(min((np.log(wanted) - log_c) / b, 50.0)))
+    return float(np.exp(min((np.log(target) - log_c) / b, 50.0)))

@@ -66,13 +66,13 @@ def grid_positions(mask: np.ndarray, unit_signal: np.ndarray, *, step_px: int = 
     fits = ndimage.binary_erosion(mask, np.ones(2 * half + 1), border_value=0)
     grid = np.zeros(np.shape(mask), bool)
     grid[half[0] :: step_px, half[1] :: step_px] = True
-    found = np.argwhere(fits & grid)
-    if len(found) == 0:
+    positions = np.argwhere(fits & grid)
+    if len(positions) == 0:
         raise ValueError(
             f"no place of the mask holds a region of {np.shape(unit_signal)} px; pass a larger "
             f"mask, a smaller step_px or a smaller lesion"
         )
-    return found
+    return positions
 
 
 def amplitude_noise_hu(

@@ -51,9 +51,9 @@ def nps_by_tissue(
                 continue
             difference = np.subtract(a, b, dtype=np.float64) / np.sqrt(2)
             rois = [difference[y : y + size_px, x : x + size_px] for y, x in corners]
-            found = nps(np.stack(rois), spacing_mm, detrend=detrend, window=window)
-            power[name] += found.power_hu2_mm2 * found.n_rois
-            count[name] += found.n_rois
+            spectrum = nps(np.stack(rois), spacing_mm, detrend=detrend, window=window)
+            power[name] += spectrum.power_hu2_mm2 * spectrum.n_rois
+            count[name] += spectrum.n_rois
     missing = [name for name, n in count.items() if n == 0]
     if missing:
         raise ValueError(

@@ -192,9 +192,9 @@ def coherence(
     bins = np.maximum(columns["n_bins"] / groups.bins_as_one(window), 1.0)
     p = (1 - squared) ** (len(residuals) * bins - 1)
     q = stats.false_discovery_control(p)
-    found = np.where(gain > 0, "removed", "amplified")
+    direction = np.where(gain > 0, "removed", "amplified")
     columns |= {"coherence2": squared, "removed_fraction": gain, "p": p, "q": q}
-    return pd.DataFrame(columns | {"finding": np.where(q <= alpha, found, "")})
+    return pd.DataFrame(columns | {"finding": np.where(q <= alpha, direction, "")})
 
 
 @dataclass(frozen=True)

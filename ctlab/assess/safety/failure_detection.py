@@ -82,8 +82,10 @@ def _structure_removed(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
     clean = np.stack([lung_piece(rng, size=SMALL_PX, vessels=4) for _ in range(48)])
     low = clean + ct_noise(rng, clean.shape, sd_hu=NOISE_HU)
     table = coherence((low - _apply(exhibit, low))[_CROP], clean[_CROP], PIXEL_MM, window="hann")
-    found = table.removed_fraction[(table.finding == "removed") & (table.frequency_per_mm < 0.25)]
-    value = float(found.max()) if len(found) else 0.0
+    fractions = table.removed_fraction[
+        (table.finding == "removed") & (table.frequency_per_mm < 0.25)
+    ]
+    value = float(fractions.max()) if len(fractions) else 0.0
     return value, 0.2, value > 0.2
 
 
@@ -91,8 +93,8 @@ def _contrast_kept(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
     lesion = LESION.draw((SMALL_PX + 1, SMALL_PX + 1), PIXEL_MM)
     flat = np.full((24, *lesion.shape), -850.0)
     noises = ct_noise(rng, flat.shape, sd_hu=NOISE_HU)
-    found = contrast_recovery(exhibit.denoise, flat, lesion, noises)
-    return found["recovery"], 0.8, found["high"] < 0.8
+    recovery = contrast_recovery(exhibit.denoise, flat, lesion, noises)
+    return recovery["recovery"], 0.8, recovery["high"] < 0.8
 
 
 def _auc_change(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
@@ -118,8 +120,8 @@ def _lesions_invented(exhibit: Exhibit, rng: np.random.Generator) -> Finding:
     low = clean + ct_noise(rng, clean.shape, sd_hu=NOISE_HU)
     unit = LESION.draw((LESION_PX, LESION_PX), PIXEL_MM)
     least = 0.8 * LESION.contrast_hu
-    found = false_lesion_rate(_apply(exhibit, low), clean, unit, least_contrast_hu=least)
-    return found["rate"], 0.05, found["low"] > 0.05
+    false_lesions = false_lesion_rate(_apply(exhibit, low), clean, unit, least_contrast_hu=least)
+    return false_lesions["rate"], 0.05, false_lesions["low"] > 0.05
 
 
 def _patches_flagged(exhibit: Exhibit, rng: np.random.Generator) -> Finding:

@@ -119,7 +119,7 @@ def invented_nodule(seed: int = 0) -> Exhibit:
         smooth[y - half : y + half + 1, x - half : x + half + 1] += unit
         return np.asarray(smooth)
 
-    found = _exhibit(
+    exhibit = _exhibit(
         "invented nodule",
         "less noise, higher PSNR",
         "the nodule was drawn by the filter onto a piece of noise",
@@ -127,8 +127,8 @@ def invented_nodule(seed: int = 0) -> Exhibit:
         seed,
         lesion=False,
     )
-    place = _most_like(ndimage.gaussian_filter(found.low, 1.2), unit)
-    return Exhibit(**{**vars(found), "place": place})
+    place = _most_like(ndimage.gaussian_filter(exhibit.low, 1.2), unit)
+    return Exhibit(**{**vars(exhibit), "place": place})
 
 
 def wrong_texture(seed: int = 0) -> Exhibit:

@@ -71,12 +71,12 @@ def confounds(
     )
     if not one or not two:
         raise ValueError("each domain needs at least one series to be compared")
-    found = []
+    differences = []
     for name in ("kernel", "scanner", "kvp"):
         a, b = (Counter(getattr(f, name) for f in d) for d in (one, two))
         apart = sum(abs(a[k] / len(one) - b[k] / len(two)) for k in a | b) / 2
         if apart > 0.5:
-            found.append(f"{name} differs: {_listed(a)} against {_listed(b)}")
+            differences.append(f"{name} differs: {_listed(a)} against {_listed(b)}")
     for name, what in (
         ("pixel_mm", "pixel size"),
         ("slice_mm", "slice distance"),
@@ -84,21 +84,21 @@ def confounds(
     ):
         a_mm, b_mm = (_median([getattr(f, name) for f in d]) for d in (one, two))
         if abs(a_mm / b_mm - 1) > 0.1:  # never of a number that is not known
-            found.append(f"{what} differs: {a_mm:.3g} mm against {b_mm:.3g} mm")
-    return found
+            differences.append(f"{what} differs: {a_mm:.3g} mm against {b_mm:.3g} mm")
+    return differences
 
 
 def arms_in_words(arms: Mapping[str, Iterable[Volume | DomainFacts]]) -> list[str]:
     """One finding for each two arms that differ in more than dose, and what would follow."""
     facts = {arm: list(series) for arm, series in arms.items()}
-    found = []
+    lines = []
     for first, second in combinations(sorted(facts), 2):
         if differs := confounds(facts[first], facts[second]):
-            found.append(
+            lines.append(
                 f"arms {first} and {second} differ in more than dose, and a network trained on "
                 f"them unpaired would learn that instead of noise: {'; '.join(differs)}"
             )
-    return found
+    return lines
 
 
 def _median(values: list[float]) -> float:

@@ -103,18 +103,21 @@ def open_collection(path: str | Path, *, kind: str | None = None) -> Collection:
     if kind not in ("mayo", "lidc", "ieee-covid", "folders"):
         raise ValueError(f"kind must be mayo, lidc, ieee-covid or folders, got {kind!r}")
     heads = series_heads(root)
-    found = _opened(kind, root, heads)
-    return replace(found, problems=(*found.problems, *_confounds(found, heads)))
+    collection = _opened(kind, root, heads)
+    return replace(collection, problems=(*collection.problems, *_confounds(collection, heads)))
 
 
-def _confounds(found: Collection, heads: list["Head"]) -> list[str]:
-    if len(found.arms) > _MOST_ARMS:
+def _confounds(collection: Collection, heads: list["Head"]) -> list[str]:
+    if len(collection.arms) > _MOST_ARMS:
         return []
     facts = {
         (h.folder, h.header.text("series_uid")): DomainFacts.of_header(h.header) for h in heads
     }
     return arms_in_words(
-        {arm: [facts[s.folder, s.series_uid] for s in scans] for arm, scans in found.arms.items()}
+        {
+            arm: [facts[s.folder, s.series_uid] for s in scans]
+            for arm, scans in collection.arms.items()
+        }
     )
 
 
@@ -229,8 +232,8 @@ def benchmark_split() -> dict[str, str]:
 def _mayo(heads: list[Head]) -> Collection:
     """IDC and TCIA layouts alike: the arm is in the series description, else in the folder."""
     scans, problems = [], []
-    for found in heads:
-        folder, head = found.folder, found.header
+    for item in heads:
+        folder, head = item.folder, item.header
         said = f"{head.text('description')} {folder.name}".lower()
         arm = "low" if "low dose" in said else "full" if "full dose" in said else ""
         if not arm:
@@ -265,8 +268,8 @@ def ieee_covid(root: Path, heads: list[Head]) -> Collection:
     labels = _slice_labels(root, heads, problems)
     facts = _case_facts(root, heads, problems)
     scans = []
-    for found in heads:
-        folder = found.folder
+    for item in heads:
+        folder = item.folder
         mas = doses[folder]
         if mas is None:
             problems.append(f"{folder.name}: no tube current and exposure time; called low dose")
@@ -274,7 +277,7 @@ def ieee_covid(root: Path, heads: list[Head]) -> Collection:
         arm = "ultra-low" if is_ultra else "low"
         # Numbers begin anew in every group, so the group belongs to the patient's name.
         patient = f"{folder.parent.name}/{folder.name}"
-        scan = _scan(found.header, patient, arm, labels.get(folder.name))
+        scan = _scan(item.header, patient, arm, labels.get(folder.name))
         scans.append(replace(scan, facts=facts.get(folder, {})))
     return Collection("ieee-covid", tuple(scans), {}, tuple(problems))
 

@@ -5,8 +5,8 @@ from typing import Any
 from ctlab.lessons.exercises.checking import Exercise, near, number
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-PLANTED = {"gap", "rescale", "copy", "burned"}
-CHOICES = PLANTED | {"tilt", "kernel", "lossy", "orientation"}
+FAULTS = {"gap", "rescale", "copy", "burned"}
+CHOICES = FAULTS | {"tilt", "kernel", "lossy", "orientation"}
 
 
 def _judge_faults(answer: Any) -> str | None:
@@ -18,9 +18,9 @@ def _judge_faults(answer: Any) -> str | None:
         return "Give a list of words."
     if unknown := given - CHOICES:
         return f"{', '.join(sorted(unknown))}: choose from {', '.join(sorted(CHOICES))}."
-    if extra := given - PLANTED:
+    if extra := given - FAULTS:
         return f"The report says nothing of {', '.join(sorted(extra))}. Read it line by line."
-    missing = len(PLANTED - given)
+    missing = len(FAULTS - given)
     return f"{missing} more to find in the report." if missing else None
 
 

@@ -16,7 +16,9 @@ def _judge_best(answer: Any) -> str | None:
     if near(answer, 0.75, relative=0.005):
         return None
     if near(answer, 3.0):
-        return "That is the ratio of the piles. A verdict lies between 0 and 1: p / (p + q)."
+        return (
+            "That is the ratio of the two densities. A verdict lies between 0 and 1: p / (p + q)."
+        )
     if near(answer, 0.25):
         return "That is the verdict 'made'. Real images are three times as common here."
     if near(answer, 0.6):
@@ -32,8 +34,8 @@ def _judge_term(answer: Any) -> str | None:
     word = answer.strip().lower()
     if word == "gap":
         return (
-            "The gap compares piles. A mirrored chest is as good a member of the pile as any: "
-            "look at the table, the gaps agree."
+            "The gap compares distributions. A mirrored chest is as good a member of its "
+            "distribution as any: look at the table, the gaps agree."
         )
     if word == "cycle":
         return "The way back mirrors once more, and the round trip ends where it began."
@@ -89,7 +91,7 @@ EXERCISES = {
     "which_term": Exercise(
         _judge_term,
         lambda: "identity",
-        (("gap", "compares piles"), ("cycle", "mirrors once more"), (3, "Choose one word")),
+        (("gap", "compares distributions"), ("cycle", "mirrors once more"), (3, "Choose one word")),
         "only a term that compares an image with itself can see which patient it is.",
     ),
 }
@@ -101,11 +103,11 @@ QUIZ = (
             Option(
                 "Each made image is right.",
                 "A perfect forger sells genuine-looking pictures of people who do not exist. "
-                "The judge compares piles; it never sees who belongs to which image.",
+                "The judge compares distributions; it never sees who belongs to which image.",
             ),
             Option(
-                "Made and real images are alike as piles, as far as this judge can see.",
-                "Two limits in one sentence: piles, and this judge.",
+                "Made and real images have like distributions, as far as this judge can see.",
+                "Two limits in one sentence: distributions, and this judge.",
                 is_right=True,
             ),
             Option(

@@ -69,14 +69,14 @@ QUIZ = (
         ),
     ),
     Question(
-        "The transport cost between both piles has become very small. What is guaranteed?",
+        "The transport cost between both distributions has become very small. What is guaranteed?",
         (
             Option(
                 "Each denoised image is right.",
-                "Transport compares piles. Two patients could be swapped at no cost.",
+                "Transport compares distributions. Two patients could be swapped at no cost.",
             ),
             Option(
-                "As piles, denoised and routine-dose images are alike.",
+                "Denoised and routine-dose images have like distributions.",
                 "That, and no more. One image needs another argument.",
                 is_right=True,
             ),

@@ -87,7 +87,7 @@ def number(answer: Any) -> float | None:
         return None
 
 
-def near(answer: Any, wanted: float, *, relative: float = 0.02) -> bool:
+def near(answer: Any, expected: float, *, relative: float = 0.02) -> bool:
     """Whether an answer is a number within a relative tolerance of the wanted one."""
     value = number(answer)
-    return value is not None and abs(value - wanted) <= relative * abs(wanted)
+    return value is not None and abs(value - expected) <= relative * abs(expected)

@@ -35,9 +35,9 @@ class Inventory:
         items = "".join(_item(name, number, key) for number, key in enumerate(ITEMS, 1))
         facts = {"stage": self.stage, "format": FORMAT_VERSION, "items": list(ITEMS)}
         script = files(__package__).joinpath("inventory.js").read_text("utf-8")
-        told = html.escape(json.dumps(facts), quote=True)
+        data = html.escape(json.dumps(facts), quote=True)
         return (
-            f'<form class="ctlab-quiz ctlab-inventory" id="{name}" data-facts="{told}">{items}'
+            f'<form class="ctlab-quiz ctlab-inventory" id="{name}" data-facts="{data}">{items}'
             f'<p><label for="{name}-word">A word that only you know, the same before and after '
             f'(not your name)</label><br><input id="{name}-word" autocomplete="off" required '
             'minlength="4"></p><p><button type="submit">Save my answers</button></p>'

@@ -1,4 +1,4 @@
-"""A folder of real CT slices with faults planted in it, for practice."""
+"""A folder of real CT slices with four faults, for practice."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ there twice, and the one that is said to have text in its pixels."""
 
 
 def write_faulty(folder: str | Path, *, slices: int = 12) -> Path:
-    """Copy slices of the sample in disorder, and plant a name and four faults; the folder.
+    """Copy slices of the sample in disorder, with a name and four faults; the folder.
 
     The faults: one slice is missing, one has another rescale intercept, one is there twice, and
     one says that text is burned into its pixels.

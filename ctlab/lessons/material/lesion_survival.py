@@ -29,17 +29,17 @@ def quiet_places(
     spread = ndimage.uniform_filter(smooth**2, third) - mean**2
     spread[(mean > -750) | (mean < -950)] = np.inf
     half = size_px // 2
-    found: list[tuple[int, int]] = []
+    places: list[tuple[int, int]] = []
     for edge in (np.s_[:half], np.s_[-half:]):
         spread[edge], spread[:, edge] = np.inf, np.inf
     for _ in range(count):
         y, x = np.unravel_index(int(np.argmin(spread)), spread.shape)
         if not np.isfinite(spread[y, x]):
             break
-        found.append((int(y) - half, int(x) - half))
+        places.append((int(y) - half, int(x) - half))
         rows, columns = (slice(max(c - half, 0), c + half) for c in (int(y), int(x)))
         spread[rows, columns] = np.inf
-    return found
+    return places
 
 
 def lesion_survival(

@@ -66,12 +66,12 @@ def method_table(
     rows = [row for method in methods.values() for row in method["rows"]]
     _known("dose", [dose], {row["dose"] for row in rows})
     known = {row["patient"] for row in rows}
-    wanted = sorted(known - {"sample"}) if patients is None else list(patients)
-    _known("patient", wanted, known)
+    chosen = sorted(known - {"sample"}) if patients is None else list(patients)
+    _known("patient", chosen, known)
     table = pd.DataFrame(
-        {name: _row(method, dose, wanted) for name, method in methods.items()}
+        {name: _row(method, dose, chosen) for name, method in methods.items()}
     ).T.infer_objects()
-    table.attrs["patients"] = len(wanted)
+    table.attrs["patients"] = len(chosen)
     return table.rename_axis("method")
 
 

@@ -76,11 +76,13 @@ def beside_colleagues(
         own = own[own["kind"] == "main"].drop(columns="kind").assign(reader="you")
         cases = own["case"].tolist()
         readers = [f"C{k + 1}" for k in range(colleagues)]
-    made = simulated_choices(readers=len(readers), cases=len(cases), advantage=advantage, seed=seed)
-    made["reader"] = made["reader"].map({f"R{k + 1}": name for k, name in enumerate(readers)})
-    made["case"] = made["case"].map(dict(enumerate(cases, start=1)))
-    made = made.replace({"new": "total-variation", "old": "bilateral"})
-    return made if own is None else pd.concat([own, made], ignore_index=True)
+    choices = simulated_choices(
+        readers=len(readers), cases=len(cases), advantage=advantage, seed=seed
+    )
+    choices["reader"] = choices["reader"].map({f"R{k + 1}": name for k, name in enumerate(readers)})
+    choices["case"] = choices["case"].map(dict(enumerate(cases, start=1)))
+    choices = choices.replace({"new": "total-variation", "old": "bilateral"})
+    return choices if own is None else pd.concat([own, choices], ignore_index=True)
 
 
 def simulated_ratings(

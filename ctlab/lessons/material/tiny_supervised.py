@@ -48,8 +48,8 @@ def train_pairs(
     for step in range(steps):
         if step in keep_at:
             kept.append(_as_function(network))
-        given, wanted = _draw(noisy, target, rng)
-        error = LOSSES[loss](given - network(given), wanted)
+        inputs, targets = _draw(noisy, target, rng)
+        error = LOSSES[loss](inputs - network(inputs), targets)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(error)
         optimiser.step()

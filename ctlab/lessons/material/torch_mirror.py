@@ -52,20 +52,20 @@ def objective(
     }
 
 
-def _gap_sd(critic: torch.nn.Module, real: torch.Tensor, made: torch.Tensor) -> float:
+def _gap_sd(critic: torch.nn.Module, real: torch.Tensor, generated: torch.Tensor) -> float:
     """Mean score of real minus made images, in SD of the scores of real ones."""
     scores = critic(real)
-    return float(gap(scores, critic(made)) / scores.std())
+    return float(gap(scores, critic(generated)) / scores.std())
 
 
 def _patches(
     checkpoint: Checkpoint, count: int, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Unpaired patches of full and low dose in network units, and noise levels for the former."""
-    piles: tuple[PatchDomain, PatchDomain] = shipped_domains()
+    domains: tuple[PatchDomain, PatchDomain] = shipped_domains()
     rng = np.random.default_rng(seed)
-    full_hu, _ = piles[0].draw(count, rng)
-    low_hu, noise_hu = piles[1].draw(count, rng)
+    full_hu, _ = domains[0].draw(count, rng)
+    low_hu, noise_hu = domains[1].draw(count, rng)
     full, low = (checkpoint.scale.to_net(torch.from_numpy(hu)) for hu in (full_hu, low_hu))
     strength = torch.from_numpy(noise_hu / checkpoint.scale.unit_hu).reshape(-1, 1, 1, 1)
     return full, low, strength

@@ -2,7 +2,7 @@
 
 A point is an image of two numbers. The first one is the *anatomy* (below zero: no nodule, above:
 a nodule), the second one the *quality* (-1: low dose, +1: routine dose). The right denoiser adds 2
-to the quality and leaves the anatomy alone. Nothing in the two piles says so.
+to the quality and leaves the anatomy alone. Nothing in the two distributions says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,25 +52,25 @@ class ToyRun:
 
     @property
     def gap(self) -> np.ndarray:
-        """Wasserstein-1 distance of each run (runs,) of the denoised from the routine-dose pile."""
+        """Wasserstein-1 distance of each run (runs,): denoised from routine-dose images."""
         from scipy.optimize import linear_sum_assignment
 
-        found = []
-        for made in self.denoised:
-            cost = np.linalg.norm(made[:, None] - self.full[None], axis=-1)
-            found.append(cost[linear_sum_assignment(cost)].mean())
-        return np.array(found)
+        distances = []
+        for denoised in self.denoised:
+            cost = np.linalg.norm(denoised[:, None] - self.full[None], axis=-1)
+            distances.append(cost[linear_sum_assignment(cost)].mean())
+        return np.array(distances)
 
 
-def draw_pile(
+def draw_images(
     count: int, rng: np.random.Generator, *, quality: float, with_nodule: float = 0.5
 ) -> np.ndarray:
     """Images (count, 2) of one dose; that share of them shows a nodule, exactly.
 
     Examples
     --------
-    >>> pile = draw_pile(10, np.random.default_rng(0), quality=1.0, with_nodule=0.3)
-    >>> int((pile[:, 0] > 0).sum())
+    >>> images = draw_images(10, np.random.default_rng(0), quality=1.0, with_nodule=0.3)
+    >>> int((images[:, 0] > 0).sum())
     3
     """
     side = np.where(np.arange(count) < round(with_nodule * count), 1.0, -1.0)
@@ -85,9 +85,9 @@ class ToyPlan:
     Attributes
     ----------
     cycle : weight of the round trips, there and back from either side
-    identity : weight of the change of images that already are of the wanted dose
+    identity : weight of the change of images that already have the target dose
     from_identity : start each generator at the map that changes nothing, and let it learn the rest
-    with_nodule : share of nodules in the low-dose and in the routine-dose pile
+    with_nodule : share of nodules in the low-dose and in the routine-dose distribution
     """
 
     cycle: float = 0.0
@@ -118,20 +118,20 @@ def train_toys(
     near = near.float()[:, None, None]
     by_makers, by_judges = (torch.optim.Adam(n, RATE, (0.5, 0.9)) for n in (makers, judges))
     for _ in range(steps):
-        piles = _piles(asked, rng, runs)
-        others = _swapped(piles)
-        made = _make(makers, piles, near)
-        _step(by_judges, _judge(judges, others, made.detach(), draws))
-        back = _make(_swapped_all(makers), made, near)
+        batches = _batches(asked, rng, runs)
+        others = _swapped(batches)
+        generated = _make(makers, batches, near)
+        _step(by_judges, _judge(judges, others, generated.detach(), draws))
+        back = _make(_swapped_all(makers), generated, near)
         same = _make(makers, others, near)
-        loss = cycle * _distance(back, piles) + identity * _distance(same, others)
-        _step(by_makers, (loss - _apply(judges, made).mean((1, 2))).sum())
+        loss = cycle * _distance(back, batches) + identity * _distance(same, others)
+        _step(by_makers, (loss - _apply(judges, generated).mean((1, 2))).sum())
     ended = {}
     for k, (name, plan) in enumerate(plans.items()):
         own = [k * runs + start for start in range(runs)]
         own += [len(asked) * runs + i for i in own]
-        low = draw_pile(200, rng, quality=-1.0, with_nodule=plan.with_nodule[0])
-        full = draw_pile(200, rng, quality=1.0, with_nodule=plan.with_nodule[1])
+        low = draw_images(200, rng, quality=-1.0, with_nodule=plan.with_nodule[0])
+        full = draw_images(200, rng, quality=1.0, with_nodule=plan.with_nodule[1])
         with torch.no_grad():
             pair = [w[own] for w in makers]
             points = torch.from_numpy(low).float().expand(2 * runs, -1, -1)
@@ -180,10 +180,10 @@ def _judge(critics: list[Tensor], real: Tensor, fake: Tensor, draws: torch.Gener
     return (PENALTY * penalty - gap).sum()
 
 
-def _piles(plans: Sequence[ToyPlan], rng: np.random.Generator, runs: int) -> Tensor:
-    """A batch of each pile for each plan, the same for all of its starts: (R, n, 2)."""
+def _batches(plans: Sequence[ToyPlan], rng: np.random.Generator, runs: int) -> Tensor:
+    """A batch of each distribution for each plan, the same for all of its starts: (R, n, 2)."""
     drawn = [
-        draw_pile(BATCH, rng, quality=quality, with_nodule=plan.with_nodule[side])
+        draw_images(BATCH, rng, quality=quality, with_nodule=plan.with_nodule[side])
         for side, quality in enumerate((-1.0, 1.0))
         for plan in plans
     ]

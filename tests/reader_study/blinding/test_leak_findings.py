@@ -13,7 +13,7 @@ from reader_study.record.study_record import read_study
 
 
 def noisy(folder, shape=(9, 24, 24)):
-    noise = np.random.default_rng(sum(str(folder).encode()))
+    noise = np.random.default_rng(sum("/".join(folder.parts[-2:]).encode()))
     return noise.normal(-300, 400, shape)
 
 

