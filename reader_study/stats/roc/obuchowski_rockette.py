@@ -14,9 +14,9 @@ from scipy import stats
 
 from reader_study.stats.roc.variance_components import (
     Cells,
+    between_readers,
     error_components,
     mean_squares,
-    within_blocks,
 )
 
 Effect = Literal["random", "fixed"]
@@ -84,7 +84,11 @@ def obuchowski_rockette(
     -----
     Obuchowski & Rockette 1995 (doi:10.1080/03610919508813243) with the degrees of freedom of
     Hillis 2007 (doi:10.1002/sim.2532); nested and split-plot designs after Hillis 2014
-    (doi:10.1002/sim.5926). Cov2 - Cov3 below zero counts as zero when readers are random and
+    (doi:10.1002/sim.5926). In a split-plot, readers who share no cases have no covariance: with
+    MS(TR) over all readers and Cov2, Cov3 averaged over all pairs of readers (zero across
+    blocks), MS(TR) + J (Cov2 - Cov3) has the expectation J Var(difference) / 2 for blocks of any
+    size; one block is the crossed design, a block for each reader the one with cases nested in
+    readers. Cov2 - Cov3 below zero counts as zero when readers are random and
     stands as it is when they are fixed, as in the R package MRMCaov.
     """
     _check(cells, readers, cases)
@@ -142,12 +146,10 @@ def _check(cells: Cells, readers: Effect, cases: Effect) -> None:
     if readers == "fixed" and cases == "fixed":
         raise ValueError("expected random readers or random cases; with both fixed nothing varies")
     per_arm = np.isfinite(cells.values).sum(axis=1)
-    inside = np.bincount(cells.blocks).max() if not cells.nested_readers else per_arm.max()
-    if readers == "random" and inside < 2:
+    if readers == "random" and per_arm.max() < 2:
         raise ValueError(
-            "expected at least two readers where readers are random (in a split-plot, in one "
-            "block at least); with one, analyse with readers='fixed': the result holds for that "
-            "reader"
+            "expected at least two readers where readers are random; with one, analyse with "
+            "readers='fixed': the result holds for that reader"
         )
 
 
@@ -187,44 +189,21 @@ def _reader_count(cells: Cells) -> float:
     return float(len(per_arm) / np.sum(1 / per_arm))
 
 
-def _block_terms(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Per block: size, Cov2 - Cov3, Var - Cov1, and Cov2 of each arm (block, arm)."""
-    size, shared, own, per_arm = [], [], [], []
-    for block in np.unique(cells.blocks):
-        inside = np.flatnonzero(cells.blocks == block)
-        part = cells.covariance[:, inside][:, :, :, inside]  # arm, reader, arm, reader
-        arms, count = part.shape[:2]
-        apart = ~np.eye(count, dtype=bool)
-        same = np.array([part[i, :, i, :] for i in range(arms)])
-        cross = np.array([part[i, :, k, :] for i in range(arms) for k in range(arms) if i != k])
-        cov2 = same[:, apart].mean(axis=1) if count > 1 else np.zeros(arms)
-        cov3 = cross[:, apart].mean() if count > 1 else 0.0
-        diagonal = np.arange(count)
-        size.append(count)
-        shared.append(cov2.mean() - cov3)
-        own.append(same[:, diagonal, diagonal].mean() - cross[:, diagonal, diagonal].mean())
-        per_arm.append(cov2)
-    return np.array(size), np.array(shared), np.array(own), np.array(per_arm)
-
-
 def _random_readers(cells: Cells, cases: Effect) -> _Errors:
-    size, shared, _, per_arm = _block_terms(cells)
-    total, freedom, arms = len(cells.readers), within_blocks(cells), len(cells.arms)
+    total, arms = len(cells.readers), len(cells.arms)
     ms_tr = mean_squares(cells, np.nan)["ms_tr"]
-    ms_arm = np.zeros(arms)
-    for block in np.unique(cells.blocks):
-        part = cells.values[:, cells.blocks == block]
-        ms_arm += np.sum((part - part.mean(axis=1, keepdims=True)) ** 2, axis=1) / freedom
-    from_cases, arm_from_cases = 0.0, np.zeros(arms)
+    centred = cells.values - cells.values.mean(axis=1, keepdims=True)
+    ms_arm = np.sum(centred**2, axis=1) / (total - 1)
+    shared, per_arm = 0.0, np.zeros(arms)
     if cases == "random":
-        from_cases = max(float(np.sum(size**2 * shared)) / total, 0.0)
-        arm_from_cases = np.maximum(np.sum(size[:, None] ** 2 * per_arm, axis=0) / total, 0.0)
-    error, arm_error = ms_tr + from_cases, ms_arm + arm_from_cases
+        cov2, cov3 = between_readers(cells)
+        shared, per_arm = max(float(cov2.mean()) - cov3, 0.0), np.maximum(cov2, 0.0)
+    error, arm_error = ms_tr + total * shared, ms_arm + total * per_arm
     return _Errors(
         error,
-        _hillis_df(error, ms_tr, (arms - 1) * freedom),
+        _hillis_df(error, ms_tr, (arms - 1) * (total - 1)),
         arm_error,
-        np.array([_hillis_df(e, m, freedom) for e, m in zip(arm_error, ms_arm, strict=True)]),
+        np.array([_hillis_df(e, m, total - 1) for e, m in zip(arm_error, ms_arm, strict=True)]),
     )
 
 

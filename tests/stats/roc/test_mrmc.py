@@ -197,12 +197,12 @@ def test_split_plot_is_found_and_lies_between_its_blocks():
     each = [p.differences["difference"].iloc[0] for p in parts]
     assert whole.design == "split-plot"
     assert whole.differences["difference"].iloc[0] == pytest.approx(np.mean(each))
-    # Hillis 2014: readers within blocks give MS(TR); the blocks' own cases share by half.
-    within = [np.var(p.reader_differences["difference"], ddof=1) / 2 for p in parts]
+    # Readers of the other block share no case: their covariance is 0 in the mean over all pairs.
+    spread = np.var(whole.reader_differences["difference"], ddof=1) / 2
     shared = np.mean([p.components["cov2"] - p.components["cov3"] for p in parts])
-    error = np.mean(within) + max(4 * shared, 0)
+    error = spread + 8 * max(shared, 0) * 3 / 7
     assert whole.differences["se"].iloc[0] ** 2 == pytest.approx(2 * error / 8)
-    assert whole.df2 == pytest.approx(error**2 / np.mean(within) ** 2 * 6)
+    assert whole.df2 == pytest.approx(error**2 / spread**2 * 7)
 
 
 def test_readers_nested_in_arms_and_cases_nested_in_arms_are_found():

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from reader_study.stats.read_table import read_table
 from reader_study.stats.roc.mrmc import mrmc
 
 FOLDER = Path(__file__).parents[2] / "data" / "oracles"
@@ -68,3 +70,37 @@ def test_cases_of_their_own_in_every_cell_leave_readers_alone(oracle):
     assert result.design == "cases nested in readers and arms"
     shared = mrmc(table.assign(case=NEST["nested_in_readers"](table)))
     assert [result.f, result.df2] == pytest.approx([shared.f, shared.df2])
+
+
+@pytest.mark.parametrize("method", ["jackknife", "unbiased"])
+def test_two_blocks_of_two_readers_equal_mrmcaov(method):
+    folder = FOLDER / "extended"
+    result = mrmc(read_table(folder / "split_plot.csv"), method=method)
+    want = json.loads((folder / "nested_more_R.json").read_text())["entries"]
+    want = want[f"split_plot_2blocks_R1R2_R3R4/{method}"]
+    assert result.design == "split-plot"
+    difference, means = want["diffs"][0], {row["_row"]: row for row in want["means"]}
+    row = result.differences.iloc[0]
+    assert [row["se"], row["df"], row["p"]] == pytest.approx(
+        [difference["StdErr"], difference["df"], difference["p-value"]], rel=1e-9
+    )
+    for arm in result.arm_means.itertuples():
+        assert [arm.se, arm.df] == pytest.approx(
+            [means[arm.arm]["StdErr"], means[arm.arm]["df"]], rel=1e-9
+        )
+
+
+def test_blocks_of_every_size_are_analysed_and_one_reader_each_is_cases_in_readers(oracle):
+    """Three readers of one half of the cases, one of the other half; then each alone."""
+    table = oracle("mrmc_balanced")
+    table = table[table["reader"] != "R5"]
+    half = table["case"].astype(str).str.extract(r"(\d+)$")[0].astype(int) % 2
+    uneven = table[(half == 0) == (table["reader"] != "R4")]
+    result = mrmc(uneven)
+    assert result.design == "split-plot"
+    # Variance of the mean of four differences, whose covariances are those of three readers.
+    d = result.reader_differences
+    three = mrmc(uneven[uneven["reader"] != "R4"]).components
+    shared = 6 / 12 * (three["cov2"] - three["cov3"])
+    error = np.var(d["difference"], ddof=1) / 2 + 4 * max(shared, 0)
+    assert result.differences["se"].iloc[0] ** 2 == pytest.approx(error / 2)
