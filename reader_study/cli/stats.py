@@ -42,8 +42,8 @@ def mrmc(
     figure: Annotated[
         str,
         typer.Option(
-            help="auc, binormal, contaminated, utility:SLOPE, sensitivity:CUT, specificity:CUT, "
-            "or partial:specificity:LOW:HIGH"
+            help="auc, binormal, proper, contaminated, utility:SLOPE, sensitivity:CUT, "
+            "specificity:CUT, or partial:specificity:LOW:HIGH"
         ),
     ] = "auc",
     cluster: Annotated[

@@ -4,13 +4,23 @@ Rows of ``positive`` and ``negative`` are reader-by-arm cells over the same case
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from reader_study.stats.roc.curve import placements
 
 Method = Literal["delong", "jackknife", "unbiased"]
+
+
+@runtime_checkable
+class Refitted(Protocol):
+    """A figure of merit that knows a quicker way to leave units out than to start anew."""
+
+    def leave_out(
+        self, truth: np.ndarray, scores: np.ndarray, units: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The figure on all cases, and without each unit of them, shape (units,)."""
 
 
 def auc_covariance(
@@ -132,6 +142,9 @@ def leave_one_out(
     left_out = np.empty((len(scores), codes.max() + 1))
     for cell, row in enumerate(scores):
         try:
+            if isinstance(figure, Refitted):
+                values[cell], left_out[cell] = figure.leave_out(truth, row, codes)
+                continue
             values[cell] = figure(truth, row)
             for unit in range(left_out.shape[1]):
                 keep = codes != unit

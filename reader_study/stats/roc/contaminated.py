@@ -1,13 +1,17 @@
 """The contaminated binormal ROC curve: some diseased cases look like healthy ones to a reader."""
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special, stats
+from scipy import special, stats
 
-from reader_study.stats.roc.binormal import category_counts, start_values
+from reader_study.stats.roc.binormal import (
+    category_counts,
+    most_likely,
+    normal_density,
+    start_values,
+)
 from reader_study.stats.roc.curve import split_scores
 
 
@@ -20,6 +24,7 @@ class Contaminated:
     auc: float
     converged: bool
     loglik: float
+    found: np.ndarray = field(repr=False, compare=False)  # where the search ended
 
 
 def fit_contaminated(truth: ArrayLike, scores: ArrayLike) -> Contaminated:
@@ -39,40 +44,26 @@ def fit_contaminated(truth: ArrayLike, scores: ArrayLike) -> Contaminated:
     >>> round(fitted.auc, 3)
     0.5
     """
-    positive, negative = category_counts(*split_scores(truth, scores))
-    return _fit_counts(tuple(positive), tuple(negative))
+    return fit_counts(*category_counts(*split_scores(truth, scores)))
 
 
-@lru_cache(maxsize=4096)
-def _fit_counts(with_finding: tuple[float, ...], without: tuple[float, ...]) -> Contaminated:
-    """The fit to counts of each category; the jackknife asks for few different ones."""
-    positive, negative = np.array(with_finding), np.array(without)
-    first = start_values(negative, positive)
-    fits = []
-    for share in (0.9, 0.5):
-        start = np.concatenate([[np.log(max(first[0], 0.5)), special.logit(share)], first[2:]])
-        options = {"gtol": 1e-5, "maxiter": 200}
-        data = (negative, positive)
-        fits.append(
-            optimize.minimize(
-                _negative_loglik, start, args=data, jac=True, method="BFGS", options=options
-            )
-        )
-    best = min(fits, key=lambda fit: float(fit.fun))
+def fit_counts(
+    positive: np.ndarray, negative: np.ndarray, start: np.ndarray | None = None
+) -> Contaminated:
+    """The fit to counts in each category; ``start`` is where a fit to nearly these counts ended."""
+    starts = [start] if start is not None else _starts(negative, positive)
+    best = most_likely(_negative_loglik, negative, positive, starts)
     mu, alpha = float(np.exp(min(best.x[0], 5.0))), float(special.expit(np.clip(best.x[1], -9, 9)))
     area = 0.5 * (1 - alpha) + alpha * float(stats.norm.cdf(mu / np.sqrt(2)))
     settled = bool(np.max(np.abs(best.jac)) < 1e-3)
-    return Contaminated(mu, alpha, area, settled, -float(best.fun))
+    return Contaminated(mu, alpha, area, settled, -float(best.fun), best.x)
 
 
-def contaminated_auc(truth: ArrayLike, scores: ArrayLike) -> float:
-    """Area under the fitted contaminated binormal curve."""
-    fitted = fit_contaminated(truth, scores)
-    if not fitted.converged:
-        raise ValueError(
-            "expected a contaminated binormal fit that settles, got none; report the empirical area"
-        )
-    return fitted.auc
+def _starts(negative: np.ndarray, positive: np.ndarray) -> list[np.ndarray]:
+    first = start_values(negative, positive)
+    distance = np.log(max(first[0], 0.5))
+    shares = (0.9, 0.5)
+    return [np.concatenate([[distance, special.logit(q)], first[2:]]) for q in shares]
 
 
 def _negative_loglik(
@@ -82,7 +73,7 @@ def _negative_loglik(
     steps = np.exp(np.clip(parameters[3:], -30, 30))
     cuts = parameters[2] + np.concatenate([[0.0], np.cumsum(steps)])
     noise, seen = special.ndtr(cuts), special.ndtr(cuts - mu)
-    at_noise, at_seen = stats.norm.pdf(cuts), stats.norm.pdf(cuts - mu)
+    at_noise, at_seen = normal_density(cuts), normal_density(cuts - mu)
     value, d_cuts, slope = 0.0, np.zeros_like(cuts), np.zeros_like(cuts)
     mixed, density = (1 - alpha) * noise + alpha * seen, (1 - alpha) * at_noise + alpha * at_seen
     for counts, below, dense in ((negative, noise, at_noise), (positive, mixed, density)):

@@ -18,9 +18,8 @@ from reader_study.stats.roc.auc_covariance import (
     jackknife_covariance,
     leave_one_out,
 )
-from reader_study.stats.roc.binormal import binormal_auc
-from reader_study.stats.roc.contaminated import contaminated_auc
 from reader_study.stats.roc.curve import partial_auc
+from reader_study.stats.roc.fitted_area import BINORMAL, CONTAMINATED, PROPER
 from reader_study.stats.roc.gallas_ustat import ustat_analysis
 from reader_study.stats.roc.obuchowski_rockette import (
     NO_WIDTH,
@@ -34,6 +33,9 @@ from reader_study.stats.roc.variance_components import Cells
 Figure = Callable[[np.ndarray, np.ndarray], float]
 Covariance = Literal["delong", "jackknife", "unbiased"]
 Method = Literal["delong", "jackknife", "unbiased", "ustat"]
+
+# Figures of merit: areas of fitted curves.
+binormal_area, proper_binormal_area, contaminated_area = BINORMAL, PROPER, CONTAMINATED
 
 
 def mrmc(
@@ -224,16 +226,6 @@ def partial_area(
     return figure
 
 
-def binormal_area(truth: np.ndarray, scores: np.ndarray) -> float:
-    """A figure of merit: area of the fitted binormal curve."""
-    return binormal_auc(truth, scores)
-
-
-def contaminated_area(truth: np.ndarray, scores: np.ndarray) -> float:
-    """A figure of merit: area of the fitted contaminated binormal curve."""
-    return contaminated_auc(truth, scores)
-
-
 def expected_utility(slope: float) -> Figure:
     """A figure of merit: the largest sensitivity - slope * (1 - specificity) on the curve.
 
@@ -255,8 +247,8 @@ def figure_named(text: str) -> Figure | None:
 
     Parameters
     ----------
-    text : "auc", "binormal", "contaminated", "sensitivity:3", "specificity:3", "utility:1.03",
-        "partial:specificity:0.8:1"
+    text : "auc", "binormal", "proper", "contaminated", "sensitivity:3",
+        "specificity:3", "utility:1.03", "partial:specificity:0.8:1"
 
     Examples
     --------
@@ -271,19 +263,20 @@ def figure_named(text: str) -> Figure | None:
         (cut,) = map(float, rest) if name in ("sensitivity", "specificity", "utility") else (0.0,)
         known = {
             "auc": None,
-            "binormal": binormal_area,
-            "contaminated": contaminated_area,
+            "binormal": BINORMAL,
+            "proper": PROPER,
+            "contaminated": CONTAMINATED,
             "utility": expected_utility(cut),
             "sensitivity": sensitivity_at(cut),
             "specificity": specificity_at(cut),
         }
-        if name in known and (not rest or name[0] in "su"):
+        if name in known and ((not rest) != (name in ("sensitivity", "specificity", "utility"))):
             return known[name]
     except (ValueError, IndexError):
         pass
     raise ValueError(
-        "expected a figure of auc, binormal, contaminated, utility:SLOPE, sensitivity:CUT, "
-        "specificity:CUT or "
+        "expected a figure of auc, binormal, proper, contaminated, utility:SLOPE, "
+        "sensitivity:CUT, specificity:CUT or "
         f"partial:specificity:LOW:HIGH, got {text!r}"
     )
 

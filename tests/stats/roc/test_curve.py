@@ -1,10 +1,14 @@
 """Single curves against pROC and hand-worked values."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from reader_study.stats.roc.auc_covariance import auc_covariance, clustered_auc_covariance
-from reader_study.stats.roc.binormal import binormal_auc, fit_binormal
+from reader_study.stats.roc.binormal import fit_binormal
 from reader_study.stats.roc.contaminated import fit_contaminated
 from reader_study.stats.roc.curve import (
     delong_test,
@@ -14,6 +18,9 @@ from reader_study.stats.roc.curve import (
     youden_point,
 )
 from reader_study.stats.roc.mrmc import expected_utility, figure_named, mrmc
+from reader_study.stats.roc.proper import fit_proper, proper_area
+
+FOLDER = Path(__file__).parents[2] / "data" / "oracles"
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +101,7 @@ def test_binormal_area_recovers_a_known_curve():
 @pytest.mark.parametrize("scores", [[1, 1, 1, 1], [1, 1, 2, 2]])
 def test_binormal_refuses_one_category_and_perfect_separation(scores):
     with pytest.raises(ValueError, match="report the empirical area"):
-        binormal_auc([0, 0, 1, 1], scores)
+        fit_binormal([0, 0, 1, 1], scores)
 
 
 def test_one_kind_of_case_is_refused():
@@ -127,5 +134,67 @@ def test_refusals_of_the_binormal_curve_name_reader_and_arm(oracle):
     table = oracle("mrmc_balanced")
     own = (table["reader"] == "R2") & (table["arm"] == "denoised")
     perfect = table.assign(rating=table["rating"].where(~own, 1 + 4 * table["truth"]))
-    with pytest.raises(ValueError, match=r"reader R2, arm denoised: .*contaminated binormal"):
+    with pytest.raises(ValueError, match=r"reader R2, arm denoised: .*proper or the conta"):
         mrmc(perfect, figure=figure_named("binormal"))
+
+
+@pytest.fixture(scope="module")
+def models():
+    """MRMCaov's likelihood-ratio fits, and an independent maximum likelihood of ours."""
+    folder = FOLDER / "extended"
+    names = ("roc_models_R.json", "roc_models_python.json")
+    return [json.loads((folder / name).read_text("utf-8"))["entries"] for name in names]
+
+
+@pytest.mark.parametrize("arm", ["full", "denoised"])
+@pytest.mark.parametrize("reader", ["R1", "R2", "R3", "R5"])
+def test_proper_curves_equal_mrmcaov_and_an_independent_fit(oracle, models, arm, reader):
+    table = oracle("mrmc_balanced").query("arm == @arm and reader == @reader")
+    found = fit_proper(table["truth"], table["rating"])
+    theirs = models[0][f"balanced/{arm}/{reader}"]["binormalLR_auc"]
+    own = models[1][f"{arm}/{reader}"]["proper"]
+    assert found.converged
+    assert found.auc == pytest.approx(theirs, abs=2e-6)
+    assert [found.auc, found.loglik, found.c] == pytest.approx(
+        [own["auc"], own["loglik"], own["c"]], abs=2e-5
+    )
+    # Near d_a = 0 the likelihood is flat: another search stops elsewhere on it.
+    assert found.d_a == pytest.approx(own["d_a"], abs=1e-4 if own["d_a"] > 0.1 else 0.02)
+
+
+def test_the_proper_area_is_the_integral_of_its_curve():
+    a, b = 0.4, 0.5
+    z = np.linspace(-30, 30, 400_001)
+    density = stats.norm.pdf(z), b * stats.norm.pdf(b * z - a)
+    order = np.argsort(density[0] / density[1])  # likeliest with the finding first
+    false, found = (np.cumsum(part[order]) * (z[1] - z[0]) for part in density)
+    d_a, c = a * np.sqrt(2 / (1 + b**2)), (b - 1) / (b + 1)
+    assert proper_area(d_a, c) == pytest.approx(np.trapezoid(found, false), abs=1e-5)
+
+
+def test_a_curve_turned_about_the_other_diagonal_has_the_same_proper_fit():
+    """Classes exchanged and the scale reversed: b becomes 1/b, the area stays."""
+    truth = np.repeat([0, 1], [50, 50])
+    scores = np.repeat([1, 2, 3, 4, 1, 2, 3, 4], [25, 12, 8, 5, 12, 5, 8, 25])
+    once, turned = fit_proper(truth, scores), fit_proper(1 - truth, -scores)
+    assert turned.auc == pytest.approx(once.auc, abs=1e-6)
+    assert turned.b == pytest.approx(1 / once.b, rel=1e-3)
+
+
+def test_perfect_separation_has_a_proper_area_of_one(oracle):
+    table = oracle("mrmc_balanced")
+    own = (table["reader"] == "R2") & (table["arm"] == "denoised")
+    perfect = table.assign(rating=table["rating"].where(~own, 1 + 4 * table["truth"]))
+    result = mrmc(perfect[perfect["reader"].isin(["R2", "R4"])], figure=figure_named("proper"))
+    assert result.figures.loc["R2", "denoised"] == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("figure", ["binormal", "proper", "contaminated"])
+def test_leaving_out_from_counts_is_leaving_out_and_fitting_anew(oracle, figure):
+    table = oracle("mrmc_balanced").query("arm == 'full' and reader == 'R3'").iloc[::2]
+    truth, scores = table["truth"].to_numpy(), table["rating"].to_numpy(float)
+    area, units = figure_named(figure), np.arange(truth.size)
+    whole, left_out = area.leave_out(truth, scores, units)
+    anew = [area(np.delete(truth, k), np.delete(scores, k)) for k in units]
+    assert whole == pytest.approx(area(truth, scores))
+    assert left_out == pytest.approx(np.array(anew), abs=2e-5)
