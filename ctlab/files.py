@@ -8,13 +8,23 @@
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from ctlab.output_folder import (
+    FolderLock,
+    aside,
+    contents,
+    named_errors,
+    settled,
+    stays_in_place,
+)
 
 
 @contextmanager
@@ -33,17 +43,39 @@ def write_whole(path: str | Path) -> Iterator[Path]:
     >>> target.read_text()
     'a,b'
     """
-    path = Path(path)
+    path = settled(path)  # a link stays, and what it points to is replaced
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file to write to")
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
     # The suffix is kept because writers such as savefig and savez choose the format by it.
     part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    with named_errors(path):
+        try:
+            yield part
+            with part.open("rb") as handle:
+                os.fsync(handle.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Delete what processes that are gone left of ``path``."""
+    pattern = re.compile(rf"\.{re.escape(path.stem)}\.(\d+)\.part{re.escape(path.suffix)}")
+    for left in path.parent.iterdir():
+        if (found := pattern.fullmatch(left.name)) and not _is_running(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
     try:
-        yield part
-        with part.open("rb") as handle:
-            os.fsync(handle.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def plain(value: Any) -> Any:
@@ -103,17 +135,35 @@ def write_csv(path: str | Path, table: Any) -> None:
 
 
 def refuse_full_folder(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise ``ValueError`` where :func:`fresh_folder` would; for use before long work."""
-    path = Path(path)
-    if path.exists() and not path.is_dir():
+    """Raise where :func:`fresh_folder` would; for use before long work.
+
+    Raises
+    ------
+    ValueError
+        ``path`` is a file, a folder that is not empty (and ``overwrite`` is false), or was left
+        half replaced by a killed run.
+    OSError
+        Nothing can be written there.
+    """
+    out = settled(path)
+    if out.exists() and not out.is_dir():
         raise ValueError(f"{path} is a file; name a folder to write to")
-    if path.is_dir() and any(path.iterdir()) and not overwrite:
+    if aside(out, "old").exists() and stays_in_place(out) and not overwrite:
+        raise ValueError(
+            f"a run was killed while it replaced what {path} held: that lies in "
+            f"{aside(out, 'old')}, what was made in {aside(out, 'part')} and {path}; save what "
+            "you need, then pass --overwrite"
+        )
+    if contents(out) and not overwrite:
         raise ValueError(f"{path} is not empty; name a new folder or pass --overwrite")
+    near = next(folder for folder in (out, *out.parents) if folder.is_dir())
+    if not os.access(near, os.W_OK | os.X_OK):
+        raise PermissionError(13, "Permission denied, nothing can be written there", str(near))
 
 
 def refuse_own_source(source: str | Path, out: str | Path) -> None:
     """Raise ``ValueError`` where replacing ``out`` would delete what is read from ``source``."""
-    read, written = Path(source).resolve(), Path(out).resolve()
+    read, written = settled(source), settled(out)
     if written == read or written in read.parents:
         raise ValueError(f"{out} holds what is read; name another folder to write to")
 
@@ -135,22 +185,91 @@ def scratch_folder(path: str | Path) -> Iterator[Path]:
 def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Temporary folder that becomes ``path`` when the block ends without an error.
 
+    What ``path`` holds is looked at again then: without ``overwrite`` nothing is ever deleted,
+    and with it the old folder goes only after the new one is in its place.
+
     Raises
     ------
     ValueError
-        ``path`` is a file, or a folder that is not empty and ``overwrite`` is false.
+        ``path`` is a file, or a folder that is not empty and ``overwrite`` is false; or another
+        process writes to it.
     """
-    path = Path(path)
     refuse_full_folder(path, overwrite=overwrite)
-    with scratch_folder(path) as part:
-        yield part
-        _put(part, path)
+    out = settled(path)
+    with FolderLock(out), named_errors(out):
+        _clear(out)
+        refuse_full_folder(path, overwrite=overwrite)
+        part = aside(out, "part")
+        part.mkdir()
+        try:
+            yield part
+            _put(part, out, overwrite=overwrite)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
-def _put(part: Path, path: Path) -> None:
-    if path.exists():
-        shutil.rmtree(path)
-    part.rename(path)
+def _clear(out: Path) -> None:
+    """Remove what killed runs left beside a folder, and put back what they had moved aside."""
+    shutil.rmtree(aside(out, "part"), ignore_errors=True)
+    old = aside(out, "old")
+    if old.is_dir() and not out.exists():
+        old.rename(out)
+    elif not stays_in_place(out):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+class FilledMeanwhile(ValueError):  # noqa: N818  (a finding, not a fault)
+    """Something else was put into the output folder while the work went on."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(
+            f"{out} was filled by something else meanwhile, which was left alone; "
+            "move it away, or name a new folder"
+        )
+
+
+def _put(part: Path, out: Path, *, overwrite: bool) -> None:
+    """Move a finished folder to its place: atomically where that is free."""
+    if contents(out) and not overwrite:
+        raise FilledMeanwhile(out)
+    old = aside(out, "old")
+    if stays_in_place(out):
+        old.mkdir(exist_ok=True)
+        _exchange(contents(out), old, list(part.iterdir()), out)
+    else:
+        if out.is_dir():
+            shutil.copymode(out, part)
+        try:
+            part.rename(out)  # an empty folder gives way, another does not
+        except OSError:
+            if not contents(out):
+                raise
+            if not overwrite:
+                raise FilledMeanwhile(out) from None
+            out.rename(old)
+            try:
+                part.rename(out)
+            except OSError:
+                old.rename(out)
+                raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(present: list[Path], old: Path, made: list[Path], out: Path) -> None:
+    """Move what is there aside, then what was made in; back again where that fails."""
+    try:
+        for each in present:
+            each.rename(old / each.name)
+        for each in made:
+            each.rename(out / each.name)
+    except OSError:
+        for each in made:
+            shutil.rmtree(out / each.name, ignore_errors=True)
+            with suppress(OSError):
+                (out / each.name).unlink(missing_ok=True)
+        for each in old.iterdir():
+            each.rename(out / each.name)
+        raise
 
 
 _STATE = "unfinished.json"
@@ -165,17 +284,18 @@ class ResumableFolder:
     out : where it will lie
     facts : what is being made and from what: only work on the same facts is continued
     given : values drawn at the start (new identifiers), which a continued run must share
+    lock : of the process that began it
     """
 
     out: Path
     facts: dict[str, Any]
     given: dict[str, Any]
+    lock: FolderLock | None = field(default=None, compare=False)
 
     @staticmethod
     def folder_of(out: str | Path) -> Path:
         """Where unfinished work on ``out`` lies."""
-        out = Path(out)
-        return out.with_name(f".{out.name}.unfinished")
+        return aside(settled(out), "unfinished")
 
     @property
     def folder(self) -> Path:
@@ -198,9 +318,29 @@ class ResumableFolder:
         ------
         ValueError
             ``out`` is full; unfinished work is there and neither ``resume`` nor ``overwrite`` is
-            true; or it was begun with other facts.
+            true; it was begun with other facts; or another process is at it.
         """
         refuse_full_folder(out, overwrite=overwrite)
+        lock = FolderLock(out)
+        try:
+            _clear(settled(out))
+            refuse_full_folder(out, overwrite=overwrite)
+            begun = cls._begun(out, facts, given, resume=resume, overwrite=overwrite)
+        except BaseException:
+            lock.release()
+            raise
+        return replace(begun, lock=lock)
+
+    @classmethod
+    def _begun(
+        cls,
+        out: str | Path,
+        facts: dict[str, Any],
+        given: dict[str, Any],
+        *,
+        resume: bool,
+        overwrite: bool,
+    ) -> "ResumableFolder":
         folder = cls.folder_of(out)
         if folder.exists() and not (resume or overwrite):
             raise ValueError(
@@ -229,8 +369,22 @@ class ResumableFolder:
     def abandon(self) -> None:
         """Remove what was made."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()
 
-    def finish(self) -> None:
-        """Put the folder in its place."""
-        (self.folder / _STATE).unlink()
-        _put(self.folder, self.out)
+    def release(self) -> None:
+        """Let other processes go on with it."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def finish(self, *, overwrite: bool = False) -> None:
+        """Put the folder in its place; with ``overwrite`` also where that was filled meanwhile."""
+        state = self.folder / _STATE
+        kept = state.read_bytes()
+        state.unlink()
+        try:
+            _put(self.folder, settled(self.out), overwrite=overwrite)
+        except BaseException:
+            state.write_bytes(kept)  # so that it can be resumed
+            raise
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.release()

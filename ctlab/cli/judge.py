@@ -64,10 +64,13 @@ def evaluate(
 ) -> None:
     """Print image quality beside a reference: PSNR, SSIM, RMSE, VIF, bias."""
     from ctlab.assess import write_table
+    from ctlab.assess.fidelity.tables import check_table_name
     from ctlab.ct import named_window
     from ctlab.workflows.evaluate import evaluate_folders, report_of
 
     shown, problems = named_window(window), list[str]()
+    if csv is not None:
+        check_table_name(csv)  # before minutes of work
     with working("measuring series") as progress:
         slices = evaluate_folders(
             reference,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from textwrap import fill
@@ -15,6 +16,7 @@ from ctlab.ct import read_series
 from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read import refuse_unused
 from ctlab.files import fresh_folder, plain, refuse_full_folder, write_json
+from ctlab.output_folder import FolderLock
 from ctlab.passport import page
 from ctlab.passport.document import (
     FORMAT_VERSION,
@@ -106,7 +108,21 @@ def passports_of_folders(
     denoisers = denoisers or [own_network(None)]
     if out is not None:  # refused before minutes of work rather than after
         refuse_full_folder(out, overwrite=overwrite)
-    how = dict(reading or {})
+    with FolderLock(out) if out is not None else nullcontext():
+        passports = _passports(folders, denoisers, reading or {}, progress, note, options)
+        if out is not None:
+            _write(passports, out, overwrite=overwrite)
+    return passports
+
+
+def _passports(
+    folders: Sequence[str | Path],
+    denoisers: Sequence[Denoiser],
+    how: Mapping[str, Any],
+    progress: Progress | None,
+    note: Note | None,
+    options: Mapping[str, Any],
+) -> dict[str, Passport]:
     volumes = [read_series(folder, **how) for folder in folders]
     for folder, volume in zip(folders, volumes, strict=True):
         note_problems(note, folder, volume.problems)
@@ -120,8 +136,6 @@ def passports_of_folders(
         if name in passports:
             raise ValueError(f"{name} is named twice; name each denoiser once")
         passports[name] = passport
-    if out is not None:
-        _write(passports, out, overwrite=overwrite)
     return passports
 
 

@@ -22,7 +22,13 @@ from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
 from ctlab.ct.noise_level import noise_pair_hu
-from ctlab.files import ResumableFolder, refuse_full_folder, refuse_own_source, write_whole
+from ctlab.files import (
+    FilledMeanwhile,
+    ResumableFolder,
+    refuse_full_folder,
+    refuse_own_source,
+    write_whole,
+)
 from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
 
 BATCH = 2
@@ -153,13 +159,16 @@ def denoise_series(
     processes.barrier()  # every process has counted what was ready before anyone adds to it
     try:
         _denoise(volume, work, writer, unfinished.folder, ready, processes, progress)
-    except ValueError:  # a damaged slice: going on later would not help
-        unfinished.abandon()
+        processes.barrier()
+        if processes.global_rank != 0:
+            return None
+        unfinished.finish(overwrite=overwrite)
+    except ValueError as error:
+        if not isinstance(error, FilledMeanwhile):  # a damaged slice: going on would not help
+            unfinished.abandon()
         raise
-    processes.barrier()
-    if processes.global_rank != 0:
-        return None
-    unfinished.finish()
+    finally:
+        unfinished.release()
     seconds = time.perf_counter() - start
     before, after = noise_pair_hu(volume, open_series(out, allow_gaps=True))
     return DenoiseReport(

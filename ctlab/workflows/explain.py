@@ -22,6 +22,7 @@ from ctlab.explain import (
 )
 from ctlab.explain.black_box import explain_black_box
 from ctlab.explain.explanation_page import write_page
+from ctlab.files import refuse_full_folder
 from ctlab.learn import load_checkpoint
 from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
 
@@ -108,6 +109,10 @@ def explain_series(
         The slice is not in the series, or what the region, method, target or layer names is not
         there.
     """
+    if out is not None and out.suffix.lower() != ".npz":
+        raise ValueError(f"expected a name that ends in .npz for the map, got {out.name}")
+    if dicom is not None:
+        refuse_full_folder(dicom, overwrite=overwrite)
     volume = read_series(  # one slice is asked for
         path,
         series_uid=series_uid,

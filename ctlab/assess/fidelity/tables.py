@@ -251,7 +251,19 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Writes CSV or Parquet, by the name's ending, whole or not at all."""
+    path = check_table_name(path)
+    with write_whole(path) as part:
+        if path.suffix == ".csv":
+            table.to_csv(part, index=False)
+        else:
+            table.to_parquet(part, index=False)
+
+
+def check_table_name(path: str | Path) -> Path:
+    """The path of a table; raises ValueError where none can be written there."""
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name a file that ends in .csv or .parquet")
     if path.suffix not in (".csv", ".parquet"):
         raise ValueError(f"name a file that ends in .csv or .parquet, got {path.name}")
     if path.suffix == ".parquet" and find_spec("pyarrow") is None:
@@ -259,11 +271,7 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
             f"expected pyarrow for {path.name}, which is not installed; write .csv, or "
             "pip install -c constraints.txt -e '.[fetch]'"
         )
-    with write_whole(path) as part:
-        if path.suffix == ".csv":
-            table.to_csv(part, index=False)
-        else:
-            table.to_parquet(part, index=False)
+    return path
 
 
 def _metric_columns(table: pd.DataFrame) -> list[str]:

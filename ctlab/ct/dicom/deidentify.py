@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -124,17 +125,20 @@ def deidentify_series(
     with warnings.catch_warnings(), fresh_folder(out, overwrite=overwrite) as part:
         warnings.simplefilter("ignore")  # about odd values, which are removed or kept as found
         for file in _read_files(path, out):
-            dataset = _accepted(file, report)
+            dataset, reason = _accepted(file)
             if dataset is None:
+                report.left_out[_name(file, path)] = reason
                 continue
-            target = part / f"IM{report.files + 1:05d}.dcm"
+            made = BytesIO()  # so that a full disk is not taken for a damaged source
             try:
                 done = _scrub(dataset, anonymizer)
-                dataset.save_as(target, enforce_file_format=True)
+                dataset.save_as(made, enforce_file_format=True)
             except Exception as error:  # elements are parsed on first use, and may be damaged
-                target.unlink(missing_ok=True)
-                report.left_out[file.name] = f"damaged: {' '.join(str(error).split())[:200]}"
+                report.left_out[_name(file, path)] = (
+                    f"damaged: {' '.join(str(error).split())[:200]}"
+                )
                 continue
+            (part / f"IM{report.files + 1:05d}.dcm").write_bytes(made.getbuffer())
             report.add(done)
         if not report.files:
             reasons = "; ".join(sorted(set(report.left_out.values()))) or "no DICOM files"
@@ -148,8 +152,13 @@ def _read_files(path: str | Path, out: str | Path) -> list[Path]:
     return [file for file in list_files(path) if written not in file.resolve().parents]
 
 
-def _accepted(file: Path, report: DeidentificationReport) -> Any | None:
-    """The data set, or ``None`` with the reason noted."""
+def _name(file: Path, path: str | Path) -> str:
+    """A file by its place below what was named: names alone may occur twice."""
+    return str(file.relative_to(path)) if file.is_relative_to(path) and file != path else file.name
+
+
+def _accepted(file: Path) -> tuple[Any | None, str]:
+    """The data set, or ``None`` and why it is left out."""
     try:
         header = read_header(file)
         reason = reason_aside(header)
@@ -160,9 +169,7 @@ def _accepted(file: Path, report: DeidentificationReport) -> Any | None:
         reason, dataset = "not DICOM", None
     except ValueError as error:
         reason, dataset = str(error), None
-    if reason:
-        report.left_out[file.name] = reason
-    return dataset
+    return dataset, reason
 
 
 def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:

@@ -118,8 +118,10 @@ def save_checkpoint(
         "card": _plain(card),
         "state": state.state_dict(with_optimisers=with_optimisers),
     }
+    written = io.BytesIO()  # torch writes files by itself, and hides what the disk says
+    torch.save(content, written)
     with write_whole(path) as part:
-        torch.save(content, part)
+        part.write_bytes(written.getbuffer())
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,6 +31,7 @@ from ctlab.learn.train.monitor import (
 )
 from ctlab.learn.train.run_log import Row, run_log
 from ctlab.learn.train.state import TrainState
+from ctlab.output_folder import FolderLock, contents
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,22 @@ def train_run(
         raise ValueError("expected --resume or --from, got both; a resumed run keeps its weights")
     check_folder(out, config, resume=resume)
     fabric = make_fabric(config)
+    with FolderLock(out) if fabric.is_global_zero else nullcontext():
+        return _trained(out, config, fabric, resume=resume, start=start, on_row=on_row)
+
+
+def _trained(
+    out: Path,
+    config: TrainConfig,
+    fabric: Fabric,
+    *,
+    resume: bool,
+    start: Checkpoint | None,
+    on_row: Callable[[Row], None] | None,
+) -> RunResult:
+    """The run, in a folder that is this process's own."""
+    if fabric.is_global_zero:
+        check_folder(out, config, resume=resume)  # another process may have had it until now
     domains = build_domains(config)
     run = _Run(out, with_noise_curve(config, domains.full, domains.low), domains, fabric)
     if resume and (out / "checkpoint.pt").exists():
@@ -105,8 +123,13 @@ def train_run(
         _describe(out, config, domains)
         if start is not None:  # so that a kill before the first checkpoint does not lose it
             run.save(run.metrics())
-    with run_log(out, run.state.step, fabric) as write:
-        run.train(write, on_row)
+    try:
+        with run_log(out, run.state.step, fabric) as write:
+            run.train(write, on_row)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"{error.strerror or error}; {run.what_stays()}", error.filename or out
+        ) from error
     fabric.barrier()  # no process leaves, and ends the others, while files are written
     checkpoint = out / "checkpoint.pt"
     return RunResult(run.state.step, checkpoint, tuple(run.raised), fabric.world_size)
@@ -124,6 +147,13 @@ class _Run:
         self.facts = dict(domains.card)
         self.raised = _confound_warnings(domains)
         self.best: Selected | None = None
+        self.saved: int | None = None
+
+    def what_stays(self) -> str:
+        """What a run that ends here leaves, in words."""
+        if self.saved is None:
+            return "no checkpoint was written yet"
+        return f"checkpoint.pt of step {self.saved} stays: mend that and go on with --resume"
 
     def metrics(self) -> Row:
         """Metrics of the monitor at this step."""
@@ -152,6 +182,7 @@ class _Run:
                 checkpoint.step,
             ]
         self.state.load_state_dict(checkpoint.state)
+        self.saved = checkpoint.step
         for kept in ("started_from", "finished_before_at"):
             if kept in card and kept not in self.facts:
                 self.facts[kept] = card[kept]
@@ -229,13 +260,14 @@ class _Run:
             part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         for name in ["selected.pt"] * is_best + ["checkpoint.pt"]:
             save_checkpoint(self.out / name, config, state, split_hash=split_hash, card=known)
+        self.saved = state.step
 
 
 def check_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
     """Refuse a folder that holds something else than this run, before anything is written."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"{out} is a file; name a folder for the run")
-    is_empty = not out.exists() or not any(out.iterdir())
+    is_empty = not contents(out)
     if is_empty or not (out / "config.toml").exists():
         if not is_empty:
             raise ValueError(f"{out} is not empty and holds no run; name a new folder")

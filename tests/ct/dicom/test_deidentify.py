@@ -416,6 +416,31 @@ def test_values_that_do_not_fit_their_kind_go(make_series, tmp_path):
         }
 
 
+def test_a_full_disk_is_no_damage_of_the_source(make_series, tmp_path, monkeypatch):
+    write_bytes = Path.write_bytes
+
+    def full(self, data):
+        if self.name == "IM00002.dcm":
+            raise OSError(28, "No space left on device")
+        return write_bytes(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as failed:
+        deidentify_series(make_series(4), tmp_path / "out")
+    assert failed.value.filename == str(tmp_path / "out")
+    assert {p.name for p in tmp_path.iterdir()} == {"series"}
+
+
+def test_every_file_left_out_is_named_also_where_names_occur_twice(make_series, tmp_path):
+    folder = make_series(2)
+    for below in ("a", "b"):
+        (folder / below).mkdir()
+        file = next(folder.glob("*.dcm"))
+        (folder / below / "same.dcm").write_bytes(file.read_bytes()[:400])
+    report = deidentify_series(folder, tmp_path / "out")
+    assert set(report.left_out) == {"a/same.dcm", "b/same.dcm"}
+
+
 def test_what_is_read_is_never_replaced(make_series):
     folder = make_series(2)
     before = sorted(folder.iterdir())

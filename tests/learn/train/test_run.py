@@ -146,6 +146,37 @@ def test_the_selected_checkpoint_is_best_by_a_criterion_named_on_the_card(
         assert kept.card["selection"]["step"] == 8
 
 
+def test_a_full_disk_keeps_the_last_checkpoint_and_says_so(
+    tmp_path, tiny_config, domains, monkeypatch
+):
+    write_bytes = Path.write_bytes
+
+    def full(self, data):
+        if self.name.startswith(".checkpoint") and (tmp_path / "run" / "checkpoint.pt").exists():
+            raise OSError(28, "No space left on device")
+        return write_bytes(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"checkpoint.pt of step \d+ stays.*--resume") as failed:
+        run.train_run(tiny_config, tmp_path / "run")
+    assert failed.value.errno == 28
+    kept = load_checkpoint(tmp_path / "run" / "checkpoint.pt").step
+    assert f"of step {kept} stays" in str(failed.value)
+    monkeypatch.undo()
+
+
+def test_a_run_folder_belongs_to_one_process(tmp_path, tiny_config, domains):
+    hold = "import sys, time; from ctlab.output_folder import FolderLock as L\n"
+    hold += "lock = L(sys.argv[1]); print('held', flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", hold, str(tmp_path / "run")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ValueError, match=rf"process {other.pid}\) since"):
+            run.train_run(tiny_config, tmp_path / "run")
+        other.kill()
+    assert not (tmp_path / "run").exists()
+
+
 def test_domains_that_differ_in_more_than_dose_raise_a_warning(
     tmp_path, tiny_config, tiny_domains, monkeypatch
 ):
