@@ -1,16 +1,15 @@
 // Two CT images or stacks side by side, windowed in the browser, linked, keyboard complete.
-// draw.js, page.js and this file make one text without imports: the same code runs in Jupyter,
-// in Voila and in a static page without a kernel.
+// The parts before this file and this one make one text without imports: the same code runs in
+// Jupyter, in Voila and in a static page without a kernel.
 
-class Viewer extends Page {
+class Viewer extends Gestures {
   constructor(model, el) {
     super();
     this.model = model;
     this.tables = { window: { lut: new Uint32Array(65536) }, difference: { lut: new Uint32Array(65536) } };
     this.tool = "window";
     this.at = {};  // image shown in the planes other than the axial one
-    this.cleanups = [];
-    this.images = {};
+    Object.assign(this, { cleanups: [], images: {}, measures: [], fingers: new Map(), depth: 1, inverted: false });
     for (const name of ["left", "right", "difference"]) this.images[name] = {};
     this.build(el);
     this.root.viewer = this;  // for tests and for pages that steer the viewer
@@ -24,7 +23,10 @@ class Viewer extends Page {
     this.on("change:labels change:frame_labels change:frame_name change:alt", redraw);
     this.on("change:plane", () => { this.layPlane(); redraw(); });
     this.on("change:slab_mm", redraw);
-    this.on("change:marking change:modes change:presets change:words", () => this.buildBar());
+    this.on("change:orientation change:scroll change:display_filter change:padding_hu change:probe", redraw);
+    this.on("change:marking change:modes change:presets change:words change:probe change:mouse", () => this.buildBar());
+    this.listen(document, "ctv-view", ({ detail }) => detail.from !== this && this.follow(detail));
+    this.listen(window, "resize", redraw);
     const sizes = new ResizeObserver(redraw);
     sizes.observe(this.root);
     this.cleanups.push(() => sizes.disconnect());
@@ -56,22 +58,25 @@ class Viewer extends Page {
       if (pixels && (pixels.length % size || !size)) throw new Error("pixels do not fit the shape");
     }
     this.loads = (this.loads ?? 0) + 1;
+    this.stopPlay();
     // Another trial begins as the first did, whatever was done in this viewer two trials ago.
-    if (this.tag !== this.get("tag")) Object.assign(this, { tool: "window", measuring: false });
+    if (this.tag !== this.get("tag")) Object.assign(this, { tool: "window", measuring: false, inverted: false });
     this.help.hidden ||= this.tag !== this.get("tag");
     Object.assign(this, { at: {}, tag: this.get("tag") });
     this.difference = { level: 0, width: 400 };
-    this.segment = null;
     this.reset({ window: false });
+    if (this.followed) this.follow(this.followed);
     this.buildBar();
   }
 
   reset({ window = true } = {}) {
-    Object.assign(this, { wipe: 0.5, shown: "left", cursor: null });
+    Object.assign(this, { wipe: 0.5, shown: "left", cursor: null, measures: [], measure: null });
     this.layPlane();
     if (window) {
+      this.inverted = false;
       this.difference = { level: 0, width: 400 };
       if (this.first) this.set({ level_hu: this.first.level, width_hu: this.first.width, plane: "axial", slab_mm: 0 });
+      this.announce();
     }
     this.first ??= { level: this.get("level_hu"), width: this.get("width_hu") };
     this.invalidate();
@@ -81,36 +86,106 @@ class Viewer extends Page {
     return this.get("right_bytes")?.byteLength ? this.get("modes").filter((m) => MODES[m]) : ["pair"];
   }
   mode() { return this.offeredModes().includes(this.get("mode")) ? this.get("mode") : "pair"; }
-  usePreset(preset) { this.set({ level_hu: preset.level, width_hu: preset.width }); }
+  usePreset(preset) {
+    this.set({ level_hu: preset.level, width_hu: preset.width });
+    this.announce();
+  }
   useMode(mode) {
     if (!this.offeredModes().includes(mode)) return;
     if (mode === "flicker") this.shown = this.mode() === mode && this.shown === "left" ? "right" : "left";
+    this.stopPlay();
     this.set({ mode });
   }
   useTool(tool) {
-    if (tool === "mark" && !this.get("marking")) return;
-    this.tool = tool;
-    this.segment = null;
+    if (!this.buttons.tool[tool]) return;
+    Object.assign(this, { tool, measuring: false });
     this.invalidate();
   }
-  toggleHelp() { this.help.hidden = !this.help.hidden; }
-  scrollHelp(key) {  // over a small window the help is longer than it is high
-    const down = { ArrowDown: 40, ArrowUp: -40, PageDown: 200, PageUp: -200 }[key];
-    if (this.help.hidden || !down || this.help.scrollHeight <= this.help.clientHeight) return false;
-    this.help.scrollBy(0, down);
-    return true;
+  invert() {
+    this.inverted = !this.inverted;
+    this.announce();
+    this.invalidate();
+  }
+  toggleActual() {
+    this.actual = !this.actual;
+    Object.assign(this, { zoom: 1, centre: { x: this.columns / 2, y: this.rows / 2 } });
+    this.announce();
+    this.invalidate();
   }
   zoomBy(factor, at = this.centre) {
-    const zoom = clamp(this.zoom * factor, 1, 16), kept = this.zoom / zoom;
+    if (!this.place) return;
+    const fit = this.place.perMm / this.place.zoom, actual = 1 / (this.place.ratio * this.spacing[1] * fit);
+    const before = this.actual ? actual : this.zoom, zoom = clamp(before * factor, Math.min(1, actual), Math.max(16, actual));
+    const kept = before / zoom;
     this.centre = { x: at.x + (this.centre.x - at.x) * kept, y: at.y + (this.centre.y - at.y) * kept };
-    this.zoom = zoom;
+    Object.assign(this, { zoom, actual: false });
     this.pan(0, 0);
   }
   pan(dx, dy) {
-    this.centre.x = clamp(this.centre.x - dx, 0, this.columns);
-    this.centre.y = clamp(this.centre.y - dy, 0, this.rows);
+    this.centre = { x: clamp(this.centre.x - dx, 0, this.columns), y: clamp(this.centre.y - dy, 0, this.rows) };
+    this.announce();
     this.invalidate();
   }
+
+  // ---------------------------------------------------------------- from pair to pair
+
+  // Viewers of one page that the author linked (keep) take window and zoom from the one in use.
+  announce() {
+    const { zoom, actual, centre, inverted } = this, level = this.get("level_hu"), width = this.get("width_hu");
+    this.followed = { from: this, level, width, inverted, zoom, actual, centre: { x: centre.x / this.columns, y: centre.y / this.rows } };
+    if (this.get("keep").length) document.dispatchEvent(new CustomEvent("ctv-view", { detail: this.followed }));
+  }
+
+  follow(seen) {
+    const keep = this.get("keep");
+    if (!keep.length) return;
+    this.followed = seen;
+    if (keep.includes("window")) {
+      this.inverted = seen.inverted;
+      this.set({ level_hu: seen.level, width_hu: seen.width });
+    }
+    if (keep.includes("zoom") && this.plane() === "axial") {
+      Object.assign(this, { zoom: seen.zoom, actual: seen.actual });
+      this.centre = { x: seen.centre.x * this.columns, y: seen.centre.y * this.rows };
+    }
+    this.invalidate();
+  }
+
+  // How the images are seen now, for the record of a reading.
+  seen() {
+    const scale = this.place ? this.place.x * this.place.ratio : null;
+    return { level_hu: this.get("level_hu"), width_hu: this.get("width_hu"), inverted: this.inverted, mode: this.mode(),
+      plane: this.plane(), slice: this.number(), slab_mm: this.slabMm(), screen_px_per_pixel: scale, display_filter: this.get("display_filter") };
+  }
+
+  // ---------------------------------------------------------------- cine and flicker
+
+  rate() { return this.mode() === "flicker" ? this.flickerHz ?? this.get("flicker_hz") : this.cinePerS ?? this.get("cine_per_s"); }
+
+  togglePlay() {
+    if (this.playing) return this.stopPlay();
+    if (this.mode() !== "flicker" && this.depth < 2) return;
+    const next = () => {
+      this.playing = setTimeout(next, 1000 / this.rate());
+      if (getComputedStyle(this.root).visibility !== "visible" || !this.root.offsetParent) return this.stopPlay();
+      if (this.mode() === "flicker") this.shown = this.shown === "left" ? "right" : "left";
+      else this.goTo(this.frameOf(this.number() % this.depth + 1));
+      this.invalidate();
+    };
+    next();
+  }
+
+  stopPlay() {
+    clearTimeout(this.playing);
+    this.playing = null;
+    this.invalidate();
+  }
+
+  changeRate(factor) {  // three flashes a second are what everybody can bear (WCAG 2.3.1)
+    if (this.mode() === "flicker") this.flickerHz = clamp(this.rate() * factor, 0.5, 3);
+    else this.cinePerS = clamp(this.rate() * factor, 1, 30);
+  }
+
   shiftWindow(dWidth, dLevel) {
     if (this.mode() === "difference") {
       const { level, width } = this.difference;
@@ -119,12 +194,13 @@ class Viewer extends Page {
     } else {
       this.set({ level_hu: clamp(this.get("level_hu") + dLevel, -4096, 8192),
         width_hu: clamp(this.get("width_hu") + dWidth, 1, 8192) });
+      this.announce();
     }
   }
   toggleMark(side, point) {
     const [row, column, step] = this.get("grid"), { z, y, x } = this.voxel(point, this.brightest(side, point)), [first, last] = this.slab();
     const mark = { side, z, y: row + y * step, x: column + x * step, kind: this.get("mark_kind") };
-    const near = 8 * this.columns / (this.zoom * this.panels.left.canvas.clientWidth);
+    const near = 8 / this.place.x;
     const rest = this.get("marks").filter((m) => {
       const at = this.spot({ z: m.z, y: (m.y - row) / step, x: (m.x - column) / step });
       return m.side !== side || at.frame < first || at.frame > last || Math.hypot(at.x - point.x, at.y - point.y) > near;
@@ -138,60 +214,7 @@ class Viewer extends Page {
     return mode === "difference" ? "right" : panelSide;
   }
 
-  // ---------------------------------------------------------------- input
-
-  where(event) {  // pointer position in pixels of the image, and as a fraction of the panel
-    const box = event.target.getBoundingClientRect(), place = this.place;
-    return { x: Math.floor(this.centre.x + (event.clientX - box.left - box.width / 2) / place.x),
-      y: Math.floor(this.centre.y + (event.clientY - box.top - box.height / 2) / place.y),
-      fraction: (event.clientX - box.left) / box.width };
-  }
-
-  inside(point) { return point.x >= 0 && point.y >= 0 && point.x < this.columns && point.y < this.rows; }
-
-  onPointer(event, side) {
-    const at = this.where(event);
-    if (event.type === "pointerdown") this.startDrag(event, side, at);
-    else if (event.type === "pointermove") this.moveDrag(event, at);
-    else this.drag = null;
-    this.probe = event.type === "pointerleave" || !this.inside(at) ? null : at;
-    this.invalidate();
-  }
-
-  startDrag(event, side, at) {
-    this.stage.focus({ preventScroll: true });
-    event.target.setPointerCapture(event.pointerId);
-    event.preventDefault();
-    let action = this.tool;
-    if (event.button === 1 || this.spaceHeld) action = "pan";
-    else if (this.mode() === "wipe" && Math.abs(at.fraction - this.wipe) < 0.03) action = "wipe";
-    if (action === "calliper") this.segment = { from: at, to: at };
-    if (action === "mark" && this.inside(at)) this.toggleMark(this.sideIn(side, at.fraction), at);
-    this.drag = { action, x: event.clientX, y: event.clientY };
-  }
-
-  moveDrag(event, at) {
-    if (!this.drag) return;
-    const dx = event.clientX - this.drag.x, dy = event.clientY - this.drag.y;
-    Object.assign(this.drag, { x: event.clientX, y: event.clientY });
-    const speed = Math.max(0.5, this.get("width_hu") / 400);
-    if (this.drag.action === "window") this.shiftWindow(dx * speed, dy * speed);
-    else if (this.drag.action === "pan") this.pan(dx / this.place.x, dy / this.place.y);
-    else if (this.drag.action === "wipe") this.wipe = clamp(at.fraction, 0, 1);
-    else if (this.drag.action === "calliper") this.segment.to = at;
-  }
-
-  onWheel(event) {
-    const active = this.get("whole_page") || this.root.contains(document.activeElement);
-    if (!active && !event.ctrlKey) return;  // an unclicked viewer lets the page scroll
-    event.preventDefault();
-    this.wheeled = (this.wheeled ?? 0) + event.deltaY * (event.deltaMode === 1 ? 33 : 1);
-    const notch = event.ctrlKey || this.depth === 1 ? 20 : 50, steps = Math.trunc(this.wheeled / notch);
-    if (!steps) return;  // touchpads send many small steps
-    this.wheeled -= steps * notch;
-    if (notch === 50) this.goTo(this.frame() + clamp(steps, -3, 3));
-    else this.zoomBy(1.06 ** -clamp(steps, -8, 8), this.where(event));
-  }
+  // ---------------------------------------------------------------- keys
 
   onKey(event) {
     const target = event.target, typing = target.matches?.("textarea, select, input, [contenteditable=true]");
@@ -211,14 +234,19 @@ class Viewer extends Page {
     const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
     if (arrow) return this.onArrow(event, ...arrow);
     if (event.ctrlKey) return false;
-    const preset = this.get("presets").find((p) => p.key && p.key === key);
+    const [, number] = (event.shiftKey && /^Digit([1-9])$/.exec(event.code)) || [];
+    const preset = this.get("presets").find((p, i) => (p.key && p.key === key) || Number(number) === i + 1);
     const mode = Object.keys(MODES).find((m) => MODES[m][1] === key);
     const tool = Object.keys(TOOLS).find((name) => TOOLS[name][1] === key);
-    const jump = { PageUp: this.frame() - 5, PageDown: this.frame() + 5, Home: 0, End: this.depth - 1 };
+    const jump = { PageUp: -5, PageDown: 5, Home: -this.depth, End: this.depth };
     if (preset) this.usePreset(preset);
     else if (mode && this.offeredModes().includes(mode)) this.useMode(mode);
     else if (tool && this.buttons.tool[tool]) this.useTool(tool);
-    else if (key in jump && this.depth > 1) this.goTo(jump[key]);
+    else if (key in jump && this.depth > 1) this.step(jump[key]);
+    else if (key === "z") this.toggleActual();
+    else if (key === "g") this.invert();
+    else if (key === "y" && this.offers("play")) this.togglePlay();
+    else if ((key === "," || key === ".") && this.offers("play")) this.changeRate(key === "," ? 0.8 : 1.25);
     else if (key === "+" || key === "=") this.zoomBy(1.25);
     else if (key === "-") this.zoomBy(0.8);
     else if (key === "o" && this.offeredPlanes().length > 1) this.cyclePlane();
@@ -228,7 +256,7 @@ class Viewer extends Page {
     else if (key === "?") this.toggleHelp();
     else if (key === " ") this.onSpace();
     else if (key === "s" && this.tool === "mark") this.cursor.side = this.cursor.side === "left" ? "right" : "left";
-    else if (key === "Delete" && this.get("marks").length) this.set({ marks: this.get("marks").slice(0, -1) });
+    else if (key === "Delete") return this.takeBack();
     else if (key === "Escape" && !this.help.hidden) this.toggleHelp();
     else return false;
     this.invalidate();
@@ -241,10 +269,10 @@ class Viewer extends Page {
       const reach = event.shiftKey ? 10 : 1;
       this.cursor.x = clamp(this.cursor.x + dx * reach, 0, this.columns - 1);
       this.cursor.y = clamp(this.cursor.y + dy * reach, 0, this.rows - 1);
-      if (this.tool === "calliper" && this.measuring) this.segment.to = { ...this.cursor };
+      if (this.measuring) this.measure.to = { x: this.cursor.x, y: this.cursor.y };
     } else if (event.shiftKey) this.shiftWindow(dx * 20, -dy * 20);
     else if (this.mode() === "wipe" && dx) this.wipe = clamp(this.wipe + dx * 0.02, 0, 1);
-    else if (this.depth > 1) this.goTo(this.frame() + dx + dy);
+    else if (this.depth > 1) this.step(dx + dy);
     else return false;
     this.invalidate();
     return true;
@@ -253,10 +281,21 @@ class Viewer extends Page {
   onSpace() {
     const { side, x, y } = this.cursor;
     if (this.tool === "mark") this.toggleMark(this.mode() === "pair" ? side : this.sideIn(side, 0), { x, y });
-    else if (this.tool === "calliper") {
+    else if (this.tool !== "window") {
       this.measuring = !this.measuring;
-      if (this.measuring) this.segment = { from: { x, y }, to: { x, y } };
+      if (this.measuring) this.startMeasure(this.tool, { x, y });
+      else this.endMeasure();
     } else this.spaceHeld = true;
+  }
+
+  takeBack() {
+    const marks = this.get("marks");
+    if (this.tool === "mark" || !this.removeMeasure()) {
+      if (!marks.length) return false;
+      this.set({ marks: marks.slice(0, -1) });
+    }
+    this.invalidate();
+    return true;
   }
 }
 

@@ -10,8 +10,10 @@ import traitlets as t
 
 from ctlab.ct.hu import LUNG, WINDOWS, Window
 
+DISPLAY_FILTERS = ["catmull-rom", "mitchell", "linear", "nearest"]
 _HERE = Path(__file__).parent
 _PRESET_KEYS = {"l": "lung", "m": "mediastinum", "b": "bone"}
+_PARTS = ("filter", "draw", "planes", "measure", "bar", "page", "gestures", "compare")
 _MODES = ["pair", "flicker", "wipe", "difference"]
 
 
@@ -39,15 +41,24 @@ class CompareViewer(anywidget.AnyWidget):
     slice_mm : distance between slices; above 0 it opens coronal and sagittal planes and slabs
     plane : ``axial``, ``coronal`` or ``sagittal``
     slab_mm : thickness of the sliding maximum intensity projection; 0 shows single slices
+    orientation : six direction cosines of rows and columns (0020,0037) for the letters R, L, A, P,
+        H, F at the edges; empty where unknown: no letters, slices taken to run from feet to head
+    scroll : ``feet``: slice 1 is at the head, wheel and arrow down go to the feet, however slices
+        are stored; ``stored``: slice 1 is the first one stored
+    display_filter : how pixels of the image become those of the screen: ``catmull-rom``,
+        ``mitchell``, ``linear`` or ``nearest``; where one lies on one, all are the identity
+    padding_hu : what hangs together with the edge at or below it is black in both images
+    mouse : what left, middle and right drag do: ``window``, ``scroll``, ``zoom``, ``pan``
+    keep : what viewers of one page share and other images leave: ``window``, ``zoom``
+    cine_per_s, flicker_hz : images and changes a second at first
+    further_help : lines (keys, what they do) of the page around the viewer, for its help
     words : other words for the buttons and texts of the viewer, by the English ones
     tag : text that the element carries in ``data-tag`` once these images are painted
     alt : one sentence on what is seen, for screen readers
     """
 
     # One text: a static page gives a widget no place to import a second file from.
-    _esm = "".join(
-        (_HERE / f"{part}.js").read_text("utf-8") for part in ("draw", "planes", "page", "compare")
-    )
+    _esm = "".join((_HERE / f"{part}.js").read_text("utf-8") for part in _PARTS)
     _css = _HERE / "compare.css"
 
     left_bytes = t.Bytes(b"").tag(sync=True)
@@ -73,6 +84,15 @@ class CompareViewer(anywidget.AnyWidget):
     slice_mm = t.Float(0.0).tag(sync=True)
     plane = t.Enum(["axial", "coronal", "sagittal"], "axial").tag(sync=True)
     slab_mm = t.Float(0.0).tag(sync=True)
+    orientation = t.List(t.Float()).tag(sync=True)
+    scroll = t.Enum(["feet", "stored"], "feet").tag(sync=True)
+    display_filter = t.Enum(DISPLAY_FILTERS, DISPLAY_FILTERS[0]).tag(sync=True)
+    padding_hu = t.Float(None, allow_none=True).tag(sync=True)
+    mouse = t.Dict().tag(sync=True)
+    keep = t.List(t.Unicode()).tag(sync=True)
+    cine_per_s = t.Float(8.0).tag(sync=True)
+    flicker_hz = t.Float(2.0).tag(sync=True)
+    further_help = t.List(t.List(t.Unicode())).tag(sync=True)
     words = t.Dict().tag(sync=True)
     tag = t.Unicode("").tag(sync=True)
     alt = t.Unicode("").tag(sync=True)

@@ -1,7 +1,7 @@
-// Painting, first of the three parts of the viewer: pure functions of what they are given.
+// Painting: pure functions of what they are given.
 
-const INK = "#ffe14d", BLACK = 0xff000000;
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+const FONT = "600 13px system-ui, sans-serif";
+const INK = "#ffe14d", BLACK = 0xff000000, WHITE = 0xffffffff;
 const signed = (value) => String(Math.round(value)).replace("-", "−");
 
 function element(tag, attributes = {}, ...children) {
@@ -22,60 +22,17 @@ function readPixels(model, side) {
   return new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-// RGBA word for every int16 value, so that one look-up paints one pixel.
-function fillLut(lut, level, width) {
+// RGBA word for every int16 value, so that one look-up paints one pixel. Padding is black, also inverted.
+function fillLut(lut, level, width, inverted) {
   const low = clamp(Math.floor(level - width / 2) + 32768, 0, 65536);
   const high = clamp(Math.ceil(level + width / 2) + 32768, 0, 65536);
-  lut.fill(BLACK, 0, low).fill(0xffffffff, high);
+  const [dark, light] = inverted ? [WHITE, BLACK] : [BLACK, WHITE];
+  lut.fill(dark, 0, low).fill(light, high);
   for (let i = low; i < high; i++) {
-    const grey = Math.round(255 * clamp((i - 32768 - level) / width + 0.5, 0, 1));
+    const share = clamp((i - 32768 - level) / width + 0.5, 0, 1), grey = Math.round(255 * (inverted ? 1 - share : share));
     lut[i] = BLACK | (grey << 16) | (grey << 8) | grey;
   }
-}
-
-// Weights of one axis of the separable cubic filter of Mitchell and Netravali (1988, B = C = 1/3).
-// It is stretched where the image is made smaller, so that noise does not alias. Pixel i of the
-// panel takes count source pixels from index[i * count] on; pixels outside from...to show none.
-function cubicTaps(length, origin, scale, size) {
-  const stretch = Math.max(1, 1 / scale), count = Math.ceil(4 * stretch);
-  const index = new Int32Array(length * count), weight = new Float32Array(length * count);
-  const from = clamp(Math.ceil(origin - 0.5), 0, length), to = clamp(Math.ceil(origin + size * scale - 0.5), from, length);
-  const cubic = (d) => d < 1 ? (7 * d - 12) * d * d + 16 / 3 : d < 2 ? ((-7 / 3 * d + 12) * d - 20) * d + 32 / 3 : 0;
-  for (let i = from; i < to; i++) {
-    const centre = (i + 0.5 - origin) / scale - 0.5, first = Math.floor(centre - 2 * stretch) + 1, at = i * count;
-    let sum = 0;
-    for (let k = 0; k < count; k++) {
-      index[at + k] = clamp(first + k, 0, size - 1);
-      sum += weight[at + k] = cubic(Math.abs(first + k - centre) / stretch);
-    }
-    for (let k = 0; k < count; k++) weight[at + k] /= sum;
-  }
-  return { index, weight, count, from, to, length };
-}
-
-// A slice as it lies in the panel, int16 HU: windowing then is one look-up per pixel of the screen.
-function resample(pixels, columns, { x, y }) {
-  const width = x.length, { from, to, count, index, weight } = x, rows = pixels.length / columns;
-  const lines = new Float32Array(width * rows), row = new Float32Array(width), out = new Int16Array(width * y.length);
-  const [low, high] = y.to > y.from ? [y.index[y.from * y.count], y.index[y.to * y.count - 1]] : [0, -1];
-  for (let line = low; line <= high; line++) {
-    const start = line * columns, put = line * width;
-    for (let i = from, at = from * count; i < to; i++) {
-      let sum = 0;
-      for (const end = at + count; at < end; at++) sum += weight[at] * pixels[start + index[at]];
-      lines[put + i] = sum;
-    }
-  }
-  for (let j = y.from; j < y.to; j++) {
-    row.fill(0.5);  // what is cut off below then rounds
-    for (let k = 0, at = j * y.count; k < y.count; k++, at++) {
-      const share = y.weight[at], take = y.index[at] * width;
-      for (let i = from; i < to; i++) row[i] += share * lines[take + i];
-    }
-    const put = j * width;
-    for (let i = from; i < to; i++) out[put + i] = Math.floor(row[i]);
-  }
-  return out;
+  lut[PADDED + 32768] = BLACK;
 }
 
 // Images side by side in one panel, each from one share of its width to another; black around.
@@ -98,25 +55,25 @@ function paintPanel(panel, { x, y }, pieces, stamp) {
   context.putImageData(panel.image, 0, 0);
 }
 
-// Canvas of a panel, sized for its place on the page; returns what the other painters need.
-function preparePanel(panel, frame) {
-  const { columns, rows, spacing, zoom, centre, tallest, flattest } = frame;
-  const width = panel.node.clientWidth, aspect = Math.max(flattest, (rows * spacing[0]) / (columns * spacing[1]));
-  const height = Math.max(120, Math.min(width * aspect, tallest * window.innerHeight));
+// Canvas of a panel of whole screen pixels; returns what the other painters need. Where a pixel of the
+// image is as large as one of the screen, they lie upon each other.
+function preparePanel(panel, { columns, rows, spacing, zoom, actual, centre, box }) {
   const ratio = window.devicePixelRatio || 1, canvas = panel.canvas;
-  const size = { width: Math.round(width * ratio), height: Math.round(height * ratio) };
-  if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
-  if (panel.height !== height) canvas.style.height = `${panel.height = height}px`;
-  const perMm = Math.min(width / (columns * spacing[1]), height / (rows * spacing[0])) * zoom;
-  const x = perMm * spacing[1], y = perMm * spacing[0], context = canvas.getContext("2d", { alpha: false });
+  const size = { width: Math.floor(box.width * ratio), height: Math.floor(box.height * ratio) };
+  if (canvas.width !== size.width || canvas.height !== size.height || panel.ratio !== ratio) {
+    Object.assign(canvas, size);
+    Object.assign(canvas.style, { width: `${size.width / ratio}px`, height: `${size.height / ratio}px` });
+    panel.ratio = ratio;
+  }
+  const width = size.width / ratio, height = size.height / ratio;
+  const fit = Math.min(width / (columns * spacing[1]), height / (rows * spacing[0]));
+  const perMm = actual ? 1 / (ratio * spacing[1]) : fit * zoom;
+  const [x, y] = [spacing[1], spacing[0]].map((mm) => (Math.abs(perMm * mm * ratio - 1) < 5e-4 ? 1 / ratio : perMm * mm));
+  const start = (length, middle, step) => Math.floor((length / 2 - middle * step) * ratio + 1e-6) / ratio;
+  const context = canvas.getContext("2d", { alpha: false });
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const left = width / 2 - centre.x * x, top = height / 2 - centre.y * y;
-  return { context, width, height, perMm, x, y, left, top, columns, rows, ratio, size };
-}
-
-// How rows and columns of the image lie on the pixels of the panel.
-function layGrid({ size, left, top, x, y, ratio, columns, rows }) {
-  return { x: cubicTaps(size.width, left * ratio, x * ratio, columns), y: cubicTaps(size.height, top * ratio, y * ratio, rows) };
+  return { context, width, height, perMm, zoom: perMm / fit, x, y, ratio, size, columns, rows,
+    left: start(width, centre.x, x), top: start(height, centre.y, y) };
 }
 
 function placeImage(spot, image) {
@@ -136,7 +93,7 @@ function outline(spot, trace) {
 
 function write(spot, text, x, y) {
   const { context } = spot;
-  Object.assign(context, { font: "600 13px system-ui, sans-serif", textBaseline: "middle" });
+  Object.assign(context, { font: FONT, textBaseline: "middle" });
   Object.assign(context, { lineWidth: 3.5, strokeStyle: "#000", fillStyle: INK, lineJoin: "round" });
   context.strokeText(text, x, y);
   context.fillText(text, x, y);
@@ -166,6 +123,16 @@ function drawCross(spot, point) {
       path.moveTo(x + 4 * dx, y + 4 * dy); path.lineTo(x + 14 * dx, y + 14 * dy);
     }
   });
+}
+
+function drawCircle(spot, from, to, text) {
+  const [x, y] = onScreen(spot, from), [x1, y1] = onScreen(spot, to), radius = Math.hypot(x1 - x, y1 - y);
+  outline(spot, (path) => path.arc(x, y, radius, 0, 7));
+  spot.context.font = FONT;
+  const wide = spot.context.measureText(text).width, most = spot.width - wide - 8;
+  // Beside the circle where there is room, else under it.
+  if (x + radius + 6 < most) write(spot, text, x + radius + 6, y);
+  else write(spot, text, clamp(x - wide / 2, 8, Math.max(8, most)), y + radius + 14);
 }
 
 function drawCalliper(spot, from, to, text) {

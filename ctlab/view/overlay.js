@@ -66,7 +66,7 @@ class MapViewer extends Viewer {
     this.residualButton = button("Residual", "X", () => this.toggleResidual());
     this.bar.append(element("div", { class: "ctv-group", role: "group", "aria-label": "Map" },
       this.mapButton, ...(this.get("right_bytes")?.byteLength ? [this.residualButton] : [])));
-    this.help.querySelector("dl").append(...MAP_KEYS.flatMap(
+    [...this.help.querySelectorAll("dl")].pop().append(...MAP_KEYS.flatMap(
       ([keys, text]) => [element("dt", { text: keys }), element("dd", { text })]));
   }
 
@@ -97,7 +97,7 @@ class MapViewer extends Viewer {
 
   legendText() {
     if (!this.get("map_shown")) return "Map off (H)";
-    if (!this.mapLies()) return `Map lies on slice ${this.get("map_frame") + 1}`;
+    if (!this.mapLies()) return `Map lies on slice ${this.number(this.get("map_frame"))}`;
     const top = `${Number(this.get("map_largest").toPrecision(3))} ${this.get("map_unit")}`.trim();
     return [`Map: orange up to +${top}, blue down to −${top}, clear at 0`,
       `strength ${Math.round(100 * this.get("map_opacity"))} %`, this.get("map_note")].filter(Boolean).join(" · ");

@@ -1,10 +1,57 @@
 // Planes and slabs: what the viewer shows of a stack, and how a point on screen and a voxel of the
-// stack belong together. Slices are taken to run from the feet to the head, as ctlab.ct reads them.
+// stack belong together. Where no orientation is given, slices run from the feet to the head, as
+// ctlab.ct reads them.
 
 const PLANES = { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" };
 const SLABS_MM = [0, 5, 7, 10];
 
+// Letters of a direction, the larger part first; a part under 22 degrees is left out.
+function directions(vector) {
+  return [["L", "R"], ["P", "A"], ["H", "F"]].map(([more, less], i) => [Math.abs(vector[i]), vector[i] > 0 ? more : less])
+    .filter(([size]) => size > 0.38).sort(([a], [b]) => b - a).map(([, letter]) => letter).join("");
+}
+
 class Planes {
+  // ---------------------------------------------------------------- which way is which
+
+  // Patient directions (x to the left, y to the back, z to the head) along a row, down a column and
+  // from slice to slice; null where they are not known.
+  axes() {
+    const o = this.get("orientation");
+    if (o.length !== 6) return null;
+    const [a, b, c, d, e, f] = o;
+    return { row: [a, b, c], column: [d, e, f], slice: [b * f - c * e, c * d - a * f, a * e - b * d] };
+  }
+
+  // 1 where slices run to the head, -1 where they run to the feet, 0 where they run to a side.
+  upwards() {
+    const axes = this.axes();
+    return axes ? Math.round(axes.slice[2]) : 1;
+  }
+
+  isSlices() { return this.get("frame_name") === "slice" && !this.get("frame_labels").length; }
+
+  // Whether the slice at the head, number 1, is the last one stored.
+  topLast(plane = this.plane()) {
+    return plane === "axial" && this.isSlices() && this.get("slice_mm") > 0
+      && this.get("scroll") === "feet" && this.upwards() > 0;
+  }
+  number(frame = this.frame()) { return this.topLast() ? this.depth - frame : frame + 1; }
+  sliceNumber(z) { return this.topLast("axial") ? this.get("shape")[0] - z : z + 1; }
+  frameOf(number) { return this.topLast() ? this.depth - number : number - 1; }
+  step(images) { this.goTo(this.frame() + (this.topLast() ? -images : images)); }  // down: to the feet
+
+  // Letters at the left, right, top and bottom edge of the plane on screen.
+  edges() {
+    const axes = this.axes();
+    if (!axes) return { left: "", right: "", top: "", bottom: "" };
+    const back = (v) => v.map((c) => -c), plane = this.plane();
+    const up = this.upwards() < 0 ? back(axes.slice) : axes.slice;
+    const [across, down] = { axial: [axes.row, axes.column], coronal: [axes.row, back(up)], sagittal: [axes.column, back(up)] }[plane];
+    return { left: directions(back(across)), right: directions(across), top: directions(back(down)), bottom: directions(down) };
+  }
+
+  // ---------------------------------------------------------------- planes
   // Stack as sent: depth x rows x columns voxels. What is shown of it: how many images there are,
   // their rows and columns, the size of a pixel, and the distance between images.
   shapeOf(plane) {
@@ -20,7 +67,7 @@ class Planes {
   }
 
   offeredPlanes() {  // a single slice, a stack of doses, one of unknown thickness have one plane
-    if (this.get("frame_name") !== "slice" || this.get("frame_labels").length) return ["axial"];
+    if (!this.isSlices() || !this.upwards()) return ["axial"];
     const [depth, rows, columns] = this.get("shape"), whole = depth * rows * columns;
     const full = Object.values(this.pixels ?? {}).every((pixels) => !pixels || pixels.length === whole);
     return depth > 2 && this.get("slice_mm") > 0 && full ? Object.keys(PLANES) : ["axial"];
@@ -40,9 +87,8 @@ class Planes {
 
   layPlane() {  // sizes of the plane on screen; the view is centred anew
     Object.assign(this, this.shapeOf(this.plane()));
-    Object.assign(this, { zoom: 1, centre: { x: this.columns / 2, y: this.rows / 2 },
+    Object.assign(this, { zoom: 1, actual: false, centre: { x: this.columns / 2, y: this.rows / 2 },
       cursor: { side: this.cursor?.side ?? "left", x: this.columns >> 1, y: this.rows >> 1 } });
-    this.segment = null;
   }
 
   frame() {
@@ -54,17 +100,18 @@ class Planes {
     const to = clamp(frame, 0, this.depth - 1), plane = this.plane();
     if (plane === "axial") return this.set({ frame: to });
     this.at[plane] = to;
-    this.segment = null;
     this.invalidate();
   }
 
   // Voxel of the stack under a point of the plane; heads are up.
   voxel({ x, y }, frame = this.frame()) {
-    const plane = this.plane(), top = this.get("shape")[0] - 1;
-    if (plane === "coronal") return { z: top - y, y: frame, x };
-    if (plane === "sagittal") return { z: top - y, y: x, x: frame };
+    const plane = this.plane(), z = this.headUp(y);
+    if (plane === "coronal") return { z, y: frame, x };
+    if (plane === "sagittal") return { z, y: x, x: frame };
     return { z: frame, y, x };
   }
+
+  headUp(z) { return this.upwards() < 0 ? z : this.get("shape")[0] - 1 - z; }  // slice to row, and back
 
   // Image of the slab whose voxel is the one seen at a point of a projection.
   brightest(side, point) {
@@ -80,9 +127,9 @@ class Planes {
 
   // Point of the plane where a voxel lies, and the number of the image that it is in.
   spot({ z, y, x }) {
-    const plane = this.plane(), top = this.get("shape")[0] - 1;
-    if (plane === "coronal") return { x, y: top - z, frame: y };
-    if (plane === "sagittal") return { x: y, y: top - z, frame: x };
+    const plane = this.plane();
+    if (plane === "coronal") return { x, y: this.headUp(z), frame: y };
+    if (plane === "sagittal") return { x: y, y: this.headUp(z), frame: x };
     return { x, y, frame: z };
   }
 
@@ -104,9 +151,10 @@ class Planes {
 
   // The larger of what is there and of one image: maximum intensity projection.
   raise(out, pixels, plane, image) {
-    const [depth, rows, columns] = this.get("shape"), each = rows * columns;
-    const [start, down, across] = plane === "coronal" ? [(depth - 1) * each + image * columns, -each, 1]
-      : plane === "sagittal" ? [(depth - 1) * each + image, -each, columns] : [image * each, columns, 1];
+    const [, rows, columns] = this.get("shape"), each = rows * columns;
+    const top = this.headUp(0) * each, next = this.upwards() < 0 ? each : -each;
+    const [start, down, across] = plane === "coronal" ? [top + image * columns, next, 1]
+      : plane === "sagittal" ? [top + image, next, columns] : [image * each, columns, 1];
     for (let row = 0, i = 0; row < this.rows; row++) {
       let from = start + row * down;
       for (let column = 0; column < this.columns; column++, i++, from += across) {

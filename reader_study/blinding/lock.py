@@ -201,7 +201,14 @@ def _described(
     texture = None if features is None else features.tolist()
     hashes = [r.sha256 for r in renditions]
     return RenderedCase(
-        source, first.shape, first.spacing_mm, hashes, sorted(words), texture, leaks
+        source,
+        first.shape,
+        first.spacing_mm,
+        hashes,
+        sorted(words),
+        texture,
+        leaks,
+        first.orientation,
     )
 
 
@@ -239,6 +246,7 @@ def _images(
         token: {
             "shape": list(rendered[case].shape),
             "spacing_mm": list(rendered[case].spacing_mm),
+            "orientation": list(rendered[case].orientation),
             "sha256": rendered[case].sha256[arm],
         }
         for (case, arm), token in sorted(tokens.items(), key=lambda entry: entry[1])
@@ -306,7 +314,12 @@ def _study_facts(
         "protocol_sha256": protocol_sha256,
         "commitment": commitment,
         **reader_facts(protocol),
-        "view": {**protocol.view.model_dump(mode="json"), "first": _first_view(protocol)},
+        "view": {
+            **protocol.view.model_dump(mode="json"),
+            "first": _first_view(protocol),
+            "image_names": protocol.image_names,
+            "scroll": "feet",
+        },
         "items": [item.model_dump(mode="json") for item in protocol.items],
         "guess": {"question": protocol.guess.question} if protocol.guess else None,
     }

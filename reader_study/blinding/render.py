@@ -33,6 +33,7 @@ class Rendition:
     pixels: bytes
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
+    orientation: tuple[float, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -92,7 +93,7 @@ class Renderer:
         self._check_geometry(slabs, case)
         _check_lesions(self._protocol.cases[case], self._kept[0][1])
         return [
-            Rendition(case, arm, encode(hu), slab.shape, slab.spacing_mm)
+            Rendition(case, arm, encode(hu), slab.shape, slab.spacing_mm, slabs[0].orientation)
             for arm, (slab, hu) in enumerate(zip(slabs, self._evened(slabs, case), strict=True))
         ]
 

@@ -26,6 +26,7 @@ class RenderedCase:
     words: list[str]  # of the headers
     texture: list[list[float]] | None
     leaks: list[str]
+    orientation: tuple[float, ...] = ()
 
 
 class Stage:
@@ -58,8 +59,8 @@ class Stage:
         if not path.is_file():
             return None
         facts = json.loads(path.read_text("utf-8"))
-        shape, spacing_mm = tuple(facts.pop("shape")), tuple(facts.pop("spacing_mm"))
-        rendered = RenderedCase(shape=shape, spacing_mm=spacing_mm, **facts)
+        lists = {n: tuple(facts.pop(n, ())) for n in ("shape", "spacing_mm", "orientation")}
+        rendered = RenderedCase(**lists, **facts)
         return rendered if rendered.source == source else None
 
     def keep(self, case: int, rendered: RenderedCase, renditions: list[Rendition]) -> None:

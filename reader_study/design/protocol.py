@@ -1,8 +1,11 @@
 """The study protocol: what is shown to whom, what is asked, and how it will be analysed."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ctlab.ct.hu import WINDOWS
 
 FORMAT_VERSION = 1
 
@@ -12,6 +15,7 @@ FolderName = Annotated[
     str, StringConstraints(pattern=r"^\w([\w .,+()\-]*[\w+)\-])?$", max_length=64)
 ]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Drag = Literal["window", "scroll", "zoom", "pan"]
 MarkKind = Annotated[Text, StringConstraints(max_length=40)]
 
 
@@ -63,11 +67,45 @@ class Design(Strict):
         return self.layout != "single"
 
 
-class View(Strict):
-    """How images are first shown; readers may change the window at will."""
+class NamedWindow(Strict):
+    """A display window that the protocol offers beside lung, mediastinum and bone."""
 
-    window: Literal["lung", "mediastinum", "bone"] = "lung"
+    name: Annotated[Text, StringConstraints(max_length=20)]
+    level_hu: float = Field(ge=-4096, le=8192)
+    width_hu: float = Field(ge=1, le=8192)
+
+
+class Mouse(Strict):
+    """What dragging does with each button of the mouse, until a reader chooses otherwise."""
+
+    left: Drag = "window"
+    middle: Drag = "pan"
+    right: Drag = "zoom"
+
+
+class View(Strict):
+    """How images are first shown, and what readers may do with them."""
+
+    window: Text = "lung"
+    windows: tuple[NamedWindow, ...] = ()
     modes: tuple[Literal["pair", "flicker", "wipe", "difference"], ...] = ("pair", "flicker")
+    display_filter: Literal["catmull-rom", "mitchell", "linear", "nearest"] = "catmull-rom"
+    image_names: Literal["letters", "sides"] | None = None  # None: as the questions call them
+    mouse: Mouse = Mouse()
+    hu_values: bool = True  # HU under the pointer, mean and SD in a circle
+    keep: tuple[Literal["window", "zoom"], ...] = ()  # from pair to pair
+    cine_per_s: float = Field(default=8, ge=1, le=30)
+    flicker_hz: float = Field(default=2, ge=0.5, le=3)  # WCAG 2.3.1: at most three flashes
+
+    @model_validator(mode="after")
+    def _window_is_known(self) -> "View":
+        known = [*WINDOWS, *(window.name for window in self.windows)]
+        twice = sorted({name for name in known if known.count(name) > 1})
+        if twice:
+            raise ValueError(f"view.windows must have names of their own, twice: {twice[0]}")
+        if self.window not in known:
+            raise ValueError(f"view.window must be one of {', '.join(known)}; got {self.window!r}")
+        return self
 
 
 class Arm(Strict):
@@ -281,6 +319,18 @@ class Protocol(Strict):
                 + (", two of them the same cases mirrored" if self.design.is_paired else "")
                 + "; raise readers or cases_per_reader"
             )
+
+    @property
+    def image_names(self) -> str:
+        """``letters`` (image A, image B), or ``sides`` where a question says left or right image.
+
+        Sides of a patient stay what they are: "left lung" is no name of an image.
+        """
+        sides = re.compile(r"\b(left|right)[ -](image|side|one|picture)\b", re.IGNORECASE)
+        asked = [item.question + " ".join(item.answers) for item in self.items]
+        asked += [self.guess.question] if self.guess else []
+        named = "sides" if any(map(sides.search, asked)) else "letters"
+        return self.view.image_names or named
 
     @property
     def reading_cases(self) -> tuple[Case, ...]:

@@ -29,11 +29,16 @@ class ShownTrial:
 
 @dataclass(frozen=True)
 class Image:
-    """Size, spacing (z, y, x) and SHA-256 of the pixels behind a token."""
+    """Size, spacing (z, y, x), SHA-256 of the pixels behind a token, and how the patient lies.
+
+    ``orientation`` are six direction cosines along a row and down a column; empty in bundles
+    before format 3.
+    """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     sha256: str
+    orientation: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,12 @@ class Bundle:
     def images(self) -> dict[str, Image]:
         """Images by token."""
         return {
-            token: Image(tuple(i["shape"]), tuple(i["spacing_mm"]), i["sha256"])
+            token: Image(
+                tuple(i["shape"]),
+                tuple(i["spacing_mm"]),
+                i["sha256"],
+                tuple(i.get("orientation", ())),
+            )
             for token, i in self.facts["images"].items()
         }
 

@@ -4,20 +4,38 @@ The files stay as they are: the lock has their hash. A bundle of format n passes
 step from n on, so each step knows its own two formats and no others.
 
 - 1: images are first shown side by side.
-- 2: ``view.first`` says how, ``pair`` or ``flicker``.
+- 2: ``view.first`` says how, ``pair`` or ``flicker``. Slices are numbered and scrolled as stored,
+  images are left and right, every drag of the mouse but the middle one changes the window, no HU
+  are told, and the display filter is that of Mitchell.
+- 3: ``view`` says all this, and images carry their orientation.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 def _first_view(facts: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "view": {**facts["view"], "first": "pair"}}
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _first_view}
+def _display(facts: dict[str, Any]) -> dict[str, Any]:
+    before = {
+        "windows": [],
+        "display_filter": "mitchell",
+        "image_names": "sides",
+        "scroll": "stored",
+        "mouse": {"left": "window", "middle": "pan", "right": "window"},
+        "hu_values": False,
+        "keep": [],
+        "cine_per_s": 8,
+        "flicker_hz": 2,
+    }
+    return {**facts, "view": {**before, **facts["view"]}}
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _first_view, 2: _display}
 
 
 def migrated(facts: dict[str, Any], version: int) -> dict[str, Any]:
@@ -30,8 +48,9 @@ def migrated(facts: dict[str, Any], version: int) -> dict[str, Any]:
 
     Examples
     --------
-    >>> migrated({"view": {"modes": ["pair"]}}, 1)
-    {'view': {'modes': ['pair'], 'first': 'pair'}, 'format_version': 2}
+    >>> view = migrated({"view": {"modes": ["pair"]}}, 1)["view"]
+    >>> view["modes"], view["first"], view["display_filter"]
+    (['pair'], 'pair', 'mitchell')
     """
     for number in range(version, FORMAT_VERSION):
         facts = {**_STEPS[number](facts), "format_version": number + 1}

@@ -2,8 +2,24 @@
 
 from typing import Any
 
-from ctlab.ct.hu import WINDOWS
+from ctlab.ct.hu import HU_MIN, WINDOWS
+from reader_study.design.texts import load_texts
 from reader_study.record.bundle import Bundle, ShownTrial
+
+_PRESET_KEYS = {"lung": "l", "mediastinum": "m", "bone": "b"}
+
+
+def room_words(bundle: Bundle, texts: dict[str, Any]) -> dict[str, Any]:
+    """Texts of the room, with the names that the study gives its images.
+
+    Answers are stored as ``left`` and ``right`` whatever they are called.
+    """
+    if bundle.facts["view"]["image_names"] == "sides":
+        return texts
+    a, b = texts["image_a"], texts["image_b"]
+    names = {"left": a, "right": b, "left_image": a, "right_image": b}
+    viewer = {"left": a, "right": b, "left image": a, "right image": b}
+    return {**texts, **names, "viewer": {**texts["viewer"], **viewer}}
 
 
 def viewer_traits(bundle: Bundle, words: dict[str, Any]) -> dict[str, Any]:
@@ -11,15 +27,42 @@ def viewer_traits(bundle: Bundle, words: dict[str, Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    words : texts of the room, :func:`reader_study.design.texts.load_texts`
+    words : texts of the room, :func:`room_words`
     """
     view = bundle.facts["view"]
     return {
         "modes": list(view["modes"]),
-        "probe": False,
+        "presets": [
+            {"key": _PRESET_KEYS.get(name, ""), "name": name, "level": level, "width": width}
+            for name, (level, width) in _windows(view).items()
+        ],
+        "probe": view["hu_values"],
+        "display_filter": view["display_filter"],
+        "padding_hu": HU_MIN,
+        "scroll": view["scroll"],
+        "mouse": view["mouse"],
+        "keep": list(view["keep"]),
+        "cine_per_s": view["cine_per_s"],
+        "flicker_hz": view["flicker_hz"],
+        "further_help": _answering(bundle, words),
         "whole_page": True,
         "words": words["viewer"],
     }
+
+
+def _windows(view: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Level and width of the windows offered, by name."""
+    own = {w["name"]: (w["level_hu"], w["width_hu"]) for w in view["windows"]}
+    return {name: (w.level_hu, w.width_hu) for name, w in WINDOWS.items()} | own
+
+
+def _answering(bundle: Bundle, words: dict[str, Any]) -> list[list[str]]:
+    """Lines of the viewer's help on answering: keys, and what they do."""
+    lines = [("1, 2, 3 ...", "help_answer"), ("N", "cannot_judge"), ("U", "help_undo")]
+    lines += [("T", "comment"), ("X", "pause"), ("Q", "help_question")]
+    if bundle.facts["design"]["undo"] == "none":
+        lines.remove(("U", "help_undo"))
+    return [[key, words[word]] for key, word in lines]
 
 
 def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -30,7 +73,7 @@ def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]])
     marks : those that the reader has set on this trial
     """
     image, view = bundle.images[trial.left], bundle.facts["view"]
-    window = WINDOWS[view["window"]]
+    level_hu, width_hu = _windows(view)[view["window"]]
     kinds = [kind for item in bundle.items for kind in item["marks"]]
     return {
         "left_bytes": bundle.pixels(trial.left),
@@ -38,9 +81,10 @@ def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]])
         "shape": list(image.shape),
         "spacing_mm": list(image.spacing_mm[1:]),
         "slice_mm": image.spacing_mm[0],
+        "orientation": list(image.orientation),
         "grid": [0, 0, 1],
-        "level_hu": window.level_hu,
-        "width_hu": window.width_hu,
+        "level_hu": level_hu,
+        "width_hu": width_hu,
         "frame": trial.given_marks[0]["z"] if trial.given_marks else image.shape[0] // 2,
         "mode": view["first"],
         "plane": "axial",
@@ -49,8 +93,16 @@ def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]])
         "marking": bool(kinds),
         "mark_kind": kinds[0] if kinds else "",
         "marks": [_place(mark) for mark in [*trial.given_marks, *marks]],
-        "labels": list(trial.labels) or ["", ""],
+        "labels": list(trial.labels) or _labels(bundle, trial),
     }
+
+
+def _labels(bundle: Bundle, trial: ShownTrial) -> list[str]:
+    """What stands over the images: their letters, or nothing."""
+    if trial.right is None or bundle.facts["view"]["image_names"] == "sides":
+        return ["", ""]
+    texts = load_texts(bundle.facts["language"])
+    return [texts["image_a"], texts["image_b"]]
 
 
 def _place(mark: dict[str, Any]) -> dict[str, Any]:

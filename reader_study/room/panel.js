@@ -125,7 +125,7 @@ class Panel extends Screens {
 
   answer(value) {
     if (this.unseen) return;
-    const given = { id: this.screen.id, value, seconds: this.seconds() };
+    const given = { id: this.screen.id, value, seconds: this.seconds(), view: this.viewer()?.seen() };
     const again = value === this.given && given.seconds < BOUNCE_S;  // one press, one answer
     if (!this.busy) {
       this.given = value;
@@ -155,12 +155,22 @@ class Panel extends Screens {
     this.state.textContent = this.say("saving");
   }
 
+  // The viewer that the reader sees; a page tells it what is asked, it tells the page how it was seen.
+  viewer() { return document.querySelector(`.room-view-${this.screen.front} .ctv`)?.viewer; }
+
+  // The question makes room for the images; where it stands and what went wrong stay on the screen.
+  toggleQuestion() {
+    document.body.classList.toggle("rs-hidden");
+    window.dispatchEvent(new Event("resize"));
+  }
+
   key(event) {
     const { tagName, type } = event.target, enter = event.key === "Enter";
     const typing = /^(TEXTAREA|SELECT)$/.test(tagName) || (tagName === "INPUT" && type !== "range" && !enter)
       || (tagName === "BUTTON" && enter && event.target !== this.pointed);
     if (typing || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
-    const act = this.keys[event.key.toLowerCase()];
+    const hides = event.key.toLowerCase() === "q" && /question|feedback/.test(this.screen.kind);
+    const act = hides ? () => this.toggleQuestion() : this.keys[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
     act();
@@ -190,7 +200,8 @@ class Panel extends Screens {
     this.keys = {};
     this.list = undefined;
     const draw = this[`show_${screen.kind}`];
-    this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state);
+    const reminder = node("p", { class: "rs-reminder dim" }, this.say("hidden"));
+    this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state, reminder);
     // Screen readers hear the new page; the images keep the focus while reading.
     if (screen.kind !== "question") this.root.querySelector("h1")?.focus();
     this.watch(screen);

@@ -240,7 +240,7 @@ class Screens {
 
   markRow(mark, index) {
     const id = `rs-mark-${index}`, rated = mark.confidence !== null && mark.confidence !== undefined;
-    const words = { number: index + 1, kind: mark.kind, side: this.say(mark.side), slice: mark.z + 1 };
+    const words = { number: index + 1, kind: mark.kind, side: this.say(mark.side), slice: this.sliceNumber(mark.z) };
     const input = node("input", { type: "range", min: 0, max: 100, step: 1, id, value: rated ? mark.confidence : 50 });
     const value = node("output", { for: id }, rated ? String(mark.confidence) : this.say("unrated"));
     const show = () => { value.textContent = input.value; };
@@ -256,6 +256,8 @@ class Screens {
     });
     return node("div", { class: "rs-mark" }, node("label", { for: id }, this.say("confidence", words)), input, value);
   }
+
+  sliceNumber(z) { return this.viewer()?.sliceNumber(z) ?? z + 1; }
 
   more(screen) {
     const act = {

@@ -16,7 +16,7 @@ from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import Bundle, ShownTrial, open_bundle
 from reader_study.record.paths import bundle_folder, database_url
 from reader_study.record.store import NotSavedError, Store
-from reader_study.room.display import trial_traits, viewer_traits
+from reader_study.room.display import room_words, trial_traits, viewer_traits
 from reader_study.room.session import ReadingSession
 
 _ROOM = Path(__file__).parent
@@ -47,7 +47,7 @@ class Room:
 
     def __init__(self, bundle: Bundle, session: ReadingSession, *, logout: str = "") -> None:
         self._bundle, self._session = bundle, session
-        self._words = load_texts(bundle.facts["language"])
+        self._words = room_words(bundle, load_texts(bundle.facts["language"]))
         self._viewers = [self._viewer(place) for place in (0, 1)]
         self._loaded: list[str | None] = [None, None]  # trial token in each viewer
         self._front = 0

@@ -9,8 +9,6 @@ from ctlab.explain.explanation_page import write_page
 from ctlab.explain.overlay import signed_colours
 from ctlab.view import compare_with_map
 
-from .test_viewer import browser, open_viewer  # noqa: F401
-
 pytestmark = pytest.mark.browser
 
 
@@ -61,7 +59,7 @@ def settle(page):
     page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
 
 
-def test_the_map_is_switched_by_a_key_and_never_hides_the_image(open_viewer):  # noqa: F811
+def test_the_map_is_switched_by_a_key_and_never_hides_the_image(open_viewer):
     page = open_viewer(made(whole_page=True))
     settle(page)
     orange, blue, free = (colour(page, 0, *at) for at in [(8, 8), (24, 8), (16, 24)])
@@ -84,7 +82,7 @@ def test_the_map_is_switched_by_a_key_and_never_hides_the_image(open_viewer):  #
     assert page.get_by_role("button", name="Map").get_attribute("aria-pressed") == "false"
 
 
-def test_the_residual_lies_beside_the_map(open_viewer):  # noqa: F811
+def test_the_residual_lies_beside_the_map(open_viewer):
     """Left the denoised image with its map, right what changed: 0 and 100 HU, without a map."""
     page = open_viewer(made(whole_page=True))
     page.keyboard.press("x")
@@ -100,7 +98,7 @@ def test_the_residual_lies_beside_the_map(open_viewer):  # noqa: F811
     np.testing.assert_allclose(colour(page, 1, 16, 24), [145] * 3, atol=2)
 
 
-def test_other_keys_stay_those_of_the_viewer(open_viewer):  # noqa: F811
+def test_other_keys_stay_those_of_the_viewer(open_viewer):
     page = open_viewer(made(whole_page=True))
     page.keyboard.press("d")
     settle(page)
@@ -109,7 +107,7 @@ def test_other_keys_stay_those_of_the_viewer(open_viewer):  # noqa: F811
     assert "map on or off" in page.locator(".ctv-help").inner_text()
 
 
-def test_a_map_is_a_page_of_its_own(browser, explained):  # noqa: F811
+def test_a_map_is_a_page_of_its_own(browser, explained):
     """One file, no network: the map by key, the residual, the verdict and every check under it."""
     found, path = explained
     page = browser.new_page(viewport={"width": 1000, "height": 900})

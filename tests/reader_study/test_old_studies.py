@@ -15,7 +15,7 @@ from reader_study.record.migrations import FORMAT_VERSION
 STUDIES = Path(__file__).parents[1] / "data" / "studies"
 
 
-@pytest.mark.parametrize(("number", "first"), [(1, "pair"), (2, "flicker")])
+@pytest.mark.parametrize(("number", "first"), [(1, "pair"), (2, "flicker"), (3, "pair")])
 def test_a_study_of_each_format_is_migrated_verified_unblinded_and_counted(
     number, first, tmp_path, passphrase
 ):
@@ -29,6 +29,12 @@ def test_a_study_of_each_format_is_migrated_verified_unblinded_and_counted(
     facts = open_bundle(tmp_path / "bundle").facts
     assert written["format_version"] == number
     assert (facts["format_version"], facts["view"]["first"]) == (FORMAT_VERSION, first)
+    # Studies before format 3 go on as their readers know them.
+    assert (facts["view"]["scroll"] == "stored") == (number < 3)
+    assert (facts["view"]["image_names"], facts["view"]["hu_values"]) == (
+        ("sides", False) if number < 3 else ("letters", True)
+    )
+    assert (facts["view"]["display_filter"] == "mitchell") == (number < 3)
     assert {**facts, "view": 0, "format_version": 0} == {**written, "view": 0, "format_version": 0}
     assert verify(tmp_path).ok
     facts = status(tmp_path)

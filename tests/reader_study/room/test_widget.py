@@ -54,7 +54,7 @@ def test_each_pair_is_shown_with_its_own_images_and_the_next_is_read_ahead(room)
         assert viewer.left_bytes == bundle.pixels(trial.left)
         assert viewer.right_bytes == bundle.pixels(trial.right)
         assert (viewer.level_hu, viewer.width_hu, viewer.mode) == (-600.0, 1500.0, "pair")
-        assert (viewer.labels, viewer.probe) == (["", ""], False)
+        assert (viewer.labels, viewer.probe) == (["Image A", "Image B"], True)
         assert viewer.whole_page
         if place + 1 < len(trials):
             hidden = next(v for v in room._viewers if v is not viewer)
