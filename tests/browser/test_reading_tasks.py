@@ -127,12 +127,12 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.keyboard.press("Enter")  # goes on from wherever the focus is
 
     legend(page, "noise disturb")
-    assert page.text_content(".rs-tag") == "@Left image"
+    assert page.text_content(".rs-tag") == "@Image A"
     assert serious(page, axe) == []
     assert untranslated(page) == []
     page.screenshot(path=tmp_path / "scale.png")
     page.keyboard.press("2")
-    page.wait_for_selector(".rs-tag:has-text('Right image')")
+    page.wait_for_selector(".rs-tag:has-text('Image B')")
     page.keyboard.press("3")
 
     legend(page, "needs follow-up")
@@ -262,7 +262,7 @@ def test_two_windows_a_dead_kernel_and_other_sizes(
         assert serious(second, axe) == []
         across = second.evaluate("() => document.documentElement.scrollWidth")
         assert across <= width, "no scrolling sideways"
-        for text in ("left", "no preference", "Cannot judge", "Pause"):
+        for text in ("Image A", "no preference", "Cannot judge", "Pause"):
             button = second.locator(".rs button", has_text=text).first
             button.scroll_into_view_if_needed()
             assert button.is_visible()
