@@ -205,15 +205,53 @@ def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
 def _complete(dataset: Any) -> None:
     """Put back what the standard requires: empty where it may be, else a value of no meaning."""
     enhanced = dataset.get("SOPClassUID") in CT_ENHANCED
+    if not enhanced and "BodyPartExamined" not in dataset:
+        dataset.Laterality = None
     for keyword in TYPE_2 if enhanced else (*TYPE_2, *TYPE_2_CLASSIC):
         if keyword not in dataset:
             setattr(dataset, keyword, None)
     for keyword in ("ImageType", "Modality", "PhotometricInterpretation"):
         if not dataset.get(keyword):
             setattr(dataset, keyword, HARMLESS[keyword])
-    for keyword, value in ENHANCED_DUMMIES.items() if enhanced else ():
+    if enhanced:
+        _complete_enhanced(dataset)
+
+
+def _complete_enhanced(dataset: Any) -> None:
+    """What enhanced CT must have (PS3.3, C.7.6.16 and C.8.15), without what was removed."""
+    for keyword, value in ENHANCED_DUMMIES.items():
         if not dataset.get(keyword):
             setattr(dataset, keyword, value)
+    if len(dataset.ImageType) != 4:
+        dataset.ImageType = HARMLESS["FrameType"]
+    dataset.AcquisitionContextSequence = []
+    for element in list(dataset.iterall()):
+        if element.keyword == "PixelPresentation":  # palettes of colours are gone
+            element.value = "MONOCHROME"
+        elif element.keyword == "FrameContentSequence":
+            for item in element.value:
+                if "InStackPositionNumber" in item:
+                    item.StackID = "1"  # free text before
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
+    if shared is not None:  # the part of the body is free text beside its code
+        shared.FrameAnatomySequence = [_anywhere()]
+
+
+def _anywhere() -> Any:
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.FrameLaterality = "U"
+    item.AnatomicRegionSequence = [_code("38266002", "SCT", "Entire body")]
+    return item
+
+
+def _code(value: str, scheme: str, meaning: str) -> Any:
+    from pydicom.dataset import Dataset
+
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
 
 
 def _short(dataset: Any) -> list[Any]:
@@ -332,16 +370,11 @@ def _warn(dataset: Any, report: DeidentificationReport) -> None:
 
 def _declare(dataset: Any) -> None:
     """Say in the header what was done, and clear what lies outside the data set proper."""
-    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.dataset import FileMetaDataset
 
-    codes = []
-    for value, meaning in _PROFILE:
-        code = Dataset()
-        code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
-        codes.append(code)
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "CT Lab: dicognito, then a list of kept attributes"
-    dataset.DeidentificationMethodCodeSequence = codes
+    dataset.DeidentificationMethodCodeSequence = [_code(v, "DCM", m) for v, m in _PROFILE]
     dataset.LongitudinalTemporalInformationModified = "MODIFIED"
     meta = FileMetaDataset()
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None

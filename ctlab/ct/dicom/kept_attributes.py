@@ -35,6 +35,7 @@ FrameReferenceDateTime FrameVOILUTSequence FunctionalGroupPointer InStackPositio
 MultienergyCTAcquisition PixelPresentation ReconstructionAngle ReconstructionPixelSpacing
 ReconstructionTargetCenterPatient TableFeedPerRotation TablePosition TemporalPositionIndex TubeAngle
 VolumeBasedCalculationTechnique VolumetricProperties WaterEquivalentDiameter
+IrradiationEventIdentificationSequence IrradiationEventUID
 """
 KEPT = frozenset((_KEPT_TEXT + _ENHANCED_TEXT).split())
 """Keywords that stay (replaced, shifted or emptied where they identify)."""
@@ -54,14 +55,12 @@ EMPTIED = (
 )
 _TYPE_2_TEXT = """
 PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber
-ReferringPhysicianName StudyID Manufacturer
+ReferringPhysicianName StudyID Manufacturer PositionReferenceIndicator SeriesNumber
 """
 TYPE_2 = _TYPE_2_TEXT.split()
 TYPE_2_CLASSIC = [
-    "PositionReferenceIndicator",
     "KVP",
     "AcquisitionNumber",
-    "SeriesNumber",
     "SliceThickness",
 ]
 """Attributes that must be there, empty where unknown; the latter in classic CT alone."""
@@ -81,6 +80,9 @@ HARMLESS: dict[str, Any] = {
 }
 """What attributes that must have a value get where theirs identified somebody."""
 ENHANCED_DUMMIES = {
+    "PixelPresentation": "MONOCHROME",
+    "VolumetricProperties": "VOLUME",
+    "VolumeBasedCalculationTechnique": "NONE",
     "DeviceSerialNumber": "REMOVED",
     "SoftwareVersions": "REMOVED",
     "ManufacturerModelName": "REMOVED",

@@ -205,6 +205,8 @@ class SeriesWriter:
         for keyword in _TYPE_2:
             if keyword not in dataset:
                 setattr(dataset, keyword, None)
+        if not dataset.get("BodyPartExamined") and "Laterality" not in dataset:
+            dataset.Laterality = None  # it may be one of a pair of organs
         dataset.Modality = "CT"
         dataset.StudyInstanceUID = self.study_uid
         dataset.SeriesInstanceUID = self.series_uid

@@ -192,7 +192,13 @@ def test_nothing_that_was_planted_is_found_again(everywhere, counts, tmp_path):
         assert dataset.PatientSex == ""
         kept = {e.keyword for e in dataset.iterall()}
         assert kept - KEPT <= {
-            *("PatientIdentityRemoved", "DeidentificationMethod", "CodeValue", "CodeMeaning"),
+            *(
+                "PatientIdentityRemoved",
+                "DeidentificationMethod",
+                "CodeValue",
+                "Laterality",
+                "CodeMeaning",
+            ),
             *("DeidentificationMethodCodeSequence", "CodingSchemeDesignator"),
             "LongitudinalTemporalInformationModified",
         }
