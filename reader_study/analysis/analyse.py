@@ -108,7 +108,7 @@ def analyse(
         **results,
         **around,
         "conclusion": _conclusions(results),
-        "design": _design(protocol),
+        "design": _design(protocol, record.bundle.facts["view"]),
         "flow": conduct.flow(
             record, expected, last, primary=first.item, n_analysed=results["primary"][0]["n"]
         ),
@@ -281,7 +281,7 @@ def _missing(expected: pd.DataFrame, last: pd.DataFrame) -> list[dict[str, Any]]
     return [*missing_counts(expected, known).to_dict("records")]
 
 
-def _design(protocol: Protocol) -> dict[str, Any]:
+def _design(protocol: Protocol, view: dict[str, Any]) -> dict[str, Any]:
     return {
         "layout": protocol.design.layout,
         "sessions": protocol.design.sessions,
@@ -289,6 +289,9 @@ def _design(protocol: Protocol) -> dict[str, Any]:
         "repeats": protocol.design.repeats,
         "catch_trials": protocol.design.catch_trials,
         "window": protocol.view.window,
+        # From the bundle: a study of an earlier format was read with the filter of its time.
+        "display_filter": view["display_filter"],
+        "opens_at": view.get("opens_at", "middle"),
         "arms": [arm.model_dump() for arm in protocol.arms],
         "items": [item.model_dump(mode="json") for item in protocol.items],
         "ethics": protocol.ethics.reference,

@@ -14,6 +14,7 @@ import numpy as np
 from ctlab.files import scratch_folder
 from reader_study.blinding import sealed_key
 from reader_study.blinding.amend import reader_facts
+from reader_study.blinding.difference_slice import slice_of_largest_difference
 from reader_study.blinding.leak_check import bundle_leaks, pixel_leaks, text_leaks, texture_leaks
 from reader_study.blinding.noise_texture import recognisability, texture_features
 from reader_study.blinding.preflight import Preflight, fingerprint, preflight
@@ -199,6 +200,9 @@ def _described(
     if not protocol.cases[first.case].practice:
         features = texture_features([decode(r) for r in renditions])
     texture = None if features is None else features.tolist()
+    opens_at = None
+    if protocol.view.opens_at == "difference":
+        opens_at = slice_of_largest_difference([decode(r) for r in renditions], first.spacing_mm)
     hashes = [r.sha256 for r in renditions]
     return RenderedCase(
         source,
@@ -209,6 +213,7 @@ def _described(
         texture,
         leaks,
         first.orientation,
+        opens_at,
     )
 
 
@@ -247,10 +252,15 @@ def _images(
             "shape": list(rendered[case].shape),
             "spacing_mm": list(rendered[case].spacing_mm),
             "orientation": list(rendered[case].orientation),
+            **_first_slice(rendered[case]),
             "sha256": rendered[case].sha256[arm],
         }
         for (case, arm), token in sorted(tokens.items(), key=lambda entry: entry[1])
     }
+
+
+def _first_slice(rendered: RenderedCase) -> dict[str, int]:
+    return {} if rendered.opens_at is None else {"opens_at": rendered.opens_at}
 
 
 def _copy_in_token_order(stage: Stage, tokens: dict[tuple[int, int], str], folder: Path) -> None:

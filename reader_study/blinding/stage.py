@@ -27,6 +27,7 @@ class RenderedCase:
     texture: list[list[float]] | None
     leaks: list[str]
     orientation: tuple[float, ...] = ()
+    opens_at: int | None = None  # slice first shown; None: the middle one
 
 
 class Stage:

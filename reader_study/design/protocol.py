@@ -94,6 +94,7 @@ class View(Strict):
     mouse: Mouse = Mouse()
     hu_values: bool = True  # HU under the pointer, mean and SD in a circle
     keep: tuple[Literal["window", "zoom"], ...] = ()  # from pair to pair
+    opens_at: Literal["middle", "difference"] = "middle"  # slice first shown
     cine_per_s: float = Field(default=8, ge=1, le=30)
     flicker_hz: float = Field(default=2, ge=0.5, le=3)  # WCAG 2.3.1: at most three flashes
 

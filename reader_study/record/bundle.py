@@ -32,13 +32,14 @@ class Image:
     """Size, spacing (z, y, x), SHA-256 of the pixels behind a token, and how the patient lies.
 
     ``orientation`` are six direction cosines along a row and down a column; empty in bundles
-    before format 3.
+    before format 3. ``opens_at`` is the slice first shown; None: the middle one.
     """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     sha256: str
     orientation: tuple[float, ...] = ()
+    opens_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Bundle:
                 tuple(i["spacing_mm"]),
                 i["sha256"],
                 tuple(i.get("orientation", ())),
+                i.get("opens_at"),
             )
             for token, i in self.facts["images"].items()
         }

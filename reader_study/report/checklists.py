@@ -104,7 +104,12 @@ def _claim_answers(facts: dict[str, Any]) -> dict[int, str]:
         4: f"Aim: {facts['aim']}; {facts['estimand']['endpoint']}.",
         5: "Prospective reading under a protocol locked before the first image was read.",
         6: f"Reader study, {facts['aim']}.",
-        9: f"Both sides of a trial were rendered alike; first window: {design['window']}.",
+        9: f"Both sides of a trial were rendered alike; first window: {design['window']}. "
+        + (
+            f"enlarged with the {design['display_filter']} filter, pixel for pixel as stored."
+            if "display_filter" in design
+            else ""
+        ),
         12: "Only pixels under random tokens reached readers; no tag, name or date.",
         13: facts["estimand"]["intercurrent events"],
         14: population["reference_standard"]

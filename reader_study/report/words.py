@@ -143,6 +143,7 @@ def methods(facts: dict[str, Any]) -> list[str]:
         "images. Readers worked independently. Images carried no name, "
         "tag or number that could tell the arms apart; the allocation was drawn from a secret seed "
         "when the protocol was locked and stayed sealed until reading had been closed."
+        f"{_display(design)}"
     )
     aim = {
         "superiority": "The aim was to show a difference.",
@@ -172,6 +173,22 @@ def methods(facts: dict[str, Any]) -> list[str]:
         "readers as units. Answers were kept insert-only in a hash chain that was verified before "
         f"the analysis ({facts['integrity']['events']} events).",
     ]
+
+
+def _display(design: dict[str, Any]) -> str:
+    """How images came to the screen."""
+    if "display_filter" not in design:
+        return ""
+    opened = (
+        " Stacks opened at the slice where the arms of the case differ most, found at the lock."
+        if design["opens_at"] == "difference"
+        else ""
+    )
+    return (
+        f" Images were first shown in the {design['window']} window, which readers could change, "
+        f"and enlarged with the {design['display_filter']} filter; shown pixel for pixel they were "
+        f"as stored.{opened}"
+    )
 
 
 def _units(course: dict[str, Any]) -> str:

@@ -24,6 +24,32 @@ def display_facts(message: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
+_VIEW_NUMBERS = ("level_hu", "width_hu", "slice", "slab_mm", "screen_px_per_pixel")
+_VIEW_WORDS = ("mode", "plane", "display_filter")
+
+
+def view_facts(seen: Any) -> dict[str, Any]:
+    """How the images were seen when an answer was given; what is no plain fact is left out.
+
+    Examples
+    --------
+    >>> view_facts({"level_hu": 40, "mode": "pair", "inverted": False, "arm": "x"})
+    {'level_hu': 40.0, 'mode': 'pair', 'inverted': False}
+    """
+    if not isinstance(seen, dict):
+        return {}
+    numbers = {n: seen.get(n) for n in _VIEW_NUMBERS}
+    facts: dict[str, Any] = {
+        name: float(value)
+        for name, value in numbers.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
+    }
+    texts = {n: seen.get(n) for n in _VIEW_WORDS}
+    facts |= {n: v for n, v in texts.items() if isinstance(v, str) and len(v) <= 20}
+    inverted = seen.get("inverted")
+    return facts | ({"inverted": inverted} if isinstance(inverted, bool) else {})
+
+
 def seconds_of(message: dict[str, Any]) -> float | None:
     """Seconds that the browser measured, if they can be true."""
     value = message.get("seconds")

@@ -4,7 +4,7 @@ from typing import Any
 
 from ctlab.ct.hu import HU_MIN, WINDOWS
 from reader_study.design.texts import load_texts
-from reader_study.record.bundle import Bundle, ShownTrial
+from reader_study.record.bundle import Bundle, Image, ShownTrial
 
 _PRESET_KEYS = {"lung": "l", "mediastinum": "m", "bone": "b"}
 
@@ -85,7 +85,7 @@ def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]])
         "grid": [0, 0, 1],
         "level_hu": level_hu,
         "width_hu": width_hu,
-        "frame": trial.given_marks[0]["z"] if trial.given_marks else image.shape[0] // 2,
+        "frame": _first_slice(trial, image),
         "mode": view["first"],
         "plane": "axial",
         "slab_mm": 0.0,
@@ -95,6 +95,12 @@ def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]])
         "marks": [_place(mark) for mark in [*trial.given_marks, *marks]],
         "labels": list(trial.labels) or _labels(bundle, trial),
     }
+
+
+def _first_slice(trial: ShownTrial, image: Image) -> int:
+    if trial.given_marks:
+        return int(trial.given_marks[0]["z"])
+    return image.shape[0] // 2 if image.opens_at is None else image.opens_at
 
 
 def _labels(bundle: Bundle, trial: ShownTrial) -> list[str]:

@@ -16,6 +16,7 @@ from reader_study.room.answer_check import (
     checked_value,
     display_facts,
     seconds_of,
+    view_facts,
 )
 from reader_study.room.questions import (
     COMMENT,
@@ -281,9 +282,8 @@ class ReadingSession:
             self._record("consented")
 
     def _display(self, message: dict[str, Any]) -> None:
-        facts = display_facts(message)
         session = self.session
-        self._record("display-checked", session=session, **facts)
+        self._record("display-checked", session=session, **display_facts(message))
         self._displays.add(session)
 
     def _current(self, message: dict[str, Any]) -> Question:
@@ -304,6 +304,8 @@ class ReadingSession:
         value, seconds = checked_value(question.facts, message.get("value")), seconds_of(message)
         if seconds is not None and seconds < self._shortest_s(question):
             raise NotSavedError("the images were on the screen for too short a time")
+        if seen := view_facts(message.get("view")):
+            self._record("viewed", trial=question.trial.token, item=question.item, **seen)
         self._keep(question.trial, question.item, value, seconds)
         following = self.question()
         same_trial = following is not None and following.trial.token == question.trial.token

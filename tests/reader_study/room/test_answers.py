@@ -84,3 +84,26 @@ def test_the_last_page_lists_the_answers_and_opens_one_where_the_protocol_allows
     session.act({"action": "continue"})
     with pytest.raises(NotSavedError, match="no longer be changed"):
         session.act({"action": "change", "id": given[1]})
+
+
+def test_the_view_in_use_is_recorded_with_the_answer_and_nothing_else_of_it(visit):
+    enter, store, _ = visit(n_cases=4, design="answer_delay_ms = 0")
+    session = enter()
+    screen = session.act({"action": "consent"})
+    seen = {"level_hu": 40, "width_hu": 400.5, "mode": "flicker", "inverted": True, "arm": "alpha"}
+    session.act(
+        {"action": "answer", "id": screen["id"], "value": "left", "seconds": 3, "view": seen}
+    )
+    (event,) = store.events("viewed")
+    assert event.payload.pop("trial") == screen["trial"]
+    assert event.payload == {
+        "item": "pref",
+        "level_hu": 40,
+        "width_hu": 400.5,
+        "mode": "flicker",
+        "inverted": True,
+    }
+    screen = session.act({"action": "continue"})
+    session.act({"action": "answer", "id": screen["id"], "value": "left", "seconds": 3, "view": 7})
+    assert len(store.answers()) == 2, "an answer counts whatever a browser says of its view"
+    assert len(store.events("viewed")) == 1
