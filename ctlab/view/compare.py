@@ -13,7 +13,7 @@ from ctlab.ct.hu import LUNG, WINDOWS, Window
 DISPLAY_FILTERS = ["catmull-rom", "mitchell", "linear", "nearest"]
 _HERE = Path(__file__).parent
 _PRESET_KEYS = {"l": "lung", "m": "mediastinum", "b": "bone"}
-_PARTS = ("filter", "draw", "planes", "measure", "bar", "page", "gestures", "compare")
+_PARTS = ("filter", "draw", "gpu", "planes", "measure", "bar", "page", "gestures", "compare")
 _MODES = ["pair", "flicker", "wipe", "difference"]
 
 

@@ -34,9 +34,9 @@ class MapViewer extends Viewer {
   }
   beside() { return this.get("residual") && this.mode() === "pair" && this.pixels.right !== null; }
 
-  image(name, grid) {
-    if (!this.beside()) return super.image(name, grid);
-    return super.image(name === "left" ? "right" : "difference", grid);
+  source(name) {
+    if (!this.beside()) return super.source(name);
+    return super.source(name === "left" ? "right" : "difference");
   }
 
   sideIn(panelSide, fraction) { return this.beside() ? "right" : super.sideIn(panelSide, fraction); }

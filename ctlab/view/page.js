@@ -99,22 +99,37 @@ class Page extends Bar {
     return this.laid;
   }
 
+  // What is shown under a name, and how: the slice (made when asked for), its padding, the window.
+  source(name) {
+    const diff = name === "difference", shown = [this.frame(), this.loads, this.plane(), this.slabMm()].join();
+    const pixels = () => {
+      const right = this.slice(diff ? "right" : name);
+      if (!diff) return right;
+      const left = this.slice("left");
+      return right.map((value, i) => clamp(value - left[i], -25000, 25000));
+    };
+    const window = diff ? this.difference : { level: this.get("level_hu"), width: this.get("width_hu") };
+    return { name, shown, pixels, mask: this.padding(shown), ...window, inverted: this.inverted };
+  }
+
   image(name, grid) {  // resampled anew only when pixels or place changed, not with the window
-    const kept = this.images[name], diff = name === "difference";
-    const shown = [this.frame(), this.loads, this.plane(), this.slabMm()].join(), stamp = `${shown},${grid.stamp}`;
+    const source = this.source(name), { level, width, inverted } = source, kept = this.images[source.name];
+    const stamp = `${source.shown},${grid.stamp}`;
     if (kept.stamp !== stamp) {
-      let pixels = this.slice(diff ? "right" : name);
-      if (diff) {
-        const left = this.slice("left");
-        pixels = pixels.map((value, i) => clamp(value - left[i], -25000, 25000));
-      }
-      Object.assign(kept, { hu: resample(pixels, this.columns, grid, this.padding(shown)), stamp });
+      Object.assign(kept, { hu: resample(source.pixels(), this.columns, grid, source.mask), stamp });
     }
-    const { level, width } = diff ? this.difference : { level: this.get("level_hu"), width: this.get("width_hu") };
-    const table = this.tables[diff ? "difference" : "window"], of = `${level},${width},${this.inverted}`;
-    if (table.of !== of) fillLut(table.lut, level, width, this.inverted);
+    const table = this.tables[source.name === "difference" ? "difference" : "window"], of = `${level},${width},${inverted}`;
+    if (table.of !== of) fillLut(table.lut, level, width, inverted);
     table.of = of;
-    return { hu: kept.hu, lut: table.lut, stamp: [name, stamp, of].join() };
+    return { hu: kept.hu, lut: table.lut, stamp: [source.name, stamp, of].join() };
+  }
+
+  // The graphics processor draws large panels; where there is none, or it is lost, the page does.
+  gpu({ size }) {
+    if (this.painter === undefined && size.width * size.height >= GPU_FROM_PIXELS) {
+      this.painter = gpuPainter(() => { this.painter = null; this.invalidate(); });
+    }
+    return size.width * size.height >= GPU_FROM_PIXELS ? this.painter : null;
   }
 
   padding(shown) {  // mask of both images together, made once for each image on screen
@@ -133,11 +148,15 @@ class Page extends Bar {
     const frame = { columns: this.columns, rows: this.rows, spacing: this.spacing, zoom: this.zoom,
       actual: this.actual, centre: this.centre, box: this.layOut(two) };
     for (const panel of two ? [this.panels.left, this.panels.right] : [this.panels.left]) {
-      const spot = this.place = preparePanel(panel, frame), grid = this.grid(spot);
+      const spot = this.place = preparePanel(panel, frame), gpu = this.gpu(spot);
       const one = mode === "flicker" ? this.shown : mode === "pair" ? panel.side : mode;
       const shares = mode === "wipe" ? [["left", 0, this.wipe], ["right", this.wipe, 1]] : [[one, 0, 1]];
-      const pieces = shares.map(([name, from, to]) => ({ ...this.image(name, grid), from, to }));
-      paintPanel(panel, grid, pieces, pieces.map(({ stamp, from, to }) => [stamp, from, to]).join());
+      if (gpu) gpu.paint(spot, this.get("display_filter"), shares.map(([name, from, to]) => ({ ...this.source(name), from, to })));
+      else {
+        const grid = this.grid(spot);
+        const pieces = shares.map(([name, from, to]) => ({ ...this.image(name, grid), from, to }));
+        paintPanel(panel, grid, pieces, pieces.map(({ stamp, from, to }) => [stamp, from, to]).join());
+      }
       if (mode === "wipe") drawEdge(spot, this.wipe);
       this.drawTools(spot, panel.side, mode);
       drawScaleBar(spot);

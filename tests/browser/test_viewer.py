@@ -275,7 +275,9 @@ def test_full_screen_and_every_word_can_be_translated(open_viewer):
         .flatMap((n) => [n.textContent, n.title, n.getAttribute("aria-label") ?? ""])
         .filter((text) => /[a-z]{3}/i.test(text) && !text.includes("@"))"""
     )
-    assert set(said) <= {"Viewer", "Keys and mouse"}, "words that no translation reaches"  # set at the start
+    assert set(said) <= {"Viewer", "Keys and mouse"}, (
+        "words that no translation reaches"
+    )  # set at the start
 
 
 def test_calliper_measures_millimetres_of_anisotropic_pixels(open_viewer):
