@@ -83,7 +83,7 @@ def _moved(
     moved = moved - weights.low * networks["critic_low"](degraded(batch)).mean()
     with torch.no_grad():
         cycled = networks["degrader_ema"](
-            batch.full, batch.noise, batch.strength, turn_rad=batch.turn_rad
+            batch.full, batch.noise, batch.strength * batch.level, width=batch.width
         )
     returned = networks["denoiser"](cycled)
     cycle = losses.cycle(batch.full, returned, rounding_net=weights.cycle_rounding)

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "config": ["TrainConfig"],
         "data.domains": ["Domains", "build_domains"],
         "models.fbp_noise": ["measure_noise_curve", "with_noise_curve"],
+        "models.spectral_noise": ["measure_noise_spectrum", "with_measured_noise"],
         "inference": ["Applicability", "applicability", "denoise_slices", "denoise_volume"],
         "data.patches": ["PatchDomain"],
         "train.state": ["TrainState"],

@@ -12,6 +12,8 @@ from ctlab.ct import HuScale
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class _Section(BaseModel):
@@ -68,22 +70,27 @@ class Networks(_Section):
     """3: the denoiser sees the slices above and below, too ("2.5-D")."""
     width: int = Field(default=32, ge=4)
     attention: Literal["none", "gate", "cbam"] = "none"
-    degrader: Literal["noise", "reconstruction", "unet", "simulator", "none"] = "noise"
+    degrader: Literal["noise", "reconstruction", "spectrum", "unet", "simulator", "none"] = "noise"
     """``noise`` adds learned, signal-dependent, correlated noise; ``reconstruction`` the same
-    within what filtered back-projection allows (:mod:`ctlab.learn.models.fbp_noise`); ``unet`` is
-    deterministic; ``simulator`` is the dose simulation itself (needs ``data.paired``); ``none``
-    goes one way."""
+    within what filtered back-projection allows (:mod:`ctlab.learn.models.fbp_noise`); ``spectrum``
+    Gaussian noise of a learned radial spectrum, spread of anisotropy and curve of the level
+    (:mod:`ctlab.learn.models.spectral_noise`); ``unet`` is deterministic; ``simulator`` is the
+    dose simulation itself (needs ``data.paired``); ``none`` goes one way."""
     noise_kernels: int = Field(default=16, ge=1)
     noise_kernel_px: int = Field(default=25, ge=3)
     noise_ramp: bool = False
     """Noise has the spectrum that a reconstruction's ramp filter gives it, times a learned one.
     False, as in checkpoints from before this key; the recipes set it."""
     noise_curve: Literal["measured"] | tuple[tuple[float, float], ...] = "measured"
-    """With ``reconstruction``: how the level of the noise follows the surroundings. ``measured``:
-    by :func:`ctlab.learn.models.fbp_noise.measure_noise_curve` in the two domains of the run,
-    before its first step; the checkpoint holds the curve. Points (mean HU around, noise SD
-    over that in
-    soft tissue) are taken as they are; an empty list leaves the level free."""
+    """With ``reconstruction`` or ``spectrum``: how the level of the noise follows the
+    surroundings. ``measured``: by :func:`ctlab.learn.models.fbp_noise.measure_noise_curve` in the
+    two domains of the run, before its first step; the checkpoint holds the curve. Points (mean HU
+    around, noise SD over that in soft tissue) are taken as they are; an empty list leaves the
+    level free."""
+    noise_spectrum: Literal["measured"] | tuple[float, ...] = "measured"
+    """With ``spectrum``: the logarithm of the noise's radial power over the ramp before training,
+    at 12 frequencies from 0 to the corner. ``measured``: by
+    :func:`ctlab.learn.models.spectral_noise.measure_noise_spectrum`, before the first step."""
     critic_width: int = Field(default=32, ge=4)
     critic_highpass_px: float = Field(default=6.0, gt=0)
     """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""
@@ -142,10 +149,15 @@ class TrainConfig(_Section):
     """Unpaired patches of each domain per step and process."""
     cycle_batch: int = Field(default=16, ge=1)
     """Routine-dose patches of the cycle per step and process (the first ``batch`` are shared)."""
-    turn_noise: bool = True
-    """Turn the degrader's noise by a random angle in a stopped cycle. Real noise is streaked along
-    the longest path through the body: without this, the denoiser knows only the direction of the
-    training slabs, leaves other noise, and takes vessels of that direction for noise."""
+    cycle_level: tuple[Positive, Positive] = (1.0, 1.0)
+    """In a stopped cycle each patch gets noise of the low-dose domain's SD times a random factor
+    between these two, even in its logarithm. The critic of low dose judges draws without it."""
+    cycle_width: tuple[Positive, Positive] = (1.0, 1.0)
+    """The same for the width of the noise's grain, as of sharper (below 1) and softer kernels:
+    needs ``degrader = "spectrum"``. A denoiser that has seen one kernel knows that one only."""
+    cycle_soft_px: tuple[NotNegative, ...] = ()
+    """In a stopped cycle each routine-dose patch is softened by a Gaussian of one of these SDs, 0
+    for none. A denoiser that has seen one sharpness only gives it to softer images, too."""
     steps: int = Field(default=3000, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     final_rate: Fraction = 0.02
@@ -163,6 +175,14 @@ class TrainConfig(_Section):
     kernels one by one. The arithmetic is the same."""
     monitor_every: int = Field(default=100, ge=1)
     save_every: int = Field(default=500, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, values: Any) -> Any:
+        """Leave out a key that stands in checkpoints from before noise had random directions."""
+        if isinstance(values, dict) and isinstance(values.get("turn_noise"), bool):
+            return {key: value for key, value in values.items() if key != "turn_noise"}
+        return values
 
     @model_validator(mode="after")
     def _fits(self) -> "TrainConfig":
@@ -186,11 +206,27 @@ class TrainConfig(_Section):
                 f"{degrader!r} and {self.data.paired!r}"
             )
         self._ways_back()
+        self._disturbs_the_cycle()
         if self.networks.noise_kernel_px > self.patch_px:
             raise ValueError(
                 f"noise_kernel_px {self.networks.noise_kernel_px} exceeds patch_px {self.patch_px}"
             )
         return self
+
+    def _disturbs_the_cycle(self) -> None:
+        """A cycle is disturbed only where it stops at a degrader that can be."""
+        degrader = self.networks.degrader
+        if self.cycle_width != (1.0, 1.0) and degrader != "spectrum":
+            raise ValueError(
+                f"cycle_width stretches the grain of degrader = 'spectrum', got {degrader!r}; "
+                "leave it out"
+            )
+        is_disturbed = self.cycle_level != (1.0, 1.0) or self.cycle_soft_px
+        if is_disturbed and not (self.learns_degrader and self.losses.stop_cycle_at_degrader):
+            raise ValueError(
+                "cycle_level and cycle_soft_px disturb a cycle that is stopped at a degrader that "
+                f"learns, got {degrader!r}; leave them out"
+            )
 
     def _ways_back(self) -> None:
         """Terms that need a learned degrader are 0 where there is none."""
@@ -209,7 +245,7 @@ class TrainConfig(_Section):
     @property
     def learns_degrader(self) -> bool:
         """True where the way to low dose is a network that is trained."""
-        return self.networks.degrader in ("noise", "reconstruction", "unet")
+        return self.networks.degrader in ("noise", "reconstruction", "spectrum", "unet")
 
     @property
     def supervision(self) -> str:

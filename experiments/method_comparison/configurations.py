@@ -23,6 +23,8 @@ DOSES = (0.1, 0.05)
 """Dose fractions of every comparison."""
 
 COMMON = {"batch": 8, "cycle_batch": 32, "precision": "32-true", "save_every": 10**9}
+ONE_KERNEL = {"cycle_level": (1.0, 1.0), "cycle_width": (1.0, 1.0)}
+"""Noise of the cycle as it was when these networks were trained: of one kernel, not disturbed."""
 
 Overrides = dict[str, Any]
 
@@ -74,7 +76,7 @@ def config_of(name: str, series: str, *, steps: int = 3000) -> TrainConfig:
     recipe, overrides = CONFIGURATIONS[name]
     values = TrainConfig.recipe(recipe).model_dump()
     paired = values["data"]["paired"]
-    _merge(values, {"data": DATA | {"full": [series], "paired": paired}} | COMMON)
+    _merge(values, {"data": DATA | {"full": [series], "paired": paired}} | COMMON | ONE_KERNEL)
     _merge(values, overrides)
     return TrainConfig.from_dict(values | {"steps": steps})
 

@@ -32,11 +32,14 @@ from ctlab.classic import METHODS, denoise_classic, tune
 from ctlab.ct import (
     LUNG,
     Volume,
+    calibrate,
     load_sample,
     measure_noise_hu,
     read_series,
     simulate_dose,
 )
+from ctlab.ct.simulation.calibration import relative_currents
+from ctlab.ct.simulation.low_dose import simulate_slices, slice_seeds
 from ctlab.ct.tissue import BODY_ROI_HU, LUNG_ROI_HU, TISSUES_HU, tissue_masks
 from ctlab.files import write_json
 from ctlab.learn import Checkpoint, denoise_slices, load_checkpoint
@@ -78,9 +81,18 @@ class Case:
     def simulate(
         cls, name: str, scan: Volume, dose: float, *, picked: Sequence[int], seed: int = 0
     ) -> "Case":
-        """These slices of a scan: the whole series is calibrated and simulated, as users do it."""
-        low = simulate_dose(scan, dose, rng=np.random.default_rng(seed))
-        return cls(name, dose, _picked(scan, picked), _picked(low, picked))
+        """These slices of a scan, with the noise they have where the whole series is simulated."""
+        full = _picked(scan, picked)
+        seeds = slice_seeds(np.random.default_rng(seed), len(scan.hu))
+        currents = relative_currents(scan.current_ma, len(scan.hu))
+        low = simulate_slices(
+            [(scan.hu[z], int(seeds[z])) for z in picked],
+            dose,
+            pixel_mm=scan.spacing_mm[1],
+            scanner=calibrate(scan),
+            currents=[float(currents[z]) for z in picked],
+        )
+        return cls(name, dose, full, full.with_hu(np.stack(list(low))))
 
 
 def fidelity(case: Case, image: np.ndarray) -> dict[str, float]:

@@ -13,7 +13,7 @@ import torch
 
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.domains import Domains
-from ctlab.learn.models.fbp_noise import with_noise_curve
+from ctlab.learn.models.spectral_noise import with_measured_noise
 from ctlab.learn.train.checkpoint import save_checkpoint
 from ctlab.learn.train.devices import make_fabric
 from ctlab.learn.train.loop import train
@@ -52,7 +52,7 @@ def _train_one(
     if graphs and torch.cuda.is_available():
         config = TrainConfig.from_dict(config.model_dump() | {"graphs": True})
     domains = read_domains(work / f"{domains_of(config)}.json", patch_px=config.patch_px)
-    config = with_noise_curve(config, domains.full, domains.low)
+    config = with_measured_noise(config, domains.full, domains.low)
     try:
         try:
             _speed(config, domains, 20)  # start-up of the device

@@ -43,7 +43,7 @@ def test_a_configuration_cannot_be_changed(tiny_config):
 
 def test_recipes_differ_in_what_they_are_named_for():
     ot2, lsgan, invertible = map(TrainConfig.recipe, ("ot2", "lsgan", "invertible"))
-    assert (ot2.networks.degrader, ot2.losses.adversarial) == ("reconstruction", "wasserstein")
+    assert (ot2.networks.degrader, ot2.losses.adversarial) == ("spectrum", "wasserstein")
     assert (lsgan.networks.degrader, lsgan.losses.adversarial) == ("unet", "least_squares")
     assert invertible.networks.generator == "invertible"
     # Cycle 10 on a mean absolute error, in our units at 64 px.

@@ -35,6 +35,7 @@ def tiny(recipe, tiny_config):
     for key in ("width", "critic_width", "noise_kernels", "noise_kernel_px"):
         values["networks"][key] = small["networks"][key]
     values["networks"]["noise_curve"] = [[-850.0, 0.8], [40.0, 1.0]]  # too little to measure one
+    values["networks"]["noise_spectrum"] = [0.0] * 12
     return TrainConfig.from_dict(values)
 
 

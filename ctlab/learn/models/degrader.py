@@ -5,7 +5,6 @@ attenuation around a voxel, while the structure stays. The degrader is built tha
 only add filtered white noise, so it can neither move edges nor hide a message in the image.
 """
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -84,18 +83,12 @@ class NoiseDegrader(nn.Module):
         image: Tensor,
         noise: Noise,
         strength: Tensor | float = 1.0,
-        *,
-        turn_rad: Tensor | float = 0.0,
+        **_options: Any,
     ) -> Tensor:
-        """Degraded batch (B, 1, H, W); ``strength`` (B, 1, 1, 1) scales the noise SD.
-
-        ``turn_rad`` turns the noise textures, and with them the streaks they make.
-        """
+        """Degraded batch (B, 1, H, W); ``strength`` (B, 1, 1, 1) scales the noise SD."""
         with torch.autocast(image.device.type, enabled=False):  # FFT and amplitudes in float32
             image = image.float()
-            added = (self._amplitudes(image, noise[1]) * self._coloured(noise[0], turn_rad)).sum(
-                1, True
-            )
+            added = (self._amplitudes(image, noise[1]) * self._coloured(noise[0])).sum(1, True)
             return (image + strength * added).clamp_min(self.air_net)
 
     def _amplitudes(self, image: Tensor, mood: Tensor) -> Tensor:
@@ -105,14 +98,12 @@ class NoiseDegrader(nn.Module):
         amplitudes: Tensor = self.amplitude(known)
         return 1.0 + amplitudes
 
-    def _coloured(self, white: Tensor, turn_rad: Tensor | float) -> Tensor:
+    def _coloured(self, white: Tensor) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture, circular."""
-        is_turned = isinstance(turn_rad, Tensor) or turn_rad != 0
-        textures = turned(self.textures, turn_rad) if is_turned else self.textures
         # The ramp filter of a reconstruction leaves its noise no mean and little coarse power. The
         # critics look at high-passed images: without this, coarse noise would grow unseen, and
         # the denoiser would learn to pull local means towards what is usual.
-        textures = textures - textures.mean((1, 2), keepdim=True)
+        textures = self.textures - self.textures.mean((1, 2), keepdim=True)
         height, width = white.shape[2:]
         centre = self.textures.shape[-1] // 2
         padded = nn.functional.pad(
@@ -143,34 +134,6 @@ def root_ramp(height: int, width: int, device: torch.device | None = None) -> Te
     ramp = torch.hypot(down[:, None], torch.fft.rfftfreq(width)[None])
     whole = torch.hypot(down[:, None], torch.fft.fftfreq(width)[None])
     return (ramp / whole.mean()).sqrt().to(device)
-
-
-def turned(textures: Tensor, turn_rad: Tensor | float) -> Tensor:
-    """Textures (K, k, k) turned about their centre, bicubic; the sum of squares is kept.
-
-    The angle may be a tensor (), so that a captured step can be replayed with another one.
-
-    Examples
-    --------
-    >>> import math
-    >>> line = torch.zeros(1, 5, 5)
-    >>> line[0, 2] = 1.0
-    >>> torch.allclose(turned(line, math.pi / 2), line.transpose(1, 2), atol=1e-5)
-    True
-    """
-    if isinstance(turn_rad, Tensor):
-        cos, sin, zero = turn_rad.cos(), turn_rad.sin(), torch.zeros_like(turn_rad)
-        affine = torch.stack([cos, -sin, zero, sin, cos, zero]).float()
-    else:  # in Python: Apple GPUs have no float64
-        c, s = math.cos(turn_rad), math.sin(turn_rad)
-        affine = torch.tensor([c, -s, 0.0, s, c, 0.0], dtype=torch.float32, device=textures.device)
-    affine = affine.reshape(1, 2, 3)
-    size = [1, len(textures), *textures.shape[1:]]
-    grid = nn.functional.affine_grid(affine, size, align_corners=True)
-    rotated = nn.functional.grid_sample(textures[None], grid, "bicubic", align_corners=True)[0]
-    # Interpolation smooths; without this, turned noise would be weaker than straight noise.
-    energy = textures.square().sum((1, 2), keepdim=True)
-    return rotated * (energy / rotated.square().sum((1, 2), keepdim=True).clamp_min(1e-12)).sqrt()
 
 
 class NetworkDegrader(nn.Module):

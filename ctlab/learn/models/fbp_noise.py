@@ -25,7 +25,7 @@ from scipy.ndimage import convolve, uniform_filter
 from torch import Tensor, nn
 
 from ctlab.ct import HuScale
-from ctlab.learn.models.degrader import NoiseDegrader, root_ramp, turned
+from ctlab.learn.models.degrader import NoiseDegrader, root_ramp
 
 if TYPE_CHECKING:
     from ctlab.learn.config import TrainConfig
@@ -111,14 +111,12 @@ class ReconstructionNoise(NoiseDegrader):
         weights, level = self._mixture(image, mood)
         return weights * level
 
-    def _coloured(self, white: Tensor, turn_rad: Tensor | float) -> Tensor:
+    def _coloured(self, white: Tensor) -> Tensor:
         """White noise (B, K, H, W) filtered by each texture and the ramp, of unit variance."""
-        is_turned = isinstance(turn_rad, Tensor) or turn_rad != 0
-        textures = turned(self.textures, turn_rad) if is_turned else self.textures
         height, width = white.shape[2:]
         centre = self.textures.shape[-1] // 2
         margins = (0, width - 2 * centre - 1, 0, height - 2 * centre - 1)
-        padded = nn.functional.pad(textures, margins).roll((-centre, -centre), (1, 2))
+        padded = nn.functional.pad(self.textures, margins).roll((-centre, -centre), (1, 2))
         spectrum = torch.fft.rfft2(padded) * root_ramp(height, width, white.device)
         energy = torch.fft.irfft2(spectrum, s=(height, width)).square().sum((1, 2), keepdim=True)
         spectrum = spectrum * energy.clamp_min(1e-12).rsqrt()
@@ -128,8 +126,13 @@ class ReconstructionNoise(NoiseDegrader):
 
 def slow_mean(features: Tensor) -> Tensor:  # (B, C, H, W) -> (B, C, H, W)
     """Means over :data:`CONTEXT_PX` pixels, of what lies inside the image."""
+    half = CONTEXT_PX // 2
+    # Along one axis after the other: a window of 33 x 33 at once costs 16 times as much.
+    along_y = nn.functional.avg_pool2d(
+        features, (CONTEXT_PX, 1), stride=1, padding=(half, 0), count_include_pad=False
+    )
     return nn.functional.avg_pool2d(
-        features, CONTEXT_PX, stride=1, padding=CONTEXT_PX // 2, count_include_pad=False
+        along_y, (1, CONTEXT_PX), stride=1, padding=(0, half), count_include_pad=False
     )
 
 
@@ -141,7 +144,7 @@ def along(curve: Curve, values: Tensor) -> Tensor:
     >>> along([(0.0, 1.0), (2.0, 5.0), (3.0, 4.0)], torch.tensor([-9.0, 1.0, 2.5, 9.0])).tolist()
     [1.0, 3.0, 4.5, 4.0]
     """
-    total = torch.full_like(values, curve[0][1])
+    total = torch.zeros_like(values) + curve[0][1]
     for (x, y), (further, other) in itertools.pairwise(curve):
         total = total + (other - y) * ((values - x) / (further - x)).clamp(0.0, 1.0)
     return total
@@ -151,6 +154,7 @@ BIN_EDGES_HU = (-950.0, -800.0, -650.0, -400.0, -150.0, 0.0, 80.0, 200.0, 400.0)
 SOFT_BINS_HU = (0.0, 80.0)
 """Bins of block means along which the noise is measured. They are no tissue classes: a curve has no
 gaps, and its reference is the bin that most blocks of muscle and organs fall into."""
+MIDDLES_HU = [(a + b) / 2 for a, b in itertools.pairwise(BIN_EDGES_HU)]
 _LEAST = 50
 _SECOND_DIFFERENCES = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])
 
@@ -204,10 +208,9 @@ def measure_noise_curve(
             f"expected soft tissue ({SOFT_BINS_HU[0]:g} to {SOFT_BINS_HU[1]:g} HU) in the low-dose "
             "domain to measure the curve of its noise, got none"
         )
-    middles = [(a + b) / 2 for a, b in itertools.pairwise(BIN_EDGES_HU)]
     return [
         (hu, round(float(factor), 3))
-        for hu, factor in zip(middles, factors, strict=True)
+        for hu, factor in zip(MIDDLES_HU, factors, strict=True)
         if np.isfinite(factor)
     ]
 
@@ -224,7 +227,10 @@ def with_noise_curve(
         :func:`measure_noise_curve`.
     """
     networks = config.networks
-    if networks.degrader != "reconstruction" or networks.noise_curve != "measured":
+    if (
+        networks.degrader not in ("reconstruction", "spectrum")
+        or networks.noise_curve != "measured"
+    ):
         return config
     if not any(low.noise_hu):
         raise ValueError(

@@ -4,7 +4,6 @@ The draws follow from the seed, the step and the process alone, so a run that wa
 and continued from its state goes on exactly as if it had not been cut.
 """
 
-import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from ctlab.learn.config import TrainConfig
+from ctlab.learn.models.critic import highpass
 from ctlab.learn.models.degrader import Noise
 from ctlab.learn.train.state import CycleNetworks, TrainState
 
@@ -29,9 +29,11 @@ class Batch:
 
     low: Tensor  # (B, slices, p, p)
     full: Tensor  # (C, slices, p, p); the critics use the first B
+    cycled: Tensor  # (C, slices, p, p): the same, some softened, for the cycle
     strength: Tensor  # (C, 1, 1, 1): noise SD asked of the degrader, in network units
     noise: Noise  # for the slices of the C degraded patches
-    turn_rad: Tensor | float  # by which the noise of the cycle is turned
+    level: Tensor  # (C, 1, 1, 1): by which the noise of the cycle is stronger than that asked for
+    width: Tensor  # (C, 1, 1, 1): by which its grain is stretched
     mix: Tensor  # (2, B, 1, 1, 1): places on the segments of the gradient penalty
     simulated: Tensor | None = (
         None  # (C, slices, p, p): low-dose partners of ``full``, where paired
@@ -47,7 +49,9 @@ class DrawnPatches:
     full_hu: np.ndarray  # (C, slices, p, p)
     noise_hu: np.ndarray  # (C,)
     torch_seed: int
-    turn_rad: float
+    level: np.ndarray  # (C,)
+    width: np.ndarray  # (C,)
+    soft_px: np.ndarray  # (C,)
     simulated_hu: np.ndarray | None = None
     beside_hu: np.ndarray | None = None
 
@@ -106,10 +110,26 @@ def draw_patches(
         # Degraded patches get the noise levels of real ones, as labels only: still unpaired.
         noise_hu=low.noise_like(config.cycle_batch, noise_hu, rng),
         torch_seed=int(rng.integers(2**62)),
-        turn_rad=float(rng.uniform(0.0, math.pi)) if config.turn_noise else 0.0,
+        level=_between(config.cycle_level, config.cycle_batch, rng),
+        width=_between(config.cycle_width, config.cycle_batch, rng),
+        soft_px=rng.choice(np.array(config.cycle_soft_px or (0.0,)), config.cycle_batch),
         simulated_hu=simulated_hu,
         beside_hu=beside_hu,
     )
+
+
+def _between(ends: tuple[float, float], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Factors (count,), evenly in their logarithm."""
+    return np.exp(rng.uniform(*np.log(ends), size=count))
+
+
+def softened(image: Tensor, soft_px: np.ndarray) -> Tensor:
+    """Stacks (C, slices, p, p), each blurred by a Gaussian of its own SD; 0 leaves it as it is."""
+    made = image.clone()
+    for sd_px in np.unique(soft_px[soft_px > 0]):
+        chosen = torch.from_numpy(soft_px == sd_px)
+        made[chosen] = image[chosen] - highpass(image[chosen], float(sd_px))
+    return made
 
 
 def make_batch(
@@ -120,15 +140,19 @@ def make_batch(
     def net(hu: np.ndarray | None) -> Tensor | None:
         return None if hu is None else config.scale.to_net(torch.from_numpy(hu)).to(device)
 
+    def each(values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values.astype(np.float32)).reshape(-1, 1, 1, 1).to(device)
+
     torch_rng = torch.Generator().manual_seed(drawn.torch_seed)
     full_net = config.scale.to_net(torch.from_numpy(drawn.full_hu))
-    strength = torch.from_numpy(drawn.noise_hu / config.unit_hu).reshape(-1, 1, 1, 1)
     return Batch(
         low=config.scale.to_net(torch.from_numpy(drawn.low_hu)).to(device),
         full=full_net.to(device),
-        strength=strength.to(device),
+        cycled=softened(full_net, drawn.soft_px).to(device),
+        strength=each(drawn.noise_hu / config.unit_hu),
         noise=networks.draw_noise(full_net.flatten(0, 1)[:, None], torch_rng, device),
-        turn_rad=drawn.turn_rad,
+        level=each(drawn.level),
+        width=each(drawn.width),
         mix=torch.rand((2, config.batch, 1, 1, 1), generator=torch_rng).to(device),
         simulated=net(drawn.simulated_hu),
         beside=net(drawn.beside_hu),

@@ -5,7 +5,7 @@ replayed, the same kernels run on the same numbers without the launches. Steps w
 the gradient penalty are two graphs. Nothing random is inside: a batch brings its own numbers.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -78,7 +78,6 @@ class CapturedStep:
 def _held(held: Batch | None, batch: Batch) -> Batch:
     """The batch in the tensors that the graphs read; those are made from the first one."""
     device = batch.low.device
-    batch = replace(batch, turn_rad=torch.as_tensor(batch.turn_rad, dtype=torch.float64))
     if held is None:
         named: dict[str, Any] = {f.name: getattr(batch, f.name) for f in fields(Batch)}
         return Batch(**{name: _copied(value, device) for name, value in named.items()})

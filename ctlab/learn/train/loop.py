@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.models.fbp_noise import with_noise_curve
+from ctlab.learn.models.spectral_noise import with_measured_noise
 from ctlab.learn.train.batch import draw_batches
 from ctlab.learn.train.devices import make_fabric
 from ctlab.learn.train.state import TrainState
@@ -56,7 +56,7 @@ def train(
         raise ValueError(f"data.paired = {config.data.paired!r} does not fit the pairs given")
     fabric = fabric or make_fabric(config)
     if state is None:
-        state = TrainState.start(with_noise_curve(config, full, low), fabric.device)
+        state = TrainState.start(with_measured_noise(config, full, low), fabric.device)
     take_step = training_step
     if config.graphs and fabric.device.type == "cuda":
         from ctlab.learn.train.cuda_graph import CapturedStep

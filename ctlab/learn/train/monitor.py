@@ -163,7 +163,7 @@ def _another_draw(
     device = denoised.device
     generator = torch.Generator().manual_seed(validation.noise_seed + 1)
     strength = validation.strength.to(device)
-    if config.networks.degrader in ("noise", "reconstruction"):
+    if config.networks.degrader in ("noise", "reconstruction", "spectrum"):
         noise = networks.draw_noise(denoised, generator, device)
         low: Tensor = networks["degrader_ema"](denoised, noise, strength)
         return low - denoised

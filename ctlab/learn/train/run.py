@@ -13,10 +13,10 @@ import torch
 from lightning_fabric import Fabric
 
 from ctlab.files import write_whole
-from ctlab.learn.config import TrainConfig
+from ctlab.learn.config import Networks, TrainConfig
 from ctlab.learn.data.domains import Domains, build_domains
 from ctlab.learn.data.split import split_csv
-from ctlab.learn.models.fbp_noise import with_noise_curve
+from ctlab.learn.models.spectral_noise import with_measured_noise
 from ctlab.learn.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ctlab.learn.train.devices import make_fabric
 from ctlab.learn.train.fine_tune import take_over
@@ -114,7 +114,7 @@ def _trained(
     if fabric.is_global_zero:
         check_folder(out, config, resume=resume)  # another process may have had it until now
     domains = build_domains(config)
-    run = _Run(out, with_noise_curve(config, domains.full, domains.low), domains, fabric)
+    run = _Run(out, with_measured_noise(config, domains.full, domains.low), domains, fabric)
     if resume and (out / "checkpoint.pt").exists():
         run.continue_from(load_checkpoint(out / "checkpoint.pt"))
     elif start is not None:
@@ -252,7 +252,7 @@ class _Run:
             "split_hash": split_hash,
             "seed": config.seed,
             **self.facts,
-            **({"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}),
+            **_measured_noise(shape),
             **known,
         }
         # The card goes first: a checkpoint never stands without one that is as new.
@@ -307,3 +307,10 @@ def _stop_if_lost(state: TrainState) -> None:
         remedy = "the run is lost; halve learning_rate or set precision = '32-true'"
         lost = RaisedWarning("weights are not finite", state.step, math.nan, math.inf, remedy, True)
         raise TrainingStoppedError(str(lost))
+
+
+def _measured_noise(shape: Networks) -> dict[str, Any]:
+    """Level and spectrum of the noise as the degrader starts from them, for the card."""
+    if shape.degrader == "spectrum":
+        return {"noise_curve": shape.noise_curve, "noise_spectrum": shape.noise_spectrum}
+    return {"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}

@@ -19,6 +19,7 @@ from ctlab.learn.models.degrader import (
 from ctlab.learn.models.fbp_noise import ReconstructionNoise, TrunkNoise
 from ctlab.learn.models.invertible import InvertibleDenoiser
 from ctlab.learn.models.redcnn import RedCnn
+from ctlab.learn.models.spectral_noise import SpectralNoise
 from ctlab.learn.models.switchable import SwitchableUNet, SwitchedDegrader
 from ctlab.learn.models.unet import ResidualUNet
 
@@ -107,17 +108,24 @@ def _degrader(config: TrainConfig, denoiser: nn.Module) -> nn.Module:
     shape = config.networks
     if shape.degrader == "unet":
         return NetworkDegrader(shape.width)
-    if shape.degrader not in ("noise", "reconstruction"):
+    if shape.degrader not in ("noise", "reconstruction", "spectrum"):
         return NoDegrader()
     size = (shape.noise_kernels, shape.noise_kernel_px)
     air_net = float(config.scale.to_net(AIR_HU))
-    if shape.degrader == "reconstruction":
+    if shape.degrader in ("reconstruction", "spectrum"):
         if shape.noise_curve == "measured":
             raise ValueError(
                 "networks.noise_curve is still to be measured in the domains; build the networks "
-                "from ctlab.learn.with_noise_curve(config, full, low)"
+                "from ctlab.learn.with_measured_noise(config, full, low)"
             )
         known = {"air_net": air_net, "curve": shape.noise_curve, "scale": config.scale}
+        if shape.degrader == "spectrum":
+            if shape.noise_spectrum == "measured":
+                raise ValueError(
+                    "networks.noise_spectrum is still to be measured in the domains; build the "
+                    "networks from ctlab.learn.with_measured_noise(config, full, low)"
+                )
+            return SpectralNoise(**known, spectrum=shape.noise_spectrum)
         if isinstance(denoiser, SwitchableUNet):
             return TrunkNoise(denoiser, *size, **known)
         return ReconstructionNoise(*size, **known)

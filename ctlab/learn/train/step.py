@@ -73,9 +73,11 @@ def _degraded(
     first = tuple(n[:fields] for n in batch.noise)
     low = degraded(degrader, batch.full[:count], first, batch.strength[:count])
     if config.losses.stop_cycle_at_degrader:
-        average, turn = networks["degrader_ema"], batch.turn_rad
+        strength = batch.strength * batch.level
         with torch.no_grad():
-            cycled = degraded(average, batch.full, batch.noise, batch.strength, turn_rad=turn)
+            cycled = degraded(
+                networks["degrader_ema"], batch.cycled, batch.noise, strength, width=batch.width
+            )
         return centre(low), cycled
     rest = tuple(n[fields:] for n in batch.noise)
     more = degraded(degrader, batch.full[count:], rest, batch.strength[count:])
@@ -88,12 +90,13 @@ def degraded(
     noise: Noise,
     strength: Tensor,
     *,
-    turn_rad: Tensor | float = 0.0,
+    width: Tensor | None = None,
 ) -> Tensor:
     """Stacks (B, slices, p, p) degraded slice by slice, each with noise of its own."""
     flat = image.flatten(0, 1)[:, None]
     each = strength.repeat_interleave(image.shape[1], 0)
-    low: Tensor = degrader(flat, noise, each, turn_rad=turn_rad)
+    wider = {} if width is None else {"width": width.repeat_interleave(image.shape[1], 0)}
+    low: Tensor = degrader(flat, noise, each, **wider)
     return low.view_as(image)
 
 
@@ -143,8 +146,8 @@ def generator_terms(
             is_squares = weights.adversarial == "least_squares"
             terms[name] = losses.least_squares_generator(score) if is_squares else -score.mean()
     if images.returned is not None and weights.cycle_full > 0:
-        full = centre(batch.full)
-        terms["cycle_full"] = losses.cycle(full, images.returned, rounding_net=rounding)
+        asked = centre(batch.cycled if weights.stop_cycle_at_degrader else batch.full)
+        terms["cycle_full"] = losses.cycle(asked, images.returned, rounding_net=rounding)
     if images.full is not None:
         terms |= _terms_of_denoised(networks, batch, images.full, config)
     if weights.identity > 0:

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 import torch
 
@@ -8,7 +6,6 @@ from ctlab.learn.models.degrader import (
     NoDegrader,
     NoiseDegrader,
     root_ramp,
-    turned,
 )
 
 
@@ -100,39 +97,3 @@ def test_the_deterministic_degrader_draws_nothing():
     noise = degrader.draw(image, torch.Generator())
     assert noise == ()
     assert torch.equal(degrader(image, noise), image)
-
-
-@pytest.mark.parametrize("turn_deg", [17.0, 45.0, 90.0, 130.0])
-def test_turned_noise_keeps_its_sd_and_changes_its_direction(turn_deg):
-    """A texture along the rows makes noise that hardly changes along them; turned, it does."""
-    with torch.random.fork_rng():
-        degrader = NoiseDegrader(1, 15)
-    with torch.no_grad():
-        degrader.amplitude[2].weight.zero_()
-        degrader.amplitude[2].bias.zero_()
-        y, x = torch.meshgrid(torch.arange(15.0) - 7, torch.arange(15.0) - 7, indexing="ij")
-        degrader.textures.copy_(torch.exp(-0.5 * ((y / 1.2) ** 2 + (x / 3) ** 2))[None])
-    image = torch.zeros(20, 1, 64, 64)
-    noise = noise_for(degrader, image)
-    with torch.no_grad():
-        straight = degrader(image, noise)
-        made = degrader(image, noise, turn_rad=math.radians(turn_deg))
-    assert made.std().item() == pytest.approx(straight.std().item(), rel=0.03)
-
-    def roughness(field, axis):
-        return field.diff(dim=axis).std().item()
-
-    assert roughness(straight, 2) > 2 * roughness(straight, 3)
-    along, across = roughness(made, 3), roughness(made, 2)
-    nearer_rows = abs(math.cos(math.radians(turn_deg))) > math.sqrt(0.5)
-    if turn_deg == 45.0:
-        assert along == pytest.approx(across, rel=0.1)
-    else:
-        assert (across > along) == nearer_rows
-
-
-def test_a_full_turn_changes_nothing_and_energy_stays():
-    texture = torch.randn((2, 9, 9), generator=torch.Generator().manual_seed(0))
-    assert torch.allclose(turned(texture, 2 * math.pi), texture, atol=1e-3)
-    energy = turned(texture, 0.7).square().sum((1, 2))
-    assert torch.allclose(energy, texture.square().sum((1, 2)), rtol=1e-4)

@@ -20,7 +20,8 @@ def test_patches_drawn_ahead_are_those_of_their_step(tiny_config, tiny_domains):
         drawn = draw_patches(tiny_config, *tiny_domains, step=state.step)
         assert torch.equal(batch.low, tiny_config.scale.to_net(torch.from_numpy(drawn.low_hu)))
         assert torch.equal(batch.full, tiny_config.scale.to_net(torch.from_numpy(drawn.full_hu)))
-        assert batch.turn_rad == drawn.turn_rad
+        assert batch.width.flatten().tolist() == pytest.approx(drawn.width)
+        assert batch.level.flatten().tolist() == pytest.approx(drawn.level)
         steps.append(state.step)
         state.step += 1
     assert steps == list(range(3, tiny_config.steps))
@@ -61,9 +62,11 @@ class NoFloat64(TorchDispatchMode):
 def test_a_step_makes_no_float64(tiny_config, tiny_domains):
     values = tiny_config.model_dump()
     values["networks"] |= {
-        "degrader": "reconstruction",
+        "degrader": "spectrum",
         "noise_curve": [[-700.0, 0.7], [40.0, 1.0]],
+        "noise_spectrum": [-float(k) for k in range(12)],
     }
+    values |= {"cycle_level": (0.25, 2.0), "cycle_width": (0.7, 1.9)}
     config = TrainConfig.from_dict(values)
     fabric, state = make_fabric(config, accelerator="cpu"), TrainState.start(config)
     batches = draw_batches(config, *tiny_domains, state=state, fabric=fabric)
@@ -71,5 +74,5 @@ def test_a_step_makes_no_float64(tiny_config, tiny_domains):
     state.step += 1
     with NoFloat64():
         batch = next(batches)
-        assert batch.turn_rad != 0
+        assert len(batch.width.unique()) > 1
         training_step(state, batch, config, fabric)

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from ctlab.learn.config import TrainConfig
-from ctlab.learn.models.degrader import turned
 from ctlab.learn.train import loop
 from ctlab.learn.train.cuda_graph import _held
 from ctlab.learn.train.state import TrainState
@@ -19,21 +18,15 @@ def test_a_held_batch_takes_new_numbers_in_the_same_memory(tiny_config, tiny_dom
         return next(loop.draw_batches(tiny_config, *tiny_domains, state=state, fabric=fabric))
 
     held = _held(None, draw(0))
-    places = [held.low.data_ptr(), held.noise[0].data_ptr(), held.turn_rad.data_ptr()]
+    places = [held.low.data_ptr(), held.noise[0].data_ptr(), held.width.data_ptr()]
     second = _held(held, draw(1))
     assert second is held
-    assert places == [held.low.data_ptr(), held.noise[0].data_ptr(), held.turn_rad.data_ptr()]
+    assert places == [held.low.data_ptr(), held.noise[0].data_ptr(), held.width.data_ptr()]
     assert torch.equal(held.low, draw(1).low)
     assert torch.equal(held.noise[0], draw(1).noise[0])
-    assert held.turn_rad.item() == draw(1).turn_rad
+    assert torch.equal(held.width, draw(1).width)
     assert held.simulated is None
     assert not torch.equal(held.full, draw(0).full)
-
-
-def test_an_angle_may_be_a_tensor():
-    texture = torch.randn((2, 9, 9), generator=torch.Generator().manual_seed(0))
-    angle = torch.tensor(0.7, dtype=torch.float64)
-    assert torch.equal(turned(texture, 0.7), turned(texture, angle))
 
 
 def test_a_checkpoint_does_not_tell_a_captured_run_from_an_eager_one(tiny_config):

@@ -63,7 +63,7 @@ def merged(batches):
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one(tiny_config, tiny_domains, tmp_path, monkeypatch):
-    values = tiny_config.model_dump() | {"batch": 2, "cycle_batch": 2, "turn_noise": False}
+    values = tiny_config.model_dump() | {"batch": 2, "cycle_batch": 2}
     config = TrainConfig.from_dict(values)
     (tmp_path / "job").write_bytes(pickle.dumps((config, tiny_domains)))
     with socket.socket() as free:

@@ -64,7 +64,7 @@ class Shift(torch.nn.Module):
     def draw(self, image, generator, device="cpu"):
         return ()
 
-    def forward(self, image, noise=(), strength=1.0, *, turn_rad=0.0):
+    def forward(self, image, noise=(), strength=1.0, *, width=1.0):
         return image + self.by
 
 

@@ -189,7 +189,7 @@ class Coloured(torch.nn.Module):
     def draw(self, image, generator, device="cpu"):
         return (torch.randn(image.shape, generator=generator),)
 
-    def forward(self, image, noise=(), strength=1.0, *, turn_rad=0.0):
+    def forward(self, image, noise=(), strength=1.0, *, width=1.0):
         smooth = blurred(noise[0])
         return image + strength * smooth / smooth.std()
 
