@@ -106,6 +106,9 @@ class Losses(_Section):
     """Weight of the critic of low-dose images."""
     cycle_full: Weight = 1.0
     """full -> low -> full, as L1 times sqrt(pixels); 1 balances a 1-Lipschitz critic."""
+    cycle_relative: bool = False
+    """Cycle errors count in parts of the noise variance of their patch: else the noisiest patches
+    alone teach a quadratic cycle, and a quiet image is denoised as if it were noisy."""
     cycle_low: Weight = 0.0
     cycle_rounding: Weight = 0.0
     """Cycle errors below this count quadratically, in units of ``unit_hu``; 0 is a pure L1."""
@@ -151,7 +154,7 @@ class TrainConfig(_Section):
     """Routine-dose patches of the cycle per step and process (the first ``batch`` are shared)."""
     cycle_level: tuple[Positive, Positive] = (1.0, 1.0)
     """In a stopped cycle each patch gets noise of the low-dose domain's SD times a random factor
-    between these two, even in its logarithm. The critic of low dose judges draws without it."""
+    between these two, most often near 1. The critic of low dose judges draws without it."""
     cycle_width: tuple[Positive, Positive] = (1.0, 1.0)
     """The same for the width of the noise's grain, as of sharper (below 1) and softer kernels:
     needs ``degrader = "spectrum"``. A denoiser that has seen one kernel knows that one only."""

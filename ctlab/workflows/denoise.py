@@ -8,7 +8,7 @@ import datetime
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -271,7 +271,21 @@ def _with_model(
         code=DENOISED,
     )
     facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
-    return _Work(denoise.part, derivation, facts, applicability(volume, checkpoint).to_dict())
+    fits = applicability(volume, checkpoint).to_dict()
+    fits["notes"] = [*fits["notes"], *_near_identity(checkpoint.card)]
+    return _Work(denoise.part, derivation, facts, fits)
+
+
+def _near_identity(card: Mapping[str, Any]) -> list[str]:
+    """What the card's warnings tell of a network that hardly changes an image."""
+    from ctlab.learn.train.monitor import COLLAPSE
+
+    return [
+        f"this network is close to the identity: at the end of its training it took away "
+        f"{100 * warning['value']:.0f} % of the noise SD; train it anew ({warning['remedy']})"
+        for warning in card.get("alarms", ())
+        if warning["name"] == COLLAPSE
+    ]
 
 
 Asked = tuple[str, str | Path | None, float | None, Denoiser | None]

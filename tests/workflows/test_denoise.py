@@ -24,6 +24,7 @@ from ctlab.learn import (
     load_checkpoint,
     save_checkpoint,
 )
+from ctlab.learn.train.monitor import COLLAPSE, RaisedWarning
 from ctlab.learn.train.state import TrainState
 from ctlab.workflows import denoise
 from ctlab.workflows.denoise import denoise_series
@@ -105,6 +106,26 @@ def test_strength_turns_a_switchable_model_and_only_that(scan, checkpoint, tmp_p
         denoise_series(scan, tmp_path / "x", strength=0.5, force=True)
     assert not (tmp_path / "x").exists()
     assert not ResumableFolder.folder_of(tmp_path / "x").exists()
+
+
+def test_a_network_close_to_the_identity_is_named_by_what_its_card_knows(
+    scan, checkpoint, tmp_path
+):
+    kept = load_checkpoint(checkpoint)
+    warning = RaisedWarning(COLLAPSE, 3000, 0.03, 0.1, "lower cycle_full or identity")
+    save_checkpoint(
+        tmp_path / "identity.pt",
+        kept.config,
+        kept.train_state(),
+        split_hash="x",
+        card=kept.card | {"alarms": [warning.to_dict()]},
+    )
+    ran = [
+        denoise_series(scan, tmp_path / name, checkpoint=path).applicability["notes"]
+        for name, path in (("a", tmp_path / "identity.pt"), ("b", checkpoint))
+    ]
+    assert "close to the identity: at the end of its training it took away 3 %" in ran[0][-1]
+    assert not any("identity" in note for note in ran[1])
 
 
 def test_memory_does_not_grow_with_the_series(tmp_path, monkeypatch):

@@ -119,8 +119,11 @@ def draw_patches(
 
 
 def _between(ends: tuple[float, float], count: int, rng: np.random.Generator) -> np.ndarray:
-    """Factors (count,), evenly in their logarithm."""
-    return np.exp(rng.uniform(*np.log(ends), size=count))
+    """Factors (count,): most near 1, none beyond the ends; triangular in their logarithm."""
+    low, high = np.log(ends)
+    if low == high:
+        return np.full(count, ends[0])
+    return np.exp(rng.triangular(low, min(max(low, 0.0), high), high, size=count))
 
 
 def softened(image: Tensor, soft_px: np.ndarray) -> Tensor:

@@ -77,7 +77,9 @@ def gradient_penalty(
         return (((slope.square().sum((1, 2, 3)) + 1e-12).sqrt() - 1.0) ** 2).mean()
 
 
-def cycle(image: Tensor, returned: Tensor, *, rounding_net: float = 0.0) -> Tensor:
+def cycle(
+    image: Tensor, returned: Tensor, *, rounding_net: float = 0.0, weight: Tensor | None = None
+) -> Tensor:
     """L1 distance after a round trip: ``sqrt(pixels) * mean |returned - image|``.
 
     The factor makes the gradient of an image comparable with that of a 1-Lipschitz critic at
@@ -90,6 +92,8 @@ def cycle(image: Tensor, returned: Tensor, *, rounding_net: float = 0.0) -> Tens
         Below this error the distance is quadratic (Huber 1964). An L1 distance alone is least at
         the *median* of the images that fit, which in lung, with its few bright vessels, lies
         several HU below their mean.
+    weight : tensor (B, 1, 1, 1), optional
+        Of each image.
 
     Examples
     --------
@@ -100,9 +104,13 @@ def cycle(image: Tensor, returned: Tensor, *, rounding_net: float = 0.0) -> Tens
     """
     pixels = image.shape[-1] * image.shape[-2]
     if rounding_net == 0:
-        return math.sqrt(pixels) * (returned - image).abs().mean()
-    huber = torch.nn.functional.huber_loss(returned, image, delta=rounding_net)
-    return math.sqrt(pixels) * huber / rounding_net
+        apart = (returned - image).abs()
+    else:
+        huber = torch.nn.functional.huber_loss(
+            returned, image, delta=rounding_net, reduction="none"
+        )
+        apart = huber / rounding_net
+    return math.sqrt(pixels) * (apart if weight is None else weight * apart).mean()
 
 
 MEAN_BLOCK_PX = 16

@@ -26,6 +26,8 @@ from ctlab.learn.train.state import CycleNetworks
 from ctlab.learn.train.step import degraded
 
 TISSUES = ("lung", "soft", "bone")
+COLLAPSE = "collapse to identity"
+"""Name of the warning that a network takes hardly any noise away."""
 WARM_UP_STEPS = 1000
 """Collapse and bias are judged after this many steps; an untrained network is the identity."""
 
@@ -287,7 +289,7 @@ def raised_warnings(
             warnings.append(RaisedWarning(name, step, row[key], limit, remedy))
 
     ratio = "watch_residual_ratio"
-    check(ratio, "collapse to identity", 0.1, "lower cycle_full or identity", below=True)
+    check(ratio, COLLAPSE, 0.1, "lower cycle_full or identity", below=True)
     check(ratio, "more is removed than noise", 1.3, "raise cycle_full")
     check("watch_degrader_ratio", "degrader adds too little", 0.5, "raise losses.low", below=True)
     check("watch_degrader_ratio", "degrader adds too much", 1.5, "lower losses.low")

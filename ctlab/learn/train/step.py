@@ -147,13 +147,25 @@ def generator_terms(
             terms[name] = losses.least_squares_generator(score) if is_squares else -score.mean()
     if images.returned is not None and weights.cycle_full > 0:
         asked = centre(batch.cycled if weights.stop_cycle_at_degrader else batch.full)
-        terms["cycle_full"] = losses.cycle(asked, images.returned, rounding_net=rounding)
+        weight = _relative(batch) if weights.cycle_relative else None
+        terms["cycle_full"] = losses.cycle(
+            asked, images.returned, rounding_net=rounding, weight=weight
+        )
     if images.full is not None:
         terms |= _terms_of_denoised(networks, batch, images.full, config)
     if weights.identity > 0:
         kept = networks["denoiser"](batch.full[: config.batch])
         terms["identity"] = losses.cycle(centre(batch.full[: config.batch]), kept)
     return terms
+
+
+OWN_NOISE_NET = 0.3
+"""Noise SD about that of a routine dose, which no denoiser is asked to leave behind."""
+
+
+def _relative(batch: Batch) -> Tensor:
+    """Weights (C, 1, 1, 1) that make errors count in parts of the variance of a patch's noise."""
+    return 1.0 / ((batch.strength * batch.level).square() + OWN_NOISE_NET**2)
 
 
 def _terms_of_denoised(

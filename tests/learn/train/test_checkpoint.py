@@ -8,6 +8,7 @@ import torch
 
 from ctlab.ct import HuScale
 from ctlab.learn import load_checkpoint, save_checkpoint
+from ctlab.learn.config import TrainConfig
 from ctlab.learn.train.state import TrainState
 
 
@@ -123,3 +124,25 @@ def test_a_run_folder_in_the_place_of_its_checkpoint_is_refused_with_the_way_on(
         ValueError, match=r"is a folder; name a checkpoint file, as .*checkpoint.pt"
     ):
         load_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_from_before_noise_had_random_directions_opens(tmp_path, tiny_config):
+    """Its configuration has turn_noise, free textures, and none of the keys that came later."""
+    values = tiny_config.model_dump(mode="json")
+    values["networks"] |= {"degrader": "reconstruction", "noise_curve": [[-800.0, 0.7], [40, 1.0]]}
+    config = TrainConfig.from_dict(values)
+    state = TrainState.start(config)
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, config, state, split_hash="abc", card={})
+    content = torch.load(path, weights_only=True)
+    for later in ("cycle_level", "cycle_width", "cycle_soft_px"):
+        del content["config"][later]
+    del content["config"]["networks"]["noise_spectrum"]
+    content["config"]["turn_noise"] = True
+    torch.save(content, path)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.config == config
+    textures = checkpoint.train_state().networks["degrader"].textures
+    assert torch.equal(textures, state.networks["degrader"].textures)
+    with pytest.raises(ValueError, match="turn_noise"):
+        TrainConfig.from_dict(values | {"turn_noise": "sometimes"})

@@ -181,3 +181,17 @@ def test_the_neighbour_is_not_asked_where_it_shows_something_else():
     assert losses.neighbour(image, image, beside, 1.0).item() == 0.0
     # With a noise SD of 20 the step of 5 passes for noise: 32 * 25 / 2.
     assert losses.neighbour(image, image, beside, 20.0).item() == pytest.approx(400.0)
+
+
+@pytest.mark.parametrize("rounding", [0.0, 4.0])
+def test_a_weighted_cycle_counts_each_image_by_its_weight(rounding):
+    """Errors 1 and 2 with weights 4 and 1: L1 has 4 + 2 over 2, the quadratic part 4 + 4 over 2."""
+    image = torch.zeros(2, 1, 4, 4)
+    returned = torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1).expand(2, 1, 4, 4)
+    weight = torch.tensor([4.0, 1.0]).reshape(2, 1, 1, 1)
+    found = losses.cycle(image, returned, rounding_net=rounding, weight=weight).item()
+    assert found == pytest.approx(4 * 3 if rounding == 0 else 4 * 0.5 * 4 / rounding)
+    plain = losses.cycle(image, returned, rounding_net=rounding).item()
+    assert (
+        plain == losses.cycle(image, returned, rounding_net=rounding, weight=torch.ones(1)).item()
+    )
