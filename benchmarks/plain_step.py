@@ -14,6 +14,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.train import losses
 from ctlab.learn.train.batch import Batch, draw_batches
 from ctlab.learn.train.state import CycleNetworks, TrainState
+from ctlab.learn.train.step import OWN_NOISE_NET
 
 
 def plain_step(
@@ -83,10 +84,13 @@ def _moved(
     moved = moved - weights.low * networks["critic_low"](degraded(batch)).mean()
     with torch.no_grad():
         cycled = networks["degrader_ema"](
-            batch.full, batch.noise, batch.strength * batch.level, width=batch.width
+            batch.cycled, batch.noise, batch.strength * batch.level, width=batch.width
         )
     returned = networks["denoiser"](cycled)
-    cycle = losses.cycle(batch.full, returned, rounding_net=weights.cycle_rounding)
+    weight = None
+    if weights.cycle_relative:
+        weight = 1.0 / ((batch.strength * batch.level).square() + OWN_NOISE_NET**2)
+    cycle = losses.cycle(batch.cycled, returned, rounding_net=weights.cycle_rounding, weight=weight)
     moved = moved + weights.cycle_full * cycle
     moved = moved + weights.mean_shift * losses.mean_shift(batch.low, made_full)
     return moved, cycle
