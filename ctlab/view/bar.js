@@ -57,7 +57,7 @@ class Bar extends Measures {
   buildHelp() {
     const names = { left: this.w("left"), right: this.w("right") };
     const line = ([keys, text]) => [element("dt", { text: keys }), element("dd", { text })];
-    const keyed = this.get("presets").map((preset, i) => [preset.key.toUpperCase(), i < 9 ? `Shift + ${i + 1}` : "",
+    const keyed = this.get("presets").map((preset, i) => [preset.key.toUpperCase(), i < 9 ? this.w("Shift + {number}", { number: i + 1 }) : "",
       `${this.presetName(preset)} ${preset.level}/${preset.width} HU`])
       .map(([key, shift, text]) => [[key, shift].filter(Boolean).join(", "), text]);
     const sections = Object.entries(HELP).map(([subject, lines]) => {
