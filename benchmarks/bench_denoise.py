@@ -51,7 +51,7 @@ def results() -> Iterator[dict[str, Any]]:
     }
     for engine in ("onnx", "openvino"):
         run = open_engine(model, engine)
-        ways[engine] = (lambda run=run: denoise_slices(hu, model, run=run), largest, 0.5)  # type: ignore[misc]
+        ways[engine] = (partial(denoise_slices, hu, model, run=run), largest, 0.5)
     if has_fast_bf16():
         fast = partial(denoise_slices, hu, model, precision="bfloat16")
         ways["torch bfloat16"] = (fast, rms, 1.0)

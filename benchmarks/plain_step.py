@@ -21,7 +21,7 @@ def plain_step(
     config: TrainConfig, state: TrainState, full: Any, low: Any, *, fabric: Fabric
 ) -> Callable[[], float]:
     """Function that does one step on ``state`` and returns the cycle loss before it."""
-    networks = state.networks.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    networks = state.networks.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's stub lacks it
     generator_optimizer, critic_optimizer = (
         torch.optim.Adam(networks.parameters_of(n), lr=config.learning_rate, betas=config.betas)
         for n in (CycleNetworks.generators, CycleNetworks.critics)

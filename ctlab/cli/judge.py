@@ -209,9 +209,7 @@ def passport(
     if not folders and not (before or after or reference):
         raise ValueError("expected folders with series, or --before and --after, got none")
     if compare:
-        by_name = passports.read_passports(folders or [])
-        if out is not None:
-            passports.write_comparison(by_name, out, overwrite=overwrite)
+        by_name = _compared(folders or [], out, overwrite=overwrite)
     elif before or after or reference:
         if folders or model or execute or checkpoint or method or series_uid:
             raise ValueError(
@@ -236,6 +234,16 @@ def passport(
             )
     _say_passports(by_name, out, as_json, problems, compare=compare)
     raise typer.Exit(0 if all(p.passed for p in by_name.values()) else 1)
+
+
+def _compared(folders: list[Path], out: Path | None, *, overwrite: bool) -> "dict[str, Passport]":
+    """Passports that were written before, and their comparison where a folder is named."""
+    from ctlab import passport as passports
+
+    by_name = passports.read_passports(folders)
+    if out is not None:
+        passports.write_comparison(by_name, out, overwrite=overwrite)
+    return by_name
 
 
 def _denoisers(models: list[str], execute: str | None, time_limit: float) -> "list[Denoiser]":

@@ -15,7 +15,7 @@ from ctlab.explain.audit.audit_map import CHANCE, WEAK, AuditPlan, Steps, faithf
 from ctlab.explain.explanation import Explanation
 from ctlab.explain.maps.attribution import local_mean
 from ctlab.explain.probe.regions import Region, region_mask
-from ctlab.explain.probe.targets import make_target
+from ctlab.explain.probe.targets import RegionTarget, make_target
 
 BLACK_BOX_METHODS = ("occlusion", "gradient")
 TARGETS = ("mean", "noise", "removed", "edge")
@@ -147,15 +147,7 @@ def explain_black_box(
     plan = plan or AuditPlan()
     image = np.asarray(image_hu, dtype=np.float32)
     mask = region_mask(roi, image.shape)
-    read = make_target(target, mask)
-
-    def score(images: np.ndarray) -> np.ndarray:
-        import torch
-
-        given = np.ascontiguousarray(images, dtype=np.float32)
-        pair = (torch.from_numpy(a)[:, None] for a in (given, np.array(denoise(given))))
-        return np.asarray(read(*pair).numpy(), dtype=np.float64)
-
+    score = _score(denoise, make_target(target, mask))
     rows, columns = np.nonzero(mask)
     top, left = max(0, int(rows.min()) - FIELD_PX), max(0, int(columns.min()) - FIELD_PX)
     bottom = min(image.shape[0], int(rows.max()) + FIELD_PX + 1)
@@ -189,6 +181,17 @@ def explain_black_box(
         audit=audit,
         field_box=box,
     )
+
+
+def _score(denoise: DenoiseImages, target: RegionTarget) -> Score:
+    def score(images: np.ndarray) -> np.ndarray:
+        import torch
+
+        given = np.ascontiguousarray(images, dtype=np.float32)
+        pair = (torch.from_numpy(a)[:, None] for a in (given, np.array(denoise(given))))
+        return np.asarray(target(*pair).numpy(), dtype=np.float64)
+
+    return score
 
 
 def _judged(

@@ -99,11 +99,11 @@ def _residual(graph: _Graph, network: ResidualUNet, net: str) -> str:
     """The layers of :meth:`ResidualUNet.residual`, in the same order."""
     small = graph.add("Mul", net, graph.constant(INPUT_GAIN))
     skip = graph.add("SpaceToDepth", small, blocksize=2)  # of one channel: a pixel-unshuffle
-    for k, layer in enumerate(network.entry):
-        skip = graph.conv(layer, skip, code=_code(network, f"entry{k}"))  # type: ignore[arg-type]
+    for k, layer in enumerate(_convolutions(network.entry)):
+        skip = graph.conv(layer, skip, code=_code(network, f"entry{k}"))
     deep = skip
-    for k, layer in enumerate(network.deep):
-        deep = graph.conv(layer, deep, code=_code(network, f"deep{k}"))  # type: ignore[arg-type]
+    for k, layer in enumerate(_convolutions(network.deep)):
+        deep = graph.conv(layer, deep, code=_code(network, f"deep{k}"))
     twice = graph.constant([1.0, 1.0, 2.0, 2.0])
     up = graph.add(
         "Resize",
@@ -123,14 +123,18 @@ def _residual(graph: _Graph, network: ResidualUNet, net: str) -> str:
         weight = graph.add("Sigmoid", graph.conv(gate.to_weight, mixed, is_active=False))
         skip = graph.add("Mul", skip, weight)
     features = graph.add("Concat", skip, signal, axis=1)
-    for k, layer in enumerate(network.exit):
+    for k, layer in enumerate(_convolutions(network.exit)):
         code = _code(network, f"exit{k}")
-        features = graph.conv(layer, features, code=code)  # type: ignore[arg-type]
+        features = graph.conv(layer, features, code=code)
     last = graph.conv(network.last, features, is_active=False)
     residual = graph.add("DepthToSpace", last, blocksize=2, mode="CRD")
     if not isinstance(network, SwitchableUNet):
         return residual
     return graph.add("Mul", residual, graph.constant(network.strength))
+
+
+def _convolutions(layers: torch.nn.ModuleList) -> list[torch.nn.Conv2d]:
+    return [layer for layer in layers if isinstance(layer, torch.nn.Conv2d)]
 
 
 def _code(network: ResidualUNet, name: str) -> Code:

@@ -61,18 +61,8 @@ def passport_before_after(
     how = dict(reading or {})
     scans, volumes = [], []
     for k, pair in enumerate(zip(before, after, strict=True)):
-        low, out = (read_series(folder, **how) for folder in pair)
-        full = read_series(reference[k], **how) if reference else low
-        for name, image in (
-            (pair[0], low),
-            (pair[1], out),
-            *([(reference[k], full)] if reference else []),
-        ):
-            note_problems(note, name, image.problems)
-            try:
-                check_same_grid(low, image)
-            except ValueError as error:
-                raise ValueError(f"{name} beside {pair[0]}: {error}") from None
+        images = _read_patient((*pair, *reference[k : k + 1]), how, note)
+        low, out, full = images[0], images[1], images[2] if reference else images[0]
         volumes.append(low)
         scans.append(_pair(full, low, out, slices, neighbours=0 if k else NEIGHBOURS))
     offers = {"neighbours"} | ({"reference"} if reference else set())
@@ -99,6 +89,20 @@ def passport_before_after(
     explained = unexplained("a map needs a denoiser that can be run here", limits)
     pictures = page.views(scans[0], "before and after") | page.curves(tables)
     return Passport([*checks, explained], facts, tables, pictures)
+
+
+def _read_patient(
+    folders: Sequence[str | Path], how: Mapping[str, Any], note: Note | None
+) -> list[Volume]:
+    """The series of one patient, on the grid of the first."""
+    images = [read_series(folder, **how) for folder in folders]
+    for name, image in zip(folders, images, strict=True):
+        note_problems(note, name, image.problems)
+        try:
+            check_same_grid(images[0], image)
+        except ValueError as error:
+            raise ValueError(f"{name} beside {folders[0]}: {error}") from None
+    return images
 
 
 def _pair(full: Volume, low: Volume, out: Volume, slices: int, *, neighbours: int) -> PatientScan:

@@ -155,10 +155,10 @@ def compare(
     >>> viewer.shape, len(viewer.left_bytes), viewer.level_hu
     ([1, 4, 6], 48, -600.0)
     """
-    start = {"level_hu": float(window.level_hu), "width_hu": float(window.width_hu)}
+    start: dict[str, Any] = {"level_hu": float(window.level_hu), "width_hu": float(window.width_hu)}
     if window.name and window.name not in WINDOWS:
         known = [_preset(WINDOWS[name], key) for key, name in _PRESET_KEYS.items()]
-        start["presets"] = [*known, _preset(window, "")]  # type: ignore[assignment]
+        start["presets"] = [*known, _preset(window, "")]
     return CompareViewer(
         **_pixels(left, right, spacing_mm, crop, step), **start, labels=list(labels), **traits
     )

@@ -12,12 +12,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.agreement.coefficients import agreement_coefficient
 from reader_study.stats.free_response.froc import froc
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.ordinal.vgc import vgc
 from reader_study.stats.paired.bradley_terry import bradley_terry, randomisation_test
-from reader_study.stats.paired.clustered import clustered_mcnemar, clustered_signed_rank
+from reader_study.stats.paired.clustered import (
+    McNemarMethod,
+    SignedRankMethod,
+    clustered_mcnemar,
+    clustered_signed_rank,
+)
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.preference_share import proportion_interval
 from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
@@ -149,7 +153,7 @@ def free_response(rng: np.random.Generator) -> Outcome:
     listed = pd.DataFrame(
         {"case": range(cases), "truth": (lesions > 0).astype(int), "n_lesions": lesions}
     )
-    result = froc(pd.DataFrame(rows, columns=names), listed, arms=(0, 1))  # type: ignore[arg-type]
+    result = froc(pd.DataFrame(rows, columns=names), listed, arms=(0, 1))  # type: ignore[arg-type]  # any labels
     row = result.differences.iloc[0]
     return result.p, bool(row["low"] <= 0 <= row["high"])
 
@@ -235,7 +239,7 @@ def mean_difference(readers: int, cases: int) -> Callable[[np.random.Generator],
     return draw
 
 
-def clustered(method: str, clusters: int) -> Callable[[np.random.Generator], Outcome]:
+def clustered(method: SignedRankMethod, clusters: int) -> Callable[[np.random.Generator], Outcome]:
     """Clustered signed-rank test: cases are clusters of 1 to 5 readers' differences."""
 
     def draw(rng: np.random.Generator) -> Outcome:
@@ -243,12 +247,12 @@ def clustered(method: str, clusters: int) -> Callable[[np.random.Generator], Out
         keep = rng.random(d.shape) < 0.7
         keep[0] = True
         case = np.broadcast_to(np.arange(clusters), d.shape)
-        return clustered_signed_rank(d[keep], case[keep], method=method).p, None  # type: ignore[arg-type]
+        return clustered_signed_rank(d[keep], case[keep], method=method).p, None
 
     return draw
 
 
-def lesions_of_patients(method: str) -> Callable[[np.random.Generator], Outcome]:
+def lesions_of_patients(method: McNemarMethod) -> Callable[[np.random.Generator], Outcome]:
     """Clustered McNemar test: 36 patients with 1 to 5 lesions, seen or not in either arm."""
 
     def draw(rng: np.random.Generator) -> Outcome:
@@ -258,7 +262,7 @@ def lesions_of_patients(method: str) -> Callable[[np.random.Generator], Outcome]
         ] * 0.4
         seen = (latent + rng.normal(size=latent.shape) > 0).astype(int)
         table = pd.DataFrame({"patient": patient, "a": seen[:, 0], "b": seen[:, 1]})
-        return clustered_mcnemar(table, first="a", second="b", method=method).p, None  # type: ignore[arg-type]
+        return clustered_mcnemar(table, first="a", second="b", method=method).p, None
 
     return draw
 
@@ -318,33 +322,6 @@ def exchanged_sides(rng: np.random.Generator) -> Outcome:
     ], None
 
 
-def categories_of_raters(rng: np.random.Generator, subjects: int) -> pd.DataFrame:
-    """Three raters naming the class of each subject, right four times in five."""
-    true = rng.choice(4, subjects, p=[0.4, 0.3, 0.2, 0.1])
-    slips = rng.random((subjects, 3)) < 0.2
-    guess = rng.integers(0, 4, (subjects, 3))
-    return pd.DataFrame(np.where(slips, guess, true[:, None]), columns=list("XYZ"))
-
-
-def gwet(rng: np.random.Generator) -> Outcome:
-    """AC1 of three raters, 40 subjects; the true value follows from the slips."""
-    coefficient = agreement_coefficient(
-        categories_of_raters(rng, 40), "gwet", categories=[0, 1, 2, 3]
-    )
-    return float("nan"), bool(coefficient.low <= AC1_TRUE <= coefficient.high)
-
-
-def _ac1_of_the_population() -> float:
-    shares = np.array([0.4, 0.3, 0.2, 0.1])
-    own = 0.2 / 4 + 0.8 * np.eye(4)  # chance of each name given the class
-    agree = float(shares @ np.sum(own**2, axis=1))
-    named = shares @ own
-    chance = float(np.sum(named * (1 - named)) / 3)
-    return (agree - chance) / (1 - chance)
-
-
-AC1_TRUE = _ac1_of_the_population()
-
 OR, CLMM = "OR random readers and cases", "CLMM, Wald test of the arm"
 MEAN = "mean difference, crossed"
 PERMUTED, SHARE = "VGC permutation test", "pooled preference share"
@@ -402,5 +379,4 @@ PROCEDURES = (
     Procedure(
         "randomisation test of sides", "3 readers, 20 cases", "at most", exchanged_sides, cost=5
     ),
-    Procedure("Gwet's AC1, interval", "3 raters, 40 subjects", "approximate", gwet, cost=2),
 )

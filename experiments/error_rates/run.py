@@ -17,10 +17,10 @@ import numpy as np
 import typer
 
 from ctlab.files import write_json
-from experiments.error_rates import null_designs, null_fixed, null_studies
+from experiments.error_rates import null_agreement, null_designs, null_studies
 from experiments.error_rates.null_studies import Procedure
 
-PROCEDURES = (*null_studies.PROCEDURES, *null_designs.PROCEDURES, *null_fixed.PROCEDURES)
+PROCEDURES = (*null_studies.PROCEDURES, *null_designs.PROCEDURES, *null_agreement.PROCEDURES)
 RESULTS = Path(__file__).parent / "results.json"
 SEED = 20261124
 COMMAND = "python -m experiments.error_rates.run --sims 10000 --resume"

@@ -11,6 +11,7 @@ model. Writes ``experiments/shipped_model/nodules.json`` and the table in ``MODE
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,10 @@ def places_of(scan: Volume) -> list[tuple[int, int, int]]:
     return [places[k] for k in chosen]
 
 
+def _one_slice(method: Method, hu: np.ndarray) -> np.ndarray:
+    return method(hu[None].astype(np.float32))[0]
+
+
 def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[dict[str, Any]]:
     """One row a nodule and method, at one dose."""
     low = simulate_dose(scan, dose, rng=np.random.default_rng(0))
@@ -77,7 +82,7 @@ def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[di
         for task in TASKS:
             signal = task.draw((PATCH_PX, PATCH_PX), scan.spacing_mm[1:])
             recovery = contrast_recovery(
-                lambda hu, method=method: method(hu[None].astype(np.float32))[0],  # type: ignore[misc]
+                partial(_one_slice, method),
                 backgrounds,
                 signal,
                 noises,
@@ -97,7 +102,7 @@ def measure(doses: tuple[float, ...] = DOSES, scan: Volume | None = None) -> dic
         noise_hu = measure_noise_hu(simulate_dose(scan, dose, rng=np.random.default_rng(0)))
         methods: dict[str, Method] = {
             "model": lambda hu: denoise_slices(hu, model),
-            "bm3d": lambda hu, sd=noise_hu: denoise_classic(hu, "bm3d", noise_sd_hu=sd),  # type: ignore[misc]
+            "bm3d": partial(denoise_classic, method="bm3d", noise_sd_hu=noise_hu),
         }
         rows += recoveries(scan, dose, methods)
     return {

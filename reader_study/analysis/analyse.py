@@ -69,12 +69,7 @@ def analyse(
     """
     record = read_unblinded(study)
     revisions = ratings_table(record)
-    check_answers_in_protocol(revisions, record.protocol.items)
-    ratings = final_ratings(revisions)
-    if ratings.empty:
-        raise ValueError(
-            "nobody has answered a question of this study; there is nothing to analyse"
-        )
+    ratings = _checked_answers(record, revisions)
     tick = _ticker(progress, STEPS + len(left_out(ratings)))
     tick()
     proof = conduct.integrity(record)
@@ -87,18 +82,17 @@ def analyse(
     tick()
     first, protocol = plan.tests[0], record.protocol
     expected, last = conduct.expected_answers(record), conduct.last_answers(revisions)
-    around = _secondary(plan, record, ratings, tick) | {
-        "sensitivity": sensitivity_rows(
-            first,
-            ratings,
-            _first_answers(revisions),
-            finished={row.reader for row in readers if row.done == row.of},
-            fastest_s=FASTEST_SECONDS,
-            estimator=estimator,
-            radius_mm=protocol.analysis.mark_radius_mm,
-            tick=tick,
-        ),
-    }
+    around = _secondary(plan, record, ratings, tick)
+    sensitivity = sensitivity_rows(
+        first,
+        ratings,
+        _first_answers(revisions),
+        finished={row.reader for row in readers if row.done == row.of},
+        fastest_s=FASTEST_SECONDS,
+        estimator=estimator,
+        radius_mm=protocol.analysis.mark_radius_mm,
+        tick=tick,
+    )
     tick()
     facts = {
         "format_version": FORMAT_VERSION,
@@ -107,6 +101,7 @@ def analyse(
         **as_facts(plan),
         **results,
         **around,
+        "sensitivity": sensitivity,
         "conclusion": _conclusions(results),
         "design": _design(protocol, record.bundle.facts["view"]),
         "flow": conduct.flow(
@@ -126,6 +121,17 @@ def analyse(
     written = _write(record.folder, facts, _primary_rows(first, ratings, cases, marks), cases)
     tick()
     return written
+
+
+def _checked_answers(record: UnblindedStudy, revisions: pd.DataFrame) -> pd.DataFrame:
+    """The last answer to each question, each one that the protocol offers."""
+    check_answers_in_protocol(revisions, record.protocol.items)
+    ratings = final_ratings(revisions)
+    if ratings.empty:
+        raise ValueError(
+            "nobody has answered a question of this study; there is nothing to analyse"
+        )
+    return ratings
 
 
 def _ticker(progress: Callable[[int, int], None] | None, steps: int) -> Callable[[], None]:

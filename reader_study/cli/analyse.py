@@ -1,14 +1,11 @@
 """Commands around the numbers: analyse, report, power."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from ctlab.console import emit
-
-Study = Annotated[Path, typer.Argument(help="folder of the study")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+from reader_study.cli.arguments import Json, Study
 
 
 def analyse(study: Study, as_json: Json = False) -> None:

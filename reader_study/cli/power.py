@@ -48,20 +48,12 @@ def power(
     )
 
     observed = _observe(from_images, passphrase_file, seed) if from_images else None
-    if observed is not None:
-        kind = kind or KIND_OF[observed.endpoint]
-    if kind is None:
-        raise ValueError(
-            "expected a design (roc, rating or preference), got none; name it, or pass "
-            "--from-images STUDY"
-        )
-    if pilot is not None and kind != "roc":
-        raise ValueError("--pilot holds ROC ratings; use it with the design roc")
-    if effect is None:
-        effect = observed.effect if observed is not None else USUAL_EFFECT[kind]
+    design = _design(kind, observed, pilot)
+    usual = observed.effect if observed is not None else USUAL_EFFECT[design]
+    effect = usual if effect is None else effect
     with working("Simulating studies") as advance:
         facts = plan_power(
-            kind,
+            design,
             Aim(effect, margin, target, replicates, seed),
             pilot=observed,
             components=read_pilot_csv(pilot) if pilot else None,
@@ -77,6 +69,19 @@ def power(
         facts["page"] = str(write_power_page(page, facts))
     if not emit(facts, as_json):
         _print(facts)
+
+
+def _design(kind: Kind | None, observed: "Pilot | None", pilot: Path | None) -> str:
+    """The design asked for, or that of the study whose images were read."""
+    design = kind or (KIND_OF[observed.endpoint] if observed is not None else None)
+    if design is None:
+        raise ValueError(
+            "expected a design (roc, rating or preference), got none; name it, or pass "
+            "--from-images STUDY"
+        )
+    if pilot is not None and design != "roc":
+        raise ValueError("--pilot holds ROC ratings; use it with the design roc")
+    return design
 
 
 def _observe(study: Path, passphrase_file: list[Path] | None, seed: int) -> "Pilot":

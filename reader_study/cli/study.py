@@ -1,4 +1,4 @@
-"""Command line of reader studies: new, lock, readers, serve, status, verify, close, unblind."""
+"""Command line of reader studies, until the reading ends: new, lock, readers, serve, close."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from ctlab.console import emit, run
-from reader_study.cli import stats
+from reader_study.cli import stats, unblind
 from reader_study.cli.analyse import register
+from reader_study.cli.arguments import Json, Passphrase, Study
 from reader_study.cli.demo import demo
 
 app = typer.Typer(
@@ -20,13 +21,6 @@ app = typer.Typer(
 app.add_typer(stats.app, name="stats")
 register(app)
 app.command()(demo)
-
-Study = Annotated[Path, typer.Argument(help="folder of the study")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
-Passphrase = Annotated[
-    list[Path],
-    typer.Option(help="file whose first line is the passphrase; twice where two must agree"),
-]
 
 
 @app.command()
@@ -292,89 +286,6 @@ def close(study: Study, as_json: Json = False) -> None:
         typer.echo(f"Closed. Keep this receipt: {facts['receipt']}")
 
 
-@app.command()
-def unblind(
-    study: Study,
-    passphrase_file: Passphrase,
-    who: Annotated[str, typer.Option(help="who unblinds, for the record")] = "",
-    reason: Annotated[
-        str, typer.Option(help="why, where slots are empty or readers have not finished")
-    ] = "",
-    as_json: Json = False,
-) -> None:
-    """Open the sealed key of a closed study and write the tables."""
-    import getpass
-
-    from reader_study.analysis.export import write_tables
-    from reader_study.blinding.sealed_key import read_passphrases
-    from reader_study.blinding.unblind import unblind as open_key
-
-    passphrase = read_passphrases(passphrase_file)
-    open_key(study, passphrase=passphrase, who=who or getpass.getuser(), reason=reason)
-    paths = write_tables(study)
-    if not emit({"tables": [str(path) for path in paths]}, as_json):
-        typer.echo("Unblinded. Tables: " + ", ".join(str(path) for path in paths))
-
-
-@app.command()
-def adjudicate(
-    study: Study,
-    passphrase_file: Passphrase,
-    adjudicators: Annotated[int, typer.Option(min=1, max=20, help="how many will read")] = 2,
-    collect: Annotated[bool, typer.Option("--collect", help="join a closed adjudication")] = False,
-    as_json: Json = False,
-) -> None:
-    """Class each mark beside the reference, in a second locked phase."""
-    from reader_study.analysis.adjudicate import collect_adjudication, lock_adjudication
-    from reader_study.blinding.sealed_key import read_passphrases
-
-    passphrase = read_passphrases(passphrase_file)
-    if collect:
-        path = collect_adjudication(study, passphrase=passphrase)
-        if not emit({"table": str(path)}, as_json):
-            typer.echo(str(path))
-        return
-    facts = lock_adjudication(study, passphrase=passphrase, adjudicators=adjudicators)
-    folder = str(facts["folder"])
-    if not emit({**facts, "folder": folder}, as_json):
-        typer.echo(f"{facts['marks']} marks to adjudicate. Commitment: {facts['commitment']}")
-        typer.echo(f"Next: reader-study readers {folder} --add NAME, then serve {folder}")
-
-
-@app.command()
-def export(
-    study: Study,
-    to: Annotated[str, typer.Option(help="csv, imrmc, rjafroc or mrmcaov")] = "csv",
-    as_json: Json = False,
-) -> None:
-    """Write tidy tables, or what other programs read."""
-    from reader_study.analysis.export import write_tables
-
-    paths = write_tables(study, to=to)
-    if not emit({"tables": [str(path) for path in paths]}, as_json):
-        typer.echo("\n".join(str(path) for path in paths))
-
-
-@app.command()
-def preference(
-    study: Study,
-    item: Annotated[str, typer.Option(help="which item, where there are several")] = "",
-    as_json: Json = False,
-) -> None:
-    """Preference shares after unblinding: per reader and pooled."""
-    from reader_study.analysis.preference_summary import preference_results
-
-    facts = preference_results(study, item=item or None)
-    if emit(facts, as_json):
-        return
-    for pair in facts["comparisons"]:
-        typer.echo(f"Share of decided pairs that preferred {pair['arm']} to {pair['over']}:")
-        for row in [*pair["readers"], {"reader": "pooled", **pair["pooled"]}]:
-            share = "-" if row["share"] is None else f"{row['share']:.2f}"
-            typer.echo(f"  {row['reader']:8} {share} [{row['low']:.2f}, {row['high']:.2f}]")
-        typer.echo(f"  signed-rank over cases, exact p = {pair['signed_rank']['p']:.4f}")
-
-
 def _recognised(row: dict[str, Any]) -> str:
     arms = " and ".join(str(number) for number in row["arms"])
     if row["auc"] is None:
@@ -392,6 +303,9 @@ def _print_readers(rows: list[dict[str, Any]]) -> None:
         typer.echo(
             f"{row['reader']} slot {row['slot']}: {row['done']} of {row['of']} trials{state}{flags}"
         )
+
+
+unblind.register(app)
 
 
 def main() -> None:

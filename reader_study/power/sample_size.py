@@ -83,30 +83,23 @@ def plan_power(
     """
     _check(kind, aim)
     if kind == "roc":
-        parts = components or (pilot.components if pilot else None)
-        source = (
-            "the pilot given"
-            if parts
-            else "the Roe-Metz model, high correlation and reader variance"
-        )
-        parts = parts or roe_metz_components(aim.seed)
-        power = partial(_or_power, parts, aim.effect, aim.margin)
-        curve = power_curve(power, readers=readers, cases=cases)
-        smallest = smallest_design(power, readers=readers, target=aim.target)
-        others = [
-            {
-                "effect": aim.effect * scale,
-                "curve": _records(
-                    power_curve(
-                        partial(_or_power, parts, aim.effect * scale, aim.margin),
-                        readers=readers,
-                        cases=cases,
-                    )
-                ),
-            }
+        given = components or (pilot.components if pilot else None)
+        model = "the Roe-Metz model, high correlation and reader variance"
+        parts = given or roe_metz_components(aim.seed)
+        assumed: dict[str, Any] = {"components from": "the pilot given" if given else model}
+        assumed |= asdict(parts)
+        curves = {
+            scale: power_curve(
+                partial(_or_power, parts, aim.effect * scale, aim.margin),
+                readers=readers,
+                cases=cases,
+            )
             for scale in (0.6, 0.8, 1.0, 1.2, 1.6)
-        ]
-        assumed: dict[str, Any] = {"components from": source, **asdict(parts)}
+        }
+        curve = curves[1.0]
+        others = [{"effect": aim.effect * s, "curve": _records(c)} for s, c in curves.items()]
+        power = partial(_or_power, parts, aim.effect, aim.margin)
+        smallest = smallest_design(power, readers=readers, target=aim.target)
     else:
         few = len(readers) * len(cases) <= FEW_DESIGNS
         truth, decide, draw, analysis = _simulation(kind, aim, pilot, few=few)

@@ -1,6 +1,5 @@
 """A locked study of real CT slabs, a server that can be killed, and a browser without a network."""
 
-import base64
 import json
 import os
 import re
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.browser.viewer_page import write_page
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -372,49 +373,19 @@ def record_figures():
     return write
 
 
-VIEWER_MODEL = """
-const raw = STATE, state = {}, handlers = {};
-for (const [name, value] of Object.entries(raw)) state[name] = value?.base64 === undefined ? value
-  : new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer);
-window.model = { get: (name) => state[name], off() {}, save_changes() {},
-  on(event, handler) { (handlers[event] ??= []).push(handler); },
-  set(name, value) { if (state[name] !== value) { state[name] = value;
-    (handlers[`change:${name}`] ?? []).forEach((handler) => handler()); } } };
-const script = await import("data:text/javascript;base64,SCRIPT");
-window.cleanup = script.default.render({ model, el: document.getElementById("host") });
-window.viewer = document.querySelector(".ctv").viewer;
-"""
-
-
 @pytest.fixture
 def open_viewer(browser, tmp_path):
     """Function that opens a viewer in a page of its own; what goes wrong there fails the test."""
     opened = []
 
     def open_page(viewer, *, size=(1280, 800), **options):
-        state = {
-            name: {"base64": base64.b64encode(value).decode()}
-            if isinstance(value, bytes)
-            else value
-            for name, value in viewer.get_state().items()
-            if not name.startswith("_") and name not in ("layout", "tabbable", "tooltip")
-        }
-        script = base64.b64encode(str(viewer._esm).encode()).decode()
-        module = VIEWER_MODEL.replace("STATE", json.dumps(state)).replace("SCRIPT", script)
-        path = tmp_path / "viewer.html"
-        path.write_text(
-            f"<!doctype html><html lang='en'><title>Viewer</title><style>{viewer._css}</style>"
-            f"<main id='host'></main><p style='height:2000px'>below</p>"
-            f"<script type='module'>{module}</script></html>",
-            "utf-8",
-        )
         width, height = size
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         page, faults = context.new_page(), []
         opened.append((context, faults))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda note: note.type == "error" and faults.append(note.text))
-        page.goto(path.as_uri())
+        page.goto(write_page(tmp_path, viewer).as_uri())
         page.wait_for_selector(".ctv[aria-label]")
         return page
 

@@ -84,31 +84,27 @@ def untranslated(page) -> list[str]:
     ]
 
 
+def faults(page, axe) -> list[str]:
+    """What a screen reader or a translator would stumble over on the page as it stands."""
+    return [*serious(page, axe), *untranslated(page)]
+
+
 @pytest.fixture
 def axe():
     package = pytest.importorskip("axe_playwright_python.sync_playwright")
     return package.Axe()
 
 
-def test_a_lesion_task_from_display_check_to_receipt(
-    task_study, staffed, serve, open_page, axe, tmp_path
-):
-    folder, (code,) = staffed(task_study, "Reader One")
-    server = serve(folder)
-    page, wire = open_page(server.url)
-    assert serious(page, axe) == []
-    assert page.get_attribute("html", "lang") == "la"
-    assert untranslated(page) == []
+def pass_the_display_check(page, axe, code):
+    """By keyboard: the code, the consent, and what the screen and the room are like."""
     page.fill("#code", code)
     page.keyboard.press("Enter")
     page.wait_for_selector(".rs h1", timeout=40_000)
     assert "About one in three has a nodule." in page.text_content(".rs")
-    assert serious(page, axe) == []
-    assert untranslated(page) == []
+    assert faults(page, axe) == []
     page.keyboard.press("Enter")
     page.wait_for_selector("#rs-card")
-    assert serious(page, axe) == []
-    assert untranslated(page) == []
+    assert faults(page, axe) == []
     page.focus("#rs-card")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Tab")
@@ -126,15 +122,19 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.focus(".rs h1")
     page.keyboard.press("Enter")  # goes on from wherever the focus is
 
+
+def answer_the_scales(page, axe, tmp_path):
     legend(page, "noise disturb")
     assert page.text_content(".rs-tag") == "@Image A"
-    assert serious(page, axe) == []
-    assert untranslated(page) == []
+    assert faults(page, axe) == []
     page.screenshot(path=tmp_path / "scale.png")
     page.keyboard.press("2")
     page.wait_for_selector(".rs-tag:has-text('Image B')")
     page.keyboard.press("3")
 
+
+def mark_and_comment(page, axe, tmp_path):
+    """A mark on either image, one of them rated, a third taken back, and a comment."""
     legend(page, "needs follow-up")
     page.keyboard.press("v")
     page.wait_for_selector(".ctv-probe:has-text('cross x') >> visible=true")  # keys would steer it
@@ -167,9 +167,11 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.wait_for_selector("#rs-comment:focus")
     page.keyboard.type("75 kV?")
     page.keyboard.press("Escape")
-    assert serious(page, axe) == []
-    assert untranslated(page) == []
+    assert faults(page, axe) == []
     page.screenshot(path=tmp_path / "marks.png")
+
+
+def answer_with_a_number(page):
     page.evaluate("() => document.activeElement.blur()")
     page.keyboard.press("Enter")  # the middle of the scale is no answer until it is chosen
     page.wait_for_selector(".rs-state.bad:has-text('first')")
@@ -180,8 +182,9 @@ def test_a_lesion_task_from_display_check_to_receipt(
     page.keyboard.press("Enter")
     page.wait_for_selector("#rs-where:has-text('2 @of')")
     assert page.locator("#rs-mark-0").count() == 0
-    wire.look()
 
+
+def check_what_is_stored(folder):
     said = [value for item, value in stored(folder) if item == "_comment"]
     assert said == ["75 kV?"], "typed, and kept with the answer"
     with sqlite3.connect(folder / "study.db") as connection:
@@ -203,13 +206,13 @@ def test_a_lesion_task_from_display_check_to_receipt(
     ]
     assert marks[0]["confidence"] == 70
     assert marks[1]["confidence"] is None
-    assert wire.leaks(SECRETS) == []
 
+
+def answer_the_rest(page, axe):
     while page.locator(".rs-receipt").count() == 0:
         before = page.text_content(".rs")
         if page.locator("h1:has-text('All is answered')").count():
-            assert serious(page, axe) == []
-            assert untranslated(page) == []
+            assert faults(page, axe) == []
             page.keyboard.press("u")  # the last answer may be taken back
             legend(page, "smoothed")
             page.keyboard.press("3")
@@ -224,9 +227,25 @@ def test_a_lesion_task_from_display_check_to_receipt(
         page.keyboard.press("Enter" if "follow-up" in text else "3")
         page.wait_for_function("t => document.querySelector('.rs').textContent !== t", arg=before)
         page.wait_for_function("() => !/Saving/.test(document.querySelector('.rs').textContent)")
+
+
+def test_a_lesion_task_from_display_check_to_receipt(
+    task_study, staffed, serve, open_page, axe, tmp_path
+):
+    folder, (code,) = staffed(task_study, "Reader One")
+    page, wire = open_page(serve(folder).url)
+    assert page.get_attribute("html", "lang") == "la"
+    assert faults(page, axe) == []
+    pass_the_display_check(page, axe, code)
+    answer_the_scales(page, axe, tmp_path)
+    mark_and_comment(page, axe, tmp_path)
+    answer_with_a_number(page)
+    wire.look()
+    check_what_is_stored(folder)
+    assert wire.leaks(SECRETS) == []
+    answer_the_rest(page, axe)
     assert page.text_content(".rs h1") == "@Thank you"
-    assert serious(page, axe) == []
-    assert untranslated(page) == []
+    assert faults(page, axe) == []
     given = stored(folder)
     assert [value for item, value in given if item == "_guess"] == ["unsure"]
     assert {value for item, value in given if item == "nodule"} == {100, 42}

@@ -4,37 +4,9 @@ import numpy as np
 import pytest
 
 from ctlab.view import compare
+from tests.browser.viewer_page import get, grey, stack, state
 
 pytestmark = pytest.mark.browser
-
-
-def grey(page, panel, x, y):
-    """Grey value of a panel at a fraction of its width and height, after the next frame."""
-    return page.evaluate(
-        """async ([panel, x, y]) => { await new Promise(requestAnimationFrame);
-        await new Promise(requestAnimationFrame);
-        const canvas = document.querySelectorAll('.ctv canvas')[panel];
-        return canvas.getContext('2d').getImageData(x * canvas.width, y * canvas.height, 1, 1)
-          .data[0]; }""",
-        [panel, x, y],
-    )
-
-
-def state(page):
-    """The words under the images, after the next frame."""
-    return page.evaluate(
-        """async () => { await new Promise(requestAnimationFrame);
-        await new Promise(requestAnimationFrame);
-        return document.querySelector('.ctv-state').textContent; }"""
-    )
-
-
-def get(page, name):
-    return page.evaluate("(name) => model.get(name)", name)
-
-
-def stack(*values):
-    return np.stack([np.full((64, 64), value, float) for value in values])
 
 
 def test_grey_values_agree_with_the_window_in_python(open_viewer):

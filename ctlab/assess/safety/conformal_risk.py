@@ -59,9 +59,9 @@ class RiskLimit:
         """
         promise = f"at most {100 * self.alpha:g} % of voxels lie outside the bound."
         who = f"patients like the {self.n_patients} calibrated on ({self.population})"
-        if self.method == "crc":
+        if self.delta is None:  # crc
             return f"In expectation over {who}, {promise}"
-        sure = f"{100 * (1 - self.delta):g} %"  # type: ignore[operator]
+        sure = f"{100 * (1 - self.delta):g} %"
         return f"With {sure} confidence, for the mean over {who}, {promise}"
 
 

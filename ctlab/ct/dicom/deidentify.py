@@ -371,6 +371,7 @@ def _warn(dataset: Any, report: DeidentificationReport) -> None:
 def _declare(dataset: Any) -> None:
     """Say in the header what was done, and clear what lies outside the data set proper."""
     from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
 
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "CT Lab: dicognito, then a list of kept attributes"
@@ -378,7 +379,7 @@ def _declare(dataset: Any) -> None:
     dataset.LongitudinalTemporalInformationModified = "MODIFIED"
     meta = FileMetaDataset()
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-    meta.TransferSyntaxUID = syntax or _syntax(dataset)  # type: ignore[assignment]
+    meta.TransferSyntaxUID = UID(syntax or _syntax(dataset))
     dataset.file_meta = meta
     dataset.preamble = b"\0" * 128
 

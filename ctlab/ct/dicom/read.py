@@ -208,12 +208,12 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
     if len(hu) == len(plan.frames) and not plan.units:
         problems += hu_problems(float(hu.min()), float(hu.max()))
         problems += padding_problems(sum(map(count_padding, plan.frames, hu)), len(hu))
-    origin = first.position_mm if len(first.position_mm) == 3 else (0.0, 0.0, 0.0)
+    x_mm, y_mm, z_mm = first.position_mm if len(first.position_mm) == 3 else (0.0, 0.0, 0.0)
     orientation = first.orientation if len(first.orientation) == 6 else (1.0, 0, 0, 0, 1.0, 0)
     return Volume(
         hu=hu,
         spacing_mm=plan.spacing_mm,
-        origin_mm=tuple(origin),  # type: ignore[arg-type]
+        origin_mm=(x_mm, y_mm, z_mm),
         orientation=tuple(orientation),
         acquisition=acquisition_of(plan),
         sources=tuple(f.path for f in plan.frames),

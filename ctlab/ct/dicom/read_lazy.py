@@ -78,4 +78,5 @@ def open_series(
         skip_damaged=skip_damaged,
     )
     facts = volume_of(plan, np.zeros((1, 1, 1), np.float32))
-    return replace(facts, hu=SlicesOnDisk(plan), problems=plan.problems + plan.gaps + plan.tilts)  # type: ignore[arg-type]
+    lazy: Any = SlicesOnDisk(plan)  # sliced as an array is
+    return replace(facts, hu=lazy, problems=plan.problems + plan.gaps + plan.tilts)

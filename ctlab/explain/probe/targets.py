@@ -67,7 +67,7 @@ class RegionTarget:
             return self._mean(low - out)
         if self.critic is not None:
             return self._mean(self.critic(out))
-        weights = np.where(self.mask, self.template, 0).astype(np.float32)  # type: ignore[arg-type]
+        weights = np.where(self.mask, self.template, 0).astype(np.float32)  # type: ignore[arg-type]  # make_target refuses a template target without one
         return (out[:, 0] * torch.from_numpy(weights).to(out.device)).sum(dim=(1, 2))
 
     def _mean(self, values: Tensor) -> Tensor:

@@ -158,9 +158,9 @@ def _split(data: Data, volumes: dict[str, Volume]) -> list[Slab]:
             leave_out=data.leave_out,
             first=data.first,
         )
-    roles = (("full", data.full), ("low", data.low))
+    roles: tuple[tuple[Role, Sequence[str]], ...] = (("full", data.full), ("low", data.low))
     slabs = [
-        Slab(name, patient, 0, slices - 1, role)  # type: ignore[arg-type]
+        Slab(name, patient, 0, slices - 1, role)
         for role, names in roles
         for name, patient, slices in map(row, names)
     ]

@@ -11,7 +11,6 @@ contracted to less than that cannot be brought back.
 """
 
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +57,8 @@ class Coupling(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList([conv(3, width), conv(width, width)])
         self.last = conv(width, 2)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, others: Tensor) -> tuple[Tensor, Tensor]:  # (B, 3, h, w) -> 2 x (B, h, w)
         """Gain and shift of one part, from the three others."""
@@ -130,7 +129,7 @@ class InvertibleDenoiser(nn.Module):
     def _couple(self, level: nn.Module, bands: Tensor, *, undo: bool) -> Tensor:
         """Changed (or restored) details (B, 3, h, w) of one level."""
         parts = list(bands.unbind(1))
-        steps: list[tuple[int, Any]] = list(enumerate(level))  # type: ignore[arg-type]
+        steps = list(enumerate(level.children()))
         for k, coupling in reversed(steps) if undo else steps:
             n = 1 + k % 3
             others = torch.stack([part for m, part in enumerate(parts) if m != n], 1)

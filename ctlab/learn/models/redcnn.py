@@ -27,8 +27,8 @@ class RedCnn(nn.Module):
         down = [nn.Conv2d(1 if k == 0 else width, width, 5, padding=2) for k in range(5)]
         up = [nn.ConvTranspose2d(width, 1 if k == 4 else width, 5, padding=2) for k in range(5)]
         self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
-        nn.init.zeros_(up[-1].weight)
-        nn.init.zeros_(up[-1].bias)  # type: ignore[arg-type]
+        for parameter in up[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def residual(self, image: Tensor) -> Tensor:  # (B, 1, H, W) -> (B, 1, H, W)
         """What the network takes away from the image, in network units."""

@@ -122,8 +122,8 @@ class ResidualUNet(nn.Module):
         self.last = conv(width, 4)
         self.gate = AttentionGate(width) if attention == "gate" else None
         self.cbam = Cbam(2 * width) if attention == "cbam" else None
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
 
     @property
     def depends_on_extent(self) -> bool:

@@ -83,7 +83,7 @@ class Checkpoint:
         prefix = "denoiser_ema."
         weights = {k: v for k, v in self.state[STORED_NETWORKS].items() if k.startswith(prefix)}
         network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items()})
-        network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         return HuDenoiser(network, self.scale).eval().requires_grad_(False)
 
     def train_state(self, device: torch.device | str = "cpu") -> TrainState:

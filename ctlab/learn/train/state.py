@@ -85,7 +85,7 @@ def build_networks(config: TrainConfig) -> CycleNetworks:
         networks[f"{name}_ema"] = copy.deepcopy(networks[name]).requires_grad_(False)
     averaged = networks["degrader_ema"]
     if isinstance(averaged, SwitchedDegrader | TrunkNoise):
-        averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]
+        averaged.follow(networks["denoiser_ema"])  # type: ignore[arg-type]  # a switchable U-Net
     cycle = CycleNetworks(networks)
     cycle.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return cycle

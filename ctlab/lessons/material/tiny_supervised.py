@@ -100,8 +100,8 @@ def _network() -> nn.Sequential:
     for inputs in (1, WIDTH, WIDTH):
         layers += [nn.Conv2d(inputs, WIDTH, 3, padding=1), nn.LeakyReLU(0.1)]
     last = nn.Conv2d(WIDTH, 1, 3, padding=1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
     return nn.Sequential(*layers, last)
 
 

@@ -18,6 +18,10 @@ from reader_study.room.widget import Room, open_room
 WORDS = ["quiet-owl", "loud-fox", "case-", "pat-", "arms/", ".dcm", "b60f", "(0018,", "convolution"]
 ARMS = ("quiet-owl", "loud-fox")
 SLOW_S = 0.15
+VIEW = (
+    *("level_hu", "width_hu", "shape", "spacing_mm", "slice_mm"),
+    *("frame", "mode", "plane", "labels"),
+)
 
 
 @dataclass
@@ -62,39 +66,27 @@ def read_everything(study, passphrase, monkeypatch):
             if screen["kind"] != "question":
                 room._act({"action": "continue"})
                 continue
-            viewer, truth = room._viewers[screen["front"]], key["trials"][screen["trial"]]
-            seconds, messages = loaded.get(screen["trial"], (0.0, []))
-            state = viewer.get_state()
-            pixels = [bytes(state[name]) for name in ("left_bytes", "right_bytes")]
-            own = {k: v for k, v in state.items() if not k.endswith(("_bytes", "_esm", "_css"))}
-            shown.append(
-                Shown(
-                    arms=(names[truth["left_arm"]], names[truth["right_arm"]]),
-                    text=json.dumps(
-                        [own, screen, room.panel.ahead, [m for m, _ in messages]], default=str
-                    ),
-                    sizes=[len(b) for _, buffers in messages for b in buffers],
-                    view={
-                        k: own[k]
-                        for k in (
-                            "level_hu",
-                            "width_hu",
-                            "shape",
-                            "spacing_mm",
-                            "slice_mm",
-                            "frame",
-                            "mode",
-                            "plane",
-                            "labels",
-                        )
-                    },
-                    pixels=pixels,
-                    seconds=seconds,
-                )
-            )
+            truth = key["trials"][screen["trial"]]
+            arms = names[truth["left_arm"]], names[truth["right_arm"]]
+            shown.append(what_is_shown(room, arms, *loaded.get(screen["trial"], (0.0, []))))
             room._act({"action": "answer", "id": screen["id"], "value": "left", "seconds": 3.0})
         everything = json.dumps([message for message, _ in sent], default=str)
     return shown, everything
+
+
+def what_is_shown(room, arms, seconds, messages) -> Shown:
+    """The trial on the screen: what the viewer holds, and what was sent for it."""
+    screen = room.panel.screen
+    state = room._viewers[screen["front"]].get_state()
+    own = {k: v for k, v in state.items() if not k.endswith(("_bytes", "_esm", "_css"))}
+    return Shown(
+        arms=arms,
+        text=json.dumps([own, screen, room.panel.ahead, [m for m, _ in messages]], default=str),
+        sizes=[len(b) for _, buffers in messages for b in buffers],
+        view={name: own[name] for name in VIEW},
+        pixels=[bytes(state[name]) for name in ("left_bytes", "right_bytes")],
+        seconds=seconds,
+    )
 
 
 def leaks_in(shown, everything) -> set[str]:

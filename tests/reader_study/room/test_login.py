@@ -141,9 +141,7 @@ def large_form(url: str) -> bytes:
         return line.recv(1000)
 
 
-def test_login_logout_and_kernels_of_ones_own(served):
-    study, (code, other), url, server = served()
-    visitor = Visitor(url)
+def nothing_opens_before_a_code(visitor, code, server):
     status, _, headers = visitor.get("/")
     assert (status, headers["Location"].partition("?")[0]) == (302, "/login")
     assert "default-src 'self'" in headers["Content-Security-Policy"]
@@ -155,6 +153,8 @@ def test_login_logout_and_kernels_of_ones_own(served):
         assert visitor.get(path)[0] in {302, 403, 404}
     assert kernels_of(server) == 0, "nothing runs before a code"
 
+
+def no_other_code_opens(visitor, study, code, other, server):
     withdraw_reader(study, "R2", "left")
     wrong, withdrawn = visitor.post_code("AAAA-BBBB"), visitor.post_code(other)
     strip = re.compile(r'value="[^"]+"')
@@ -163,6 +163,9 @@ def test_login_logout_and_kernels_of_ones_own(served):
     assert visitor.post_code("AAAA", f"?code={code}")[0] == 401, "only the form's body counts"
     assert kernels_of(server) == 0
 
+
+def the_page_behind_the_code(visitor, code, server):
+    """The page of a logged-in reader, and the kernel behind it."""
     status, _, headers = visitor.post_code(code.lower().replace("-", " "))
     assert (status, headers["Location"]) == (302, "/")
     cookie = next(v for v in headers.get_all("Set-Cookie") if v.startswith("username-"))
@@ -174,6 +177,10 @@ def test_login_logout_and_kernels_of_ones_own(served):
     kernel = re.search(r"api/kernels/([0-9a-f-]{36})", page)[1]
     assert visitor.get(f"/api/kernels/{kernel}")[0] == 200
     assert kernels_of(server) == 1
+    return page, kernel
+
+
+def a_reader_runs_no_code(visitor, study, kernel):
     run = study.parent / "a-reader-ran-code"
     code_of_theirs = {"code": f"open({str(run)!r}, 'w')", "silent": False, "store_history": False}
     heard = ask_kernel(
@@ -187,6 +194,31 @@ def test_login_logout_and_kernels_of_ones_own(served):
     )
     assert [m["header"]["msg_type"] for m in heard] == ["kernel_info_reply"] * 2
     assert not run.exists(), "a reader runs no code, so sees no other trials and answers"
+
+
+def guesses_wait_and_a_logout_ends_all(attacker, third):
+    start_s = time.monotonic()
+    assert {attacker.post_code(f"guess-{i}")[0] for i in range(4)} == {401}
+    assert time.monotonic() - start_s > 1.0, "wrong codes wait"
+    start_s = time.monotonic()
+    assert attacker.post_code(third)[0] == 302, "a right code behind the same address does not"
+    again = attacker.get("/login")[1]
+    assert "Reader R3 is logged in here. Not you?" in again
+    cookie = "; ".join(f"{c.name}={c.value}" for c in attacker.jar)
+    assert attacker.get("/logout?stay")[0] == 204
+    assert attacker.get("/")[0] == 302, "logged out"
+    stolen = urllib.request.Request(f"{attacker.url}/login", headers={"Cookie": cookie})
+    with urllib.request.urlopen(stolen) as reply:
+        assert "is logged in here" not in reply.read().decode(), "a kept cookie opens nothing"
+
+
+def test_login_logout_and_kernels_of_ones_own(served):
+    study, (code, other), url, server = served()
+    visitor = Visitor(url)
+    nothing_opens_before_a_code(visitor, code, server)
+    no_other_code_opens(visitor, study, code, other, server)
+    page, kernel = the_page_behind_the_code(visitor, code, server)
+    a_reader_runs_no_code(visitor, study, kernel)
     for secret in (code, str(study), "open_room", "alpha", "case-"):
         assert secret not in page, "the page's source tells nothing"
 
@@ -197,19 +229,7 @@ def test_login_logout_and_kernels_of_ones_own(served):
     with pytest.raises(Exception, match="403"):
         ask_kernel(stranger, kernel, [("kernel_info_request", {})])
 
-    attacker, start_s = Visitor(url), time.monotonic()
-    assert {attacker.post_code(f"guess-{i}")[0] for i in range(4)} == {401}
-    assert time.monotonic() - start_s > 1.0, "wrong codes wait"
-    start_s = time.monotonic()
-    assert attacker.post_code(third)[0] == 302, "a right code behind the same address does not"
-    again = attacker.get("/login")[1]
-    assert "Reader R3 is logged in here. Not you?" in again
-    cookie = "; ".join(f"{c.name}={c.value}" for c in attacker.jar)
-    assert attacker.get("/logout?stay")[0] == 204
-    assert attacker.get("/")[0] == 302, "logged out"
-    stolen = urllib.request.Request(f"{url}/login", headers={"Cookie": cookie})
-    with urllib.request.urlopen(stolen) as reply:
-        assert "is logged in here" not in reply.read().decode(), "a kept cookie opens nothing"
+    guesses_wait_and_a_logout_ends_all(Visitor(url), third)
     assert visitor.get("/logout")[0] == 302
     assert kernels_of(server) == 0, "a logout ends the kernel"
     assert visitor.get("/")[0] == 302

@@ -1,0 +1,62 @@
+"""The R script of a report repeats the primary result, and notices where it differs."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from reader_study.report.rscript import r_script
+from tests.reader_study.analysed_rows import analysed, planned
+
+RSCRIPT = shutil.which("Rscript")
+
+
+def run_r(facts, rows, folder):
+    (folder / "primary.R").write_text(r_script(facts), "utf-8")
+    rows.to_csv(folder / "primary.csv", index=False)
+    return subprocess.run(
+        [RSCRIPT, "primary.R"], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def has_ordinal():
+    if RSCRIPT is None:
+        return False
+    done = subprocess.run([RSCRIPT, "-e", "library(ordinal)"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+@pytest.mark.parametrize("endpoint", ["share", "difference", "auc", "odds"])
+def test_r_repeats_the_primary_result(endpoint, rng, tmp_path):
+    if endpoint == "odds" and not has_ordinal():
+        pytest.skip("the R package ordinal is not installed")
+    facts, rows = analysed(endpoint, rng)
+    done = run_r(facts, rows, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "The published result is repeated" in done.stdout
+
+
+@pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+@pytest.mark.parametrize("change", ["value", "rows", "one reader", "two readers", "unanimous"])
+def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path):
+    from ctlab.files import plain
+    from reader_study.analysis.endpoints import estimate, judged
+
+    facts, rows = analysed("share", rng)
+    if change == "value":
+        facts["primary"][0]["low"] += 0.01
+    if change == "rows":
+        rows = rows.iloc[1:]
+    if "reader" in change or change == "unanimous":
+        if "reader" in change:
+            rows = rows[rows["reader"] < (1 if change == "one reader" else 2)]
+        else:
+            won = np.where(rows["left"] == "new", "left", "right")
+            rows = rows.assign(choice=won)
+        test = planned("share")
+        row = judged(test, estimate(test, rows), aim="superiority", margin=None)
+        facts["primary"] = [plain(row)]
+    done = run_r(facts, rows, tmp_path)
+    assert (done.returncode == 0) == (change not in {"value", "rows"}), done.stderr
