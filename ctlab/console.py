@@ -11,12 +11,24 @@ import typer
 
 from ctlab.files import plain
 
+EXTRA_OF = {
+    **dict.fromkeys(("lightning_fabric", "tensorboard", "torch"), "train"),
+    **dict.fromkeys(("captum", "highdicom", "pytorch_grad_cam", "torchvision"), "explain"),
+    **dict.fromkeys(("onnx", "onnxruntime", "openvino"), "engines"),
+    **dict.fromkeys(("idc_index", "idc_index_data", "pyarrow"), "fetch"),
+    **dict.fromkeys(("cryptography", "ipykernel", "ipywidgets", "jinja2"), "study"),
+    **dict.fromkeys(("jupyter_server", "nbformat", "patsy", "psycopg"), "study"),
+    **dict.fromkeys(("sqlalchemy", "tornado", "voila"), "study"),
+}
+"""The extra of the project that brings a module which the core does without."""
+
 
 def run(app: typer.Typer, name: str) -> None:
     """Run a command line; bad input becomes one sentence on stderr and exit code 2.
 
     ``ValueError`` and ``OSError`` are what the library raises at its borders for input it
-    refuses. Anything else is our mistake and keeps its traceback.
+    refuses; a module that an extra brings may be missing. Anything else is our mistake and
+    keeps its traceback.
     """
     try:
         app(prog_name=name)
@@ -26,6 +38,15 @@ def run(app: typer.Typer, name: str) -> None:
         sys.exit(0)
     except (ValueError, OSError) as error:
         sys.stderr.write(printable(f"{name}: {sentence(error)}\n"))
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in EXTRA_OF:
+            raise
+        sys.stderr.write(
+            f"{name}: this command needs the package {module}, which is not installed; "
+            f"run: pip install 'ctlab[{EXTRA_OF[module]}]'\n"
+        )
         sys.exit(2)
 
 

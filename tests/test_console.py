@@ -35,6 +35,56 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch):
         run(app, "tool")
 
 
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError("blocked", name=name)
+sys.meta_path.insert(0, Blocked())
+sys.argv = {argv}
+from {package}.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "words"),
+    [
+        ("torch", "train", "ctlab denoise in out"),
+        ("torch", "train", "ctlab explain in --slice 1 --roi 9 9 3"),
+        ("torch", "train", "ctlab passport in"),
+        ("torch", "train", "ctlab train config.toml"),
+        ("sqlalchemy", "study", "reader_study status study"),
+    ],
+)
+def test_a_missing_extra_is_one_sentence_that_says_what_to_install(missing, extra, words, series):
+    """The import is blocked, so that it holds where the package is installed as well."""
+    package, *rest = words.split()
+    code = BLOCKED.format(missing=missing, argv=[package, *rest], package=package)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=series, check=False
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(
+        f": this command needs the package {missing}, which is not installed; "
+        f"run: pip install 'ctlab[{extra}]'"
+    )
+    assert sorted(p.name for p in series.iterdir()) == ["config.toml", "in"]
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    """A folder with the packaged sample in ``in``, and a configuration."""
+    from ctlab.ct import write_sample
+
+    folder = tmp_path_factory.mktemp("no-extra")
+    write_sample(folder / "in")
+    (folder / "config.toml").touch()
+    return folder
+
+
 @pytest.mark.parametrize("package", ["ctlab", "reader_study"])
 def test_help_fits_80_columns_and_needs_no_torch(package):
     code = f"import sys; sys.argv = ['x', '--help']; from {package}.__main__ import main; main()"

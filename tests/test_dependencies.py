@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ctlab.console import EXTRA_OF
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = {"": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
@@ -124,6 +126,19 @@ def test_every_import_is_declared(folder):
         if not packages_of(module) & allowed
     }
     assert missing == set(), f"declare in pyproject.toml for {MAY_IMPORT[folder] or 'the core'}"
+
+
+def test_a_missing_package_is_named_with_its_extra():
+    """Of each module that the products import and the core does not bring."""
+    optional = {
+        module
+        for folder in ("ctlab", "reader_study")
+        for module in third_party(folder)
+        if not packages_of(module) & set(declared(""))
+    }
+    assert optional - set(EXTRA_OF) <= set(), "name its extra in ctlab/console.py"
+    for module in optional:
+        assert packages_of(module) & set(declared(EXTRA_OF[module])), module
 
 
 def test_every_declared_package_is_used():
