@@ -135,8 +135,7 @@ def denoise_series(
     method, checkpoint, strength, stranger = _asked_for(
         model, method, checkpoint, strength, time_limit_s
     )
-    # Refused before minutes of work rather than after.
-    _check_choice(method, engine, strength)
+    _check_choice(method, engine, strength)  # refused before minutes of work, not after
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)

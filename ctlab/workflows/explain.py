@@ -130,9 +130,8 @@ def explain_series(
     denoiser = None if model is None else load_denoiser(model, time_limit_s=time_limit_s)
     where, plan = find_region(volume, number, **region), AuditPlan(progress=progress)
     if denoiser is None or denoiser.checkpoint is not None:
-        probe = DenoiserProbe(
-            load_checkpoint(checkpoint) if denoiser is None else denoiser.checkpoint
-        )
+        known = load_checkpoint(checkpoint) if denoiser is None else denoiser.checkpoint
+        probe = DenoiserProbe(known)
         explanation = explain_region(
             probe,
             probe.of_stack(volume.hu, number),

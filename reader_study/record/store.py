@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ class Store:
 
     def __init__(self, url: str, *, now: Callable[[], datetime] = utc_now) -> None:
         self.engine = schema.connect(url)
+        # A store that is dropped, as by an error while a room opens, leaves no connection open.
+        weakref.finalize(self, self.engine.dispose)
         self._now = now
 
     def close(self) -> None:

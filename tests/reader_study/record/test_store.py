@@ -1,5 +1,6 @@
 """No confirmed answer is lost, doubled or changed without notice."""
 
+import gc
 import os
 import signal
 import sqlite3
@@ -57,6 +58,16 @@ def test_answers_come_back_as_given_and_revisions_are_kept(store):
     assert latest(kept)["t1", "pref"].revision == 3
     assert latest(kept[:2]) == {}
     assert verify_store(store).ok
+
+
+def test_a_store_that_is_dropped_leaves_no_connection_open(store, tmp_path):
+    own = Store(f"sqlite:///{tmp_path / 'study.db'}")
+    own.check("s1")
+    open_now = own.engine.pool.checkedin
+    assert open_now() == 1
+    del own
+    gc.collect()
+    assert open_now() == 0
 
 
 @pytest.mark.parametrize("table", ["answer", "event", "reader", "meta"])
