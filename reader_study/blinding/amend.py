@@ -19,6 +19,7 @@ AMENDABLE = (
     "design.display_check",
     "design.answer_delay_ms",
     "design.idle_minutes",
+    "design.own_results",
 )
 
 
@@ -98,6 +99,7 @@ def reader_facts(protocol: Protocol) -> dict[str, Any]:
                 "display_check",
                 "answer_delay_ms",
                 "idle_minutes",
+                "own_results",
             },
         ),
     }

@@ -59,6 +59,7 @@ class Design(Strict):
     answer_delay_ms: int = Field(default=350, ge=0, le=10_000)  # after new images are painted
     idle_minutes: float = Field(default=30, gt=0, le=600)  # then the reader is logged out
     display_check: bool = True
+    own_results: bool = True  # readers see agreement with repeats, side and pace at the end
     texture: Literal["as-made", "matched"] = "as-made"
 
     @property

@@ -143,9 +143,21 @@ class Screens {
     const date = screen.opens ? new Date(screen.opens).toLocaleString() : "";
     return [this.title(this.say("thanks_title")),
       node("p", {}, screen.last ? this.say("thanks_last") : this.say("thanks_session", { date })),
+      ...this.ownReading(screen.own),
       node("h2", {}, this.say("receipt")), node("code", { class: "rs-receipt" }, screen.receipt),
       node("p", { class: "dim" }, this.say("receipt_help")),
       node("a", { download: "receipt.txt", href: `data:text/plain,${encodeURIComponent(screen.receipt)}` }, this.say("receipt_save"))];
+  }
+
+  // What readers learn of themselves once all is handed in.
+  ownReading(own) {
+    const { repeats, first_image, seconds } = own ?? {};
+    const lines = [repeats?.of && this.say("own_repeats", repeats),
+      first_image?.of && this.say("own_side", { image: this.say("left_image"), ...first_image }),
+      own && seconds !== null && this.say("own_pace", { seconds })].filter(Boolean);
+    if (!lines.length) return [];
+    return [node("h2", {}, this.say("own_title")), ...lines.map((line) => node("p", { class: "rs-own" }, line)),
+      node("p", { class: "dim" }, this.say("own_note"))];
   }
 
   show_closed() {

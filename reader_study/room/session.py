@@ -18,6 +18,7 @@ from reader_study.room.answer_check import (
     seconds_of,
     view_facts,
 )
+from reader_study.room.own_results import own_results
 from reader_study.room.questions import (
     COMMENT,
     GUESS,
@@ -234,13 +235,11 @@ class ReadingSession:
             shown = {"kind": "finish", "can_undo": self._undoable() is not None}
             shown["can_change"] = self._facts["design"]["undo"] == "session"
             return {**shown, "answers": self._listed(session)}
-        link = self._finished[session]
-        return {
-            "kind": "thanks",
-            "last": last,
-            "receipt": f"{link.seq}:{link.hash}",
-            "answers": len(latest(self._answers)),
-        }
+        link, own = self._finished[session], None
+        if last and self._facts["design"].get("own_results"):
+            own = own_results(self._trials, self._answers, self._bundle.items)
+        receipt, count = f"{link.seq}:{link.hash}", len(latest(self._answers))
+        return {"kind": "thanks", "last": last, "receipt": receipt, "answers": count, "own": own}
 
     # ------------------------------------------------------------ what the reader does
 
