@@ -207,7 +207,7 @@ def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, A
         "name": name,
         "value": value if known else None,
         "limit": str(limit),
-        "passed": limit.allows(float(value)) if known else None,  # type: ignore[arg-type]
+        "passed": limit.allows(float(value)) if known else None,  # type: ignore[arg-type]  # known
         "unit": limit.unit,
         "note": note,
         "source": limit.source,

@@ -1,4 +1,4 @@
-"""A small study whose images are made on the spot, and robots that read it."""
+"""A small study whose images are made on the spot, and simulated readers."""
 
 import random
 from types import SimpleNamespace
@@ -114,7 +114,7 @@ def passphrase():
 
 @pytest.fixture
 def read_all():
-    """Robot that answers every question of a reader; ``choose`` gives the answer to a screen."""
+    """Answers every question of a reader; ``choose`` gives the answer to a screen."""
     from reader_study.record.coordinator import opened
     from reader_study.room.session import ReadingSession
 
@@ -144,8 +144,8 @@ def _step(screen, choose):
     return {"action": "answer", "id": screen["id"], "value": value, "seconds": 3.0}
 
 
-def robot_answers(trial, key, rng, effect):
-    """Robot's answers: ``effect`` is the pull towards alpha, in logits or points."""
+def draw_answers(trial, key, rng, effect):
+    """Simulated answers: ``effect`` is the pull towards alpha, in logits or points."""
     arms = [a["name"] for a in key["protocol"]["arms"]]
     case = key["protocol"]["cases"][trial["case"]]
     shown = {"left": arms[trial["left_arm"]]}
@@ -171,11 +171,11 @@ def robot_answers(trial, key, rng, effect):
 
 @pytest.fixture
 def read_study(locked, passphrase, monkeypatch):
-    """A study read by robots, closed and unblinded; options go to the protocol.
+    """A study read by simulated readers, closed and unblinded; options go to the protocol.
 
-    ``answers(trial, key, rng, effect)`` yields what a robot answers to one trial.
+    ``answers(trial, key, rng, effect)`` yields what a simulated reader answers to one trial.
     """
-    # Locking draws its seed in secret; robots' results are asserted on, so here it is fixed.
+    # Locking draws its seed in secret; simulated results are asserted on, so here it is fixed.
     draws = random.Random(20261124)
     fixed = SimpleNamespace(
         randbits=draws.getrandbits, token_hex=lambda size: draws.randbytes(size).hex()
@@ -190,7 +190,7 @@ def read_study(locked, passphrase, monkeypatch):
         stop=None,
         before_close=None,
         seconds=6.0,
-        answers=robot_answers,
+        answers=draw_answers,
         **options,
     ):
         study = locked(readers=readers, **options)
@@ -201,7 +201,9 @@ def read_study(locked, passphrase, monkeypatch):
             reader, _ = add_reader(study, f"Dr {number}")
             with opened(study) as (bundle, store):
                 with store.engine.connect().execution_options(reading=True) as connection:
-                    connection.exec_driver_sql("PRAGMA synchronous=OFF")  # robots are in a hurry
+                    connection.exec_driver_sql(
+                        "PRAGMA synchronous=OFF"
+                    )  # simulated readers are in a hurry
                 visit = store.open_session(reader.reader, 0)
                 trials = [t for t in bundle.trials(reader.slot) if not t.practice]
                 if stop and number == readers:
@@ -230,13 +232,13 @@ def read_study(locked, passphrase, monkeypatch):
         if before_close:
             before_close(study)
         close(study)
-        unblind(study, passphrase=passphrase, who="test", reason="robots" if stop else "")
+        unblind(study, passphrase=passphrase, who="test", reason="test" if stop else "")
         return study
 
     return make
 
 
 @pytest.fixture
-def robots():
-    """The usual robot, for those who answer most questions as it does."""
-    return robot_answers
+def simulated_answers():
+    """The usual answers, for those who answer most questions as it does."""
+    return draw_answers

@@ -1,7 +1,7 @@
 """Every kind of study, from the locked protocol to R: Rscript gives the digits that were published.
 
-Each study is locked, read by robots, closed, unblinded and analysed; the script of its report
-then computes the primary result again from the tables that the analysis left.
+Each study is locked, read by simulated readers, closed, unblinded and analysed; the script of its
+report then computes the primary result again from the tables that the analysis left.
 """
 
 import shutil
@@ -50,11 +50,11 @@ def cases(count, *, per_patient=1, every=2):
     return "\n".join(rows)
 
 
-def marking(robots):
+def marking(simulated_answers):
     """The usual answers, and marks on or beside the lesions with some confidence."""
 
     def answers(trial, key, rng, effect):
-        yield from robots(trial, key, rng, effect)
+        yield from simulated_answers(trial, key, rng, effect)
         marks = []
         for side in ("left", "right"):
             found = key["protocol"]["cases"][trial["case"]]["lesions"]
@@ -157,7 +157,7 @@ def has_ordinal():
 
 @pytest.mark.parametrize("kind", STUDIES)
 def test_r_computes_the_published_result_of_every_kind_of_study(
-    kind, read_study, robots, monkeypatch
+    kind, read_study, simulated_answers, monkeypatch
 ):
     # Not what is repeated here, and most of the time of an analysis.
     monkeypatch.setattr("reader_study.analysis.analyse.sensitivity_rows", lambda *_, **__: [])
@@ -165,7 +165,7 @@ def test_r_computes_the_published_result_of_every_kind_of_study(
     if kind.startswith("odds") and not has_ordinal():
         pytest.skip("the R package ordinal is not installed")
     if kind.startswith("marks"):
-        options["answers"] = marking(robots)
+        options["answers"] = marking(simulated_answers)
     study = read_study(**options)
     facts = analyse(study)
     row, script = facts["primary"][0], study / "report" / "primary.R"

@@ -47,7 +47,7 @@ def cases(n, *, per_patient=1, lesions=False):
 
 
 def marking(trial, key, rng, effect):
-    """Robot that marks the lesion, or a place beside it, more surely in alpha."""
+    """Simulated reader that marks the lesion, or a place beside it, more surely in alpha."""
     case, marks = key["protocol"]["cases"][trial["case"]], []
     for side in ("left", "right"):
         if trial[f"{side}_arm"] is None:

@@ -259,7 +259,7 @@ def figure_named(text: str) -> Figure | None:
     try:
         if name == "partial" and rest[0] in ("sensitivity", "specificity"):
             low, high = map(float, rest[1:])
-            return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]
+            return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]  # one of two
         (cut,) = map(float, rest) if name in ("sensitivity", "specificity", "utility") else (0.0,)
         known = {
             "auc": None,

@@ -1,6 +1,6 @@
 """The pre-registered analysis: planted effects come out, deviations are flagged, nothing else runs.
 
-Robots that know the key answer with a stated preference, so the truth of each study is known.
+Simulated readers know the key and answer with a stated preference: the truth is known.
 """
 
 import json
@@ -217,11 +217,11 @@ def test_lesion_confidence_gives_the_area_under_the_roc_curve(read_study, layout
         assert any("order" in r["effect"] for r in facts["effects"])
 
 
-def test_marks_give_the_free_response_area(read_study, robots):
+def test_marks_give_the_free_response_area(read_study, simulated_answers):
     """Alpha's readers mark the lesion; in bravo they mark a corner of every case."""
 
     def marking(trial, key, rng, effect):
-        yield from robots(trial, key, rng, effect)
+        yield from simulated_answers(trial, key, rng, effect)
         marks = []
         for side in ("left", "right"):
             case = key["protocol"]["cases"][trial["case"]]
@@ -327,9 +327,9 @@ def test_one_analysis_opens_the_database_once(read_study, monkeypatch):
     assert opened_at == [database_url(study)]
 
 
-def test_answers_outside_the_scale_are_refused_by_row(read_study, robots):
+def test_answers_outside_the_scale_are_refused_by_row(read_study, simulated_answers):
     def beyond(trial, key, rng, effect):
-        for item, value in robots(trial, key, rng, effect):
+        for item, value in simulated_answers(trial, key, rng, effect):
             yield item, 9 if trial["case"] == 2 and item.endswith("left") else value
 
     items = (

@@ -24,7 +24,7 @@ from reader_study.record.study_record import read_key, read_unblinded
 
 @pytest.fixture
 def read_study(locked, read_all):
-    """A study that two robots have read: both always take the left image."""
+    """A study that two simulated readers have read: both always take the left image."""
 
     def make(**options):
         study = locked(**options)
@@ -186,7 +186,7 @@ def test_the_tables_say_what_was_answered_about_which_arms(read_study, passphras
 
 
 def test_a_reader_who_prefers_one_arm_is_read_back_exactly(locked, read_all, passphrase):
-    """The robot peeks at the pixels: it takes the image with the larger spread."""
+    """The simulated reader peeks at the pixels: it takes the image with the larger spread."""
     import numpy as np
 
     from reader_study.room.session import ReadingSession

@@ -19,18 +19,18 @@ class Clock:
 @pytest.fixture
 def visit(locked):
     """Function that locks a study with these options and opens visits of its first reader."""
-    made = []
+    managers = []
 
     def start(**options):
         study = locked(**options)
         reader, _ = add_reader(study, "one")
         manager = opened(study)
         bundle, store = manager.__enter__()
-        made.append(manager)
+        managers.append(manager)
         clock = Clock()
         store._now = clock
         return lambda: ReadingSession(bundle, store, reader, now=clock), store, clock
 
     yield start
-    for manager in made:
+    for manager in managers:
         manager.__exit__(None, None, None)
