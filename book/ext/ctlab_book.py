@@ -204,9 +204,30 @@ def name_array_like(_app, _what, _name, _obj, _options, signature, returns):
     return (signature or "").replace(long, "ArrayLike"), returns
 
 
+def number_by_chapter(_app, env) -> None:
+    """Exercises count from one in each chapter: the second of the third chapter is 3.2."""
+    chapter = 0
+    for page in _in_reading_order(env, env.config.root_doc):
+        numbers = env.toc_fignumbers.get(page, {}).get("exercise")
+        if numbers:
+            chapter += 1
+            ordered = sorted(numbers, key=lambda name: numbers[name])
+            env.toc_fignumbers[page]["exercise"] = {
+                name: (chapter, count) for count, name in enumerate(ordered, 1)
+            }
+
+
+def _in_reading_order(env, page: str) -> list[str]:
+    pages = [page]
+    for below in env.toctree_includes.get(page, ()):
+        pages += _in_reading_order(env, below)
+    return pages
+
+
 def setup(app):
     """Register the additions with Sphinx."""
     app.connect("autodoc-process-signature", name_array_like)
+    app.connect("env-check-consistency", number_by_chapter)
     app.add_config_value("ctlab_pdf", False, "html")
     app.add_config_value("ctlab_branches", ["main", "notebooks"], "html")
     app.add_post_transform(LinkFirstUse)

@@ -14,19 +14,21 @@ def demo(
         bool, typer.Option("--simulated-readers", help="nobody reads; goes on up to the report")
     ] = False,
     robots: Annotated[bool, typer.Option("--robots", hidden=True)] = False,
-    twenty: Annotated[
-        bool, typer.Option("--twenty", help="one reader, twenty pairs: the lesson of the book")
-    ] = False,
+    pairs: Annotated[
+        int, typer.Option(help="a lesson for one reader with so many pairs; then a page of them")
+    ] = 0,
+    twenty: Annotated[bool, typer.Option("--twenty", hidden=True)] = False,
 ) -> None:
     """Build a small study from the packaged CT and open its room."""
     from reader_study.examples.demo import (
         DEMONSTRATION,
-        TWENTY_PAIRS,
+        lesson_plan,
         open_demo,
         simulated_demo,
     )
 
-    plan = TWENTY_PAIRS if twenty else DEMONSTRATION
+    pairs = 20 if twenty else pairs  # --twenty is the earlier name of --pairs 20
+    plan = lesson_plan(pairs) if pairs else DEMONSTRATION
     if simulated or robots:  # --robots is the earlier name
         simulated_demo(folder, say=typer.echo, plan=plan)
     else:

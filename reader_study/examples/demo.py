@@ -41,14 +41,36 @@ class DemoPlan:
 
 
 DEMONSTRATION = DemoPlan()
-TWENTY_PAIRS = DemoPlan(
-    title="Twenty pairs: two filters of a simulated ultra-low-dose chest CT",
-    readers=1,
-    slabs=16,
-    slices=2,
-    catch_trials=2,
-)
-"""For a lesson: fifteen slabs, three of them again, and two catch trials."""
+PAIRS = (5, 47)
+"""Fewest and most pairs of a lesson: with a repeat at least, and as many as the sample holds."""
+
+
+def lesson_plan(pairs: int) -> DemoPlan:
+    """A demonstration for one reader with so many pairs: cases, one in five again, catch trials.
+
+    Raises
+    ------
+    ValueError
+        Fewer or more pairs than the sample gives.
+
+    Examples
+    --------
+    >>> lesson_plan(20).slabs, lesson_plan(20).catch_trials, lesson_plan(10).slabs
+    (16, 2, 9)
+    """
+    if not PAIRS[0] <= pairs <= PAIRS[1]:
+        raise ValueError(f"expected {PAIRS[0]} to {PAIRS[1]} pairs, got {pairs}; choose fewer or more")
+    share, catches = DemoPlan.repeats, max(1, pairs // 10)
+    cases = next(n for n in range(pairs, 0, -1) if n + round(share * n) + catches <= pairs)
+    catches = pairs - cases - round(share * cases)
+    slabs = cases + 1  # one for practice
+    return DemoPlan(
+        title=f"{pairs} pairs: two filters of a simulated ultra-low-dose chest CT",
+        readers=1,
+        slabs=slabs,
+        slices=2 if 2 * slabs <= 40 else 1,
+        catch_trials=catches,
+    )
 
 _PROTOCOL = """\
 format_version = 1
@@ -98,7 +120,7 @@ def build_demo(
     Parameters
     ----------
     folder : a folder that does not exist or is empty
-    plan : how many readers and pairs; :data:`TWENTY_PAIRS` for a lesson
+    plan : how many readers and pairs; :func:`lesson_plan` for a lesson
     display_check : ask readers to check their screen first
     passphrase : for the sealed key; a random one if not given
 
@@ -227,7 +249,7 @@ def own_reading(folder: str | Path) -> "pd.DataFrame":
 
     Parameters
     ----------
-    folder : of ``reader-study demo FOLDER --twenty``, read to its end
+    folder : of ``reader-study demo FOLDER --pairs 20``, read to its end
 
     Returns
     -------
@@ -293,7 +315,57 @@ def open_demo(
         say(f"Reader code: {code}")
         say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
 
+    if plan.readers == 1 and _is_read(folder):
+        say(f"Your own answers: {write_own_answers(folder)}")
+        return
     serve(folder, port=port, open_browser=browser, ready=ready)
+    if plan.readers == 1 and _is_read(folder):
+        say(f"Your own answers: {write_own_answers(folder)}")
+
+
+def _is_read(folder: Path) -> bool:
+    from reader_study.record.coordinator import status_of
+    from reader_study.record.study_record import read_study
+
+    readers = status_of(read_study(folder)).readers
+    return bool(readers) and all(reader.done == reader.of for reader in readers)
+
+
+def write_own_answers(folder: str | Path) -> Path:
+    """Page of what the one reader of a lesson answered, in ``FOLDER/own-answers.html``; its path.
+
+    Raises
+    ------
+    ValueError
+        As :func:`own_reading`.
+    """
+    from ctlab.files import write_whole
+    from reader_study.report.page import environment
+    from reader_study.stats import position_effect, share_per_reader
+
+    mine = own_reading(folder)
+    new, old = ARMS
+    main = mine[mine["kind"] == "main"]
+    chosen = mine["left"].where(mine["choice"] == "left", mine["right"])
+    mine = mine.assign(chosen=chosen.where(mine["choice"] != "tie", "tie"))
+    once = mine[mine["kind"] == "main"].set_index("case")["chosen"]
+    again = mine[mine["kind"] == "repeat"].set_index("case")["chosen"]
+    facts = {
+        "arm": new,
+        "over": old,
+        "share": share_per_reader(main, arm=new, over=old).iloc[0].to_dict(),
+        "side": position_effect(main).iloc[0].to_dict(),
+        "again": len(again),
+        "alike": int((again == once[again.index]).sum()),
+        "catches": int((mine["kind"] == "catch").sum()),
+        "ties": int((mine.loc[mine["kind"] == "catch", "choice"] == "tie").sum()),
+        "rows": mine.to_dict("records"),
+    }
+    template = environment(autoescape=True).get_template("own_answers.html.jinja")
+    path = Path(folder) / "own-answers.html"
+    with write_whole(path) as part:
+        part.write_text(template.render(**facts), "utf-8")
+    return path
 
 
 def simulated_demo(

@@ -143,7 +143,7 @@ def test_a_chapter_has_a_quiz_and_exercises_to_predict_to_run_and_to_explain(nam
     (chapter,) = re.findall(r'^quiz\("(\w+)"\)$', text, re.MULTILINE)
     assert (BOOK.parent / "ctlab" / "lessons" / "chapters" / f"{chapter}.py").is_file()
     asked = re.findall(r":::\{exercise-start\}\n.*?\n:::\n\*\*(\w+)\.\*\*", text, re.DOTALL)
-    assert asked == ["Predict", "Run", "Explain"]
+    assert asked == ["Predict", "Run", "Check", "Explain"]
 
 
 @pytest.mark.parametrize("name", TEACHING)

@@ -51,6 +51,26 @@ def test_recorded_wrong_answers_fail_with_the_right_hint(name):
         assert words in feedback.text
 
 
+@pytest.mark.parametrize("name", EXERCISES)
+def test_hints_grow_with_each_try_and_the_first_holds_no_solution(name):
+    exercise = find(name)
+    check(name, exercise.reference())
+    stuck = [-1000.0, -1001.5, -1002.5]
+    said = [check(name, answer).text for answer in stuck]
+    assert check(name, stuck[0]).text == said[0], "the same answer earns nothing new"
+    assert len(set(said)) == 3 or exercise.steps[1] in said[1]
+    assert exercise.steps[1] not in said[0]
+    assert exercise.steps[2] not in said[0]
+    assert said[2].endswith(exercise.steps[2])
+    check(name, exercise.reference())
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize("answer", [float("nan"), float("inf"), None, [], True])
+def test_what_is_no_answer_never_passes(name, answer):
+    assert not check(name, answer).passed
+
+
 @pytest.mark.parametrize("name", ["physics.nothing", "nowhere.hu", "physics"])
 def test_an_unknown_exercise_is_refused_by_name(name):
     with pytest.raises(ValueError, match=r"no (exercise|chapter)"):

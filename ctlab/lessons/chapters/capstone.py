@@ -1,37 +1,70 @@
 """Exercises and quiz of the capstone."""
 
-from typing import Any
+import math
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_pilot(answer: Any) -> str | None:
-    if near(answer, 112 / 1024, relative=0.01):
-        return None
-    if near(answer, 56 / 1024, relative=0.01):
-        return "That is one side: eight or more. Two or fewer would have surprised you as much."
-    if near(answer, 45 / 1024, relative=0.01):
-        return "That is the chance of exactly eight. Count everything that is as extreme."
-    if near(answer, 0.8, relative=0.01):
-        return "That is the share. How often would a fair coin give it, or one as far from a half?"
-    if number(answer) is None:
-        return "Give one number between 0 and 1."
-    return "Sum the binomial chances of 0, 1, 2, 8, 9 and 10 of 10 at one half."
-
-
-EXERCISES = {
-    "pilot": Exercise(
-        _judge_pilot,
+EXERCISES: dict[str, Exercise] = {
+    "pilot": numeric(
         lambda: 2 * (45 + 10 + 1) / 2**10,
+        {
+            56 / 1024: (
+                "That is one side: eight or more. Two or fewer would have surprised you as much."
+            ),
+            90 / 1024: "Count everything that is as extreme: 9 and 10 of 10 belong to it, too.",
+            45 / 1024: (
+                "That is the chance of exactly eight. Count everything that is as extreme."
+            ),
+            0.8: (
+                "That is the share. How often would a fair coin give it, or one as far from a half?"
+            ),
+        },
         (
-            (56 / 1024, "one side"),
-            (45 / 1024, "exactly eight"),
-            (0.8, "the share"),
-            ("rarely", "one number"),
-            (0.5, "binomial"),
+            "How often would a fair coin give eight of ten, or something as far from one half?",
+            (
+                "Sum the chances of all outcomes that are as far from five as eight is, on both "
+                "sides."
+            ),
+            "Sum the binomial chances of 0, 1, 2, 8, 9 and 10 of 10 at one half.",
         ),
         "0.109: eight of ten is compatible with a coin. A pilot tests the study, not the method.",
+        unit="between 0 and 1",
+        relative=0.01,
+    ),
+    "no_failure": numeric(
+        lambda: 1 - 0.05 ** (1 / 30),
+        {
+            0: "None was seen. That does not mean that there are none.",
+            1 / 30: (
+                "That is what one failure would give. How many are still compatible with none seen?"
+            ),
+        },
+        (
+            "Which rate would leave thirty patients without a failure once in twenty times?",
+            "Solve (1 - rate) to the power of 30 = 0.05.",
+            "1 - 0.05 to the power of 1/30; three over thirty is close.",
+        ),
+        (
+            "nearly a tenth. A search that found nothing in thirty patients promises no more "
+            "than that."
+        ),
+        unit="between 0 and 1",
+        relative=0.06,
+    ),
+    "noise_at_tenth": numeric(
+        lambda: 12 * math.sqrt(10),
+        {
+            120: "Noise does not go with dose, but with the root of it.",
+            12 / math.sqrt(10): "Less dose is more noise.",
+        },
+        (
+            "How does noise change with dose?",
+            "Noise goes with one over the root of dose.",
+            "12 times the root of 10.",
+        ),
+        "38 HU, as long as photons dominate.",
+        unit="in HU",
     ),
 }
 

@@ -1,10 +1,11 @@
 """Exercises and quiz of the chapter on classic denoisers."""
 
+import math
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, number
+from ctlab.lessons.exercises.checking import Exercise, number, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 DEFAULT, UNSEEN, AROUND = 0.8, 34, (slice(250, 430), slice(250, 430))
@@ -40,7 +41,7 @@ def _judge_strength(answer: Any) -> str | None:
     )
 
 
-EXERCISES = {
+EXERCISES: dict[str, Exercise] = {
     "nlm_strength": Exercise(
         _judge_strength,
         lambda: 1.2,
@@ -52,6 +53,42 @@ EXERCISES = {
             (-1, "above 0"),
         ),
         "better than the default on a slice that it was not tuned on. That is what tuning is for.",
+        (
+            "Is the best strength the one at which the error on your own slice is least?",
+            (
+                "Run `rmse_ladder` on `other` over strengths on both sides of the default, and "
+                "take the least."
+            ),
+            "At so little dose the best strength lies between 1 and 1.4 times the noise.",
+        ),
+    ),
+    "mean_of_nine": numeric(
+        lambda: 30 / 3,
+        {
+            30 / 9: "The variance is divided by nine, not the SD.",
+            30: "A mean of nine independent values is calmer than one of them.",
+        },
+        (
+            "By what factor does a mean of n values lower the variance?",
+            "The SD falls with the root of the number of values.",
+            "30 over the root of 9.",
+        ),
+        "10 HU, if the noise were white. CT noise is not, and a mean takes less of it away.",
+        unit="in HU",
+    ),
+    "left_over": numeric(
+        lambda: math.sqrt(40**2 - 32**2),
+        {
+            8: "SDs do not subtract. Variances of parts that are unrelated do.",
+            72: "What is left is less than what was there.",
+        },
+        (
+            "Which quantities add for two unrelated parts?",
+            "The variance before is that of what was taken plus that of what is left.",
+            "The root of 40 squared minus 32 squared.",
+        ),
+        "24 HU: four fifths of the SD taken away leave three fifths of it.",
+        unit="in HU",
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 FLAWS = ("endpoint", "margin", "truth", "patients", "washout", "scale")
@@ -22,19 +22,22 @@ def _judge_flaws(answer: Any) -> str | None:
     return f"{missing} more to find." if missing else None
 
 
-def _judge_cases(answer: Any) -> str | None:
-    if near(answer, 400, relative=0.001):
-        return None
-    if near(answer, 200):
-        return "Half the width needs more than twice the cases: precision goes with the root."
-    if near(answer, 100):
-        return "With as many cases as before the interval stays as it is."
-    if number(answer) is None:
-        return "Give the number of cases."
-    return "The width falls with the root of the number of cases: half of it needs four times more."
-
-
-EXERCISES = {
+EXERCISES: dict[str, Exercise] = {
+    "half_width": numeric(
+        lambda: 100 * 2**2,
+        {
+            200: "Half the width needs more than twice the cases: precision goes with the root.",
+            100: "With as many cases as before the interval stays as it is.",
+        },
+        (
+            "With what power of the number of cases does the width of an interval fall?",
+            "The width goes with one over the root of the number of cases.",
+            "Half the width needs the square of two times the cases: 4 x 100.",
+        ),
+        "400, as long as readers do not differ. If they do, even that is not enough.",
+        unit="the number of cases",
+        relative=0.001,
+    ),
     "flaws": Exercise(
         _judge_flaws,
         lambda: list(FLAWS),
@@ -45,12 +48,40 @@ EXERCISES = {
             (7, "list of words"),
         ),
         "six flaws, all of them made before the first image was read.",
+        (
+            "Who fixes what, and when? Read each sentence of the plan with this question.",
+            (
+                "Check the endpoint, what non-inferiority needs, the truth, the number of "
+                "patients, the days between, the scale."
+            ),
+            "Six of the eight words apply; blinding and order are in order.",
+        ),
     ),
-    "half_width": Exercise(
-        _judge_cases,
-        lambda: 100 * 2**2,
-        ((200, "more than twice"), (100, "stays"), ("more", "number of cases"), (1000, "root")),
-        "400, as long as readers do not differ. If they do, even that is not enough.",
+    "d_prime": numeric(
+        lambda: 0.9539,
+        {
+            0.6745: "In a choice of two, two responses are compared: times the root of two.",
+            0.75: "That is the share of right answers.",
+        },
+        (
+            "Which normal deviate leaves 75 % below it?",
+            "Multiply it by the root of two, as two images are compared.",
+            "The root of two times 0.6745.",
+        ),
+        "0.95: the lesion is about one SD of the noise away.",
+    ),
+    "bonferroni": numeric(
+        lambda: 0.05 / 5,
+        {
+            0.05: "Then one of five finds something far too often.",
+            0.25: "Divide, do not multiply.",
+        },
+        (
+            "How often would five tests of nothing find something?",
+            "Divide the level by the number of tests.",
+            "0.05 over 5.",
+        ),
+        "0.01. Or name one endpoint as primary, and keep all five per cent for it.",
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 FAULTS = {"gap", "rescale", "copy", "burned"}
@@ -24,21 +24,23 @@ def _judge_faults(answer: Any) -> str | None:
     return f"{missing} more to find in the report." if missing else None
 
 
-def _judge_hu(answer: Any) -> str | None:
-    if near(answer, -600.0, relative=0.001):
-        return None
-    if near(answer, 424.0):
-        return "That is the stored value. Slope and intercept turn it into HU."
-    if near(answer, 1448.0):
-        return "The intercept is negative: add -1024, do not subtract it."
-    if near(answer, -424.0):
-        return "Not the sign: the intercept is what is missing."
-    if number(answer) is None:
-        return "Give one number, in HU."
-    return "HU = slope x stored + intercept = 1 x 424 - 1024."
-
-
-EXERCISES = {
+EXERCISES: dict[str, Exercise] = {
+    "hu": numeric(
+        lambda: 1 * 424 - 1024,
+        {
+            424: "That is the stored value. Slope and intercept turn it into HU.",
+            1448: "The intercept is negative: add -1024, do not subtract it.",
+            -424: "Not the sign: the intercept is what is missing.",
+        },
+        (
+            "What turns a stored number into HU?",
+            "HU is slope times stored value, plus intercept.",
+            "HU = 1 x 424 + (-1024).",
+        ),
+        "-600 HU: lung with something in it, or a ground-glass nodule.",
+        unit="in HU",
+        relative=0.001,
+    ),
     "faults": Exercise(
         _judge_faults,
         lambda: ["gap", "rescale", "copy", "burned"],
@@ -50,18 +52,45 @@ EXERCISES = {
             (4, "list of words"),
         ),
         "all four. Two of them would have changed numbers of a study without an error message.",
-    ),
-    "hu": Exercise(
-        _judge_hu,
-        lambda: 1 * 424 - 1024,
         (
-            (424, "stored value"),
-            (1448, "negative"),
-            (-424, "intercept"),
-            ("lung", "one number"),
-            (0, "slope"),
+            "Which lines of the report name a fault, and which word fits each?",
+            (
+                "Look for positions, for one slice's offset, for a repeated slice, and for text "
+                "in the pixels."
+            ),
+            "One word each: a missing place, the intercept, the repetition, the text.",
         ),
-        "-600 HU: lung with something in it, or a ground-glass nodule.",
+    ),
+    "missing": numeric(
+        lambda: 1,
+        {
+            0: "Look at the steps between the positions: they are not all the same.",
+            2: "Only one step is too long, by one spacing.",
+        },
+        (
+            "How far apart are neighbouring slices?",
+            "The usual step is 2.5 mm; look for a longer one.",
+            "From 5 to 10 mm there is room for one more slice.",
+        ),
+        "one, and no file name would have told you.",
+        unit="the number of slices",
+    ),
+    "width_mm": numeric(
+        lambda: 9 * 0.7,
+        {
+            9: "That is in pixels. How wide is one?",
+            9 / 0.7: "Multiply by the width of a pixel, do not divide.",
+        },
+        (
+            "How wide is one pixel?",
+            "Width in mm is the number of pixels times their spacing.",
+            "9 x 0.7.",
+        ),
+        (
+            "6.3 mm: above the size at which guidelines ask for a follow-up, or below, "
+            "depending on a number in the header."
+        ),
+        unit="in mm",
     ),
 }
 

@@ -4,23 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 FILTER = np.array([[0.05, 0.10, 0.05], [0.10, 0.30, 0.10], [0.05, 0.10, 0.05]])
 """A row of a Jacobian as a small filter, for the exercise: weights of the input pixels."""
-
-
-def _judge_gain(answer: Any) -> str | None:
-    if near(answer, FILTER.sum()):
-        return None
-    if near(answer, FILTER.max()):
-        return "That is the weight of the pixel itself. A constant image reaches all nine."
-    if near(answer, np.sqrt((FILTER**2).sum())):
-        return "That is the gain of white noise. For a constant add the weights themselves."
-    if number(answer) is None:
-        return "Give one number."
-    return "Feed a constant of one HU: each pixel contributes its weight, so add all nine."
 
 
 def _judge_trust(answer: Any) -> str | None:
@@ -34,11 +22,25 @@ def _judge_trust(answer: Any) -> str | None:
     return None
 
 
-EXERCISES = {
-    "gain": Exercise(
-        _judge_gain,
+EXERCISES: dict[str, Exercise] = {
+    "gain": numeric(
         lambda: FILTER.sum(),
-        ((0.3, "pixel itself"), (0.378, "white noise"), ("one", "one number"), (2.0, "all nine")),
+        {
+            FILTER.max(): (
+                "That is the weight of the pixel itself. A constant image reaches all nine."
+            ),
+            float(np.sqrt((FILTER**2).sum())): (
+                "That is the gain of white noise. For a constant add the weights themselves."
+            ),
+        },
+        (
+            "What does a filter make of an image that is one HU everywhere?",
+            "Each pixel contributes its weight times one HU: add all the weights.",
+            (
+                "Add all nine weights of FILTER: the middle one, its four neighbours, and the "
+                "four corners."
+            ),
+        ),
         "0.9: this denoiser would darken a uniform region by a tenth.",
     ),
     "trust": Exercise(
@@ -46,6 +48,40 @@ EXERCISES = {
         lambda: False,
         ((True, "shuffled"), ("no", "True or False")),
         "a map that does not depend on what was learnt cannot explain what was learnt.",
+        (
+            "What did the map keep when all that was learnt was lost?",
+            (
+                "Shuffled weights hold nothing learnt. A map that stays shows architecture and "
+                "image."
+            ),
+            "A cosine of 0.95 says: nearly the same map without anything learnt.",
+        ),
+    ),
+    "locality": numeric(
+        lambda: 0.3 / 0.2,
+        {
+            0.1: "That is the difference. The gain is a ratio.",
+            2 / 3: "Map over receptive field, not the other way round.",
+        },
+        (
+            "With what is the share of the map compared?",
+            "Divide it by the share of the receptive field alone.",
+            "0.3 over 0.2.",
+        ),
+        "1.5: somewhat more local than the wiring alone.",
+    ),
+    "noise_gain": numeric(
+        lambda: 1 / 3,
+        {
+            1: "That is what a constant keeps.",
+            1 / 9: "That is the share of the variance.",
+        },
+        (
+            "What does a mean of nine do to the variance of white noise?",
+            "The SD falls with the root of nine.",
+            "One third.",
+        ),
+        "one third: a filter that keeps constants whole and white noise to a third.",
     ),
 }
 

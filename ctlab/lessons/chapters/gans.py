@@ -5,27 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 TERMS = ("gap", "cycle", "identity")
 """Terms of the objective that the exercise on the mirrored patient chooses from."""
-
-
-def _judge_best(answer: Any) -> str | None:
-    if near(answer, 0.75, relative=0.005):
-        return None
-    if near(answer, 3.0):
-        return (
-            "That is the ratio of the two densities. A verdict lies between 0 and 1: p / (p + q)."
-        )
-    if near(answer, 0.25):
-        return "That is the verdict 'made'. Real images are three times as common here."
-    if near(answer, 0.6):
-        return "0.6 is the density of real images alone. Compare it with both together."
-    if number(answer) is None:
-        return "Give one number."
-    return "The best judge answers p / (p + q): real images over all images at that place."
 
 
 def _judge_term(answer: Any) -> str | None:
@@ -64,7 +48,22 @@ def _run(kept: float, gap: float, cycle: float) -> SimpleNamespace:
     return SimpleNamespace(kept=[kept], gap=[gap], cycle=[cycle])
 
 
-EXERCISES = {
+EXERCISES: dict[str, Exercise] = {
+    "best_judge": numeric(
+        lambda: 0.6 / (0.6 + 0.2),
+        {
+            3.0: "That is the ratio of the densities. A verdict lies between 0 and 1.",
+            0.25: "That is the verdict 'made'. Real images are three times as common here.",
+            0.6: "0.6 is the density of real images alone. Compare it with both together.",
+        },
+        (
+            "Among all images at this place, how many are real?",
+            "The best judge answers the density of real images over the sum of both.",
+            "0.6 over 0.6 + 0.2.",
+        ),
+        "0.75. A judge of a game that is over says one half everywhere.",
+        relative=0.005,
+    ),
     "broken": Exercise(
         _judge_broken,
         lambda: _run(0.4, 0.3, 0.2),
@@ -75,24 +74,54 @@ EXERCISES = {
             (0.5, "what train_toy returned"),
         ),
         "gap and cycle are content, and patients were changed.",
-    ),
-    "best_judge": Exercise(
-        _judge_best,
-        lambda: 0.6 / (0.6 + 0.2),
         (
-            (3, "ratio"),
-            (0.25, "made"),
-            (0.6, "alone"),
-            ("often", "one number"),
-            (0.1, "p / (p + q)"),
+            "When does an honest critic ask for disease to be added?",
+            "Let the piles hold different shares of patients with a nodule.",
+            "Try shares far apart: one in five at low dose, four in five at routine dose.",
         ),
-        "0.75. A judge of a game that is over says one half everywhere.",
     ),
     "which_term": Exercise(
         _judge_term,
         lambda: "identity",
         (("gap", "compares distributions"), ("cycle", "mirrors once more"), (3, "Choose one word")),
         "only a term that compares an image with itself can see which patient it is.",
+        (
+            "Which term compares an image with itself?",
+            "Network B mirrors every image, also one that already has full dose.",
+            "Look at the last lines of the table of A and B: one measure differs.",
+        ),
+    ),
+    "far_apart": numeric(
+        lambda: 1,
+        {
+            0: "Zero is what two equal distributions pay.",
+            0.5: (
+                "One half is the verdict of a judge that cannot tell. What is paid when it "
+                "always can?"
+            ),
+        },
+        (
+            "What does a judge know who is always right?",
+            "One bit says which of two distributions an image comes from.",
+            "The divergence in bits is at most one, and is reached where nothing overlaps.",
+        ),
+        "one bit, at five SD as at five hundred: flat, and no slope to learn from.",
+        unit="in bits",
+    ),
+    "must_change": numeric(
+        lambda: 0.5 * 200 - 0.3 * 200,
+        {
+            100: "So many are sick afterwards. Some were before.",
+            60: "So many were sick before.",
+            0.2: "That is the share. How many patients is it?",
+        },
+        (
+            "How many are sick in each domain, out of 200?",
+            "Matching the distributions needs the difference of both.",
+            "100 less 60.",
+        ),
+        "40 patients at least, and no critic will object.",
+        unit="the number of patients",
     ),
 }
 

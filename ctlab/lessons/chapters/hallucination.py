@@ -1,63 +1,75 @@
 """Exercises and quiz of the chapter on hallucination and harm."""
 
-from typing import Any
-
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_invented(answer: Any) -> str | None:
-    if near(answer, 150.0, relative=0.001):
-        return None
-    if near(answer, 250.0):
-        return "That is everybody who is sick afterwards. A hundred of them were sick before."
-    if near(answer, 15.0) or near(answer, 0.15):
-        return "That is a share or a percentage. How many of the thousand patients are it?"
-    if near(answer, 100.0):
-        return "Those were sick before. How many more must there be for the piles to match?"
-    if number(answer) is None:
-        return "Give one number of patients."
-    return "Matching the pile needs 25 % of 1,000 sick patients. Only 10 % were."
-
-
-def _judge_kept(answer: Any) -> str | None:
-    if near(answer, 0.6, relative=0.01):
-        return None
-    if near(answer, 60.0, relative=0.01):
-        return "That is in per cent. Give the share, between 0 and 1."
-    if near(answer, 36 / 70, relative=0.01):
-        return "The place was not empty before: subtract what the same place shows without lesion."
-    if near(answer, 46 / 60, relative=0.01) or near(answer, 46 / 70, relative=0.01):
-        return "Subtract the place without the lesion, after denoising as well."
-    if number(answer) is None:
-        return "Give one number."
-    return "(46 - 10) HU came out of the 60 HU that were put in."
-
-
-EXERCISES = {
-    "invented": Exercise(
-        _judge_invented,
+EXERCISES: dict[str, Exercise] = {
+    "invented": numeric(
         lambda: 0.25 * 1000 - 0.10 * 1000,
+        {
+            250: "That is everybody who is sick afterwards. A hundred of them were sick before.",
+            15: "That is a percentage. How many of the thousand patients are it?",
+            0.15: "That is a share. How many of the thousand patients are it?",
+            100: "Those were sick before. How many more must there be for the piles to match?",
+        },
         (
-            (250, "sick before"),
-            (0.15, "share or a percentage"),
-            (100, "How many more"),
-            ("few", "number of patients"),
-            (0, "25 %"),
+            "How many are sick before, and how many must be sick for the piles to match?",
+            "Take the difference of the two numbers of sick patients, out of one thousand.",
+            "25 % of 1,000, less 10 % of 1,000.",
         ),
         "150 at least, whatever the network, if it does what its critics ask.",
+        unit="the number of patients",
+        relative=0.001,
     ),
-    "kept": Exercise(
-        _judge_kept,
+    "kept": numeric(
         lambda: (46 - 10) / 60,
+        {
+            60: "That is in per cent. Give the share, between 0 and 1.",
+            36 / 70: (
+                "The place was not empty before: subtract what the same place shows without lesion."
+            ),
+            46 / 60: "Subtract the place without the lesion, after denoising as well.",
+            46 / 70: (
+                "Subtract what the place shows without the lesion; divide by what was put in."
+            ),
+        },
         (
-            (60, "per cent"),
-            (46 / 60, "without the lesion"),
-            (36 / 70, "not empty"),
-            ("most", "one number"),
-            (1, "46 - 10"),
+            "What does the same place show after denoising, without the lesion?",
+            "Subtract that, and divide by what was put in.",
+            "(46 - 10) over 60.",
         ),
         "0.6. A nodule that was faint before is fainter now.",
+        relative=0.01,
+    ),
+    "auc": numeric(
+        lambda: 0.9214,
+        {
+            0.9772: "Two draws are compared, each with its noise: divide d' by the root of two.",
+            2: "That is d' itself. How often does the signal win?",
+        },
+        (
+            "How often is the response with the lesion larger than the one without?",
+            "AUC is the normal distribution function of d' over the root of two.",
+            "The normal distribution function at 1.414.",
+        ),
+        "0.92. No network that sees this image alone can do better.",
+        unit="between 0 and 1",
+        relative=0.005,
+    ),
+    "patients": numeric(
+        lambda: 19,
+        {
+            20: "One fewer will do: the next patient is the twentieth.",
+            5: "That is the percentage. Of how many is one patient five per cent?",
+        },
+        (
+            "Of how many equally likely places is the next patient's one?",
+            "With n patients the next one is worst with chance one in n + 1.",
+            "1 / (n + 1) is at most 0.05.",
+        ),
+        "19, and with so few the bound is the worst patient of all.",
+        unit="the number of patients",
+        relative=0.001,
     ),
 }
 

@@ -1,49 +1,75 @@
 """Exercises and quiz of the chapter on metrics."""
 
 import math
-from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_psnr(answer: Any) -> str | None:
-    if near(answer, 20 * math.log10(1500 / 30), relative=0.005):
-        return None
-    if near(answer, 10 * math.log10(1500 / 30), relative=0.005):
-        return "RMSE is already a root: take 20 times the logarithm, or 10 times that of the MSE."
-    if near(answer, 20 * math.log10(4095 / 30), relative=0.005):
-        return "That is the range of 12-bit storage. The question says: in the lung window."
-    if number(answer) is None:
-        return "Give one number, in dB."
-    return "PSNR = 20 log10(range / RMSE), with the width of the window as the range."
-
-
-def _judge_sigma(answer: Any) -> str | None:
-    value = number(answer)
-    if value is None:
-        return "Give the standard deviation of the blur in pixels."
-    if value in (3, 4):
-        return "That is where PSNR is highest. How much of the smallest discs is left there?"
-    if value > 1.0:
-        return "Less than half of the contrast of the 2 mm discs is left. Blur less."
-    if value < 0.8:
-        return "The discs are safe here, but a little more blur still keeps half of them."
-    return None
-
-
-EXERCISES = {
-    "psnr_of_rmse": Exercise(
-        _judge_psnr,
+EXERCISES: dict[str, Exercise] = {
+    "psnr_of_rmse": numeric(
         lambda: 20 * math.log10(1500 / 30),
-        ((16.99, "already a root"), (42.7, "12-bit"), ("much", "one number"), (50.0, "width")),
+        {
+            10 * math.log10(1500 / 30): (
+                "RMSE is already a root: take 20 times the logarithm, or 10 times that of the MSE."
+            ),
+            20 * math.log10(4095 / 30): (
+                "That is the range of 12-bit storage. The question says: in the lung window."
+            ),
+        },
+        (
+            "Which range belongs to the lung window?",
+            "PSNR is 20 times the logarithm to base ten of range over RMSE.",
+            "20 log10(1500 / 30).",
+        ),
         "about 34 dB. In another window the same 30 HU would be another number of dB.",
+        unit="in dB",
+        relative=0.005,
     ),
-    "blur_for_small_discs": Exercise(
-        _judge_sigma,
+    "blur_for_small_discs": numeric(
         lambda: 1.0,
-        ((4, "PSNR is highest"), (2, "Less than half"), (0, "a little more"), (None, "pixels")),
+        {
+            4: "That is where PSNR is highest. How much of the smallest discs is left there?",
+            3: "PSNR is nearly at its highest there. How much of the smallest discs is left?",
+            2: "Less than half of the contrast of the 2 mm discs is left. Blur less.",
+            0.8: "The discs are safe here, but a little more blur still keeps half of them.",
+            0.5: "The discs are safe here, but more blur still keeps half of them.",
+        },
+        (
+            "Where does the curve of the smallest discs cross one half?",
+            "Of the blurs that were tried, take the largest whose value is at least one half.",
+            "Half of the smallest discs' contrast is left up to a blur of one pixel.",
+        ),
         "the blur that a 2 mm lesion tolerates is far below the one that PSNR asks for.",
+        unit="the SD of the blur in pixels",
+    ),
+    "half_rmse": numeric(
+        lambda: 20 * math.log10(2),
+        {
+            10 * math.log10(2): "RMSE is not squared yet: 20 times the logarithm.",
+            2: "That is the factor. PSNR is its logarithm.",
+        },
+        (
+            "By what factor does range over RMSE change?",
+            "PSNR is 20 times the logarithm to base ten of that factor.",
+            "20 log10(2).",
+        ),
+        "6 dB, whatever the range. Differences of PSNR need no window; values do.",
+        unit="in dB",
+    ),
+    "bias_and_sd": numeric(
+        lambda: 5,
+        {
+            7: "Bias and SD do not add up. Their squares do.",
+            4: "That is the scatter alone. The bias is an error, too.",
+            3.5: "RMSE is not the mean of both.",
+        },
+        (
+            "How do a constant error and a scatter about it combine?",
+            "The mean square is bias squared plus variance.",
+            "The root of 3 squared plus 4 squared.",
+        ),
+        "5 HU. One number holds two errors, and they harm in different ways.",
+        unit="in HU",
     ),
 }
 

@@ -1,30 +1,54 @@
 """Exercises and quiz of the chapter on noise and dose."""
 
-from typing import Any
+import math
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_dose(answer: Any) -> str | None:
-    value = number(answer)
-    if value is None:
-        return "Give one number: the dose as a fraction of the scan's own."
-    if near(value, (12 / 48) ** 2):
-        return None
-    if near(value, 12 / 48):
-        return "Noise does not fall in proportion to dose: its square does. Square the ratio."
-    if near(value, (48 / 12) ** 2) or near(value, 48 / 12):
-        return "A dose above 1 would mean more photons, and less noise. Turn the ratio over."
-    return "Start from sigma ~ 1 / sqrt(dose): dose = (12 / 48) squared."
-
-
-EXERCISES = {
-    "dose_from_noise": Exercise(
-        _judge_dose,
+EXERCISES: dict[str, Exercise] = {
+    "dose_from_noise": numeric(
         lambda: (12 / 48) ** 2,
-        ((0.25, "Square"), (16.0, "Turn the ratio"), ("low", "one number"), (0.5, "1 / sqrt")),
+        {
+            0.25: "Noise does not fall in proportion to dose: its square does. Square the ratio.",
+            16: "A dose above 1 would mean more photons, and less noise. Turn the ratio over.",
+            4: "A dose above 1 would mean more photons, and less noise. Turn the ratio over.",
+        },
+        (
+            "How does noise change when the dose is quartered?",
+            "Noise goes with one over the root of dose; solve for the dose.",
+            "(12 / 48) squared.",
+        ),
         "four times the noise costs a factor of sixteen in dose.",
+        unit="the dose as a fraction of the scan's own",
+    ),
+    "effective_dose": numeric(
+        lambda: 3 * 30 * 0.014,
+        {
+            90: "That is the DLP. A coefficient makes an effective dose of it.",
+            0.042: "Dose goes with the scanned length, too.",
+        },
+        (
+            "What is the DLP of this scan?",
+            "Effective dose is CTDIvol times length times the coefficient.",
+            "3 x 30 x 0.014.",
+        ),
+        "1.3 mSv, about what a screening trial gave: a low dose, not yet an ultra-low one.",
+        unit="in mSv",
+    ),
+    "sd_of_one": numeric(
+        lambda: 30 / math.sqrt(2),
+        {
+            15: "SDs do not add up to 30 here. Their squares do.",
+            30: "That is the SD of the difference, which holds the noise of both.",
+            30 * math.sqrt(2): "One image has less noise than the difference, not more.",
+        },
+        (
+            "How do the variances of two independent noises add?",
+            "The variance of a difference is the sum of both variances.",
+            "30 over the root of two.",
+        ),
+        "21 HU. This is how noise is measured where anatomy is in the way.",
+        unit="in HU",
     ),
 }
 

@@ -2,25 +2,11 @@
 
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 TESTS, LEAKS = {"b", "d", "e", "g"}, {"b", "e"}
 """Test slices of the chapter's table, and those whose patient is in the training as well."""
-
-
-def _judge_mean(answer: Any) -> str | None:
-    if near(answer, -715.0, relative=0.001):
-        return None
-    if near(answer, -850.0):
-        return "That is the likelier story: the answer to the absolute error. Take the mean."
-    if near(answer, -625.0):
-        return "That is the middle of both. Weigh each story by its chance."
-    if near(answer, -535.0):
-        return "The chances are the wrong way round: 0.3 belongs to the vessel."
-    if number(answer) is None:
-        return "Give one number, in HU."
-    return "The mean of both stories, each times its chance: 0.3 of -400 and 0.7 of -850."
 
 
 def _judge_leak(answer: Any) -> str | None:
@@ -41,18 +27,22 @@ def _judge_leak(answer: Any) -> str | None:
     return None
 
 
-EXERCISES = {
-    "mean": Exercise(
-        _judge_mean,
+EXERCISES: dict[str, Exercise] = {
+    "mean": numeric(
         lambda: 0.3 * -400 + 0.7 * -850,
+        {
+            -850: "That is the likelier story: the answer to the absolute error. Take the mean.",
+            -625: "That is the middle of both. Weigh each story by its chance.",
+            -535: "The chances are the wrong way round: 0.3 belongs to the vessel.",
+        },
         (
-            (-850, "likelier story"),
-            (-625, "Weigh each"),
-            (-535, "wrong way round"),
-            ("blur", "one number"),
-            (0, "each times its chance"),
+            "Of ten patients with this pixel, what are their values?",
+            "Weigh each of the two values by its chance, and add.",
+            "0.3 x (-400) + 0.7 x (-850).",
         ),
         "-715 HU: neither lung nor vessel, and not a value that any patient has there.",
+        unit="in HU",
+        relative=0.001,
     ),
     "leak": Exercise(
         _judge_leak,
@@ -66,6 +56,40 @@ EXERCISES = {
             (3, "list of letters"),
         ),
         "both share their patient with the training. Only d and g ask about the next one.",
+        (
+            "Which patients were seen in training?",
+            "Was another slice of the same patient used for training?",
+            "P1 and P2 were used for training.",
+        ),
+    ),
+    "four_targets": numeric(
+        lambda: 40 / 2,
+        {
+            10: "The variance is divided by four, not the SD.",
+            40: "The mean of several is calmer than one.",
+        },
+        (
+            "How does the SD of a mean fall with the number of values?",
+            "It falls with the root of that number.",
+            "40 over the root of 4.",
+        ),
+        "20 HU. A network that averages over thousands of targets sees next to no noise in them.",
+        unit="in HU",
+    ),
+    "median": numeric(
+        lambda: -400,
+        {
+            -580: "That is the mean, the answer to the squared error.",
+            -850: "That is the less likely story now.",
+        },
+        (
+            "Which of the two stories is the likelier one?",
+            "The absolute error asks for the median: the likelier of two values.",
+            "A chance of 0.6 makes it the vessel.",
+        ),
+        "-400 HU: a whole vessel, and wrong in four cases of ten.",
+        unit="in HU",
+        relative=0.001,
     ),
 }
 

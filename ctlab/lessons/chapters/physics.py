@@ -1,27 +1,52 @@
 """Exercises and quiz of the chapter on CT physics and HU."""
 
-from typing import Any
+import math
 
-from ctlab.lessons.exercises.checking import Exercise, near
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_hu(answer: Any) -> str | None:
-    if near(answer, 1000 * (0.0212 - 0.0193) / 0.0193):
-        return None
-    if near(answer, 0.0984):
-        return "The ratio is right; HU are thousandths, so multiply it by 1000."
-    if near(answer, 1000 * 0.0212 / 0.0193):
-        return "This is relative to vacuum. Water must come out as 0 HU: subtract it first."
-    return "HU is relative to water: subtract 0.0193 from 0.0212, divide by 0.0193, times 1000."
-
-
-EXERCISES = {
-    "hu_of_mu": Exercise(
-        _judge_hu,
+EXERCISES: dict[str, Exercise] = {
+    "hu_of_mu": numeric(
         lambda: 1000 * (0.0212 - 0.0193) / 0.0193,
-        ((0.098446, "thousandths"), (1098.4, "subtract it first"), (3.0, "relative to water")),
+        {
+            0.0984: "The ratio is right; HU are thousandths of it.",
+            1098.4: "This is relative to vacuum. Water must come out as 0 HU: subtract it first.",
+        },
+        (
+            "Which matter has 0 HU, and which has -1000?",
+            "Subtract the attenuation of water, divide by it, and take thousandths.",
+            "1000 x (0.0212 - 0.0193) / 0.0193.",
+        ),
         "about 98 HU, denser than water: contrast-enhanced blood has such values.",
+        unit="in HU",
+    ),
+    "transmitted": numeric(
+        lambda: math.exp(-2),
+        {
+            2: "That is the line integral. What share of the photons gets through?",
+            0.8647: "That is the share that is stopped.",
+        },
+        (
+            "What is the line integral of this ray?",
+            "The share that gets through is the exponential of minus the line integral.",
+            "exp(-0.02 x 100).",
+        ),
+        "0.135: ten centimetres of water stop six photons in seven.",
+        unit="a share between 0 and 1",
+    ),
+    "hu_per_grey": numeric(
+        lambda: 400 / 256,
+        {
+            400: "That is the whole window. A screen divides it into 256 greys.",
+            256 / 400: "That is greys per HU. Turn it over.",
+        },
+        (
+            "Into how many greys is the width divided?",
+            "Divide the width of the window by the number of greys.",
+            "400 over 256.",
+        ),
+        "1.6 HU: two tissues closer than that are one grey.",
+        unit="in HU per grey",
     ),
 }
 

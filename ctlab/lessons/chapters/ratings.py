@@ -3,20 +3,8 @@
 import math
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
-
-
-def _judge_odds(answer: Any) -> str | None:
-    if near(answer, math.exp(0.7)):
-        return None
-    if near(answer, 0.7):
-        return "That is the coefficient, in logits. Odds multiply: take its exponential."
-    if near(answer, 10**0.7):
-        return "The logit uses the natural logarithm: exp, not ten to the power."
-    if number(answer) is None:
-        return "Give one number."
-    return "An odds ratio is the exponential of the coefficient."
 
 
 def _judge_verdict(answer: Any) -> str | None:
@@ -30,11 +18,18 @@ def _judge_verdict(answer: Any) -> str | None:
     return "Choose from superior, non-inferior, inconclusive, inferior."
 
 
-EXERCISES = {
-    "odds_ratio": Exercise(
-        _judge_odds,
+EXERCISES: dict[str, Exercise] = {
+    "odds_ratio": numeric(
         lambda: math.exp(0.7),
-        ((0.7, "exponential"), (5.01, "natural"), ("x", "one number"), (1, "exponential")),
+        {
+            0.7: "That is the coefficient, in logits. Odds multiply: take its exponential.",
+            5.01: "The logit uses the natural logarithm, not that to base ten.",
+        },
+        (
+            "On which scale is the coefficient: odds, or their logarithm?",
+            "An odds ratio is the exponential of a difference of logits.",
+            "exp(0.7).",
+        ),
         "the odds of any better answer double with the new arm.",
     ),
     "verdict": Exercise(
@@ -42,6 +37,39 @@ EXERCISES = {
         lambda: "non-inferior",
         (("superior", "margin"), ("inconclusive", "below the margin"), ("good", "Choose")),
         "the whole interval lies above minus the margin, though it holds zero.",
+        (
+            "Where does the interval lie: beside zero, or beside the margin?",
+            "Compare the lower end of the interval with the margin, then with zero.",
+            "-0.3 lies above the margin of -0.5, and below zero.",
+        ),
+    ),
+    "kappa": numeric(
+        lambda: (0.8 - 0.6) / (1 - 0.6),
+        {
+            0.2: "That is agreement beyond chance. How much was there to gain?",
+            0.8: "That is plain agreement.",
+        },
+        (
+            "How much agreement would chance give, and how much is possible beyond it?",
+            "Divide what was gained over chance by what could have been gained.",
+            "(0.8 - 0.6) over (1 - 0.6).",
+        ),
+        "0.5, from an agreement of 80 %: kappa without its table says little.",
+    ),
+    "probability": numeric(
+        lambda: 3 / 4,
+        {
+            3: "Those are the odds. What is the probability?",
+            1 / 4: "That is the other answer's.",
+            1 / 3: "Three to one: three of how many?",
+        },
+        (
+            "Three to one: of how many cases are three?",
+            "A probability is odds over odds plus one.",
+            "3 over 4.",
+        ),
+        "0.75.",
+        unit="between 0 and 1",
     ),
 }
 

@@ -1,42 +1,62 @@
 """Exercises and quiz of the chapter on reporting and publishing."""
 
-from typing import Any
-
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 BEST_OF_20 = 1.867
 """Expected largest of twenty independent standard normal values."""
 
 
-def _judge_best(answer: Any) -> str | None:
-    if near(answer, 2 * BEST_OF_20, relative=0.06):
-        return None
-    if near(answer, 0.0) or number(answer) == 0:
-        return "Zero is the mean over all crops. You do not show the mean, you show the best one."
-    if near(answer, 2.0, relative=0.03):
-        return (
-            "That is one standard deviation, what a single crop scatters by. Take the best of 20."
-        )
-    if near(answer, BEST_OF_20, relative=0.06):
-        return "That is in standard deviations. One of them is 2 HU here."
-    if number(answer) is None:
-        return "Give one number, in HU."
-    return "Draw twenty normal values with SD 2, take the largest, repeat, and take the mean."
-
-
-EXERCISES = {
-    "best_of": Exercise(
-        _judge_best,
+EXERCISES: dict[str, Exercise] = {
+    "best_of": numeric(
         lambda: 2 * BEST_OF_20,
+        {
+            0: (
+                "Zero is the mean over all crops. You do not show the mean, you show the best one."
+            ),
+            2: (
+                "That is one standard deviation, what a single crop scatters by. Take the best "
+                "of 20."
+            ),
+            BEST_OF_20: "That is in standard deviations. One of them is 2 HU here.",
+        },
         (
-            (0, "the best one"),
-            (2, "best of 20"),
-            (1.87, "standard deviations"),
-            ("much", "one number"),
-            (20, "twenty normal values"),
+            "Of twenty crops of pure chance, which one is published?",
+            "Draw twenty normal values, take the largest, repeat often, and take the mean.",
+            "The mean of the largest of 20 normal values is 1.87 SD, and one SD is 2 HU.",
         ),
         "about 3.7 HU better, by a method that does nothing. Choose crops before you look.",
+        unit="in HU",
+        relative=0.04,
+    ),
+    "standard_error": numeric(
+        lambda: 6 / 3,
+        {
+            6: "That is the scatter of single patients, not of their mean.",
+            6 / 9: "The variance is divided by nine, not the SD.",
+        },
+        (
+            "How does the SD of a mean fall with the number of patients?",
+            "Divide by the root of the number of patients.",
+            "6 over the root of 9.",
+        ),
+        "2 HU. State it as an interval, and say that patients were the unit.",
+        unit="in HU",
+    ),
+    "at_least_one": numeric(
+        lambda: 1 - 0.95**20,
+        {
+            0.05: "That is one test alone.",
+            1: "That is how many to expect. How often is there at least one?",
+            0.3585: "That is the chance that none finds anything.",
+        },
+        (
+            "How often does none of the twenty find anything?",
+            "One minus the chance that all twenty stay silent.",
+            "1 - 0.95 to the power of 20.",
+        ),
+        "0.64: with twenty tests a finding is the rule.",
+        unit="between 0 and 1",
     ),
 }
 

@@ -1,37 +1,63 @@
 """Exercises and quiz of the first page."""
 
-from typing import Any
-
 from ctlab.ct.hu import LUNG
-from ctlab.lessons.exercises.checking import Exercise, near
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 _BLACK_HU = LUNG.level_hu - LUNG.width_hu / 2
 
 
-def _judge_black(answer: Any) -> str | None:
-    if near(answer, _BLACK_HU):
-        return None
-    if near(answer, LUNG.level_hu):
-        return "That is the level, the middle of the window. Go half a width down from it."
-    if near(answer, LUNG.level_hu - LUNG.width_hu):
-        return "The level is the middle: only half of the width lies below it."
-    if near(answer, LUNG.level_hu + LUNG.width_hu / 2):
-        return "That is the upper end, where white begins. Black is at the other end."
-    return "A window reaches half of its width to either side of its level. Take the lower end."
-
-
-EXERCISES = {
-    "black_below": Exercise(
-        _judge_black,
+EXERCISES: dict[str, Exercise] = {
+    "black_below": numeric(
         lambda: LUNG.level_hu - LUNG.width_hu / 2,
+        {
+            LUNG.level_hu: "That is the level, the middle of the window. Go down from it.",
+            LUNG.level_hu - LUNG.width_hu: (
+                "The level is the middle: only a part of the width lies below it."
+            ),
+            LUNG.level_hu + LUNG.width_hu / 2: (
+                "That is the upper end, where white begins. Black is at the other end."
+            ),
+        },
         (
-            (-600, "middle"),
-            (-2100, "half of the width"),
-            (150, "upper end"),
-            ("dark", "lower end"),
+            "How far does a window reach to either side of its level?",
+            "Take half of the width down from the level.",
+            "LUNG.level_hu - LUNG.width_hu / 2.",
         ),
         "everything below -1350 HU is black in the lung window, and that is less than air has.",
+        unit="in HU",
+    ),
+    "white_above": numeric(
+        lambda: 40 + 400 / 2,
+        {
+            40: "That is the level, the middle of the window.",
+            440: "Only a part of the width lies above the level.",
+            -160: "That is the lower end, where black begins.",
+        },
+        (
+            "Which end of the window is white?",
+            "Take half of the width up from the level.",
+            "40 + 400 / 2.",
+        ),
+        "240 HU: bone and contrast medium are all white in it.",
+        unit="in HU",
+    ),
+    "variance_removed": numeric(
+        lambda: 1 - (20 / 60) ** 2,
+        {
+            2 / 3: "That is the share of the SD. The variance is its square.",
+            1 / 9: "That is the share of the variance that is left.",
+        },
+        (
+            "What is the variance of noise whose SD is known?",
+            "Square both SDs; then take the share that is gone.",
+            "1 - (20 / 60) squared.",
+        ),
+        (
+            "0.89: an image that looks three times calmer has lost nine parts in ten of its "
+            "variance, noise or not."
+        ),
+        unit="a share between 0 and 1",
     ),
 }
 

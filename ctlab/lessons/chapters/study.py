@@ -3,7 +3,7 @@
 from math import comb
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
 FLAWS = ("order", "file names", "window", "repeats", "one reader", "peeking")
@@ -23,20 +23,33 @@ def _judge_flaws(answer: Any) -> str | None:
     return f"{missing} more to find." if missing else None
 
 
-def _judge_sign(answer: Any) -> str | None:
-    exact = sum(comb(10, k) for k in (0, 1, 2, 8, 9, 10)) / 2**10
-    if near(answer, exact, relative=0.005):
-        return None
-    if near(answer, exact / 2, relative=0.005):
-        return "That is one tail. Nobody knew before which arm would win: double it."
-    if near(answer, 2 * comb(10, 8) / 2**10, relative=0.005):
-        return "Count everything at least as extreme: 9 and 10 of 10 belong to it too."
-    if number(answer) is None:
-        return "Give the p-value as a number."
-    return "Add the chances of 8, 9 and 10 heads in 10 throws of a fair coin, and double them."
-
-
-EXERCISES = {
+EXERCISES: dict[str, Exercise] = {
+    "sign_test": numeric(
+        lambda: 2 * sum(comb(10, k) for k in (8, 9, 10)) / 2**10,
+        {
+            56 / 1024: (
+                "That is one side: eight or more. Two or fewer would have surprised you as much."
+            ),
+            90 / 1024: "Count everything that is as extreme: 9 and 10 of 10 belong to it, too.",
+            45 / 1024: (
+                "That is the chance of exactly eight. Count everything that is as extreme."
+            ),
+            0.8: (
+                "That is the share. How often would a fair coin give it, or one as far from a half?"
+            ),
+        },
+        (
+            "How often would a fair coin give eight of ten, or something as far from one half?",
+            (
+                "Sum the chances of all outcomes that are as far from five as eight is, on both "
+                "sides."
+            ),
+            "Sum the binomial chances of 0, 1, 2, 8, 9 and 10 of 10 at one half.",
+        ),
+        "p = 0.109: eight of ten is less than most people think.",
+        unit="between 0 and 1",
+        relative=0.01,
+    ),
     "flaws": Exercise(
         _judge_flaws,
         lambda: list(FLAWS),
@@ -47,12 +60,45 @@ EXERCISES = {
             (3, "list of words"),
         ),
         "six flaws, each of which alone would sink the study.",
+        (
+            "What could a reader know, remember or guess under this protocol?",
+            (
+                "Go through order, names, window, repeats, readers and looks at the data, one "
+                "by one."
+            ),
+            "Six of the listed words are flaws.",
+        ),
     ),
-    "sign_test": Exercise(
-        _judge_sign,
-        lambda: 2 * sum(comb(10, k) for k in (8, 9, 10)) / 2**10,
-        ((0.0547, "one tail"), (0.0879, "9 and 10"), ("small", "number"), (0.5, "fair coin")),
-        "p = 0.109: eight of ten is less than most people think.",
+    "all_ten": numeric(
+        lambda: 2 / 2**10,
+        {
+            1 / 2**10: "That is one side. All ten for the other arm would be as far from a half.",
+        },
+        (
+            "How many outcomes of a fair coin are as extreme as this?",
+            "Two: all for one arm, all for the other.",
+            "2 over 1,024.",
+        ),
+        "p = 0.002. Ten pairs can convince, if they all agree.",
+        unit="between 0 and 1",
+        relative=0.01,
+    ),
+    "balanced": numeric(
+        lambda: comb(6, 3),
+        {
+            64: "Those are all orders. In how many is the new arm on the left three times?",
+            9: "Choose which three of six.",
+            6: "Choose which three of six.",
+        },
+        (
+            "Which pairs have the new arm on the left?",
+            "Choose three of six places.",
+            "6 x 5 x 4 over 3 x 2 x 1.",
+        ),
+        (
+            "20. With so few a reader who counts can guess the last ones: longer studies hide "
+            "it better."
+        ),
     ),
 }
 

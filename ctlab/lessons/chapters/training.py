@@ -1,33 +1,56 @@
 """Exercises and quiz of the chapter on training an OT-CycleGAN."""
 
-from typing import Any
-
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_penalty(answer: Any) -> str | None:
-    if near(answer, 4.0):
-        return None
-    if near(answer, 9.0):
-        return "That is the squared slope. The penalty is the squared distance of the slope from 1."
-    if near(answer, 2.0):
-        return "That is the distance from 1. Square it."
-    if near(answer, (0.75 - 1) ** 2):
-        return (
-            "0.75 is the slope for one pixel. The norm runs over all 16: 0.75 times the root of 16."
-        )
-    if number(answer) is None:
-        return "Give one number."
-    return "Slope = 0.75 * sqrt(16) = 3. The penalty is (slope - 1) squared."
-
-
-EXERCISES = {
-    "penalty": Exercise(
-        _judge_penalty,
+EXERCISES: dict[str, Exercise] = {
+    "penalty": numeric(
         lambda: (0.75 * 16**0.5 - 1) ** 2,
-        ((9, "squared slope"), (2, "Square it"), (0.0625, "one pixel"), ("x", "one"), (1, "sqrt")),
+        {
+            9: (
+                "That is the squared slope. The penalty is the squared distance of the slope "
+                "from 1."
+            ),
+            2: "That is the distance from 1. Square it.",
+            0.0625: (
+                "0.75 is the slope for one pixel. The norm runs over all pixels of the patch."
+            ),
+        },
+        (
+            "How steep is this critic, with all pixels of the patch together?",
+            (
+                "The norm of its gradient is 0.75 times the root of the number of pixels; the "
+                "penalty is the squared distance of it from one."
+            ),
+            "Slope 0.75 x 4 = 3; then (3 - 1) squared.",
+        ),
         "a critic three times too steep pays 4 times the penalty weight.",
+    ),
+    "cycle": numeric(
+        lambda: 0.5 * 8,
+        {
+            0.5: "That is the mean. The cycle is scaled with the size of the patch.",
+            32: "Times the root of the number of pixels, not times the number.",
+        },
+        (
+            "By what is the mean absolute difference multiplied?",
+            "By the root of the number of pixels of the patch.",
+            "0.5 times the root of 64.",
+        ),
+        "4: one weight means the same at every patch size.",
+    ),
+    "residual_ratio": numeric(
+        lambda: 15 / 20,
+        {
+            0.25: "That is the share that stays.",
+            20 / 15: "Removed over added, not the other way round.",
+        },
+        (
+            "What was added, and what was taken away?",
+            "The ratio is the SD of what was removed over that of the noise.",
+            "15 over 20.",
+        ),
+        "0.75. Near zero the network would be the identity; above one it takes more than noise.",
     ),
 }
 

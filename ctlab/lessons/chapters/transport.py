@@ -1,34 +1,52 @@
 """Exercises and quiz of the chapter on optimal transport."""
 
-from typing import Any
-
-from ctlab.lessons.exercises.checking import Exercise, near, number
+from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-
-def _judge_w1(answer: Any) -> str | None:
-    if near(answer, 3.0):
-        return None
-    if near(answer, 6.0):
-        return "That is the total distance. Each grain weighs one half: divide by their number."
-    if near(answer, 3.5) or near(answer, 2.5):
-        return "Pair the smaller with the smaller and the larger with the larger, then average."
-    if number(answer) is None:
-        return "Give one number."
-    return "Sort both piles. Zero goes to two, one goes to five; average the two distances."
-
-
-EXERCISES = {
-    "w1": Exercise(
-        _judge_w1,
+EXERCISES: dict[str, Exercise] = {
+    "w1": numeric(
         lambda: (abs(0 - 2) + abs(1 - 5)) / 2,
+        {
+            6: "That is the total distance. Each grain weighs one half: divide by their number.",
+            3.5: (
+                "Pair the smaller with the smaller and the larger with the larger, then average."
+            ),
+            2.5: (
+                "Pair the smaller with the smaller and the larger with the larger, then average."
+            ),
+        },
         (
-            (6, "total"),
-            (2.5, "smaller with the smaller"),
-            (None, "one number"),
-            (10, "Sort both"),
+            "Which grain goes where, if nothing may be cheaper?",
+            "Sort both piles, pair them in order, and average the distances.",
+            "From 0 to 2, from 1 to 5: the mean of 2 and 4.",
         ),
         "in one dimension sorting is optimal: nothing cheaper exists.",
+    ),
+    "shift": numeric(
+        lambda: 3,
+        {
+            9: "That is the square. W1 counts the distance itself.",
+            1.5: "Nobody meets in the middle: one pile goes the whole way.",
+        },
+        (
+            "How far must each grain go?",
+            "Each grain of one pile has its partner three to the right.",
+            "The mean of a constant distance of 3.",
+        ),
+        "3: for shifted piles the distance is the shift, and its slope is one, near and far.",
+    ),
+    "too_steep": numeric(
+        lambda: 2 * 3,
+        {
+            3: "That is the distance. This critic is steeper than allowed.",
+            1.5: "A steeper critic sees a larger gap, not a smaller one.",
+        },
+        (
+            "What happens to a gap if a critic is multiplied by two?",
+            "The largest gap goes with the largest slope.",
+            "2 x 3.",
+        ),
+        "6: without the limit on slopes a gap says more about the critic than about the piles.",
     ),
 }
 

@@ -1,6 +1,7 @@
-"""Exercises that check themselves and answer with a hint."""
+"""Exercises that check themselves and answer with a hint, a bigger one at each try."""
 
 import html
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +14,9 @@ class Exercise:
 
     Attributes
     ----------
-    judge : answer -> hint, or None where the answer is right
+    judge : answer -> None where the answer is right, else what is wrong with it; "" where the
+        judge cannot tell
+    steps : hints for one who is stuck: a question, then a step, then the numbers of it
     reference : makes the right answer; tests run it
     wrong : recorded wrong answers, each with words its hint must hold; tests run them too
     praise : what a right answer shows
@@ -23,6 +26,7 @@ class Exercise:
     reference: Callable[[], Any]
     wrong: tuple[tuple[Any, str], ...]
     praise: str
+    steps: tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,14 @@ class Feedback:
         return f'<div class="ctlab-check"><strong>{mark}.</strong> {html.escape(self.text)}</div>'
 
 
+_tried: dict[str, list[str]] = {}
+
+
 def check(name: str, answer: Any) -> Feedback:
     """Judge the answer to an exercise, named ``chapter.exercise``.
+
+    Each further wrong answer earns a bigger hint: what is wrong with it, or a question; then a
+    step; then the numbers of that step. The same answer again earns nothing new.
 
     Raises
     ------
@@ -54,13 +64,21 @@ def check(name: str, answer: Any) -> Feedback:
     Examples
     --------
     >>> check("physics.hu_of_mu", 0.0)
-    Not yet: HU is relative to water: subtract 0.0193 from 0.0212, divide by 0.0193, times 1000.
+    Not yet: Which matter has 0 HU, and which has -1000?
     >>> check("physics.hu_of_mu", 98.4).passed
     True
     """
     exercise = find(name)
-    hint = exercise.judge(answer)
-    return Feedback(hint is None, exercise.praise if hint is None else hint)
+    fault = exercise.judge(answer)
+    if fault is None:
+        _tried.pop(name, None)
+        return Feedback(True, exercise.praise)
+    tried = _tried.setdefault(name, [])
+    if repr(answer) not in tried:
+        tried.append(repr(answer))
+    step = exercise.steps[min(tried.index(repr(answer)), len(exercise.steps) - 1)]
+    first = len(tried) == 1 or repr(answer) == tried[0]
+    return Feedback(False, fault if fault and first else f"{fault} {step}".strip())
 
 
 def find(name: str) -> Exercise:
@@ -80,14 +98,53 @@ def find(name: str) -> Exercise:
 
 
 def number(answer: Any) -> float | None:
-    """The answer as a number, or None where it is not one."""
+    """The answer as a number, or None where it is none: words, truth values, NaN, infinity.
+
+    Examples
+    --------
+    >>> number("3"), number(float("nan")), number(True)
+    (3.0, None, None)
+    """
+    if isinstance(answer, bool):
+        return None
     try:
-        return float(answer)
+        value = float(answer)
     except (TypeError, ValueError):
         return None
+    return value if math.isfinite(value) else None
 
 
 def near(answer: Any, expected: float, *, relative: float = 0.02) -> bool:
     """Whether an answer is a number within a relative tolerance of the wanted one."""
     value = number(answer)
     return value is not None and abs(value - expected) <= relative * abs(expected)
+
+
+def numeric(
+    reference: Callable[[], float],
+    faults: dict[float, str],
+    steps: tuple[str, str, str],
+    praise: str,
+    *,
+    unit: str = "",
+    relative: float = 0.02,
+) -> Exercise:
+    """Exercise whose answer is one number.
+
+    Parameters
+    ----------
+    reference : makes the right answer
+    faults : what is wrong with an answer near each of these numbers
+    relative : tolerance; an answer of zero has none
+    """
+    asked = f"Give one number{f', {unit}' if unit else ''}."
+
+    def judge(answer: Any) -> str | None:
+        if number(answer) is None:
+            return asked
+        if near(answer, reference(), relative=relative):
+            return None
+        return next((text for v, text in faults.items() if near(answer, v, relative=relative)), "")
+
+    wrong = (*faults.items(), ("a guess", asked), (float("nan"), asked))
+    return Exercise(judge, reference, wrong, praise, steps)

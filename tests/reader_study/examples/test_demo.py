@@ -14,9 +14,10 @@ from reader_study.blinding.unblind import verify
 from reader_study.examples.demo import (
     ARMS,
     NOTE,
-    TWENTY_PAIRS,
     _read,
     build_demo,
+    lesson_plan,
+    open_demo,
     own_reading,
     read_by_simulated_readers,
 )
@@ -80,7 +81,7 @@ def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path, cheap_
     folder = tmp_path / "twenty"
     with pytest.raises(ValueError, match="no demonstration study"):
         own_reading(folder)
-    secret = build_demo(folder, plan=TWENTY_PAIRS, display_check=False)
+    secret = build_demo(folder, plan=lesson_plan(20), display_check=False)
     (folder / NOTE).write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
     with pytest.raises(ValueError, match="0 of 20 pairs are answered"):
         own_reading(folder)
@@ -93,6 +94,14 @@ def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path, cheap_
     assert (unlike == (mine["kind"] != "catch")).all()
     assert set(mine.loc[unlike, "left"]) == set(ARMS)
     assert own_reading(folder).equals(mine)  # a second look changes nothing
+    said = []
+    open_demo(folder, port=0, browser=False, say=said.append, plan=lesson_plan(20))
+    page = (folder / "own-answers.html").read_text("utf-8")
+    assert said == [f"Your own answers: {folder / 'own-answers.html'}"]
+    assert page.count("shown again") == 3
+    assert page.count("same image twice") >= 2
+    left = mine[mine["kind"] == "main"]["choice"].eq("left").mean()
+    assert f"left side in {100 * left:.0f} %" in page
 
     table = beside_colleagues(mine, colleagues=3, seed=1)
     assert table["reader"].unique().tolist() == ["you", "C1", "C2", "C3"]
@@ -101,3 +110,19 @@ def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path, cheap_
     main = mine[mine["kind"] == "main"]
     won = main["left"].where(main["choice"] == "left", main["right"]) == "total-variation"
     assert own.loc["you", "wins"] == won.sum()
+
+
+@pytest.mark.parametrize("pairs", [5, 10, 20, 24, 47])
+def test_a_lesson_has_as_many_pairs_as_were_asked_for(pairs):
+    plan = lesson_plan(pairs)
+    cases = plan.slabs - 1
+    assert cases + round(plan.repeats * cases) + plan.catch_trials == pairs
+    assert plan.catch_trials >= 1
+    assert plan.first >= 0
+    assert plan.first + plan.slabs * plan.slices <= 40
+
+
+@pytest.mark.parametrize("pairs", [1, 48])
+def test_a_lesson_of_too_few_or_too_many_pairs_is_refused(pairs):
+    with pytest.raises(ValueError, match=f"expected 5 to 47 pairs, got {pairs}"):
+        lesson_plan(pairs)
