@@ -59,7 +59,9 @@ def lesson_plan(pairs: int) -> DemoPlan:
     (16, 2, 9)
     """
     if not PAIRS[0] <= pairs <= PAIRS[1]:
-        raise ValueError(f"expected {PAIRS[0]} to {PAIRS[1]} pairs, got {pairs}; choose fewer or more")
+        raise ValueError(
+            f"expected {PAIRS[0]} to {PAIRS[1]} pairs, got {pairs}; choose fewer or more"
+        )
     share, catches = DemoPlan.repeats, max(1, pairs // 10)
     cases = next(n for n in range(pairs, 0, -1) if n + round(share * n) + catches <= pairs)
     catches = pairs - cases - round(share * cases)
@@ -71,6 +73,7 @@ def lesson_plan(pairs: int) -> DemoPlan:
         slices=2 if 2 * slabs <= 40 else 1,
         catch_trials=catches,
     )
+
 
 _PROTOCOL = """\
 format_version = 1
