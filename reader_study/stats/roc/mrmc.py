@@ -35,7 +35,9 @@ Covariance = Literal["delong", "jackknife", "unbiased"]
 Method = Literal["delong", "jackknife", "unbiased", "ustat"]
 
 # Figures of merit: areas of fitted curves.
-binormal_area, proper_binormal_area, contaminated_area = BINORMAL, PROPER, CONTAMINATED
+binormal_area = BINORMAL
+proper_binormal_area = PROPER
+contaminated_area = CONTAMINATED
 
 
 def mrmc(
