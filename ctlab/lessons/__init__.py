@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "exercises.checking": ["Exercise", "Feedback", "check"],
         "exercises.inventory": ["inventory", "inventory_gain", "read_inventories"],
+        "exercises.nodule_hunt": ["hunt_curve", "nodule_hunt"],
         "material.images": [
             "AROUND_NODULE",
             "CREDIT",
