@@ -71,6 +71,13 @@ def _named(orientation: tuple[float, ...]) -> str:
 
 def rescale_faults(frames: list[Frame]) -> list[str]:
     """Slices whose stored values cannot be turned into HU."""
+    tables = [f for f in frames if f.header.text("modality_lut")]
+    if tables:
+        return [
+            f"expected a rescale slope and intercept, got a Modality LUT in {len(tables)} of "
+            f"{len(frames)} slices (first: {tables[0].path.name}), which CT does not have; export "
+            "the series again"
+        ]
     bad = [f for f in frames if f.slope is None or f.intercept is None or f.slope == 0]
     if not bad:
         return []
@@ -105,6 +112,10 @@ def header_problems(frames: list[Frame]) -> list[str]:
     kind = first.text("rescale_type")
     if kind not in ("", "HU"):
         problems.append(f"Rescale Type is {kind!r}, not HU; rescaled values are taken as HU")
+    uids = Counter((f.header.text("sop_uid"), f.index) for f in frames)
+    shared = sum(n for (uid, _), n in uids.items() if uid and n > 1)
+    if shared:
+        problems.append(f"{shared} slices share their instance UID with another one")
     rescales = Counter((f.slope, f.intercept) for f in frames)
     if len(rescales) > 1:
         problems.append(f"rescale differs between slices ({len(rescales)} pairs); each is applied")

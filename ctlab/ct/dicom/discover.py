@@ -1,8 +1,13 @@
 """Files of a DICOM series: in a folder tree, behind a DICOMDIR, inside a zip, or one alone."""
 
+import lzma
 import os
+import struct
 import warnings
 import zipfile
+import zlib
+from collections import Counter
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -37,7 +42,7 @@ def find_files(path: str | Path) -> tuple[list[Path], Lost]:
     if path.is_dir():
         files, lost = _in_folder(path)
     elif path.is_file() and zipfile.is_zipfile(path):
-        files, lost = _zip_members(path), []
+        files, lost = _zip_members(path)
     elif path.is_file():
         files, lost = ([path], []) if path.name.upper() != "DICOMDIR" else _referenced(path)
         if not files:
@@ -60,23 +65,90 @@ def _in_folder(folder: Path) -> tuple[list[Path], Lost]:
             lost += _referenced(file)[1]
         elif file.suffix.lower() == ".zip" and zipfile.is_zipfile(file):
             try:
-                files += _zip_members(file)
+                members, twice = _zip_members(file)
             except ValueError as error:
                 lost.append(("", str(error)))
+            else:
+                files += members
+                lost += twice
         else:
             files.append(file)
     return files, lost
 
 
 def open_source(path: Path) -> BinaryIO:
-    """A file opened for reading, also where ``path`` names a member of a zip."""
+    """A file opened for reading, also where ``path`` names a member of a zip.
+
+    Raises
+    ------
+    ValueError
+        A member of a zip is damaged, or unpacks to far more than an image.
+    """
     if path.is_file():
         return path.open("rb")
     for archive in path.parents:
         if archive.is_file():
-            with zipfile.ZipFile(archive) as opened:
-                return BytesIO(opened.read(path.relative_to(archive).as_posix()))
+            return BytesIO(_unpacked(archive, path.relative_to(archive).as_posix()))
     return path.open("rb")  # raises the FileNotFoundError that names the path
+
+
+def read_start(path: Path, size: int) -> tuple[bytes, int]:
+    """So many bytes of a file's beginning, and its length; of a zip's member no more is unpacked.
+
+    Raises
+    ------
+    ValueError
+        As :func:`open_source`.
+    """
+    for archive in () if path.is_file() else path.parents:
+        if archive.is_file():
+            name = path.relative_to(archive).as_posix()
+            return _unpacked(archive, name, size), _archive_of(archive).getinfo(name).file_size
+    with path.open("rb") as stream:
+        return stream.read(size), os.fstat(stream.fileno()).st_size
+
+
+LARGEST_UNPACKED = 1 << 28
+"""What packs better than :data:`BEST_RATIO` is read up to this size, in bytes."""
+
+BEST_RATIO = 100
+"""Images pack less well by far."""
+
+
+def _unpacked(archive: Path, name: str, size: int = -1) -> bytes:
+    try:
+        opened = _archive_of(archive)
+        info = opened.getinfo(name)
+        packs_well = info.file_size > BEST_RATIO * max(info.compress_size, 1)
+        if size < 0 and packs_well and info.file_size > LARGEST_UNPACKED:
+            raise ValueError(
+                f"{archive.name}/{name} is {info.compress_size} bytes that unpack to "
+                f"{info.file_size}, which no image does; unpack it yourself if it is one"
+            )
+        with opened.open(info) as member:
+            return member.read(size)
+    except _ZIP_FAULTS as error:
+        raise ValueError(
+            f"{archive.name}/{name} is damaged ({str(error)[:200]}); copy it again"
+        ) from error
+
+
+_ZIP_FAULTS = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, KeyError),
+    *(NotImplementedError, RuntimeError, struct.error, IndexError, UnicodeError, OverflowError),
+)
+"""What the standard library raises for damaged archives."""
+
+
+def _archive_of(archive: Path) -> zipfile.ZipFile:
+    """The archive with its list of members, which is long to read, kept for the next ones."""
+    facts = archive.stat()
+    return _opened(archive, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=2)
+def _opened(archive: Path, _changed: int, _size: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(archive)
 
 
 def _below(root: Path) -> list[Path]:
@@ -94,19 +166,24 @@ def _below(root: Path) -> list[Path]:
 
 
 def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    return (name.startswith(".") and name != "..") or name == "__MACOSX"
 
 
-def _zip_members(archive: Path) -> list[Path]:
+def _zip_members(archive: Path) -> tuple[list[Path], Lost]:
+    """Members of a zip, and those that share a name, of which only the last can be read."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [i for i in opened.infolist() if not i.is_dir()]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{archive} is damaged ({error}); copy it again") from error
+        members = [i for i in _archive_of(archive).infolist() if not i.is_dir()]
+    except _ZIP_FAULTS as error:
+        raise ValueError(f"{archive} is damaged ({str(error)[:200]}); copy it again") from error
     if any(i.flag_bits & 1 for i in members):
         raise ValueError(f"{archive} is protected by a password; unpack it first")
-    names = sorted(i.filename for i in members)
-    return [archive / n for n in names if not any(map(_hidden, Path(n).parts))]
+    counts = Counter(i.filename for i in members if not any(map(_hidden, Path(i.filename).parts)))
+    twice = [
+        ("", f"{archive.name} holds {n} files called {name}, of which one can be read; unpack it")
+        for name, n in counts.items()
+        if n > 1
+    ]
+    return [archive / name for name in sorted(counts)], twice
 
 
 def _referenced(directory: Path) -> tuple[list[Path], Lost]:

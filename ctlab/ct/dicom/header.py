@@ -5,66 +5,17 @@ Parsing every element with a general library costs more than reading the pixels 
 and takes the few elements it needs; everything unusual goes to pydicom.
 """
 
-import os
 import struct
 import warnings
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ctlab.ct.dicom.discover import open_source
+from ctlab.ct.dicom.discover import LARGEST_UNPACKED, open_source, read_start
+from ctlab.ct.dicom.tags import TAGS
 
-TAGS = {
-    "character_set": 0x00080005,
-    "image_type": 0x00080008,
-    "sop_class": 0x00080016,
-    "sop_uid": 0x00080018,
-    "acquisition_date": 0x00080022,
-    "acquisition_datetime": 0x0008002A,
-    "acquisition_time": 0x00080032,
-    "modality": 0x00080060,
-    "manufacturer": 0x00080070,
-    "description": 0x0008103E,
-    "model": 0x00081090,
-    "patient_name": 0x00100010,
-    "patient_id": 0x00100020,
-    "birth_date": 0x00100030,
-    "thickness_mm": 0x00180050,
-    "kvp": 0x00180060,
-    "declared_step_mm": 0x00180088,
-    "tilt_deg": 0x00181120,
-    "exposure_time_ms": 0x00181150,
-    "tube_current_ma": 0x00181151,
-    "exposure_mas": 0x00181152,
-    "kernel": 0x00181210,
-    "ctdivol_mgy": 0x00189345,
-    "study_uid": 0x0020000D,
-    "series_uid": 0x0020000E,
-    "series_number": 0x00200011,
-    "acquisition_number": 0x00200012,
-    "instance_number": 0x00200013,
-    "position_mm": 0x00200032,
-    "orientation": 0x00200037,
-    "frame_of_reference_uid": 0x00200052,
-    "slice_location_mm": 0x00201041,
-    "samples": 0x00280002,
-    "photometric": 0x00280004,
-    "frames": 0x00280008,
-    "rows": 0x00280010,
-    "columns": 0x00280011,
-    "spacing_mm": 0x00280030,
-    "bits_allocated": 0x00280100,
-    "bits_stored": 0x00280101,
-    "high_bit": 0x00280102,
-    "signed": 0x00280103,
-    "padding": 0x00280120,
-    "padding_limit": 0x00280121,
-    "burned_in": 0x00280301,
-    "intercept": 0x00281052,
-    "slope": 0x00281053,
-    "rescale_type": 0x00281054,
-    "lossy": 0x00282110,
-}
 _NAMES = {tag: name for name, tag in TAGS.items()}
 _SHORTS = {"samples", "rows", "columns", "bits_allocated", "bits_stored", "high_bit", "signed"}
 _SHORTS |= {"padding", "padding_limit"}
@@ -171,23 +122,21 @@ def read_header(path: Path) -> Header:
     ValueError
         It is DICOM but its header cannot be read, or the file ends before its pixels do.
     """
-    with open_source(path) as stream:
-        for size in (1 << 14, 1 << 20, -1):
-            stream.seek(0)
-            data = stream.read(size)
-            elements: dict[str, bytes] = {}
-            try:
-                header, start = _walk(path, data, elements)
-                _refuse_cut(header, start, stream)
-                return header
-            except _End:
-                if size < 0:
-                    return replace(_parsed(path), has_pixels=False)
-            except _Short:
-                if size < 0:
-                    raise CutShort(path, elements, "its header ends in the middle") from None
-            except _Unusual:
-                break
+    for size in (1 << 14, 1 << 20, -1):
+        data, length = read_start(path, size)
+        elements: dict[str, bytes] = {}
+        try:
+            header, start = _walk(path, data, elements)
+            _refuse_cut(header, start, length)
+            return header
+        except _End:
+            if size < 0:
+                return replace(_parsed(path), has_pixels=False)
+        except _Short:
+            if size < 0:
+                raise CutShort(path, elements, "its header ends in the middle") from None
+        except _Unusual:
+            break
     return _parsed(path)
 
 
@@ -220,6 +169,8 @@ def _walk(path: Path, data: bytes, elements: dict[str, bytes]) -> tuple[Header, 
         if tag > 0x7FE00010 or tag < 0x00080000:
             raise _Unusual
         if length == _UNDEFINED:
+            if tag in _NAMES:  # that it is there is all that counts
+                elements[_NAMES[tag]] = b"1"
             position = _skip_sequence(data, value, explicit)
             continue
         position = value + length
@@ -229,27 +180,31 @@ def _walk(path: Path, data: bytes, elements: dict[str, bytes]) -> tuple[Header, 
             elements[_NAMES[tag]] = data[value:position]
 
 
-def _refuse_cut(header: Header, start: int, stream: BinaryIO) -> None:
+def _refuse_cut(header: Header, start: int, end: int) -> None:
     """Raise where the file ends before its pixel data do."""
-    end = stream.seek(0, os.SEEK_END)
     if header.pixel_bytes is not None:
         needed = start + header.pixel_bytes
-    else:  # items, each with its length, up to the delimiter
-        needed = start
-        while True:
-            stream.seek(needed)
-            head = stream.read(8)
-            if len(head) < 8:
-                needed += 8
-                break
-            group, element, length = struct.unpack("<HHI", head)
-            needed += 8
-            if group << 16 | element != _ITEM:
-                break
-            needed += length
+    else:
+        with open_source(header.path) as stream:
+            needed = _end_of_items(start, stream)
     if needed > end:
         lost = f"expected {needed} bytes or more, got {end}"
         raise CutShort(header.path, header.elements, lost)
+
+
+def _end_of_items(start: int, stream: BinaryIO) -> int:
+    """Where encoded pixels end: items, each with its length, up to the delimiter."""
+    needed = start
+    while True:
+        stream.seek(needed)
+        head = stream.read(8)
+        needed += 8
+        if len(head) < 8:
+            return needed
+        group, element, length = struct.unpack("<HHI", head)
+        if group << 16 | element != _ITEM:
+            return needed
+        needed += length
 
 
 def _text(raw: bytes) -> str:
@@ -362,6 +317,7 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
         # Old files begin with group 0008 at once; anything else is not DICOM.
         if not is_marked and head[:2] not in (b"\x08\x00", b"\x02\x00", b"\x00\x08"):
             raise NotDicom(f"{path} is not a DICOM file")
+        _refuse_bomb(path, stream)
         try:
             dataset = pydicom.dcmread(stream, force=not is_marked, stop_before_pixels=not pixels)
             for tag in TAGS.values():  # values are converted on first use, and may fail then
@@ -381,11 +337,36 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
     return dataset
 
 
+def _refuse_bomb(path: Path, stream: BinaryIO) -> None:
+    """Raise where a deflated data set unpacks to more than any image; memory stays small."""
+    head = stream.read(1 << 14)
+    stream.seek(0)
+    try:
+        meta, start = _meta(head)
+    except (struct.error, IndexError, _Short, _Unusual):
+        return
+    if _text(meta.get(0x00020010, b"")) != DEFLATED:
+        return
+    stream.seek(start)
+    packed, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with suppress(zlib.error):  # damaged: pydicom will say so
+        while data := packed.unconsumed_tail or stream.read(1 << 16):
+            size += len(packed.decompress(data, 1 << 20))
+            if size > LARGEST_UNPACKED:
+                raise ValueError(
+                    f"{path.name} is deflated and unpacks to more than {LARGEST_UNPACKED >> 20} "
+                    "MB, which no image does; export it uncompressed"
+                )
+    stream.seek(0)
+
+
 def _encoded(name: str, value: Any) -> bytes:
     from pydicom.multival import MultiValue
 
     if value is None:
         return b""
+    if name == "modality_lut":
+        return b"1"
     values = list(value) if isinstance(value, MultiValue | list) else [value]
     if name in _SHORTS:
         return b"".join(

@@ -120,7 +120,8 @@ def reason_aside(header: Header) -> str:
         return f"not a CT image ({_class_name(sop_class) or header.text('modality') or 'unknown'})"
     if "LOCALIZER" in kind or "SCOUT" in kind or "TOPOGRAM" in kind:
         return "localizer"
-    if header.integer("samples", 1) != 1:
+    is_grey = header.text("photometric").upper() in ("", "MONOCHROME1", "MONOCHROME2")
+    if header.integer("samples", 1) != 1 or not is_grey:
         return "colour image (secondary capture or dose report)"
     if not (header.has_pixels and header.integer("rows") and header.integer("columns")):
         return NO_PIXELS
