@@ -1,5 +1,6 @@
 """``reader-study power``: how many readers and cases a study needs."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,21 +11,65 @@ from ctlab.console import emit, table
 if TYPE_CHECKING:
     from reader_study.power.model_observer_pilot import Pilot
 
-Kind = Literal["roc", "rating", "preference"]
-KIND_OF = {"auc": "roc", "odds": "rating", "difference": "rating", "share": "preference"}
+Kind = Literal[
+    "roc", "wafroc", "sensitivity", "specificity", "ai", "rating", "preference", "precision"
+]
+KIND_OF = {
+    "auc": "roc",
+    "odds": "rating",
+    "difference": "rating",
+    "share": "preference",
+    **{name: name for name in ("wafroc", "sensitivity", "specificity", "ai")},
+}
 
 
 def power(
-    kind: Annotated[Kind | None, typer.Argument(help="roc, rating or preference")] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Argument(
+            help="what is compared; precision: lesions for the interval of one share",
+            show_default=False,
+        ),
+    ] = None,
     effect: Annotated[
         float | None,
-        typer.Option(help="difference of areas, odds ratio, or share that prefers the new arm"),
+        typer.Option(
+            help="difference of the figure (new minus reference, model minus readers), odds "
+            "ratio, share that prefers the new arm, or the share to be estimated"
+        ),
     ] = None,
     readers: Annotated[int | None, typer.Option(min=1, max=500, help="only this many")] = None,
     cases: Annotated[int | None, typer.Option(min=4, max=10_000, help="only this many")] = None,
     margin: Annotated[float, typer.Option(min=0, help="non-inferiority margin; 0: none")] = 0.0,
     target: Annotated[float, typer.Option(help="power to reach")] = 0.8,
-    pilot: Annotated[Path | None, typer.Option(help="CSV: reader,case,arm,truth,rating")] = None,
+    pilot: Annotated[
+        Path | None, typer.Option(help="table reader, case, arm, truth, rating (wafroc: marks)")
+    ] = None,
+    pilot_cases: Annotated[
+        Path | None, typer.Option(help="with wafroc: table case, truth, n_lesions")
+    ] = None,
+    cut: Annotated[
+        float, typer.Option(help="lowest rating of the pilot that counts as called")
+    ] = 3.0,
+    ai: Annotated[str, typer.Option(help="name of the model among the pilot's readers")] = "",
+    components: Annotated[
+        str, typer.Option(help="of a study: VarTR=,Var=,Cov1=,Cov2=,Cov3=,cases=[,VarR=]")
+    ] = "",
+    design: Annotated[
+        str,
+        typer.Option(
+            help="who reads what: crossed, split-plot, cases nested in readers, cases nested in "
+            "arms, readers nested in arms, readers and cases nested in arms"
+        ),
+    ] = "crossed",
+    blocks: Annotated[int, typer.Option(min=1, help="groups of readers in a split-plot")] = 1,
+    per_patient: Annotated[
+        float, typer.Option(min=1, help="lesions of a patient, where cases are lesions")
+    ] = 1.0,
+    icc: Annotated[float, typer.Option(min=0, max=1, help="their correlation")] = 0.0,
+    half_width: Annotated[
+        float, typer.Option(help="with precision: half the 95 % interval of the share")
+    ] = 0.05,
     from_images: Annotated[
         Path | None, typer.Option(help="study whose images model observers read first")
     ] = None,
@@ -38,25 +83,27 @@ def power(
 ) -> None:
     """Power over readers and cases, and the smallest design that reaches the target."""
     from ctlab.console import working
-    from reader_study.power.sample_size import (
-        CASES,
-        READERS,
-        USUAL_EFFECT,
-        Aim,
-        plan_power,
-        read_pilot_csv,
-    )
+    from reader_study.power.closed_form_plan import Layout
+    from reader_study.power.pilot_components import read_components, read_pilot
+    from reader_study.power.sample_size import CASES, READERS, USUAL_EFFECT, Aim, plan_power
 
+    if kind == "precision":
+        _precision(0.5 if effect is None else effect, half_width, icc, per_patient, as_json)
+        return
     observed = _observe(from_images, passphrase_file, seed) if from_images else None
-    design = _design(kind, observed, pilot)
-    usual = observed.effect if observed is not None else USUAL_EFFECT[design]
+    chosen = _kind(kind, observed, given=pilot is not None or bool(components))
+    usual = observed.effect if observed is not None else USUAL_EFFECT[chosen]
     effect = usual if effect is None else effect
+    parts = read_components(chosen, components) if components else None
+    if pilot is not None:
+        parts = read_pilot(chosen, pilot, cases=pilot_cases, cut=cut, ai=ai)
     with working("Simulating studies") as advance:
         facts = plan_power(
-            design,
+            chosen,
             Aim(effect, margin, target, replicates, seed),
             pilot=observed,
-            components=read_pilot_csv(pilot) if pilot else None,
+            components=parts,
+            layout=Layout(design, blocks, per_patient, icc),
             readers=(readers,) if readers else READERS,
             cases=(cases,) if cases else CASES,
             progress=advance,
@@ -71,17 +118,44 @@ def power(
         _print(facts)
 
 
-def _design(kind: Kind | None, observed: "Pilot | None", pilot: Path | None) -> str:
-    """The design asked for, or that of the study whose images were read."""
-    design = kind or (KIND_OF[observed.endpoint] if observed is not None else None)
-    if design is None:
+def _kind(kind: Kind | None, observed: "Pilot | None", *, given: bool) -> str:
+    """What was asked for, or what the study whose images were read compares."""
+    from reader_study.power.closed_form_plan import CLOSED_FORM
+
+    chosen = kind or (KIND_OF[observed.endpoint] if observed is not None else None)
+    if chosen is None:
         raise ValueError(
-            "expected a design (roc, rating or preference), got none; name it, or pass "
-            "--from-images STUDY"
+            "expected a design (roc, wafroc, sensitivity, specificity, ai, rating or preference), "
+            "got none; name it, or pass --from-images STUDY"
         )
-    if pilot is not None and design != "roc":
-        raise ValueError("--pilot holds ROC ratings; use it with the design roc")
-    return design
+    if given and chosen not in CLOSED_FORM:
+        raise ValueError(
+            f"expected a design of {', '.join(CLOSED_FORM)} with --pilot or --components, got "
+            f"{chosen}; use it with the design roc, or leave the pilot out"
+        )
+    return chosen
+
+
+def _precision(
+    share: float, half_width: float, icc: float, per_patient: float, as_json: bool
+) -> None:
+    from reader_study.stats.power.closed_form import design_effect, lesions_for_share
+
+    effect = design_effect(icc=icc, per_patient=per_patient)
+    lesions = lesions_for_share(share, half_width=half_width, effect_of_design=effect)
+    facts = {
+        "share": share,
+        "half_width": half_width,
+        "design_effect": effect,
+        "lesions": lesions,
+        "patients": lesions / per_patient,
+    }
+    if not emit(facts, as_json):
+        typer.echo(
+            f"{math.ceil(lesions)} lesions of {math.ceil(lesions / per_patient)} patients give a "
+            f"share of {share:.0%} a 95 % interval of +- {half_width:.1%} (design effect "
+            f"{effect:.2f})."
+        )
 
 
 def _observe(study: Path, passphrase_file: list[Path] | None, seed: int) -> "Pilot":
@@ -104,7 +178,7 @@ def _print(facts: dict[str, Any]) -> None:
     margin = f", margin {facts['margin']:g}" if facts["margin"] else ""
     typer.echo(
         f"Effect {facts['effect']:.3g} ({facts['effect_is']}){margin}.\n"
-        "Power by readers (down) and cases (across):"
+        f"Power by readers (down) and {facts['cases_are']} (across):"
     )
     sizes = list(dict.fromkeys(row["cases"] for row in facts["curve"]))
     by_reader: dict[int, list[str]] = {}
@@ -117,13 +191,13 @@ def _print(facts: dict[str, Any]) -> None:
         most = max(facts["curve"], key=lambda row: row["power"])
         typer.echo(
             f"No design here reaches {facts['target']:.0%}; the most is {most['power']:.2f} with "
-            f"{most['readers']} readers and {most['cases']} cases.\n"
+            f"{most['readers']} readers and {most['cases']} {facts['cases_are']}.\n"
             "More readers, or a larger effect, are needed."
         )
     else:
         typer.echo(
             f"Fewest readings for {facts['target']:.0%}: {best['readers']} readers, "
-            f"{best['cases']} cases (power {best['power']:.2f})."
+            f"{best['cases']} {facts['cases_are']} (power {best['power']:.2f})."
         )
     if "page" in facts:
         typer.echo(f"Page: {facts['page']}")

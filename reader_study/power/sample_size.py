@@ -3,21 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ctlab.console import Progress
+from reader_study.power.closed_form_plan import (
+    CASES_ARE,
+    CLOSED_FORM,
+    CLOSED_FORM_EFFECT,
+    CLOSED_FORM_IS,
+    Layout,
+    closed_form_plan,
+)
 from reader_study.power.model_observer_pilot import Pilot
 from reader_study.stats.power.closed_form import (
     MOST_CASES,
     OrComponents,
-    components_of,
-    or_power,
-    power_curve,
-    smallest_design,
+    PanelComponents,
     smallest_on_grid,
 )
 from reader_study.stats.power.simulated import (
@@ -27,19 +31,15 @@ from reader_study.stats.power.simulated import (
     preference_decision,
     simulate_likert,
     simulate_preference,
-    simulate_roc_pair,
     simulated_power,
 )
-from reader_study.stats.read_table import read_table
-from reader_study.stats.roc.mrmc import mrmc
-from reader_study.stats.roc.roe_metz import RoeMetz
 
-KINDS = ("roc", "rating", "preference")
+KINDS = (*CLOSED_FORM, "rating", "preference")
 READERS = (2, 3, 4, 5, 6, 8, 10, 12)
 CASES = (20, 40, 60, 80, 120, 160, 240)
-USUAL_EFFECT = {"roc": 0.05, "rating": 2.0, "preference": 0.65}
+USUAL_EFFECT = {**CLOSED_FORM_EFFECT, "rating": 2.0, "preference": 0.65}
 EFFECT_IS = {
-    "roc": "difference of areas under the ROC curve, new minus reference",
+    **CLOSED_FORM_IS,
     "rating": "odds ratio of a better rating in the new arm",
     "preference": "share of decided pairs that the new arm wins",
 }
@@ -63,7 +63,8 @@ def plan_power(
     aim: Aim,
     *,
     pilot: Pilot | None = None,
-    components: OrComponents | None = None,
+    components: OrComponents | PanelComponents | None = None,
+    layout: Layout | None = None,
     readers: tuple[int, ...] = READERS,
     cases: tuple[int, ...] = CASES,
     progress: Progress | None = None,
@@ -72,9 +73,11 @@ def plan_power(
 
     Parameters
     ----------
-    kind : "roc" (closed form), "rating" or "preference" (simulated)
+    kind : "roc", "wafroc", "sensitivity", "specificity", "ai" (closed form), "rating" or
+        "preference" (simulated)
     pilot : an in-silico pilot whose components are used
     components : of a pilot or published study; for "roc" without any, those of the Roe-Metz model
+    layout : who reads what, and lesions of one patient; default crossed, one case each
 
     Raises
     ------
@@ -82,24 +85,11 @@ def plan_power(
         For an unknown kind or an effect that is no effect of its kind.
     """
     _check(kind, aim)
-    if kind == "roc":
-        given = components or (pilot.components if pilot else None)
-        model = "the Roe-Metz model, high correlation and reader variance"
-        parts = given or roe_metz_components(aim.seed)
-        assumed: dict[str, Any] = {"components from": "the pilot given" if given else model}
-        assumed |= asdict(parts)
-        curves = {
-            scale: power_curve(
-                partial(_or_power, parts, aim.effect * scale, aim.margin),
-                readers=readers,
-                cases=cases,
-            )
-            for scale in (0.6, 0.8, 1.0, 1.2, 1.6)
-        }
-        curve = curves[1.0]
-        others = [{"effect": aim.effect * s, "curve": _records(c)} for s, c in curves.items()]
-        power = partial(_or_power, parts, aim.effect, aim.margin)
-        smallest = smallest_design(power, readers=readers, target=aim.target)
+    if kind in CLOSED_FORM:
+        parts = components or (pilot.components if pilot else None)
+        curve, smallest, others, assumed = closed_form_plan(
+            kind, aim.effect, aim.margin, aim.target, parts, layout or Layout(), readers, cases
+        )
     else:
         few = len(readers) * len(cases) <= FEW_DESIGNS
         truth, decide, draw, analysis = _simulation(kind, aim, pilot, few=few)
@@ -122,7 +112,8 @@ def plan_power(
         "curve": _records(curve),
         "effects": others,
         "smallest": _records(smallest),
-        "most_cases": MOST_CASES if kind == "roc" else max(cases),
+        "most_cases": MOST_CASES if kind in CLOSED_FORM else max(cases),
+        "cases_are": CASES_ARE.get(kind, "cases"),
         "label": pilot.assumption if pilot else "",
     }
 
@@ -130,7 +121,8 @@ def plan_power(
 def _check(kind: str, aim: Aim) -> None:
     if kind not in KINDS:
         raise ValueError(f"expected a design of {', '.join(KINDS)}, got {kind!r}; name one")
-    low, high = {"roc": (-0.5, 0.5), "rating": (0.0, np.inf), "preference": (0.0, 1.0)}[kind]
+    limits = {"rating": (0.0, np.inf), "preference": (0.0, 1.0)}
+    low, high = limits.get(kind, (-0.5, 0.5))
     if not low < aim.effect < high:
         raise ValueError(
             f"expected an effect between {low:g} and {high:g} ({EFFECT_IS[kind]}), got "
@@ -141,37 +133,6 @@ def _check(kind: str, aim: Aim) -> None:
             "expected 0 < target < 1, margin >= 0 and replicates >= 1, got "
             f"{aim.target:g}, {aim.margin:g} and {aim.replicates}; mend the one outside"
         )
-
-
-def _or_power(parts: OrComponents, effect: float, margin: float, readers: int, cases: int) -> float:
-    return or_power(parts, readers=readers, cases=cases, effect=effect, margin=margin).power
-
-
-def roe_metz_components(seed: int, *, studies: int = 20) -> OrComponents:
-    """Components of Roe-Metz studies with areas of 0.85, averaged over simulated large studies."""
-    rng = np.random.default_rng(seed)
-    components = [
-        asdict(
-            components_of(
-                mrmc(
-                    simulate_roc_pair(
-                        areas=(0.85, 0.85), readers=8, cases=200, rng=rng, model=RoeMetz()
-                    )
-                ),
-                cases=200,
-            )
-        )
-        for _ in range(studies)
-    ]
-    mean = pd.DataFrame(components).mean()
-    return OrComponents(**{**mean.to_dict(), "cases": 200})
-
-
-def read_pilot_csv(path: str | Path) -> OrComponents:
-    """Components of a pilot study: ``reader, case, arm, truth, rating``."""
-    table = read_table(Path(path))
-    result = mrmc(table, method="delong")
-    return components_of(result, cases=int(table["case"].nunique()))
 
 
 Truth = LikertTruth | PreferenceTruth

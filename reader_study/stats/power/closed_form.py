@@ -19,6 +19,14 @@ from reader_study.stats.roc.obuchowski_rockette import Mrmc
 
 Random = Literal["readers and cases", "cases", "readers"]
 RANDOM = ("readers and cases", "cases", "readers")
+Design = Literal[
+    "crossed",
+    "split-plot",
+    "cases nested in readers",
+    "cases nested in arms",
+    "readers nested in arms",
+    "readers and cases nested in arms",
+]
 # Beyond this many cases a design is called out of reach, as in RJafroc.
 MOST_CASES = 2000
 
@@ -27,7 +35,8 @@ MOST_CASES = 2000
 class OrComponents:
     """Obuchowski-Rockette components of a figure of merit, seen in a study of ``cases`` cases.
 
-    The covariances shrink with the number of cases; ``var_arm_reader`` does not.
+    The covariances shrink with the number of cases; ``var_arm_reader`` and ``var_reader``
+    (needed where each arm has readers of its own) do not.
     """
 
     var_arm_reader: float
@@ -36,6 +45,7 @@ class OrComponents:
     cov2: float
     cov3: float
     cases: int
+    var_reader: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ def components_of(result: Mrmc, *, cases: int) -> OrComponents:
     ValueError
         If the analysis gave no such components (U-statistics, nested readers).
     """
-    names = ("var_arm_reader", "var_error", "cov1", "cov2", "cov3")
+    names = ("var_arm_reader", "var_error", "cov1", "cov2", "cov3", "var_reader")
     values = [result.components.get(name, np.nan) for name in names]
     if not np.isfinite(values).all():
         raise ValueError(
@@ -67,8 +77,8 @@ def components_of(result: Mrmc, *, cases: int) -> OrComponents:
             f"analysed by delong, jackknife or unbiased gives them, this one is {result.design} by "
             f"{result.method}"
         )
-    var_tr, var, cov1, cov2, cov3 = (float(value) for value in values)
-    return OrComponents(var_tr, var, cov1, cov2, cov3, _positive("cases", cases))
+    var_tr, var, cov1, cov2, cov3, var_r = (float(value) for value in values)
+    return OrComponents(var_tr, var, cov1, cov2, cov3, _positive("cases", cases), var_r)
 
 
 def or_power(
@@ -79,6 +89,8 @@ def or_power(
     effect: float,
     margin: float = 0.0,
     random: Random = "readers and cases",
+    design: Design = "crossed",
+    blocks: int = 1,
     alpha: float = 0.05,
 ) -> OrPower:
     """Power to tell two arms apart, or to show non-inferiority where a margin is given.
@@ -86,11 +98,14 @@ def or_power(
     Parameters
     ----------
     components : from a pilot, a published study or an in-silico pilot
-    readers, cases : size of the study planned; cases of the same mix as in the pilot
+    readers, cases : readers and cases of either arm; cases of the same mix as in the pilot. With
+        cases nested in readers every reader has ``cases`` of an own
     effect : true difference of the figure of merit, new minus reference
     margin : 0 for a two-sided test of equality at ``alpha``; above 0 for a one-sided test at
         ``alpha / 2`` that the new arm is not worse by ``margin`` or more
     random : to what the result shall extend
+    design, blocks : who reads what; a split-plot has ``blocks`` groups of readers, each with an
+        equal part of the cases for itself
 
     Raises
     ------
@@ -102,7 +117,9 @@ def or_power(
     Hillis, Obuchowski & Berbaum 2011 (doi:10.1016/j.acra.2010.09.007): F = t**2 with
     noncentrality effect**2 / se**2 and Satterthwaite's degrees of freedom; covariances are
     scaled by pilot cases over cases planned. Components below zero count as zero, and so does
-    Cov2 - Cov3.
+    Cov2 - Cov3. In the other designs the covariances of readings without a common case or reader
+    are zero, and readers who differ between arms add Var(R) (Obuchowski, Gallas & Hillis 2012,
+    doi:10.1016/j.acra.2012.09.012; Hillis 2014, doi:10.1002/sim.5926).
 
     Examples
     --------
@@ -120,7 +137,12 @@ def or_power(
         raise ValueError("expected two readers or more where readers are random, got 1")
     if not 0 < alpha < 1 or margin < 0:
         raise ValueError(f"expected 0 < alpha < 1 and margin >= 0, got {alpha} and {margin}")
-    error, df2 = _error_and_df(components, readers, cases, random)
+    if blocks > readers or (design == "split-plot") != (blocks > 1):
+        raise ValueError(
+            "expected blocks of 2 or more, and no more than readers, with the split-plot design "
+            f"and 1 with any other, got {blocks} with {design!r} and {readers} readers"
+        )
+    error, df2 = _error_and_df(components, readers, cases, random, design, blocks)
     se = float(np.sqrt(2 * error / readers))
     if margin > 0:
         power, shift, critical = _one_sided(effect + margin, se, df2, alpha)
@@ -130,22 +152,130 @@ def or_power(
 
 
 def _error_and_df(
-    parts: OrComponents, readers: int, cases: int, random: str
+    parts: OrComponents, readers: int, cases: int, random: Random, design: Design, blocks: int
 ) -> tuple[float, float]:
     """Error of the F test (its denominator) and its degrees of freedom."""
-    scale = parts.cases / cases
+    scale = blocks * parts.cases / cases
     own = max(parts.var_arm_reader, 0.0)
-    shared = scale * max(parts.cov2 - parts.cov3, 0.0)
-    rest = scale * (parts.var_error - parts.cov1)
+    var, cov1, cov2, cov3 = (
+        scale * part for part in (parts.var_error, parts.cov1, parts.cov2, parts.cov3)
+    )
+    freedom = readers - 1
+    apart = design in ("readers nested in arms", "readers and cases nested in arms")
+    if design == "cases nested in readers":
+        cov2 = cov3 = 0.0
+    elif design in ("cases nested in arms", "readers and cases nested in arms"):
+        cov1 = cov3 = 0.0
+    if apart:
+        own, freedom = own + max(parts.var_reader, 0.0), 2 * freedom
+    shared = _sharing(readers, blocks) * max(cov2 - cov3, 0.0)
+    rest = var - cov2 if apart else var - cov1 - shared
     if random == "cases":
-        return rest + (readers - 1) * shared, np.inf
-    mean_square = own + rest - shared
+        return rest + readers * shared, np.inf
+    mean_square = own + rest
     if random == "readers":
-        return mean_square, float(readers - 1)
+        return mean_square, float(freedom)
     error = mean_square + readers * shared
     if mean_square <= 0:
         return error, np.inf
-    return error, float(error**2 / mean_square**2 * (readers - 1))
+    return error, float(error**2 / mean_square**2 * freedom)
+
+
+def _sharing(readers: int, blocks: int) -> float:
+    """Share of the pairs of readers that lie in one of ``blocks`` blocks of near equal size."""
+    sizes = np.array([len(part) for part in np.array_split(np.arange(readers), blocks)])
+    return float(np.sum(sizes * (sizes - 1)) / (readers * (readers - 1))) if readers > 1 else 1.0
+
+
+@dataclass(frozen=True)
+class PanelComponents:
+    """Of the differences reader minus model, in a pilot of ``cases`` cases."""
+
+    ms_readers: float
+    var: float
+    cov2: float
+    cases: int
+
+
+def panel_power(
+    components: PanelComponents,
+    *,
+    readers: int,
+    cases: int,
+    effect: float,
+    margin: float = 0.0,
+    alpha: float = 0.05,
+) -> OrPower:
+    """Power to tell a model from a panel, or to show that it is not worse than the panel.
+
+    Parameters
+    ----------
+    components : as :func:`reader_study.stats.roc.ai_versus_readers.ai_versus_readers` finds them
+    effect : true difference, model minus mean of the readers
+    margin : as :func:`or_power`
+
+    Notes
+    -----
+    Variance of readers MS - (Var - Cov2), not below zero; Var and Cov2 shrink with the cases. With
+    more and more readers r Cov2 is left: the model's own error over cases.
+
+    Examples
+    --------
+    >>> pilot = PanelComponents(0.004, 0.0025, 0.0012, cases=90)
+    >>> panel_power(pilot, readers=10, cases=300, effect=0.0).power
+    0.05
+    """
+    _positive("readers", readers - 1), _positive("cases", cases)
+    scale = components.cases / cases
+    own = max(components.ms_readers - (components.var - components.cov2), 0.0)
+    mean_square = own + scale * (components.var - components.cov2)
+    error = mean_square + readers * scale * max(components.cov2, 0.0)
+    df = float((readers - 1) * (error / mean_square) ** 2) if mean_square > 0 else np.inf
+    se = float(np.sqrt(error / readers))
+    if margin > 0:
+        power, shift, critical = _one_sided(effect + margin, se, df, alpha)
+    else:
+        power, shift, critical = _two_sided(effect, se, df, alpha)
+    return OrPower(power, shift, df, critical, se, readers, cases)
+
+
+def design_effect(*, icc: float, per_patient: float, spread: float = 0.0) -> float:
+    """How many times more lesions than patients of one lesion each: 1 + ((cv^2 + 1) m - 1) icc.
+
+    Parameters
+    ----------
+    icc : correlation of two lesions of a patient
+    per_patient : mean number of lesions m
+    spread : its coefficient of variation cv
+
+    Examples
+    --------
+    >>> round(design_effect(icc=0.2, per_patient=2.5), 6)
+    1.3
+    """
+    if not (0 <= icc <= 1 and per_patient >= 1 and spread >= 0):
+        raise ValueError(
+            "expected an icc of 0 to 1, one lesion per patient or more and a spread of 0 or more, "
+            f"got {icc:g}, {per_patient:g} and {spread:g}"
+        )
+    return 1 + ((spread**2 + 1) * per_patient - 1) * icc
+
+
+def lesions_for_share(share: float, *, half_width: float, effect_of_design: float = 1.0) -> float:
+    """Lesions that give a share its 95 % interval of +- ``half_width``.
+
+    Examples
+    --------
+    >>> round(lesions_for_share(0.8, half_width=0.05, effect_of_design=1.3), 4)
+    319.6094
+    """
+    if not (0 < share < 1 and 0 < half_width < 0.5):
+        raise ValueError(
+            "expected a share between 0 and 1 and a half width between 0 and 0.5, got "
+            f"{share:g} and {half_width:g}"
+        )
+    z = float(stats.norm.ppf(0.975))
+    return z**2 * share * (1 - share) / half_width**2 * effect_of_design
 
 
 def _two_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,20 @@ from typer.testing import CliRunner
 
 from ctlab.ct.volume import Volume
 from reader_study.cli.study import app
+from reader_study.power.closed_form_plan import Layout
 from reader_study.power.model_observer_pilot import (
     ASSUMPTION,
     Observers,
     quality_signals,
     run_pilot,
 )
-from reader_study.power.sample_size import Aim, plan_power, roe_metz_components
+from reader_study.power.pilot_components import read_components, read_pilot
+from reader_study.power.sample_size import Aim, plan_power
 from reader_study.report.power_page import write_power_page
 from reader_study.stats.power.closed_form import OrComponents, or_power, smallest_on_grid
 
+ORACLES = Path(__file__).parents[2] / "data" / "oracles"
+SMALL = ["--readers", "6", "--cases", "100"]
 PARTS = OrComponents(0.0002, 0.002, 0.001, 0.0007, 0.0005, cases=90)
 
 
@@ -30,14 +35,71 @@ def test_roc_plan_is_the_closed_form_and_finds_the_smallest_design():
     best = next(r for r in facts["smallest"] if r["fewest"])
     power = or_power(PARTS, readers=best["readers"], cases=best["cases"], effect=0.05).power
     assert power >= 0.8
-    assert [e["effect"] for e in facts["effects"]] == pytest.approx([0.03, 0.04, 0.05, 0.06, 0.08])
+    assert sorted({e["effect"] for e in facts["effects"]}) == pytest.approx(
+        [0.03, 0.04, 0.05, 0.06, 0.08]
+    )
 
 
-def test_roe_metz_components_are_ordered_as_theory_says():
-    parts = roe_metz_components(1, studies=4)
-    assert parts.var_error > parts.cov1 > parts.cov3 > 0
-    assert parts.var_error > parts.cov2 > parts.cov3
-    assert roe_metz_components(1, studies=4) == parts
+def test_every_design_is_beside_the_one_chosen():
+    layout = Layout("split-plot", 2)
+    facts = plan_power(
+        "roc", Aim(0.05), components=PARTS, layout=layout, readers=(4, 8), cases=(60, 120)
+    )
+    row = facts["curve"][-1]
+    found = or_power(PARTS, readers=8, cases=120, effect=0.05, design="split-plot", blocks=2)
+    assert row["power"] == found.power
+    assert facts["effects"][0]["design"] == "split-plot, 2 blocks"
+    assert len({e["design"] for e in facts["effects"]}) == 7
+    with pytest.raises(ValueError, match="2 readers or more with the design split-plot"):
+        plan_power("roc", Aim(0.05), components=PARTS, layout=layout, readers=(1,))
+
+
+def test_lesions_of_patients_count_as_fewer_cases():
+    """At a design effect of 2, 120 lesions are worth 60 cases."""
+    layout = Layout(per_patient=3, icc=0.5)
+    sizes = {"components": PARTS, "readers": (6,)}
+    lesions = plan_power("roc", Aim(0.05), layout=layout, cases=(120,), **sizes)
+    cases = plan_power("roc", Aim(0.05), cases=(60,), **sizes)
+    assert lesions["curve"][0]["power"] == pytest.approx(cases["curve"][0]["power"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("wafroc", {"cases": ORACLES / "froc_cases.csv"}),
+        ("sensitivity", {"cut": 3}),
+        ("specificity", {"cut": 3}),
+        ("ai", {"ai": "AI"}),
+    ],
+)
+def test_a_pilot_of_every_kind_gives_the_components_of_its_analysis(kind, options):
+    table = {"wafroc": "froc", "ai": "extended/ai_vs_readers"}.get(kind, "mrmc_balanced")
+    parts = read_pilot(kind, ORACLES / f"{table}.csv", **options)
+    count = {"wafroc": 60, "sensitivity": 50, "specificity": 40, "ai": 90}[kind]
+    assert parts.cases == count
+    if kind == "ai":
+        assert parts.ms_readers == pytest.approx(0.00416539583, rel=1e-6)
+    facts = plan_power(kind, Aim(0.05), components=parts, readers=(6,), cases=(200,))
+    assert 0.05 < facts["curve"][0]["power"] < 1
+    with pytest.raises(ValueError, match="components of a pilot or a published study"):
+        plan_power(kind, Aim(0.05), readers=(6,), cases=(200,))
+
+
+def test_components_of_a_paper_are_read_by_the_names_in_use():
+    text = "VarTR=0.0002,Var=0.002,Cov1=0.001,Cov2=0.0007,Cov3=0.0005,cases=90"
+    assert read_components("roc", text) == PARTS
+    with pytest.raises(ValueError, match="got no cases"):
+        read_components("roc", text.rpartition(",")[0])
+    with pytest.raises(ValueError, match=r"a number after Var="):
+        read_components("roc", "Var=much")
+    done = CliRunner().invoke(app, ["power", "wafroc", "--components", text, "--json", *SMALL])
+    assert json.loads(done.stdout)["assumptions"]["cov1"] == 0.001
+
+
+def test_lesions_for_the_interval_of_a_share():
+    line = ["power", "precision", "--effect", "0.8", "--icc", "0.2", "--per-patient", "2.5"]
+    done = CliRunner().invoke(app, line)
+    assert "320 lesions of 128 patients" in done.stdout
 
 
 @pytest.mark.parametrize(("kind", "effect"), [("rating", 6.0), ("preference", 0.85)])
@@ -71,7 +133,7 @@ def test_a_dip_of_simulated_power_is_averaged_so_that_a_lucky_point_reaches_noth
 @pytest.mark.parametrize(
     ("kind", "aim", "message"),
     [
-        ("froc", Aim(0.1), "roc, rating, preference"),
+        ("froc", Aim(0.1), "roc, wafroc, sensitivity, specificity, ai, rating"),
         ("roc", Aim(0.7), "effect between -0.5 and 0.5"),
         ("preference", Aim(1.2), "effect between 0 and 1"),
         ("roc", Aim(0.1, target=80), "0 < target < 1"),
@@ -154,7 +216,7 @@ def test_observers_of_lesions_give_components_for_the_sample_size(unlocked):
     assert pilot.components.cases == 16
     facts = plan_power("roc", Aim(0.1), pilot=pilot, readers=(6,), cases=(40,))
     assert facts["label"] == ASSUMPTION
-    assert facts["assumptions"]["components from"] == "the pilot given"
+    assert facts["assumptions"]["components from"] == "the pilot or published study given"
 
 
 def test_the_locked_allocation_is_read_with_the_passphrase_only(locked, passphrase):

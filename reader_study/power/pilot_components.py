@@ -1,0 +1,91 @@
+"""Components for a sample size: from the table of a pilot, or as a published study prints them."""
+
+from dataclasses import fields
+from pathlib import Path
+
+from reader_study.stats.free_response.froc import froc
+from reader_study.stats.power.closed_form import OrComponents, PanelComponents, components_of
+from reader_study.stats.read_table import read_table
+from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
+from reader_study.stats.roc.mrmc import figure_named, mrmc
+
+Parts = OrComponents | PanelComponents
+# How papers and packages write them.
+ALIASES = {
+    "varr": "var_reader",
+    "vartr": "var_arm_reader",
+    "var": "var_error",
+    "msr": "ms_readers",
+    "k": "cases",
+}
+
+
+def read_pilot(
+    kind: str, path: str | Path, *, cases: Path | None = None, cut: float = 0.0, ai: str = ""
+) -> Parts:
+    """Components of the pilot study in a table.
+
+    Parameters
+    ----------
+    kind : "roc", "sensitivity", "specificity" (``reader, case, arm, truth, rating``), "ai" (the
+        same, one arm) or "wafroc" (``reader, arm, case, mark, lesion, rating``)
+    cases : for "wafroc", the table ``case, truth, n_lesions``
+    cut : for sensitivity and specificity, the lowest rating that counts as called
+    ai : name of the model among the readers
+
+    Raises
+    ------
+    ValueError
+        Where a kind lacks what it needs.
+    """
+    table = read_table(Path(path))
+    if kind == "wafroc":
+        if cases is None:
+            raise ValueError("expected --pilot-cases, a table case, truth, n_lesions, got none")
+        listed = read_table(cases)
+        return components_of(froc(table, listed, fom="wafroc"), cases=len(listed))
+    if kind == "ai":
+        if not ai:
+            raise ValueError("expected --ai, the model's name in the column reader, got none")
+        parts = ai_versus_readers(table, ai=ai).components
+        count = int(table["case"].nunique())
+        return PanelComponents(parts["ms_readers"], parts["var"], parts["cov2"], count)
+    figure = kind if kind == "roc" else f"{kind}:{cut:g}"
+    result = mrmc(table, figure=figure_named("auc" if kind == "roc" else figure))
+    used = table
+    if kind != "roc":
+        used = table[table["truth"].astype(float) == (1 if kind == "sensitivity" else 0)]
+    return components_of(result, cases=int(used["case"].nunique()))
+
+
+def read_components(kind: str, text: str) -> Parts:
+    """Components as ``"VarTR=0.0002,Var=0.0008,Cov1=...,Cov2=...,Cov3=...,cases=114"``.
+
+    For "ai": ``"MSR=...,Var=...,Cov2=...,cases=..."``.
+
+    Examples
+    --------
+    >>> read_components("ai", "MSR=0.004,Var=0.0025,Cov2=0.0012,cases=90")
+    PanelComponents(ms_readers=0.004, var=0.0025, cov2=0.0012, cases=90)
+    """
+    wanted = PanelComponents if kind == "ai" else OrComponents
+    names = [field.name for field in fields(wanted)]
+    needed = [name for name in names if name != "var_reader"]
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        key, sign, value = part.partition("=")
+        name = key.strip().lower()
+        name = ALIASES.get(name, name) if name not in names else name
+        try:
+            found[name] = float(value) if sign else float("nan")
+        except ValueError:
+            raise ValueError(f"expected a number after {key.strip()}=, got {value!r}") from None
+    missing = [name for name in needed if name not in found]
+    unknown = [name for name in found if name not in names]
+    if missing or unknown:
+        raise ValueError(
+            f"expected {', '.join(names)} as NAME=NUMBER,..., got "
+            + (f"no {', '.join(missing)}" if missing else f"{', '.join(unknown)}")
+            + "; take them from the study's Obuchowski-Rockette analysis"
+        )
+    return wanted(**{**found, "cases": int(found["cases"])})  # type: ignore[arg-type]
