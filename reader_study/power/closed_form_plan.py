@@ -132,7 +132,7 @@ def _power(
 ) -> float:
     alike = design_effect(icc=layout.icc, per_patient=layout.per_patient)
     # Lesions of one patient count for fewer: the covariances of more cases apply.
-    scaled: Parts = replace(parts, cases=parts.cases * alike)  # type: ignore[type-var]
+    scaled: Parts = replace(parts, cases=parts.cases * alike)
     if isinstance(scaled, PanelComponents):
         found = panel_power(scaled, readers=readers, cases=cases, effect=effect, margin=margin)
     else:

@@ -88,4 +88,4 @@ def read_components(kind: str, text: str) -> Parts:
             + (f"no {', '.join(missing)}" if missing else f"{', '.join(unknown)}")
             + "; take them from the study's Obuchowski-Rockette analysis"
         )
-    return wanted(**{**found, "cases": int(found["cases"])})  # type: ignore[arg-type]
+    return wanted(**{**found, "cases": int(found["cases"])})

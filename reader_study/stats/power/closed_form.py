@@ -44,7 +44,7 @@ class OrComponents:
     cov1: float
     cov2: float
     cov3: float
-    cases: int
+    cases: float
     var_reader: float = 0.0
 
 
@@ -194,7 +194,7 @@ class PanelComponents:
     ms_readers: float
     var: float
     cov2: float
-    cases: int
+    cases: float
 
 
 def panel_power(
