@@ -23,63 +23,85 @@ KIND_OF = {
 }
 
 
+KindArgument = Annotated[
+    Kind | None,
+    typer.Argument(
+        help="what is compared; precision: lesions for the interval of one share",
+        show_default=False,
+    ),
+]
+EffectOption = Annotated[
+    float | None,
+    typer.Option(
+        help="difference of the figure (new minus reference, model minus readers), odds "
+        "ratio, share that prefers the new arm, or the share to be estimated"
+    ),
+]
+ReadersOption = Annotated[int | None, typer.Option(min=1, max=500, help="only this many")]
+CasesOption = Annotated[int | None, typer.Option(min=4, max=10_000, help="only this many")]
+MarginOption = Annotated[float, typer.Option(min=0, help="non-inferiority margin; 0: none")]
+TargetOption = Annotated[float, typer.Option(help="power to reach")]
+PilotOption = Annotated[
+    Path | None, typer.Option(help="table reader, case, arm, truth, rating (wafroc: marks)")
+]
+PilotCasesOption = Annotated[
+    Path | None, typer.Option(help="with wafroc: table case, truth, n_lesions")
+]
+CutOption = Annotated[float, typer.Option(help="lowest rating of the pilot that counts as called")]
+AiOption = Annotated[str, typer.Option(help="name of the model among the pilot's readers")]
+ComponentsOption = Annotated[
+    str, typer.Option(help="of a study: VarTR=,Var=,Cov1=,Cov2=,Cov3=,cases=[,VarR=]")
+]
+DesignOption = Annotated[
+    str,
+    typer.Option(
+        help="who reads what: crossed, split-plot, cases nested in readers, cases nested in "
+        "arms, readers nested in arms, readers and cases nested in arms"
+    ),
+]
+BlocksOption = Annotated[int, typer.Option(min=1, help="groups of readers in a split-plot")]
+PerPatientOption = Annotated[
+    float, typer.Option(min=1, help="lesions of a patient, where cases are lesions")
+]
+IccOption = Annotated[float, typer.Option(min=0, max=1, help="their correlation")]
+HalfWidthOption = Annotated[
+    float, typer.Option(help="with precision: half the 95 % interval of the share")
+]
+FromImagesOption = Annotated[
+    Path | None, typer.Option(help="study whose images model observers read first")
+]
+PassphraseFileOption = Annotated[
+    list[Path] | None, typer.Option(help="with --from-images: read the locked allocation")
+]
+ReplicatesOption = Annotated[int, typer.Option(min=1, help="simulated studies per design")]
+SeedOption = Annotated[int, typer.Option(min=0, help="of the simulations")]
+PageOption = Annotated[Path | None, typer.Option(help="write an HTML page to explore")]
+AsJsonOption = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
 def power(
-    kind: Annotated[
-        Kind | None,
-        typer.Argument(
-            help="what is compared; precision: lesions for the interval of one share",
-            show_default=False,
-        ),
-    ] = None,
-    effect: Annotated[
-        float | None,
-        typer.Option(
-            help="difference of the figure (new minus reference, model minus readers), odds "
-            "ratio, share that prefers the new arm, or the share to be estimated"
-        ),
-    ] = None,
-    readers: Annotated[int | None, typer.Option(min=1, max=500, help="only this many")] = None,
-    cases: Annotated[int | None, typer.Option(min=4, max=10_000, help="only this many")] = None,
-    margin: Annotated[float, typer.Option(min=0, help="non-inferiority margin; 0: none")] = 0.0,
-    target: Annotated[float, typer.Option(help="power to reach")] = 0.8,
-    pilot: Annotated[
-        Path | None, typer.Option(help="table reader, case, arm, truth, rating (wafroc: marks)")
-    ] = None,
-    pilot_cases: Annotated[
-        Path | None, typer.Option(help="with wafroc: table case, truth, n_lesions")
-    ] = None,
-    cut: Annotated[
-        float, typer.Option(help="lowest rating of the pilot that counts as called")
-    ] = 3.0,
-    ai: Annotated[str, typer.Option(help="name of the model among the pilot's readers")] = "",
-    components: Annotated[
-        str, typer.Option(help="of a study: VarTR=,Var=,Cov1=,Cov2=,Cov3=,cases=[,VarR=]")
-    ] = "",
-    design: Annotated[
-        str,
-        typer.Option(
-            help="who reads what: crossed, split-plot, cases nested in readers, cases nested in "
-            "arms, readers nested in arms, readers and cases nested in arms"
-        ),
-    ] = "crossed",
-    blocks: Annotated[int, typer.Option(min=1, help="groups of readers in a split-plot")] = 1,
-    per_patient: Annotated[
-        float, typer.Option(min=1, help="lesions of a patient, where cases are lesions")
-    ] = 1.0,
-    icc: Annotated[float, typer.Option(min=0, max=1, help="their correlation")] = 0.0,
-    half_width: Annotated[
-        float, typer.Option(help="with precision: half the 95 % interval of the share")
-    ] = 0.05,
-    from_images: Annotated[
-        Path | None, typer.Option(help="study whose images model observers read first")
-    ] = None,
-    passphrase_file: Annotated[
-        list[Path] | None, typer.Option(help="with --from-images: read the locked allocation")
-    ] = None,
-    replicates: Annotated[int, typer.Option(min=1, help="simulated studies per design")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="of the simulations")] = 0,
-    page: Annotated[Path | None, typer.Option(help="write an HTML page to explore")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    kind: KindArgument = None,
+    effect: EffectOption = None,
+    readers: ReadersOption = None,
+    cases: CasesOption = None,
+    margin: MarginOption = 0.0,
+    target: TargetOption = 0.8,
+    pilot: PilotOption = None,
+    pilot_cases: PilotCasesOption = None,
+    cut: CutOption = 3.0,
+    ai: AiOption = "",
+    components: ComponentsOption = "",
+    design: DesignOption = "crossed",
+    blocks: BlocksOption = 1,
+    per_patient: PerPatientOption = 1.0,
+    icc: IccOption = 0.0,
+    half_width: HalfWidthOption = 0.05,
+    from_images: FromImagesOption = None,
+    passphrase_file: PassphraseFileOption = None,
+    replicates: ReplicatesOption = 200,
+    seed: SeedOption = 0,
+    page: PageOption = None,
+    as_json: AsJsonOption = False,
 ) -> None:
     """Power over readers and cases, and the smallest design that reaches the target."""
     from ctlab.console import working
@@ -139,7 +161,7 @@ def _kind(kind: Kind | None, observed: "Pilot | None", *, given: bool) -> str:
 def _precision(
     share: float, half_width: float, icc: float, per_patient: float, as_json: bool
 ) -> None:
-    from reader_study.stats.power.closed_form import design_effect, lesions_for_share
+    from reader_study.stats.power.panel import design_effect, lesions_for_share
 
     effect = design_effect(icc=icc, per_patient=per_patient)
     lesions = lesions_for_share(share, half_width=half_width, effect_of_design=effect)

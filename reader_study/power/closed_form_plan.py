@@ -9,13 +9,11 @@ import pandas as pd
 from reader_study.stats.power.closed_form import (
     Design,
     OrComponents,
-    PanelComponents,
-    design_effect,
     or_power,
-    panel_power,
     power_curve,
     smallest_design,
 )
+from reader_study.stats.power.panel import PanelComponents, design_effect, panel_power
 from reader_study.stats.power.roe_metz_components import components_of_model
 from reader_study.stats.roc.roe_metz import RoeMetz
 

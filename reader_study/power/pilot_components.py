@@ -4,7 +4,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from reader_study.stats.free_response.froc import froc
-from reader_study.stats.power.closed_form import OrComponents, PanelComponents, components_of
+from reader_study.stats.power.closed_form import OrComponents, components_of
+from reader_study.stats.power.panel import PanelComponents
 from reader_study.stats.read_table import read_table
 from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
 from reader_study.stats.roc.mrmc import figure_named, mrmc

@@ -21,9 +21,9 @@ from reader_study.power.model_observer_pilot import Pilot
 from reader_study.stats.power.closed_form import (
     MOST_CASES,
     OrComponents,
-    PanelComponents,
     smallest_on_grid,
 )
+from reader_study.stats.power.panel import PanelComponents
 from reader_study.stats.power.simulated import (
     LikertTruth,
     PreferenceTruth,

@@ -78,7 +78,7 @@ def components_of(result: Mrmc, *, cases: int) -> OrComponents:
             f"{result.method}"
         )
     var_tr, var, cov1, cov2, cov3, var_r = (float(value) for value in values)
-    return OrComponents(var_tr, var, cov1, cov2, cov3, _positive("cases", cases), var_r)
+    return OrComponents(var_tr, var, cov1, cov2, cov3, positive("cases", cases), var_r)
 
 
 def or_power(
@@ -130,7 +130,7 @@ def or_power(
     >>> round(result.noncentrality, 9), result.df2
     (12.5, 3.0)
     """
-    _positive("readers", readers), _positive("cases", cases)
+    positive("readers", readers), positive("cases", cases)
     if random not in RANDOM:
         raise ValueError(f"expected random of {', '.join(map(repr, RANDOM))}, got {random!r}")
     if random != "cases" and readers < 2:
@@ -145,9 +145,9 @@ def or_power(
     error, df2 = _error_and_df(components, readers, cases, random, design, blocks)
     se = float(np.sqrt(2 * error / readers))
     if margin > 0:
-        power, shift, critical = _one_sided(effect + margin, se, df2, alpha)
+        power, shift, critical = one_sided(effect + margin, se, df2, alpha)
     else:
-        power, shift, critical = _two_sided(effect, se, df2, alpha)
+        power, shift, critical = two_sided(effect, se, df2, alpha)
     return OrPower(power, shift, df2, critical, se, readers, cases)
 
 
@@ -187,98 +187,8 @@ def _sharing(readers: int, blocks: int) -> float:
     return float(np.sum(sizes * (sizes - 1)) / (readers * (readers - 1))) if readers > 1 else 1.0
 
 
-@dataclass(frozen=True)
-class PanelComponents:
-    """Of the differences reader minus model, in a pilot of ``cases`` cases."""
-
-    ms_readers: float
-    var: float
-    cov2: float
-    cases: float
-
-
-def panel_power(
-    components: PanelComponents,
-    *,
-    readers: int,
-    cases: int,
-    effect: float,
-    margin: float = 0.0,
-    alpha: float = 0.05,
-) -> OrPower:
-    """Power to tell a model from a panel, or to show that it is not worse than the panel.
-
-    Parameters
-    ----------
-    components : as :func:`reader_study.stats.roc.ai_versus_readers.ai_versus_readers` finds them
-    effect : true difference, model minus mean of the readers
-    margin : as :func:`or_power`
-
-    Notes
-    -----
-    Variance of readers MS - (Var - Cov2), not below zero; Var and Cov2 shrink with the cases. With
-    more and more readers r Cov2 is left: the model's own error over cases.
-
-    Examples
-    --------
-    >>> pilot = PanelComponents(0.004, 0.0025, 0.0012, cases=90)
-    >>> panel_power(pilot, readers=10, cases=300, effect=0.0).power
-    0.05
-    """
-    _positive("readers", readers - 1), _positive("cases", cases)
-    scale = components.cases / cases
-    own = max(components.ms_readers - (components.var - components.cov2), 0.0)
-    mean_square = own + scale * (components.var - components.cov2)
-    error = mean_square + readers * scale * max(components.cov2, 0.0)
-    df = float((readers - 1) * (error / mean_square) ** 2) if mean_square > 0 else np.inf
-    se = float(np.sqrt(error / readers))
-    if margin > 0:
-        power, shift, critical = _one_sided(effect + margin, se, df, alpha)
-    else:
-        power, shift, critical = _two_sided(effect, se, df, alpha)
-    return OrPower(power, shift, df, critical, se, readers, cases)
-
-
-def design_effect(*, icc: float, per_patient: float, spread: float = 0.0) -> float:
-    """How many times more lesions than patients of one lesion each: 1 + ((cv^2 + 1) m - 1) icc.
-
-    Parameters
-    ----------
-    icc : correlation of two lesions of a patient
-    per_patient : mean number of lesions m
-    spread : its coefficient of variation cv
-
-    Examples
-    --------
-    >>> round(design_effect(icc=0.2, per_patient=2.5), 6)
-    1.3
-    """
-    if not (0 <= icc <= 1 and per_patient >= 1 and spread >= 0):
-        raise ValueError(
-            "expected an icc of 0 to 1, one lesion per patient or more and a spread of 0 or more, "
-            f"got {icc:g}, {per_patient:g} and {spread:g}"
-        )
-    return 1 + ((spread**2 + 1) * per_patient - 1) * icc
-
-
-def lesions_for_share(share: float, *, half_width: float, effect_of_design: float = 1.0) -> float:
-    """Lesions that give a share its 95 % interval of +- ``half_width``.
-
-    Examples
-    --------
-    >>> round(lesions_for_share(0.8, half_width=0.05, effect_of_design=1.3), 4)
-    319.6094
-    """
-    if not (0 < share < 1 and 0 < half_width < 0.5):
-        raise ValueError(
-            "expected a share between 0 and 1 and a half width between 0 and 0.5, got "
-            f"{share:g} and {half_width:g}"
-        )
-    z = float(stats.norm.ppf(0.975))
-    return z**2 * share * (1 - share) / half_width**2 * effect_of_design
-
-
-def _two_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[float, float, float]:
+def two_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[float, float, float]:
+    """Power, noncentrality and critical F of a two-sided test at ``alpha``."""
     if se <= 0:
         return (1.0 if effect else alpha), np.inf, np.nan
     noncentrality = (effect / se) ** 2
@@ -291,7 +201,8 @@ def _two_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[floa
     return float(stats.ncf.sf(critical, 1, df2, noncentrality)), noncentrality, critical
 
 
-def _one_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[float, float, float]:
+def one_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[float, float, float]:
+    """Power, shift and critical t of a one-sided test at ``alpha / 2``."""
     if se <= 0:
         return (1.0 if effect > 0 else 0.0), np.inf, np.nan
     shift = effect / se
@@ -302,7 +213,8 @@ def _one_sided(effect: float, se: float, df2: float, alpha: float) -> tuple[floa
     return float(stats.nct.sf(critical, df2, shift)), shift, critical
 
 
-def _positive(name: str, value: int) -> int:
+def positive(name: str, value: int) -> int:
+    """The value, refused where it is below 1."""
     if value < 1:
         raise ValueError(f"expected {name} of 1 or more, got {value}")
     return value

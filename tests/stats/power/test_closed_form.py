@@ -11,15 +11,17 @@ import pytest
 
 from reader_study.stats.power.closed_form import (
     OrComponents,
-    PanelComponents,
     components_of,
-    design_effect,
-    lesions_for_share,
     or_power,
-    panel_power,
     power_curve,
     smallest_cases,
     smallest_design,
+)
+from reader_study.stats.power.panel import (
+    PanelComponents,
+    design_effect,
+    lesions_for_share,
+    panel_power,
 )
 from reader_study.stats.power.roe_metz_components import components_of_model, model_of_components
 from reader_study.stats.power.simulated import (
