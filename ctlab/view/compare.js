@@ -60,7 +60,7 @@ class Viewer extends Gestures {
     this.loads = (this.loads ?? 0) + 1;
     this.stopPlay();
     // Another trial begins as the first did, whatever was done in this viewer two trials ago.
-    if (this.tag !== this.get("tag")) Object.assign(this, { tool: "window", measuring: false, inverted: false });
+    if (this.tag !== this.get("tag")) Object.assign(this, { tool: "window", measuring: false, inverted: false, asksRegion: false, region: null });
     this.help.hidden ||= this.tag !== this.get("tag");
     Object.assign(this, { at: {}, tag: this.get("tag") });
     this.difference = { level: 0, width: 400 };

@@ -53,6 +53,7 @@ class Gestures extends Page {
   }
 
   action(event, at) {
+    if (this.asksRegion && event.button === 0 && !this.spaceHeld) return "region";
     if (event.pointerType === "touch") return this.tool !== "window" ? this.tool : this.depth > 1 ? "scroll" : "pan";
     const { left, middle, right } = this.mouse();
     if (event.button === 1) return middle;
@@ -69,6 +70,7 @@ class Gestures extends Page {
     if (this.fingers.size > 1) return void this.startPinch(event.target);
     const action = this.action(event, at);
     if (action === "calliper" || action === "circle") this.startMeasure(action, at);
+    if (action === "region") this.region = { from: at, to: at };
     if (action === "mark" && this.inside(at)) this.toggleMark(this.sideIn(side, at.fraction), at);
     this.drag = { action, x: event.clientX, y: event.clientY, at: at.exact, left: 0 };
   }
@@ -84,13 +86,28 @@ class Gestures extends Page {
     else if (action === "zoom") this.zoomBy(1.008 ** -dy, this.drag.at);
     else if (action === "scroll") this.scrollDrag(dy);
     else if (action === "wipe") this.wipe = clamp(at.fraction, 0, 1);
+    else if (action === "region") this.region.to = { x: at.x, y: at.y };
     else if (this.measure) this.measure.to = { x: at.x, y: at.y };
   }
 
   endDrag() {
     if (this.drag && this.measure) this.endMeasure();
+    if (this.drag?.action === "region") this.endRegion();
     this.drag = null;
     if (this.fingers.size < 2) this.pinch = null;
+  }
+
+  // A page may ask for a place: one drag, told to the document as a circle in voxels.
+  askRegion(asks) {
+    Object.assign(this, { asksRegion: asks, region: null });
+    this.invalidate();
+  }
+
+  endRegion() {
+    const { from, to } = this.region, radius_mm = this.lengthMm(this.region), [row, column, step] = this.get("grid");
+    if (!this.inside(from) || (from.x === to.x && from.y === to.y)) return void (this.region = null);
+    const { z, y, x } = this.voxel(from);
+    document.dispatchEvent(new CustomEvent("ctv-region", { detail: { z, y: row + y * step, x: column + x * step, radius_mm } }));
   }
 
   // The whole stack lies within one sweep over the panel, but single slices can be hit.

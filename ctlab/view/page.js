@@ -173,6 +173,7 @@ class Page extends Bar {
       const [first, last] = this.slab();
       if (at.frame >= first && at.frame <= last && seen) drawMark(spot, at, i + 1);
     });
+    if (this.region) drawCircle(spot, this.region.from, this.region.to, "");
     this.drawMeasures(spot, this.sideIn(panelSide, 0));
     if (this.steersCross() && (this.tool !== "mark" || mode !== "pair" || panelSide === this.cursor.side)) drawCross(spot, this.cursor);
   }

@@ -18,6 +18,7 @@ import pandas as pd
 from ctlab.files import plain, write_csv, write_json
 from reader_study.analysis import conduct, secondary
 from reader_study.analysis.answer_validation import check_answers_in_protocol
+from reader_study.analysis.difference_map import difference_maps
 from reader_study.analysis.endpoints import Estimate, estimate, judged
 from reader_study.analysis.localisation import Localisation, case_truth, spacing_of_cases
 from reader_study.analysis.outcome_tables import outcome_table
@@ -114,6 +115,7 @@ def analyse(
         "missing": _missing(expected, last),
         "answers": secondary.answer_counts(ratings),
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
+        "difference_map": difference_maps(record),
         "curves": _curves(first, ratings, protocol),
         "software": _versions(),
     }

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ctlab.files import write_csv
+from reader_study.analysis.difference_map import differences_table
 from reader_study.analysis.interchange import write_interchange
 from reader_study.analysis.tables import (
     comments_table,
@@ -30,6 +31,7 @@ def write_tables(study: str | Path, *, to: str = "csv") -> list[Path]:
         "marks": marks_table(record),
         "events": events_table(record),
         "comments": comments_table(record),
+        "differences": differences_table(record),
     }
     paths = []
     for name, table in tables.items():

@@ -99,6 +99,7 @@ def reader_facts(protocol: Protocol) -> dict[str, Any]:
                 "display_check",
                 "answer_delay_ms",
                 "idle_minutes",
+                "mark_difference",
                 "own_results",
             },
         ),

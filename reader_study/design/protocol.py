@@ -59,6 +59,7 @@ class Design(Strict):
     answer_delay_ms: int = Field(default=350, ge=0, le=10_000)  # after new images are painted
     idle_minutes: float = Field(default=30, gt=0, le=600)  # then the reader is logged out
     display_check: bool = True
+    mark_difference: bool = False  # after the questions on a pair, a drag where images differ
     own_results: bool = True  # readers see agreement with repeats, side and pace at the end
     texture: Literal["as-made", "matched"] = "as-made"
 
@@ -276,6 +277,8 @@ class Protocol(Strict):
 
     def _check_layout(self) -> None:
         layout = self.design.layout
+        if self.design.mark_difference and not self.design.is_paired:
+            raise ValueError("mark_difference needs two images; use layout pair or flicker")
         if self.design.is_paired:
             if layout not in self.view.modes:
                 raise ValueError(

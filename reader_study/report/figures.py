@@ -1,5 +1,6 @@
 """Figures of the report as SVG text, drawn without a display."""
 
+import base64
 import io
 from typing import Any
 
@@ -44,6 +45,31 @@ def as_svg(figure: Figure, name: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def maps(cases: list[dict[str, Any]], *, name: str) -> str:
+    """Small images of cases, each with the share of readers who marked a place laid over it.
+
+    Parameters
+    ----------
+    cases : as :func:`reader_study.analysis.difference_map.difference_maps` gives
+    """
+    columns = min(4, len(cases))
+    rows = -(-len(cases) // columns)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(2.1 * columns, 2.4 * rows), layout="constrained")
+        places = np.atleast_1d(figure.subplots(rows, columns)).flat
+        for axes, case in zip(places, cases, strict=False):  # the last row may have empty places
+            image, share = (
+                np.frombuffer(base64.b64decode(case[part]), np.uint8).reshape(case["shape"])
+                for part in ("image", "share")
+            )
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            axes.imshow(share / 255, cmap="autumn", vmin=0, vmax=1, alpha=0.65 * (share > 0))
+            axes.set_title(f"{case['case']} ({case['readings']})", fontsize=9)
+        for axes in figure.axes:
+            axes.set_axis_off()
+        return as_svg(figure, name)
 
 
 def forest(rows: list[dict[str, Any]], *, name: str, xlabel: str = "") -> str:

@@ -190,6 +190,8 @@ def _context(facts: dict[str, Any]) -> dict[str, Any]:
 def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
     """Figures with the section they belong to, a caption, and words that say what they show."""
     drawn = [*_forests(facts), *_per_reader(facts), *_curve_figures(facts), _flow(facts)]
+    if marked := facts.get("difference_map"):
+        drawn += _difference_figures(marked)
     rows = [(row["reader"], row["done"], row["of"] - row["done"]) for row in facts["readers"]]
     if rows:
         text = "; ".join(f"{name} {done:g} of {done + left:g}" for name, done, left in rows)
@@ -203,6 +205,30 @@ def pictures(facts: dict[str, Any]) -> list[dict[str, str]]:
             }
         )
     return drawn
+
+
+_MAPS_A_FIGURE = 12
+
+
+def _difference_figures(cases: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Where readers say that the images differ, some cases in a figure."""
+    parts = [cases[i : i + _MAPS_A_FIGURE] for i in range(0, len(cases), _MAPS_A_FIGURE)]
+    return [
+        {
+            "section": "differences",
+            "name": f"differences-{number}",
+            "svg": figures.maps(part, name=f"differences-{number}"),
+            "caption": "Where the images differ, as readers marked it: from red (few of the "
+            "readings) to yellow (all), over a slice of the first arm; the number of readings in "
+            "brackets.",
+            "alt": "; ".join(
+                f"{c['case']}: {c['readings'] - c['nowhere']} of {c['readings']} readings marked "
+                "a place"
+                for c in part
+            ),
+        }
+        for number, part in enumerate(parts, start=1)
+    ]
 
 
 def _flow(facts: dict[str, Any]) -> dict[str, str]:

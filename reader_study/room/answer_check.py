@@ -62,10 +62,12 @@ def checked_value(item: dict[str, Any], value: Any) -> Any:
     """The answer if the item offers it.
 
     Preference: ``left``, ``right``, ``tie``. Scale: 1 to n. Choice: the written answer. Slider:
-    0 to 100. Guess: ``left``, ``right``, ``unsure``.
+    0 to 100. Guess: ``left``, ``right``, ``unsure``. Where: ``nowhere``, or a circle in voxels.
     """
     if value == CANNOT_JUDGE and item["kind"] != "guess":
         return value
+    if item["kind"] == "where":
+        return value if value == "nowhere" else _place(value)
     offered: dict[str, list[Any]] = {
         "preference": ["left", "right", *(["tie"] if item.get("ties") else [])],
         "scale": list(range(1, len(item.get("answers") or ()) + 1)),
@@ -76,6 +78,18 @@ def checked_value(item: dict[str, Any], value: Any) -> Any:
     if isinstance(value, bool) or value not in offered[item["kind"]]:
         raise ValueError(f"this question does not offer the answer {value!r}")
     return value
+
+
+def _place(value: Any) -> dict[str, float]:
+    """A circle on a slice as four plain numbers."""
+    names = ("z", "y", "x", "radius_mm")
+    spot = {name: value.get(name) for name in names} if isinstance(value, dict) else {}
+    if len(spot) != 4 or not all(
+        isinstance(c, int | float) and not isinstance(c, bool) and 0 <= c < 1e5
+        for c in spot.values()
+    ):
+        raise ValueError("a mark was sent that is none: a place has z, y, x and radius_mm")
+    return {name: round(float(c), 2) for name, c in spot.items()}
 
 
 def checked_marks(marks: Any) -> list[dict[str, Any]]:

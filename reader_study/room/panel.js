@@ -20,6 +20,8 @@ class Panel extends Screens {
     document.addEventListener("pointerdown", this.onPoint, true);
     window.addEventListener("blur", this.onBlur);
     window.addEventListener("focus", this.onFocus);
+    this.onRegion = ({ detail }) => this.screen.item?.kind === "where" && this.answer(detail);
+    document.addEventListener("ctv-region", this.onRegion);
     model.on("change:screen", () => this.show());
     model.on("change:marks", () => this.showMarks());
     this.identify(el);
@@ -47,6 +49,7 @@ class Panel extends Screens {
   close() {
     clearTimeout(this.idle);
     for (const kind of ["keydown", "pointerdown", "wheel"]) document.removeEventListener(kind, this.onUse);
+    document.removeEventListener("ctv-region", this.onRegion);
     document.removeEventListener("keydown", this.onKey);
     document.removeEventListener("pointerdown", this.onPoint, true);
     window.removeEventListener("blur", this.onBlur);
@@ -202,6 +205,7 @@ class Panel extends Screens {
     const draw = this[`show_${screen.kind}`];
     const reminder = node("p", { class: "rs-reminder dim" }, this.say("hidden"));
     this.root.replaceChildren(...(draw ? draw.call(this, screen) : []), this.state, reminder);
+    this.viewer()?.askRegion(screen.item?.kind === "where");
     // Screen readers hear the new page; the images keep the focus while reading.
     if (screen.kind !== "question") this.root.querySelector("h1")?.focus();
     this.watch(screen);

@@ -7,7 +7,7 @@ from typing import Any
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.store import Answer, Event, latest
 
-GUESS, COMMENT, MARKS = "_guess", "_comment", "_marks"
+GUESS, COMMENT, MARKS, WHERE = "_guess", "_comment", "_marks", "_where"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ def questions_of(bundle: Bundle, trial: ShownTrial, *, closes_session: bool) -> 
         for side in sides:
             name = f"{item['name']}@{side}" if side else item["name"]
             asked.append(Question(trial, name, {**item, "side": side}))
+    if bundle.facts["design"].get("mark_difference") and trial.right:
+        asked.append(Question(trial, WHERE, {"kind": "where", "marks": [], "side": ""}))
     if bundle.facts["guess"] and closes_session:
         guess = {"kind": "guess", **bundle.facts["guess"], "marks": [], "side": ""}
         asked.append(Question(trial, GUESS, guess))

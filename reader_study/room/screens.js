@@ -135,6 +135,7 @@ class Screens {
   spoken({ kind, answers, value }) {
     if (value === "cannot-judge") return this.say("cannot_judge");
     if (kind === "scale") return answers[value - 1];
+    if (kind === "where" && value !== "nowhere") return this.say("where_marked");
     return kind === "choice" || kind === "slider" ? String(value) : this.say(value);
   }
 
@@ -174,7 +175,7 @@ class Screens {
       node("span", { class: "dim", id: "rs-left" }, this.left(screen)));
     const progress = node("progress", { max: screen.of, value: screen.number - 1, "aria-labelledby": "rs-where" });
     const side = item.side ? node("span", { class: "rs-tag" }, this.say(`${item.side}_image`)) : null;
-    const legend = node("legend", {}, item.question);
+    const legend = node("legend", {}, item.kind === "where" ? this.say("where_question") : item.question);
     const before = screen.before === null || screen.before === undefined ? null : node("p", { class: "dim", id: "rs-before" },
       this.say("answered_before", { answer: this.spoken({ ...item, value: screen.before }) }));
     const body = item.kind === "slider" ? this.slider(item) : this.choices(this.options(screen));
@@ -188,6 +189,7 @@ class Screens {
 
   options(screen) {
     const { item } = screen, said = (value) => ({ value, text: this.say(value), side: value });
+    if (item.kind === "where") return [said("nowhere")];
     if (item.kind === "scale") return item.answers.map((text, i) => ({ value: i + 1, text }));
     if (item.kind === "choice") return item.answers.map((text) => ({ value: text, text }));
     if (item.kind === "guess") return (screen.pair ? ["left", "right", "unsure"] : ["yes", "no", "unsure"]).map(said);

@@ -23,6 +23,7 @@ from reader_study.room.questions import (
     COMMENT,
     GUESS,
     MARKS,
+    WHERE,
     Question,
     answers_given,
     before,
@@ -347,7 +348,7 @@ class ReadingSession:
     def _undoable(self) -> Answer | None:
         """The answer that "undo" would take back under the protocol's rule."""
         rule = self._facts["design"]["undo"]
-        asked = [a for a in self._answers if not a.item.startswith("_") or a.item == GUESS]
+        asked = [a for a in self._answers if not a.item.startswith("_") or a.item in {GUESS, WHERE}]
         if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
             return None
         session = self.session

@@ -267,3 +267,25 @@ def test_help_explains_every_drag_and_key_without_scrolling_at_1280_by_800(open_
     assert page.evaluate("() => viewer.help.scrollWidth <= viewer.help.clientWidth")
     page.keyboard.press("Escape")
     assert not page.is_visible(".ctv-help")
+
+
+def test_a_page_may_ask_for_a_place_and_gets_one_circle_in_voxels(open_viewer):
+    page = open_viewer(room())
+    page.evaluate(
+        """() => { window.places = []; viewer.askRegion(true);
+        document.addEventListener('ctv-region', ({ detail }) => places.push(detail)); }"""
+    )
+    at = """([x, y]) => viewer.where(
+      { clientX: x, clientY: y, target: viewer.panels.left.canvas })"""
+    centre = page.evaluate(at, [300, 400])
+    page.mouse.click(300, 400)
+    assert page.evaluate("places") == [], "a click is no circle"
+    drag(page, 50, 0)
+    (place,) = page.evaluate("places")
+    assert {axis: place[axis] for axis in "zyx"} == {"z": 4, "y": centre["y"], "x": centre["x"]}
+    assert place["radius_mm"] == pytest.approx(page.evaluate("50 / viewer.place.x"), abs=1)
+    assert get(page, "width_hu") == 1500
+    page.evaluate("() => viewer.askRegion(false)")
+    drag(page, 50, 0)
+    assert len(page.evaluate("places")) == 1
+    assert get(page, "width_hu") > 1500

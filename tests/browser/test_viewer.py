@@ -243,7 +243,8 @@ def test_full_screen_and_every_word_can_be_translated(open_viewer):
     assert len(asked) > 50
     assert asked <= known.keys(), f"not in en.toml: {sorted(asked - known.keys())}"
     said = page.evaluate(
-        """() => [...document.querySelectorAll(".ctv button, .ctv dt, .ctv dd, .ctv h2, .ctv [aria-label]")]
+        """() => [...document.querySelectorAll(
+          ".ctv button, .ctv dt, .ctv dd, .ctv h2, .ctv [aria-label]")]
         .flatMap((n) => [n.textContent, n.title, n.getAttribute("aria-label") ?? ""])
         .filter((text) => /[a-z]{3}/i.test(text) && !text.includes("@"))"""
     )

@@ -42,7 +42,7 @@ def test_the_example_is_a_valid_protocol_and_its_hash_follows_its_bytes(tmp_path
     [
         ("catch_trials =", "catch_trails =", ["line 25", "'catch_trails'", "'catch_trials'"]),
         ("[design]", "[desing]", ["'desing'", "'design'"]),
-        ('stratum = "no-nodule"', 'stratums = "x"', ["line 110", "'stratum'"]),
+        ('stratum = "no-nodule"', 'stratums = "x"', ["line 112", "'stratum'"]),
         ("readers = 4", "readers = 0", ["line 22", "design.readers = 0", "greater than or equal"]),
         ('kind = "preference" ', 'kind = "prefrence" ', ["items.1.kind", "'preference'"]),
         ('name = "case-02"', 'name = "case-01"', ["cases", "twice: case-01"]),
