@@ -7,6 +7,7 @@ import pandas as pd
 from ctlab.classic import METHODS
 from ctlab.files import write_whole
 from ctlab.lessons import method_table, share_of_gain
+from ctlab.lessons.material.method_table import read_comparison
 from experiments.shipped_model.image_quality import CARD, between_marks
 
 MARKS = (
@@ -55,8 +56,60 @@ def _row(comparison: pd.DataFrame) -> list[str]:
     ]
 
 
+SHARE_AIM, BIAS_AIM_HU = 0.85, 2.0
+
+
+def aims(results: Path) -> str:
+    """Which aims are reached, case by case (a patient at a dose), in Markdown."""
+    methods = read_comparison(results)["methods"]
+    by_case = {
+        name: {(row["patient"], row["dose"]): row for row in method["rows"]}
+        for name, method in methods.items()
+    }
+    lines = []
+    for measure, words, sign in (
+        ("rmse_body_hu", "RMSE", -1),
+        ("psnr_db", "PSNR", 1),
+        ("ssim", "SSIM", 1),
+    ):
+        behind = [
+            f"{patient} at {100 * dose:g} %"
+            for (patient, dose), row in by_case["shipped"].items()
+            if sign * row[measure]
+            <= max(sign * by_case[name][patient, dose][measure] for name in METHODS)
+        ]
+        count = len(by_case["shipped"])
+        lines.append(
+            f"- {words}: ahead of every tuned filter in {count - len(behind)} of {count} cases"
+            + (f"; behind in {', '.join(behind)}." if behind else ".")
+        )
+    shares = [
+        share_of_gain(method_table(dose, patients, path=results), "shipped")
+        for dose in (0.1, 0.05)
+        for patients in (["sample"], None)
+    ]
+    verdict = "reached" if min(shares) >= SHARE_AIM else "**missed**"
+    lines.append(
+        f"- Share of the supervised gain: {100 * min(shares):.0f} to {100 * max(shares):.0f} % "
+        f"(aim {100 * SHARE_AIM:.0f} %: {verdict})."
+    )
+    beyond = [
+        abs(row[f"bias_{tissue}_hu"] - by_case["input"][case][f"bias_{tissue}_hu"])
+        for case, row in by_case["shipped"].items()
+        for tissue in ("lung", "soft", "bone")
+        if row[f"bias_{tissue}_hu"] is not None
+    ]
+    verdict = "reached" if max(beyond) <= BIAS_AIM_HU else "**missed**"
+    lines.append(
+        f"- Bias beyond that of the input: at most {max(beyond):.1f} HU in lung, soft tissue and "
+        f"bone of any case (aim {BIAS_AIM_HU:g} HU: {verdict})."
+    )
+    return "\n".join(lines)
+
+
 def write_card(results: Path) -> None:
-    """Put the table of these results into the model card."""
-    text = between_marks(CARD.read_text(encoding="utf-8"), MARKS, table(results))
+    """Put the table of these results, and which aims they reach, into the model card."""
+    text = f"{table(results)}\n\n{aims(results)}"
+    text = between_marks(CARD.read_text(encoding="utf-8"), MARKS, text)
     with write_whole(CARD) as part:
         part.write_text(text, encoding="utf-8")

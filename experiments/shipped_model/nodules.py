@@ -9,9 +9,10 @@ as means over its core; intervals are over places. BM3D at its default strength 
 model. Writes ``experiments/shipped_model/nodules.json`` and the table in ``MODEL_CARD.md``.
 """
 
+import json
+import math
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,9 @@ def places_of(scan: Volume) -> list[tuple[int, int, int]]:
     return [places[k] for k in chosen]
 
 
-def _one_slice(method: Method, hu: np.ndarray) -> np.ndarray:
-    return method(hu[None].astype(np.float32))[0]
-
-
-def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[dict[str, Any]]:
+def recoveries(
+    scan: Volume, dose: float, methods: dict[str, Method], tasks: Sequence[LesionTask] = TASKS
+) -> list[dict[str, Any]]:
     """One row a nodule and method, at one dose."""
     low = simulate_dose(scan, dose, rng=np.random.default_rng(0))
     places = places_of(scan)
@@ -79,10 +78,10 @@ def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[di
     backgrounds, noises = cut(scan.hu), cut(low.hu - scan.hu)
     rows = []
     for name, method in methods.items():
-        for task in TASKS:
+        for task in tasks:
             signal = task.draw((PATCH_PX, PATCH_PX), scan.spacing_mm[1:])
             recovery = contrast_recovery(
-                partial(_one_slice, method),
+                lambda hu, method=method: method(hu[None].astype(np.float32))[0],  # type: ignore[misc]
                 backgrounds,
                 signal,
                 noises,
@@ -93,18 +92,31 @@ def recoveries(scan: Volume, dose: float, methods: dict[str, Method]) -> list[di
     return rows
 
 
-def measure(doses: tuple[float, ...] = DOSES, scan: Volume | None = None) -> dict[str, Any]:
-    """All rows, with the checkpoint they are of."""
+def measure(
+    doses: tuple[float, ...] = DOSES,
+    scan: Volume | None = None,
+    *,
+    known: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """All rows, with the checkpoint they are of.
+
+    ``known`` are rows from before. Those of the filter are taken from there where the first of a
+    dose, made anew, is as it was: they do not depend on the checkpoint.
+    """
     scan, checkpoint = scan or load_sample(), load_checkpoint()
     model = checkpoint.denoiser()
     rows = []
     for dose in doses:
         noise_hu = measure_noise_hu(simulate_dose(scan, dose, rng=np.random.default_rng(0)))
         methods: dict[str, Method] = {
-            "model": lambda hu: denoise_slices(hu, model),
-            "bm3d": partial(denoise_classic, method="bm3d", noise_sd_hu=noise_hu),
+            "bm3d": lambda hu, sd=noise_hu: denoise_classic(hu, "bm3d", noise_sd_hu=sd),  # type: ignore[misc]
         }
-        rows += recoveries(scan, dose, methods)
+        rows += recoveries(scan, dose, {"model": lambda hu: denoise_slices(hu, model)})
+        before = [row for row in known if (row["method"], row["dose"]) == ("bm3d", dose)]
+        is_as_before = len(before) == len(TASKS) and math.isclose(
+            recoveries(scan, dose, methods, TASKS[:1])[0]["recovery"], before[0]["recovery"]
+        )
+        rows += before if is_as_before else recoveries(scan, dose, methods)
     return {
         "command": "python -m experiments.shipped_model.nodules",
         "checkpoint_sha256": checkpoint.sha256,
@@ -136,7 +148,8 @@ def table(results: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, then write results and card."""
     torch.set_num_threads(1)
-    results = measure()
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results = measure(known=stored.get("rows", ()))
     write_json(RESULTS, results)
     with write_whole(CARD) as part:
         card = CARD.read_text(encoding="utf-8")

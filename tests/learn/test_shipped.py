@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ctlab.classic import METHODS
 from ctlab.ct import LUNG, load_sample, simulate_dose
 from ctlab.learn import (
     TrainConfig,
@@ -172,3 +173,31 @@ def test_the_model_card_shows_the_results_of_this_very_checkpoint():
         assert methods["model"]["rmse_body_hu"] < methods["input"]["rmse_body_hu"]
     assert "must not be used for diagnosis" in card
     assert comparison_card.table(EXPERIMENTS / "method_comparison" / "results.json") in card
+    assert comparison_card.aims(EXPERIMENTS / "method_comparison" / "results.json") in card
+
+
+def test_aims_are_counted_case_by_case(tmp_path):
+    """Two cases: ahead of the filters in one and level in the other, which is not ahead."""
+
+    def row(patient, dose, psnr, rmse, bias=0.0):
+        facts = {"patient": patient, "dose": dose, "psnr_db": psnr, "rmse_body_hu": rmse}
+        facts |= {"ssim": psnr / 100, "residual_ratio": 1.0, "sliced_w1_hu": 1.0, "nps_shape": 0.1}
+        return facts | {f"bias_{tissue}_hu": bias for tissue in ("lung", "soft", "bone")}
+
+    def rows(psnr, *, bias=0.0):
+        cases = [(p, d) for p in ("sample", "pat_1") for d in (0.1, 0.05)]
+        return [row(p, d, psnr, 60.0 - psnr, bias) for p, d in cases]
+
+    methods = {name: {"rows": rows(34.0)} for name in METHODS}
+    methods |= {"input": {"rows": rows(30.0)}, "supervised": {"rows": rows(36.0)}}
+    methods["shipped"] = {"rows": rows(35.5, bias=-2.5)}
+    methods["shipped"]["rows"][0] |= {"psnr_db": 34.0}
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps({"methods": methods}))
+    rmse, psnr, _ssim, share, bias = comparison_card.aims(path).splitlines()
+    assert rmse == "- RMSE: ahead of every tuned filter in 4 of 4 cases."
+    assert "in 3 of 4 cases; behind in sample at 10 %." in psnr
+    assert share == "- Share of the supervised gain: 67 to 92 % (aim 85 %: **missed**)."
+    assert bias.endswith(
+        "at most 2.5 HU in lung, soft tissue and bone of any case (aim 2 HU: **missed**)."
+    )
