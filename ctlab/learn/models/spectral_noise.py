@@ -12,8 +12,9 @@ that nobody can know are learned:
   of the rays of one view, which pass the elliptic cross-section of a body along a longer or
   shorter path;
 - ``k`` is piecewise linear between :data:`KNOTS` points. It starts from what the low-dose domain
-  has more than the routine-dose domain, ring by ring (:func:`measure_noise_spectrum`), and is
-  learned from there; ``a`` and ``theta`` are random in each patch, the spread of ``a`` is learned;
+  has more than the routine-dose domain, ring by ring (:func:`measure_noise_spectrum`), and what
+  is learned stays near; ``a`` and ``theta`` are random in each patch, the spread of ``a`` is
+  learned;
 - the level follows the mean of the surroundings, along the curve measured in both domains without
   pairs (:func:`ctlab.learn.models.fbp_noise.measure_noise_curve`); what is learned stays near it.
 """
@@ -46,8 +47,10 @@ if TYPE_CHECKING:
 KNOTS = 12
 """Points of the radial function, evenly from frequency 0 to the corner (1/sqrt(2) per pixel)."""
 CORNER = math.sqrt(0.5)
-USUAL_SPREAD = 0.7
-"""SD of ``a`` before training."""
+USUAL_SPREAD, NEAR_SPREAD = 0.7, 1.5
+"""SD of ``a`` before training, and the factor beyond which it is not learned away from that."""
+NEAR_SPECTRUM, FREE_SPECTRUM = 0.3, 3.0
+"""How far the logarithm of the power is learned away from a measured spectrum, and from none."""
 
 
 class SpectralNoise(nn.Module):
@@ -67,6 +70,8 @@ class SpectralNoise(nn.Module):
         Units of the images.
     spectrum : sequence of float
         The radial function at its points before training; none: about that of a standard kernel.
+    spread : float
+        SD of ``a`` before training.
 
     Examples
     --------
@@ -77,6 +82,8 @@ class SpectralNoise(nn.Module):
     True
     """
 
+    expected_radial: Tensor
+
     def __init__(
         self,
         *,
@@ -84,6 +91,7 @@ class SpectralNoise(nn.Module):
         scale: HuScale,
         curve: Curve = (),
         spectrum: Sequence[float] = (),
+        spread: float = USUAL_SPREAD,
     ) -> None:
         super().__init__()
         self.air_net = air_net
@@ -95,8 +103,14 @@ class SpectralNoise(nn.Module):
             raise ValueError(f"expected {KNOTS} values of a noise spectrum, got {len(spectrum)}")
         # A standard kernel: hardly any power is left at the corner.
         usual = -((4.0 * torch.linspace(0.0, CORNER, KNOTS)) ** 2)
-        self.radial = nn.Parameter(torch.tensor([*spectrum]) if spectrum else usual)
-        self.log_spread = nn.Parameter(torch.tensor(math.log(USUAL_SPREAD)))
+        expected = torch.tensor([*spectrum]) if spectrum else usual
+        self.register_buffer("expected_radial", expected, persistent=False)
+        self.usual_spread = spread
+        # A critic that judges unpaired images also asks for what their anatomy differs by. Left
+        # alone it moved measured numbers away from the truth: none is let far from its start.
+        self.radial_near = NEAR_SPECTRUM if spectrum else FREE_SPECTRUM
+        self.radial_offset = nn.Parameter(torch.zeros(KNOTS))
+        self.spread_offset = nn.Parameter(torch.tensor(0.0))
         self.level_offset = nn.Parameter(torch.zeros(len(points)))
 
     def draw(
@@ -144,19 +158,30 @@ class SpectralNoise(nn.Module):
         factors = [e * o for e, o in zip(self.expected, offset, strict=True)]
         return along(list(zip(self.levels_at, factors, strict=True)), around)
 
+    @property
+    def radial(self) -> Tensor:
+        """Logarithm of the radial power over the ramp at its points (KNOTS,)."""
+        return self.expected_radial + self.radial_near * torch.tanh(self.radial_offset)
+
+    @property
+    def spread(self) -> Tensor:
+        """SD of the anisotropy over patches ()."""
+        return self.usual_spread * (math.log(NEAR_SPREAD) * torch.tanh(self.spread_offset)).exp()
+
     def power(self, frequency: Tensor) -> Tensor:
         """Radial power at frequencies per pixel, up to a factor; beyond the corner as at it."""
         place = (frequency * ((KNOTS - 1) / CORNER)).clamp(0.0, KNOTS - 1.001)
         below = place.floor().long()
         share = place - below
-        smooth = (1.0 - share) * self.radial[below] + share * self.radial[below + 1]
+        radial = self.radial
+        smooth = (1.0 - share) * radial[below] + share * radial[below + 1]
         return frequency * smooth.exp()
 
     def _coloured(self, white: Tensor, directed: Tensor, width: Tensor | float) -> Tensor:
         """White noise (B, 1, H, W) with the spectrum, circular, of unit variance in each image."""
         height, across = white.shape[2:]
         radius, angle, share = polar_frequencies(height, across, white.device)
-        unequal = self.log_spread.exp() * directed[:, :1] * torch.cos(2 * (angle - directed[:, 1:]))
+        unequal = self.spread * directed[:, :1] * torch.cos(2 * (angle - directed[:, 1:]))
         power = self.power(radius * width) * unequal.exp()  # (B, 1, H, W // 2 + 1)
         power = power / (share * power).sum((2, 3), keepdim=True)
         # The slope of a root is infinite at 0, where the ramp is.

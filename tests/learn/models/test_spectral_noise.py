@@ -10,9 +10,13 @@ from ctlab.ct import HuScale, Scanner, load_sample, simulate_dose
 from ctlab.ct.tissue import tissue_masks
 from ctlab.learn import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
+from ctlab.learn.models.fbp_noise import LEVEL_NEAR_CURVE
 from ctlab.learn.models.spectral_noise import (
     CORNER,
     KNOTS,
+    NEAR_SPECTRUM,
+    NEAR_SPREAD,
+    USUAL_SPREAD,
     SpectralNoise,
     measure_noise_spectrum,
     polar_frequencies,
@@ -78,8 +82,7 @@ def test_a_wider_grain_has_coarser_power_at_the_same_sd():
 
 @pytest.mark.parametrize("spread", [0.4, 0.9])
 def test_single_draws_are_directed_by_the_spread_and_no_way_on_average(spread):
-    degrader = made()
-    degrader.log_spread.fill_(np.log(spread))
+    degrader = made(spread=spread)
     added = noise_of(degrader, torch.zeros(500, 1, 64, 64))
     assert anisotropy(added) == pytest.approx(spread, rel=0.15)
     power = torch.fft.fft2(added[:, 0]).abs().square().mean(0)
@@ -167,6 +170,19 @@ def test_the_measured_spectrum_takes_no_notice_of_anatomy(unpaired):
     assert all(later <= earlier for earlier, later in pairwise(values[:7]))
     with pytest.raises(ValueError, match="clearly noisier"):
         measure_noise_spectrum(low, full)
+
+
+def test_no_critic_moves_measured_numbers_far():
+    """Whatever the weights: in 400 to 5,000 steps a free spectrum and spread left the truth."""
+    spectrum = [-0.4 * k for k in range(KNOTS)]
+    degrader = made(spectrum=spectrum, curve=[(-700.0, 0.7), (40.0, 1.0)])
+    before = degrader.level(torch.full((1, 1, 8, 8), SCALE.to_net(40.0))).mean().item()
+    for parameter in degrader.parameters():
+        parameter.fill_(-50.0)
+    assert (degrader.radial - torch.tensor(spectrum)).abs().max() <= NEAR_SPECTRUM + 1e-6
+    assert degrader.spread.item() == pytest.approx(USUAL_SPREAD / NEAR_SPREAD)
+    after = degrader.level(torch.full((1, 1, 8, 8), SCALE.to_net(40.0))).mean().item()
+    assert after == pytest.approx(before / LEVEL_NEAR_CURVE)
 
 
 def test_a_spectrum_of_another_length_is_refused():
