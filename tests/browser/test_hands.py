@@ -256,8 +256,10 @@ def test_the_ring_of_the_focus_does_not_glow(open_viewer):
     assert 90 < brightest < 170, "seen, and darker than what is looked at"
 
 
-def test_help_explains_every_drag_and_key_without_scrolling_at_1280_by_800(open_viewer):
-    page = open_viewer(room(marking=True, further_help=[["1, 2", "answers"]] * 6))
+def test_help_explains_every_drag_and_key_without_scrolling_beside_the_question(open_viewer):
+    """A window of 1280 x 800 leaves 990 to the viewer."""
+    help_ = [["1, 2", "answers"]] * 6
+    page = open_viewer(room(marking=True, further_help=help_), size=(990, 800))
     page.keyboard.press("?")
     settled(page)
     text = page.inner_text(".ctv-help")
