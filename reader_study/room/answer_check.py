@@ -38,12 +38,11 @@ def view_facts(seen: Any) -> dict[str, Any]:
     """
     if not isinstance(seen, dict):
         return {}
-    numbers = {n: seen.get(n) for n in _VIEW_NUMBERS}
-    facts: dict[str, Any] = {
-        name: float(value)
-        for name, value in numbers.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6
-    }
+    facts: dict[str, Any] = {}
+    for name in _VIEW_NUMBERS:
+        value = seen.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e6:
+            facts[name] = float(value)
     texts = {n: seen.get(n) for n in _VIEW_WORDS}
     facts |= {n: v for n, v in texts.items() if isinstance(v, str) and len(v) <= 20}
     inverted = seen.get("inverted")
