@@ -66,6 +66,18 @@ def with_repository(config: dict[str, Any], facts: dict[str, Any]) -> dict[str, 
     return config
 
 
+def pages_address(repository: str) -> str:
+    """Where GitHub Pages shows the book of a repository; empty where it is not on GitHub.
+
+    Examples
+    --------
+    >>> pages_address("https://github.com/owner/name")
+    'https://owner.github.io/name/'
+    """
+    found = re.fullmatch(r"https://github\.com/([\w-]+)/([\w.-]+?)/?", repository)
+    return f"https://{found[1].lower()}.github.io/{found[2]}/" if found else ""
+
+
 def cache_folder(*, force: bool = False) -> Path:
     """Folder of the execution cache of this library; older ones go."""
     cache = BUILD / "cache" / library_digest()
@@ -89,10 +101,12 @@ def write_config(
         config |= {name: study[name] for name in ("title", "author", "copyright")}
         options = config["sphinx"]["config"]["html_theme_options"]
         options["extra_footer"] = study["footer"]
+        options["logo"] = {"text": study["title"]}
     facts = publication(root)
     config["sphinx"]["config"]["extensions"].append("ctlab_book")
     config["sphinx"]["config"] |= {
         "ctlab_pdf": pdf,
+        "ctlab_address": pages_address(facts["repository"]),
         "ctlab_branches": [facts["branch"], facts["launch_branch"]],
     }
     config = with_repository(config, facts)

@@ -4,6 +4,7 @@ Nothing here changes what a page says; a build without this extension is the sam
 fewer links.
 """
 
+import html
 import re
 
 from docutils import nodes
@@ -158,6 +159,19 @@ def offer_solutions(app, pagename, _templatename, context, doctree) -> None:
             group["buttons"].insert(1, complete)
 
 
+def describe_for_links(app, _pagename, _templatename, context, doctree) -> None:
+    """A picture and a title for those who share the link, where the book has an address."""
+    if doctree is None or not app.config.ctlab_address:
+        return
+    title = html.escape(f"{context.get('title', '')} — {app.config.project}", quote=True)
+    image = f"{app.config.ctlab_address}_static/hero.png"
+    context["metatags"] = context.get("metatags", "") + (
+        f'\n<meta property="og:title" content="{title}">'
+        f'\n<meta property="og:image" content="{image}">'
+        '\n<meta name="twitter:card" content="summary_large_image">'
+    )
+
+
 def offer_pdf(app, pagename, _templatename, context, doctree) -> None:
     """A release links the PDF of each page; other builds leave the print button."""
     if doctree is None or not app.config.ctlab_pdf:
@@ -229,10 +243,12 @@ def setup(app):
     app.connect("autodoc-process-signature", name_array_like)
     app.connect("env-check-consistency", number_by_chapter)
     app.add_config_value("ctlab_pdf", False, "html")
+    app.add_config_value("ctlab_address", "", "html")
     app.add_config_value("ctlab_branches", ["main", "notebooks"], "html")
     app.add_post_transform(LinkFirstUse)
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", offer_solutions, priority=900)
+    app.connect("html-page-context", describe_for_links, priority=900)
     app.connect("html-page-context", offer_pdf, priority=900)
     app.connect("html-page-context", launch_notebooks, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -109,7 +109,7 @@ def small_book(made_once):
 
 def _release(root: Path, small: Path) -> None:
     shutil.copytree(Path(__file__).parent / "small_book", small, dirs_exist_ok=True)
-    for name in ("theme", "_vendor", "ext", "lite", "teaching"):
+    for name in ("theme", "_vendor", "ext", "images", "lite", "teaching"):
         shutil.copytree(root / "book" / name, small / "book" / name)
     for path in [*(root / "book").glob("*.py"), root / "book" / "references.bib"]:
         shutil.copy(path, small / "book")
