@@ -91,9 +91,9 @@ def lock_forty(folder: Path) -> tuple[Path, str]:
     return study, add_reader(study, "benchmark")[1]
 
 
-def serve(study: Path) -> tuple[subprocess.Popen[str], str]:
+def serve(study: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     """Reading room in a process of its own, and its address."""
-    command = [sys.executable, "-m", "reader_study", "serve", str(study), "--port", "0"]
+    command = [sys.executable, "-m", "reader_study", "serve", str(study), "--port", "0", *options]
     log = study.parent / "serve.log"
     with log.open("w") as out:
         room = subprocess.Popen(

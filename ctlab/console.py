@@ -18,7 +18,7 @@ EXTRA_OF = {
     **dict.fromkeys(("idc_index", "idc_index_data", "pyarrow"), "fetch"),
     **dict.fromkeys(("cryptography", "ipykernel", "ipywidgets", "jinja2"), "study"),
     **dict.fromkeys(("jupyter_server", "nbformat", "patsy", "psycopg"), "study"),
-    **dict.fromkeys(("sqlalchemy", "tornado", "voila"), "study"),
+    **dict.fromkeys(("segno", "sqlalchemy", "tornado", "voila"), "study"),
 }
 """The extra of the project that brings a module which the core does without."""
 

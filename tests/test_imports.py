@@ -13,6 +13,8 @@ SERVING = [
     "reader_study.record.store",
     "reader_study.room.login",
     "reader_study.room.server",
+    "reader_study.room.web",
+    "reader_study.room.voila_room",
     "ctlab.view.compare",
 ]
 

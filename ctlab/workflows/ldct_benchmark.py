@@ -18,7 +18,7 @@ from ctlab.assess import psnr_db, rmse_hu, vif
 from ctlab.assess.fidelity.metrics import CHEST, PROTOCOL_CLIP_HU
 from ctlab.console import Progress
 from ctlab.ct.datasets.layouts import Scan, benchmark_split, open_collection
-from ctlab.files import write_whole
+from ctlab.files import write_csv, write_whole
 
 METRICS = ("ssim", "psnr_db", "vif", "rmse_hu")
 PUBLISHED = {  # SSIM, PSNR, VIF of chest in the benchmark's table; all but the first are supervised
@@ -91,8 +91,7 @@ def mayo_chest(
     )
     checkpoint = load_checkpoint(result.checkpoint)
     table = pd.concat([_measured(*pair, checkpoint) for pair in pairs["test"]], ignore_index=True)
-    with write_whole(Path(out) / "slices.csv") as part:
-        table.to_csv(part, index=False)
+    write_csv(Path(out) / "slices.csv", table)
     results = {
         "format_version": 1,
         "benchmark": "mayo-chest",

@@ -10,6 +10,7 @@ from reader_study.cli import stats, unblind
 from reader_study.cli.analyse import register
 from reader_study.cli.arguments import Json, Passphrase, Study
 from reader_study.cli.demo import demo
+from reader_study.cli.room import register as register_room
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(stats.app, name="stats")
 register(app)
+register_room(app)
 app.command()(demo)
 
 
@@ -146,38 +148,6 @@ def readers(
 
 
 @app.command()
-def serve(
-    study: Study,
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8866,
-    cert: Annotated[Path | None, typer.Option(help="certificate (PEM) for https")] = None,
-    key: Annotated[Path | None, typer.Option(help="its private key (PEM)")] = None,
-    proxy: Annotated[
-        list[str] | None, typer.Option(help="address of a proxy whose X-Forwarded-For is believed")
-    ] = None,
-    browser: Annotated[bool, typer.Option(help="open a browser here")] = False,
-) -> None:
-    """Open the reading room, from bundle and database; never the key."""
-    from reader_study.room.server import serve as run_room
-
-    def ready(url: str) -> None:
-        typer.echo(f"The reading room is open at {url}")
-        if host not in {"127.0.0.1", "localhost", "::1"} and cert is None:
-            typer.echo("Codes travel unencrypted without --cert and --key.", err=True)
-
-    run_room(
-        study,
-        host=host,
-        port=port,
-        cert=cert,
-        key=key,
-        proxies=proxy or (),
-        open_browser=browser,
-        ready=ready,
-    )
-
-
-@app.command()
 def status(study: Study, as_json: Json = False) -> None:
     """Progress without unblinding: no ratings, no arms."""
     from reader_study.record import coordinator
@@ -226,40 +196,6 @@ def verify(
             typer.echo(f"Note: {note}")
     if not verdict.ok:
         raise typer.Exit(1)
-
-
-@app.command()
-def copy(
-    study: Study,
-    folder: Annotated[Path, typer.Argument(help="a new folder, to be carried to the reader")],
-    reader: Annotated[str, typer.Option(help="number of the reader, such as R2")] = "",
-    as_json: Json = False,
-) -> None:
-    """Copy what one reader needs to read without a network; merge brings it home."""
-    from reader_study.record.offline_copy import copy_study
-
-    if not reader:
-        raise ValueError("name the reader who will read there: --reader R2")
-    facts = copy_study(study, folder, reader=reader)
-    if not emit({"folder": str(folder), "reader": reader, **facts}, as_json):
-        typer.echo(f"{folder} is ready for {reader}. There: reader-study serve {folder}")
-        typer.echo(f"{reader} must not read here meanwhile. Back home:")
-        typer.echo(f"reader-study merge {study} {folder}")
-
-
-@app.command()
-def merge(
-    study: Study,
-    others: Annotated[list[Path], typer.Argument(help="folders of copies read elsewhere")],
-    as_json: Json = False,
-) -> None:
-    """Add what was read from copies; refuses tampering and conflicts."""
-    from reader_study.record.merge import merge_study
-
-    facts = [{"from": str(other), **merge_study(study, other)} for other in others]
-    if not emit({"merged": facts}, as_json):
-        for row in facts:
-            typer.echo(f"{row['from']}: {row['answers']} answers, {row['events']} events")
 
 
 @app.command()

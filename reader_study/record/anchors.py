@@ -7,6 +7,8 @@ beside the study, which the coordinator copies or mails to a place that he canno
 
 from pathlib import Path
 
+import segno
+
 ANCHORS = "anchors.txt"
 
 
@@ -14,6 +16,20 @@ def write_anchor(study: str | Path, seq: int, digest: str) -> None:
     """Append an anchor to ``anchors.txt``: at lock, at each receipt, at closing and unblinding."""
     with (Path(study) / ANCHORS).open("a", encoding="utf-8") as file:
         file.write(f"{seq}:{digest}\n")
+
+
+def receipt_of(seq: int, digest: str) -> dict[str, str]:
+    """The anchor that a reader takes along: ``receipt`` as text, ``qr`` as a picture's address.
+
+    Examples
+    --------
+    >>> receipt = receipt_of(12, "9f" * 32)
+    >>> receipt["receipt"][:9], receipt["qr"][:18]
+    ('12:9f9f9f', 'data:image/svg+xml')
+    """
+    text = f"{seq}:{digest}"
+    code = segno.make(text, error="m", micro=False)
+    return {"receipt": text, "qr": code.svg_data_uri(scale=4, border=4, light="#fff")}
 
 
 def read_anchors(paths: list[Path]) -> dict[int, str]:

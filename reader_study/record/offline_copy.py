@@ -50,29 +50,32 @@ def copy_study(study: str | Path, folder: str | Path, *, reader: str) -> dict[st
                 part / "bundle",
                 ignore=shutil.ignore_patterns(".*"),  # the secret of this server's cookies
             )
-            answers = _write(store, part / "study.db", events[:last])
+            copy = Store(f"sqlite:///{part / 'study.db'}")
+            try:
+                answers = write_record(store, copy, events[:last])
+            finally:
+                copy.close()
             write_anchor(part, last, events[last - 1].hash)
     return {"events": last, "answers": answers}
 
 
-def _write(store: Store, path: Path, events: list[Event]) -> int:
-    """The first events of a record in a new file, to the letter; how many answers are in it."""
-    copy = Store(f"sqlite:///{path}")
-    try:
-        schema.create_all(copy.engine)
-        kept = {event.seq for event in events}
-        rows = [{**event.__dict__, "payload": canonical(event.payload)} for event in events]
-        with store.engine.connect().execution_options(reading=True) as theirs:
-            tables = {
-                table: [dict(row) for row in theirs.execute(sa.select(table)).mappings()]
-                for table in (schema.meta, schema.readers, schema.answers)
-            }
-        with copy.engine.begin() as connection:
-            connection.execute(sa.insert(schema.events), rows)
-            for table, rows_of_table in tables.items():
-                own = [row for row in rows_of_table if row.get("seq", events[0].seq) in kept]
-                if own:
-                    connection.execute(sa.insert(table), own)
-        return len(copy.answers())
-    finally:
-        copy.close()
+def write_record(store: Store, copy: Store, events: list[Event]) -> int:
+    """Write the first events of a record into an empty database, to the letter.
+
+    Returns how many answers are in it.
+    """
+    schema.create_all(copy.engine)
+    kept = {event.seq for event in events}
+    rows = [{**event.__dict__, "payload": canonical(event.payload)} for event in events]
+    with store.engine.connect().execution_options(reading=True) as theirs:
+        tables = {
+            table: [dict(row) for row in theirs.execute(sa.select(table)).mappings()]
+            for table in (schema.meta, schema.readers, schema.answers)
+        }
+    with copy.engine.begin() as connection:
+        connection.execute(sa.insert(schema.events), rows)
+        for table, rows_of_table in tables.items():
+            own = [row for row in rows_of_table if row.get("seq", events[0].seq) in kept]
+            if own:
+                connection.execute(sa.insert(table), own)
+    return len(copy.answers())

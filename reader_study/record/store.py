@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sqlite3
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -104,6 +105,7 @@ class Store:
         # A store that is dropped, as by an error while a room opens, leaves no connection open.
         weakref.finalize(self, self.engine.dispose)
         self._now = now
+        self._turn = threading.Lock()  # writers of one process queue here; SQLite lets them poll
 
     def close(self) -> None:
         """Let go of the database."""
@@ -115,7 +117,7 @@ class Store:
     def _writing(self) -> Iterator[sa.Connection]:
         """One transaction that extends the chain; on the disk when the block has ended."""
         try:
-            with self.engine.begin() as connection:
+            with self._turn, self.engine.begin() as connection:
                 schema.lock_chain(connection)
                 yield connection
         except IntegrityError:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from reader_study.stats.conduct.greyscale_standard import screen_luminance
+
 DASH = "–"
 MISSING = "—"
 SHORT = {
@@ -59,6 +61,8 @@ def screen(display: dict[str, Any]) -> str:
     >>> screen({"screen_width_px": 1920, "screen_height_px": 1080, "card_px": 428.0,
     ...     "dark_patches_seen": 4, "light_patches_seen": 3, "ramp_steps_differ": True})
     '1920 × 1080, pixel 0.20 mm, patches 4 dark and 3 light of 4, every grey step seen'
+    >>> screen({"black_cd_m2": 1.0, "white_cd_m2": 350, "step_seen_at_15": 3})
+    'smallest step of grey found: 3 at 15, luminance 1 to 350 cd/m², ratio 350, 582 JND'
     >>> screen({})
     '–'
     """
@@ -75,7 +79,26 @@ def screen(display: dict[str, Any]) -> str:
         parts.append("every grey step seen")
     if display.get("room_is_dim"):
         parts.append("dim room")
+    steps = {grey: display.get(f"step_seen_at_{grey}") for grey in (15, 128, 240)}
+    if told := [f"{step} at {grey}" for grey, step in steps.items() if step is not None]:
+        parts.append(f"smallest step of grey found: {', '.join(told)}")
+    parts += _luminance(display)
     return ", ".join(parts) or DASH
+
+
+def _luminance(display: dict[str, Any]) -> list[str]:
+    """Readings of a meter, if black and white were entered, beside GSDF and TG-270."""
+    names = ("black_cd_m2", "white_cd_m2", "ambient_cd_m2")
+    black, white, ambient = (display.get(name) for name in names)
+    if black is None or white is None:
+        return []
+    try:
+        found = screen_luminance(black, white, ambient_cd_m2=ambient)
+    except (ValueError, TypeError):
+        return [f"luminance {black} to {white} cd/m², outside the greyscale standard"]
+    told = f"luminance {black:g} to {white:g} cd/m², ratio {found.ratio:.0f}, {found.jnd:.0f} JND"
+    remarks = f" (TG-270: {'; '.join(found.remarks)})" if found.remarks else ""
+    return [told + remarks]
 
 
 def p_value(p: float | None) -> str:

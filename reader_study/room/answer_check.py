@@ -13,6 +13,10 @@ _DISPLAY_FACTS = (
     "light_patches_seen",
     "ramp_steps_differ",
     "room_is_dim",
+    "step_seen_at_15",
+    "step_seen_at_128",
+    "step_seen_at_240",
+    *(_LUMINANCES := ("black_cd_m2", "white_cd_m2", "ambient_cd_m2")),
 )
 
 
@@ -21,6 +25,10 @@ def display_facts(message: dict[str, Any]) -> dict[str, Any]:
     facts = {name: message.get(name) for name in _DISPLAY_FACTS}
     if not all(isinstance(v, int | float | str | bool | None) for v in facts.values()):
         raise ValueError("display facts must be plain values")
+    for name in _LUMINANCES:
+        value = facts[name]
+        if value is not None and not (type(value) in (int, float) and 0 <= value <= 4000):
+            raise ValueError("a luminance lies between 0 and 4000 cd/m²")
     return facts
 
 

@@ -1,23 +1,17 @@
-"""Login: a reader code, posted in a form, before any kernel starts."""
+"""Login: a reader code, posted in a form; wrong codes slow their sender down."""
 
 import asyncio
-import json
 import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection
-from typing import Any, cast
-
-from jupyter_server.auth.authorizer import Authorizer
-from jupyter_server.auth.decorator import allow_unauthenticated
-from jupyter_server.auth.identity import IdentityProvider, User
-from jupyter_server.base.handlers import JupyterHandler
+from pathlib import Path
 
 from reader_study.record.reader_codes import hash_of
-from reader_study.record.store import Store
+from reader_study.record.store import Reader, Store
 
 LONGEST_CODE = 200
-_LONGEST_LOGIN_DAYS = 0.5  # though the browser stays open and somebody moves the mouse
+LONGEST_LOGIN_DAYS = 0.5  # though the browser stays open and somebody moves the mouse
 _LONGEST_WAIT_S = 8.0
 _MOST_WAITING = 20  # wrong codes of one sender at a time
 
@@ -69,88 +63,40 @@ def caller_of(peer: str, forwarded: str, proxies: Collection[str]) -> str:
     return peer
 
 
-class CodeForm(JupyterHandler):
-    """The login page. The code comes in the body of a POST, never in an address."""
+class Logins:
+    """Who may come in, and which logins are over.
 
-    @property
-    def provider(self) -> "CodeIdentityProvider":
-        """Who knows the readers."""
-        return cast("CodeIdentityProvider", self.identity_provider)
-
-    def _page(self, problem: str = "") -> None:
-        self.set_header("Cache-Control", "no-store")
-        user = self.current_user
-        page = self.render_template(  # type: ignore[no-untyped-call]  # Jupyter
-            "login.html",
-            texts=self.provider.texts,
-            problem=problem,
-            reader=user.username if user else "",
-            room=self.base_url,
-        )
-        self.finish(page)
-
-    @allow_unauthenticated
-    def get(self) -> None:
-        """Show the form, also where a reader is logged in: the next one may sit here now."""
-        self._page()
-
-    @allow_unauthenticated
-    async def post(self) -> None:
-        """Log in with the code of the form."""
-        provider = self.provider
-        user = provider.user_of_code(self.get_body_argument("code", default=""))
-        if user is None:
-            # One answer for wrong, expired and withdrawn codes: nothing can be enumerated.
-            peer = self.request.remote_ip or ""
-            forwarded = self.request.headers.get("X-Forwarded-For", "")
-            if not await provider.slow_down(caller_of(peer, forwarded, provider.proxies)):
-                self.set_status(429)
-                return self._page("login_slow")
-            self.set_status(401)
-            return self._page("login_wrong")
-        provider.forget(self)
-        provider.set_login_cookie(self, user)
-        self.redirect(self.base_url)
-        return None
-
-
-class Logout(JupyterHandler):
-    """The way out: the login is over for good, and with it, unless ``?stay``, the kernel."""
-
-    @allow_unauthenticated
-    async def get(self) -> None:
-        """Log out, and show the form to the next reader."""
-        user, provider = self.current_user, cast("CodeIdentityProvider", self.identity_provider)
-        provider.forget(self)
-        provider.clear_login_cookie(self)
-        self.set_header("Cache-Control", "no-store")
-        if self.get_argument("stay", default=None) is not None:
-            self.set_status(204)
-            return
-        kernels: Any = self.kernel_manager
-        for kernel_id, owner in list(kernels.owners.items()):
-            if user and owner == user.username and kernel_id in kernels:
-                await kernels.shutdown_kernel(kernel_id, now=True)
-        self.redirect(f"{self.base_url}login")
-
-
-class CodeIdentityProvider(IdentityProvider):
-    """Readers are known by a signed cookie that holds their number; codes are never kept.
-
-    The cookie ends with the browser, with a logout, and after half a day in any case.
+    Parameters
+    ----------
+    store : database of the study
+    proxies : addresses whose ``X-Forwarded-For`` is believed
+    ended : file with the names of logins that are over, so that a restart does not bring them back
+    idle_s : after so long without a sign of its page a login is over
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        room: Any = self.parent
-        self.store: Store = room.store
-        self.texts: dict[str, str] = room.texts
-        self.proxies: Collection[str] = room.proxies
-        self.limit = RateLimit()
-        self.cookie_options = {"samesite": "Strict", "expires_days": None}
-        self.get_secure_cookie_kwargs = {"max_age_days": _LONGEST_LOGIN_DAYS}
-        self._ended: set[str] = set()  # logins that are over, though their cookies may live on
+    def __init__(
+        self,
+        store: Store,
+        proxies: Collection[str],
+        *,
+        ended: Path | None = None,
+        idle_s: float = float("inf"),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self.proxies, self._file = store, proxies, ended
+        self._idle_s, self._clock = idle_s, clock
+        self._limit = RateLimit(clock=clock)
         self._waiting: Counter[str] = Counter()
+        self._ended = set(ended.read_text().split()) if ended and ended.is_file() else set()
+        self._seen: dict[str, float] = {}
+
+    def reader_of_code(self, code: str) -> Reader | None:
+        """Reader whose code this is and who may still enter."""
+        return self._store.reader_of_code(hash_of(code)) if len(code) <= LONGEST_CODE else None
+
+    def active_reader(self, name: str) -> Reader | None:
+        """Reader of this number who has not left."""
+        return next((r for r in self._store.readers() if r.active and r.reader == name), None)
 
     async def slow_down(self, caller: str) -> bool:
         """Let the sender of a wrong code wait; False where too many of them wait already."""
@@ -158,58 +104,33 @@ class CodeIdentityProvider(IdentityProvider):
             return False
         self._waiting[caller] += 1
         try:
-            await asyncio.sleep(self.limit.failed(caller))
+            await asyncio.sleep(self._limit.failed(caller))
         finally:
             self._waiting[caller] -= 1
+            self._waiting += Counter()  # senders that wait no longer are forgotten
         return True
 
-    def user_of_code(self, code: str) -> User | None:
-        """Reader whose code this is and who may still enter."""
-        reader = self.store.reader_of_code(hash_of(code)) if len(code) <= LONGEST_CODE else None
-        return User(reader.reader) if reader else None
+    def new(self) -> str:
+        """Name of a new login."""
+        return secrets.token_hex(8)
 
-    async def get_user(self, handler: Any) -> User | None:
-        """Reader of the cookie, unless withdrawn since; addresses carry no identity."""
-        user = getattr(handler, "_jupyter_current_user", None) or self.get_user_cookie(handler)
-        if not isinstance(user, User):
-            return None
-        active = {r.reader for r in self.store.readers() if r.active}
-        return user if user.username in active else None
+    def is_over(self, login: str) -> bool:
+        """Whether a login was ended, or its page has been silent for too long."""
+        silent_s = self._clock() - self._seen.get(login, self._clock())
+        if silent_s > self._idle_s:
+            self.end(login)
+        return login in self._ended
 
-    def forget(self, handler: Any) -> None:
-        """End the login whose cookie came with a request."""
-        cookie = handler.get_secure_cookie(self.get_cookie_name(handler), max_age_days=1)
-        if cookie:
-            self._ended.add(str(json.loads(cookie)["login"]))
+    def seen(self, login: str) -> None:
+        """The page of a login gave a sign of life."""
+        self._seen[login] = self._clock()
 
-    def user_to_cookie(self, user: User) -> str:
-        """What the signed cookie holds: the reader's number and a name for this login."""
-        return json.dumps({"reader": user.username, "login": secrets.token_hex(8)})
-
-    def user_from_cookie(self, cookie_value: str) -> User | None:
-        """Reader of a cookie whose signature was checked, unless that login is over."""
-        facts = json.loads(cookie_value)
-        if "login" not in facts or facts["login"] in self._ended:
-            return None
-        return User(facts["reader"])
-
-    def get_handlers(self) -> list[tuple[str, object]]:
-        """Pages that are open to strangers."""
-        return [(r"/login", CodeForm), (r"/logout", Logout)]
-
-
-class OwnKernelOnly(Authorizer):
-    """A reader reaches the kernel that was started for this reader, and no other."""
-
-    def is_authorized(
-        self,
-        handler: Any,
-        user: User,
-        action: str,  # noqa: ARG002 (Jupyter passes all four by name)
-        resource: str,  # noqa: ARG002
-    ) -> bool:
-        """Whether the kernel asked for, if any, is the reader's own."""
-        kernel_id = handler.path_kwargs.get("kernel_id", "")
-        room: Any = self.parent
-        owners: dict[str, str] = room.kernel_manager.owners
-        return owners.get(kernel_id, user.username if not kernel_id else "") == user.username
+    def end(self, login: str) -> None:
+        """End a login for good, though its cookie may live on."""
+        self._seen.pop(login, None)
+        if login in self._ended:
+            return
+        self._ended.add(login)
+        if self._file:
+            with self._file.open("a", encoding="ascii") as file:
+                file.write(f"{login}\n")

@@ -31,7 +31,7 @@ function paragraphs(text) {
     node("p", { class: "rs-told" }, part.trim().replace(/\s*\n\s*(?![-*•]|\d+[.)])/g, " ")));
 }
 
-class Screens {
+class Screens extends DisplayCheck {
   title(text) { return node("h1", { tabindex: "-1" }, text); }
 
   proceed(label, action = "continue", values = () => ({})) {
@@ -48,50 +48,6 @@ class Screens {
     return [this.title(screen.title), node("p", { class: "dim" }, this.say("consent_title")),
       ...(screen.consent ? paragraphs(screen.consent) : []), ...told,
       node("p"), this.proceed("consent_agree", "consent")].filter(Boolean);
-  }
-
-  show_display() {
-    const card = node("div", { class: "rs-card" });
-    const size = node("input", { type: "range", min: 150, max: 900, value: 324, id: "rs-card" });
-    // Untouched is not measured: the box has a width from the start, the record has none.
-    const measured = node("output", { for: "rs-card", class: "dim" }, this.say("display_card_unset"));
-    let card_px = null;
-    const fit = () => { card.style.width = `${size.value}px`; };
-    size.addEventListener("input", () => { card_px = Number(size.value); measured.textContent = `${size.value} px`; fit(); });
-    fit();
-    const ramp = node("div", { class: "rs-ramp", "aria-hidden": "true" },
-      ...Array.from({ length: 18 }, (_, i) => node("span", { style: `background: rgb(${[0, 0, 0].fill(15 * i)})` })));
-    const field = (ground, steps) => node("div", { class: "rs-field", style: `background: rgb(${[0, 0, 0].fill(ground)})`,
-      "aria-hidden": "true" }, ...steps.map((grey) => node("span", { style: `background: rgb(${[0, 0, 0].fill(grey)})` })));
-    const count = (id) => node("input", { type: "number", min: 0, max: 4, id, inputmode: "numeric" });
-    const dark = count("rs-dark"), light = count("rs-light");
-    const steps = this.yesNo("rs-steps", "display_ramp_seen"), dim = this.yesNo("rs-dim", "display_dim");
-    const number = (input) => (input.value === "" ? null : Number(input.value));
-    const facts = () => ({ card_px, pixel_ratio: window.devicePixelRatio,
-      screen_width_px: window.screen.width, screen_height_px: window.screen.height,
-      dark_patches_seen: number(dark), light_patches_seen: number(light), ramp_steps_differ: steps.value, room_is_dim: dim.value });
-    return [this.title(this.say("display_title")), node("p", {}, this.say("display_card")),
-      node("label", { for: "rs-card" }, this.say("display_card_label")), size, measured, card,
-      node("p", {}, this.say("display_ramp")), ramp, steps.box,
-      field(0, [3, 5, 8, 13]), node("label", { for: "rs-dark" }, this.say("display_dark"), " ", dark),
-      field(255, [252, 250, 247, 242]), node("label", { for: "rs-light" }, this.say("display_light"), " ", light),
-      dim.box, node("p"),
-      this.proceed("display_done", "display", facts)];
-  }
-
-  // Two buttons, neither pressed at first: no answer is a false one.
-  yesNo(id, question) {
-    const said = { value: null };
-    const buttons = [["yes", true], ["no", false]].map(([word, value]) => {
-      const press = () => {
-        said.value = value;
-        for (const [other, of] of buttons) other.setAttribute("aria-pressed", String(of === value));
-      };
-      return [node("button", { type: "button", id: `${id}-${word}`, "aria-pressed": "false", onclick: press }, this.say(word)), value];
-    });
-    said.box = node("div", { class: "rs-yes-no", role: "group", "aria-label": this.say(question) },
-      node("span", {}, this.say(question)), ...buttons.map(([button]) => button));
-    return said;
   }
 
   show_feedback(screen) {
@@ -146,6 +102,7 @@ class Screens {
       node("p", {}, screen.last ? this.say("thanks_last") : this.say("thanks_session", { date })),
       ...this.ownReading(screen.own),
       node("h2", {}, this.say("receipt")), node("code", { class: "rs-receipt" }, screen.receipt),
+      node("img", { class: "rs-qr", src: screen.qr, alt: this.say("receipt_qr") }),
       node("p", { class: "dim" }, this.say("receipt_help")),
       node("a", { download: "receipt.txt", href: `data:text/plain,${encodeURIComponent(screen.receipt)}` }, this.say("receipt_save"))];
   }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from reader_study.record.anchors import receipt_of
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.store import Answer, Event, NotSavedError, Reader, Store, latest, utc_now
 from reader_study.room.answer_check import (
@@ -233,14 +234,14 @@ class ReadingSession:
     def _ended(self, session: int, *, last: bool) -> dict[str, Any]:
         """All is answered: a last chance to go back, then thanks and the receipt."""
         if session not in self._finished:
-            shown = {"kind": "finish", "can_undo": self._undoable() is not None}
-            shown["can_change"] = self._facts["design"]["undo"] == "session"
-            return {**shown, "answers": self._listed(session)}
+            allowed = self._facts["design"]["undo"] == "session"
+            shown = {"can_undo": self._undoable() is not None, "can_change": allowed}
+            return {"kind": "finish", **shown, "answers": self._listed(session)}
         link, own = self._finished[session], None
         if last and self._facts["design"].get("own_results"):
             own = own_results(self._trials, self._answers, self._bundle.items)
-        receipt, count = f"{link.seq}:{link.hash}", len(latest(self._answers))
-        return {"kind": "thanks", "last": last, "receipt": receipt, "answers": count, "own": own}
+        shown = {"kind": "thanks", "last": last, "answers": len(latest(self._answers))}
+        return {**shown, "own": own, **receipt_of(link.seq, link.hash)}
 
     # ------------------------------------------------------------ what the reader does
 
@@ -351,8 +352,7 @@ class ReadingSession:
         asked = [a for a in self._answers if not a.item.startswith("_") or a.item in {GUESS, WHERE}]
         if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
             return None
-        session = self.session
-        if session in self._finished:
+        if (session := self.session) in self._finished:
             return None
         given = [a for a in latest(asked).values() if a.session == session]
         return max(given, key=lambda a: a.seq, default=None)

@@ -2,7 +2,7 @@
 
 import sys
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reader_study.room.display import room_words, trial_traits, viewer_traits
 from reader_study.room.session import ReadingSession
 
 _ROOM = Path(__file__).parent
+_PARTS = ("display_check", "screens", "panel")
 _WITH_IMAGES = {"question", "feedback"}
 
 
@@ -27,7 +28,7 @@ class Panel(anywidget.AnyWidget):
     """The question beside the images; see ``room/screens.js`` and ``room/panel.js``."""
 
     # One text: the kernel hands a widget's script to the browser without files beside it.
-    _esm = "".join((_ROOM / f"{part}.js").read_text("utf-8") for part in ("screens", "panel"))
+    _esm = "".join((_ROOM / f"{part}.js").read_text("utf-8") for part in _PARTS)
     _css = _ROOM / "panel.css"
 
     screen = t.Dict().tag(sync=True)
@@ -51,17 +52,25 @@ class Room:
         self._viewers = [self._viewer(place) for place in (0, 1)]
         self._loaded: list[str | None] = [None, None]  # trial token in each viewer
         self._front = 0
-        self.panel = Panel(texts=self._words, reader={**session.who, "logout": logout})
+        self.panel = self._panel({**session.who, "logout": logout})
         self.panel.on_msg(self._on_message)
         for viewer in self._viewers:
             viewer.observe(self._on_marks, "marks")
-        images = ipywidgets.Box(self._viewers)
-        images.add_class("room-images")
-        self.widget = ipywidgets.Box([images, self.panel])
-        self.widget.add_class("room")
         self._draw(session.screen())
 
-    def _viewer(self, place: int) -> CompareViewer:
+    @cached_property
+    def widget(self) -> ipywidgets.Widget:
+        """Images and panel, to be displayed."""
+        images = ipywidgets.Box(self._viewers)
+        images.add_class("room-images")
+        whole = ipywidgets.Box([images, self.panel])
+        whole.add_class("room")
+        return whole
+
+    def _panel(self, reader: dict[str, Any]) -> Any:
+        return Panel(texts=self._words, reader=reader)
+
+    def _viewer(self, place: int) -> Any:
         viewer = CompareViewer(**viewer_traits(self._bundle, self._words))
         viewer.add_class(f"room-view-{place}")
         return viewer
@@ -149,7 +158,7 @@ def _spot(mark: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(mark.get(name) for name in ("side", "z", "y", "x", "kind"))
 
 
-def _anchor(study: str | Path, seq: int, digest: str) -> None:
+def keep_anchor(study: str | Path, seq: int, digest: str) -> None:
     """The head at a receipt, beside the study too; the reader holds it in any case."""
     with suppress(OSError):
         write_anchor(study, seq, digest)
@@ -195,5 +204,5 @@ def _opened(
     readers = [r for r in store.readers() if r.reader == reader and r.active]
     if not readers:
         raise ValueError(f"the study has no active reader {reader!r}")
-    session = ReadingSession(bundle, store, readers[0], on_anchor=partial(_anchor, study))
+    session = ReadingSession(bundle, store, readers[0], on_anchor=partial(keep_anchor, study))
     return Room(bundle, session, logout=logout).widget, load_texts(bundle.facts["language"])

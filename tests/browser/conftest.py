@@ -285,7 +285,7 @@ def serve():
 
 
 class Wire:
-    """Everything that crosses to a page: documents, scripts, frames both ways, the DOM."""
+    """Everything that crosses to a page: documents, scripts, images, frames both ways, the DOM."""
 
     def __init__(self, page) -> None:
         self.page, self.texts, self.hosts, self.errors = page, [], set(), []
@@ -295,10 +295,21 @@ class Wire:
         page.on("websocket", self._websocket)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._console)
+        page.route("**/images/*", self._images)
+
+    def _images(self, route) -> None:
+        try:
+            reply = route.fetch()
+        except Exception:  # the server is gone
+            route.abort()
+            return
+        self._keep(reply.body(), frame=True)
+        route.fulfill(response=reply)
 
     def _response(self, response) -> None:
         self._keep(f"{response.url} {response.headers}")
-        if "/voila/static/" not in response.url and "/labextensions/" not in response.url:
+        elsewhere = ("/voila/static/", "/labextensions/", "/images/")
+        if not any(part in response.url for part in elsewhere):
             try:
                 self._keep(response.body())
             except Exception as error:  # redirects have no body

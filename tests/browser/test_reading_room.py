@@ -78,6 +78,27 @@ def test_four_pairs_by_keyboard_through_a_killed_server(
     assert [e for e in wire.errors if not any(b in e for b in brought_about)] == []
 
 
+def test_a_room_whose_images_do_not_come_says_so_and_opens_again(
+    locked_study, staffed, serve, open_page, enter
+):
+    folder, (code,) = staffed(locked_study, "Reader One")
+    page, _ = open_page(serve(folder).url)
+    enter(page, code)
+    failing = [8]  # both viewers give up after four tries, and the page opens anew
+
+    def fail(route):
+        failing[0] -= 1
+        route.abort() if failing[0] >= 0 else route.fallback()
+
+    page.route("**/images/*", fail)
+    page.reload()
+    page.wait_for_selector("#lost:not([hidden])")
+    assert page.locator("#rs-where").count() == 0, "no question without its images"
+    page.wait_for_selector("#rs-where:has-text('1 of 8')", timeout=40_000)
+    assert page.locator("#lost").is_hidden()
+    assert failing[0] < 0
+
+
 WATCH = (Path(__file__).parents[2] / "benchmarks" / "watch.js").read_text("utf-8")
 DRAG = """
 async () => {

@@ -119,6 +119,15 @@ def pass_the_display_check(page, axe, code):
     assert page.get_attribute("#rs-dim-no", "aria-pressed") == "false", "untouched is no answer"
     page.keyboard.press("Space")
     assert page.get_attribute("#rs-dim-yes", "aria-pressed") == "true"
+    page.click("#rs-patches")
+    for _ in range(8):  # two right at 8, 5, 3 and 2 of the first ground
+        page.click(".rs-choice button:has(span)")
+    for _ in range(3):  # wrong at 1 of the first, at 8 of the others
+        page.click(".rs-choice button:not(:has(span))")
+    page.wait_for_selector(".rs-choice:empty", state="attached")
+    page.fill("#rs-white", "350")
+    page.fill("#rs-black", "1.0")
+    assert faults(page, axe) == []
     page.focus(".rs h1")
     page.keyboard.press("Enter")  # goes on from wherever the focus is
 
@@ -197,6 +206,10 @@ def check_what_is_stored(folder):
     assert (checked["dark_patches_seen"], checked["light_patches_seen"]) == (3, 4)
     assert checked["room_is_dim"] is True
     assert checked["ramp_steps_differ"] is True
+    assert checked["step_seen_at_15"] == 2
+    assert checked["step_seen_at_128"] == checked["step_seen_at_240"] == "above 8"
+    assert (checked["black_cd_m2"], checked["white_cd_m2"]) == (1.0, 350)
+    assert checked["ambient_cd_m2"] is None, "untouched is not measured"
     first = dict(stored(folder)[:5])
     assert (first["noise@left"], first["noise@right"], first["nodule"]) == (2, 3, 100)
     marks = first["_marks"]
@@ -245,6 +258,8 @@ def test_a_lesion_task_from_display_check_to_receipt(
     assert wire.leaks(SECRETS) == []
     answer_the_rest(page, axe)
     assert page.text_content(".rs h1") == "@Thank you"
+    wide = page.evaluate("() => document.querySelector('.rs-qr').naturalWidth")
+    assert wide > 100, "the receipt can be taken along with a telephone"
     assert faults(page, axe) == []
     given = stored(folder)
     assert [value for item, value in given if item == "_guess"] == ["unsure"]
@@ -252,11 +267,12 @@ def test_a_lesion_task_from_display_check_to_receipt(
     assert wire.leaks([*SECRETS, str(folder)]) == []
 
 
-def test_two_windows_a_dead_kernel_and_other_sizes(
-    locked_study, staffed, serve, open_page, enter, axe, tmp_path
+@pytest.mark.parametrize("engine", ["web", pytest.param("voila", marks=pytest.mark.slow)])
+def test_two_windows_a_dead_room_and_other_sizes(
+    engine, locked_study, staffed, serve, open_page, enter, axe, tmp_path
 ):
     folder, (code,) = staffed(locked_study, "Reader One")
-    server = serve(folder)
+    server = serve(folder, "--engine", engine)
     page, _ = open_page(server.url)
     enter(page, code)
     page.keyboard.press("1")
@@ -270,9 +286,13 @@ def test_two_windows_a_dead_kernel_and_other_sizes(
     page.wait_for_selector(".rs-state.bad:has-text('another window')")
     assert [value for _, value in stored(folder)] == ["left", "right"]
     page.close()
-    server.kill_kernels()
+    if engine == "voila":
+        server.kill_kernels()
+    else:
+        server.kill()
+        server.start()
     # Nothing is pressed: the page finds out and opens anew at the first open question.
-    second.wait_for_selector("#rs-where", state="detached", timeout=20_000)
+    second.wait_for_selector("#rs-where", state="detached", timeout=40_000)
     second.wait_for_selector("#rs-where:has-text('3 of')", timeout=40_000)
     for width, height in [(640, 400), (1920, 1080)]:  # 200 % zoom of 1280 x 800; a wide screen
         second.set_viewport_size({"width": width, "height": height})

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from reader_study.analysis.preference_summary import preference_results
 from reader_study.blinding.unblind import unblind, verify
+from reader_study.record.backup import back_up, restore_record
 from reader_study.record.coordinator import add_reader, close, opened
 from reader_study.record.hash_chain import verify_store
 from reader_study.record.offline_copy import copy_study
@@ -220,6 +221,11 @@ def test_a_whole_study_in_postgresql(postgresql, monkeypatch, locked, read_all, 
     assert copy_study(study, copy, reader="R2")["answers"] == 14
     monkeypatch.delenv("DATABASE_URL")
     assert verify(copy).ok
+    monkeypatch.setenv("DATABASE_URL", url)
+    back_up(study, study.parent / "kept")
+    monkeypatch.setenv("DATABASE_URL", postgresql("restored"))  # another server, after a fire
+    assert restore_record(study.parent / "kept")["answers"] == 14
+    assert verify(study).ok
     monkeypatch.setenv("DATABASE_URL", url)
     close(study)
     assert verify(study).ok

@@ -13,7 +13,7 @@ from ctlab.ct.hu import Window
 from ctlab.ct.noise_level import measure_noise_hu
 from ctlab.ct.tissue import tissue_masks
 from ctlab.ct.volume import Volume
-from ctlab.files import write_whole
+from ctlab.files import write_csv, write_whole
 
 MIN_PATIENTS = 10
 """Below it no interval is given: it would rest on too few independent patients."""
@@ -252,11 +252,11 @@ def holm(p: np.ndarray) -> np.ndarray:
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Writes CSV or Parquet, by the name's ending, whole or not at all."""
     path = check_table_name(path)
+    if path.suffix == ".csv":
+        write_csv(path, table)
+        return
     with write_whole(path) as part:
-        if path.suffix == ".csv":
-            table.to_csv(part, index=False)
-        else:
-            table.to_parquet(part, index=False)
+        table.to_parquet(part, index=False)
 
 
 def check_table_name(path: str | Path) -> Path:

@@ -5,10 +5,14 @@ testing keep the same gap to every slab. The split is hashed, and the hash trave
 checkpoint.
 """
 
+import csv
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from ctlab.files import spreadsheet_safe
 
 Role = Literal["full", "low"]
 
@@ -173,6 +177,11 @@ def split_hash(slabs: Sequence[Slab]) -> str:
 
 
 def split_csv(slabs: Sequence[Slab]) -> str:
-    """The split as CSV text, one row per slab."""
-    rows = [f"{s.series},{s.patient},{s.first},{s.last},{s.role}" for s in slabs]
-    return "\n".join(["series,patient,first,last,role", *rows]) + "\n"
+    """The split as CSV text, one row per slab; names are safe for spreadsheets."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["series", "patient", "first", "last", "role"])
+    for s in slabs:
+        names = [spreadsheet_safe(str(name)) for name in (s.series, s.patient)]
+        rows.writerow([*names, s.first, s.last, s.role])
+    return text.getvalue()

@@ -4,6 +4,7 @@ import pytest
 
 from reader_study.record.coordinator import status
 from reader_study.record.store import NotSavedError
+from reader_study.room.answer_check import display_facts
 
 BOTH = """
 [[items]]
@@ -107,3 +108,12 @@ def test_the_view_in_use_is_recorded_with_the_answer_and_nothing_else_of_it(visi
     session.act({"action": "answer", "id": screen["id"], "value": "left", "seconds": 3, "view": 7})
     assert len(store.answers()) == 2, "an answer counts whatever a browser says of its view"
     assert len(store.events("viewed")) == 1
+
+
+def test_luminances_that_no_screen_has_are_refused_and_unmeasured_ones_stay_empty():
+    facts = display_facts({"white_cd_m2": 350, "step_seen_at_15": 2, "arm": "left out"})
+    assert (facts["white_cd_m2"], facts["black_cd_m2"], facts["step_seen_at_15"]) == (350, None, 2)
+    assert "arm" not in facts
+    for wrong in (-1, 4001, "350", True, float("nan")):
+        with pytest.raises(ValueError, match="0 and 4000"):
+            display_facts({"black_cd_m2": wrong})

@@ -174,8 +174,9 @@ def the_page_behind_the_code(visitor, code, server):
     assert "SameSite=Strict" in cookie
     status, page, _ = visitor.get("/")
     assert status == 200
-    kernel = re.search(r"api/kernels/([0-9a-f-]{36})", page)[1]
+    kernel = re.search(r"place/([0-9a-f-]{36})", page)[1]
     assert visitor.get(f"/api/kernels/{kernel}")[0] == 200
+    assert visitor.get(f"/place/{kernel}")[1] == '"open"'
     assert kernels_of(server) == 1
     return page, kernel
 
@@ -213,7 +214,7 @@ def guesses_wait_and_a_logout_ends_all(attacker, third):
 
 
 def test_login_logout_and_kernels_of_ones_own(served):
-    study, (code, other), url, server = served()
+    study, (code, other), url, server = served("--engine", "voila")
     visitor = Visitor(url)
     nothing_opens_before_a_code(visitor, code, server)
     no_other_code_opens(visitor, study, code, other, server)
@@ -230,8 +231,12 @@ def test_login_logout_and_kernels_of_ones_own(served):
         ask_kernel(stranger, kernel, [("kernel_info_request", {})])
 
     guesses_wait_and_a_logout_ends_all(Visitor(url), third)
+    older, kernel = kernel, re.search(r"place/([0-9a-f-]{36})", visitor.get("/")[1])[1]
+    assert kernels_of(server) == 1, "opening again closes the older kernel"
+    assert visitor.get(f"/place/{older}")[1] == '"elsewhere"', "and its page does not come back"
     assert visitor.get("/logout")[0] == 302
     assert kernels_of(server) == 0, "a logout ends the kernel"
+    assert visitor.get(f"/place/{kernel}")[0] == 403
     assert visitor.get("/")[0] == 302
     assert b" 400 " in large_form(url), "refused before it is read"
     visitor.post_code(code)
