@@ -158,7 +158,7 @@ def _capture(explanation: Explanation, explained: Any, rgb: np.ndarray) -> Any:
     )
     words = f"{explanation.in_words()} For teaching and research, not for diagnosis."
     capture.ConversionType = ConversionTypeValues.WSD.value
-    capture.Laterality = None  # of paired organs: not known
+    capture.add_new("Laterality", "CS", None)  # of paired organs: not known
     capture.BurnedInAnnotation = "NO"  # the caption names nobody
     capture.ImageComments, capture.DerivationDescription = words, words[:1024]
     source = Dataset()

@@ -60,8 +60,9 @@ class Stage:
         if not path.is_file():
             return None
         facts = json.loads(path.read_text("utf-8"))
-        lists = {n: tuple(facts.pop(n, ())) for n in ("shape", "spacing_mm", "orientation")}
-        rendered = RenderedCase(**lists, **facts)
+        for name in ("shape", "spacing_mm", "orientation"):
+            facts[name] = tuple(facts.get(name, ()))
+        rendered = RenderedCase(**facts)
         return rendered if rendered.source == source else None
 
     def keep(self, case: int, rendered: RenderedCase, renditions: list[Rendition]) -> None:

@@ -90,13 +90,14 @@ def checked_value(item: dict[str, Any], value: Any) -> Any:
 def _place(value: Any) -> dict[str, float]:
     """A circle on a slice as four plain numbers."""
     names = ("z", "y", "x", "radius_mm")
-    spot = {name: value.get(name) for name in names} if isinstance(value, dict) else {}
-    if len(spot) != 4 or not all(
-        isinstance(c, int | float) and not isinstance(c, bool) and 0 <= c < 1e5
-        for c in spot.values()
-    ):
+    spot = {
+        name: round(float(c), 2)
+        for name, c in (value.items() if isinstance(value, dict) else ())
+        if name in names and isinstance(c, int | float) and not isinstance(c, bool) and 0 <= c < 1e5
+    }
+    if len(spot) != len(names):
         raise ValueError("a mark was sent that is none: a place has z, y, x and radius_mm")
-    return {name: round(float(c), 2) for name, c in spot.items()}
+    return {name: spot[name] for name in names}
 
 
 def checked_marks(marks: Any) -> list[dict[str, Any]]:
