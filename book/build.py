@@ -26,6 +26,12 @@ from pages import page_names, read_toc, source_of
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = HERE / "_build"
+LIVE_SOURCES = (
+    "ctlab/learn/shipped/checkpoint.pt",
+    "ctlab/learn/engines.py",
+    "ctlab/explain/adjoint_graph.py",
+    "ctlab/lessons/material/lesion_eraser.py",
+)
 LIBRARY = (
     "ctlab",
     "reader_study",
@@ -116,6 +122,32 @@ def write_config(
     return path
 
 
+def write_live_networks(texts: list[str]) -> None:
+    """Networks that the live figures of these pages run, beside the browser libraries.
+
+    They are made anew where the shipped checkpoint or what makes them has changed, and left out
+    where torch or onnx is not installed: those figures then say so.
+    """
+    if not any("live_slice" in text for text in texts):
+        return
+    path = HERE / "_vendor" / "live" / "networks.js"
+    sources = [*LIVE_SOURCES, *sorted((ROOT / "ctlab/lessons/material").glob("live_*.py"))]
+    digest = hashlib.sha256(os.environ.get("CTLAB_FAST", "").encode())
+    for source in sources:
+        digest.update((ROOT / source).read_bytes())
+    stamp = path.with_suffix(".digest")
+    if path.is_file() and stamp.is_file() and stamp.read_text("utf-8") == digest.hexdigest():
+        return
+    code = "import sys; from pathlib import Path; from ctlab.lessons.material import live_networks"
+    code += "; live_networks.write_networks(Path(sys.argv[1]))"
+    environment = execute.environment(without_torch=False)
+    done = subprocess.run([sys.executable, "-c", code, str(path)], env=environment, cwd=ROOT)
+    if done.returncode:
+        print("note: live figures will not move, their networks were not made", file=sys.stderr)
+        return
+    stamp.write_text(digest.hexdigest(), "utf-8")
+
+
 def study_toc(
     study: Path, toc: dict[str, Any], *, alone: bool
 ) -> tuple[dict[str, Any], dict[str, str] | None]:
@@ -190,6 +222,7 @@ def prepare(toc: dict[str, Any], *, force: bool = False) -> tuple[Path, list[str
     vendor.main()
     cache = cache_folder(force=force)
     names = page_names(toc)
+    write_live_networks([source_of(name).read_text("utf-8") for name in names])
     errors = execute.execute([source_of(name) for name in names], cache)
     BUILD.mkdir(exist_ok=True)
     api_pages.write_all()

@@ -8,5 +8,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "standalone_page": ["standalone"],
         "compare": ["CompareViewer", "compare"],
         "map_viewer": ["MapViewer", "compare_with_map"],
+        "live.viewer": ["LiveViewer", "live_viewer"],
+        "live.scene": ["Scene"],
     },
 )

@@ -90,7 +90,7 @@ def compare_with_map(
     every = slice(None, None, step)
     part = np.ascontiguousarray(colours[rows, columns][every, every])
     plain = compare(left, right, spacing_mm=spacing_mm, crop=crop, step=step, **_of(traits, False))
-    kept = {name: getattr(plain, name) for name in _shared(plain)}
+    kept = {name: getattr(plain, name) for name in shared_traits(plain)}
     plain.close()
     return MapViewer(
         **kept,
@@ -102,8 +102,8 @@ def compare_with_map(
     )
 
 
-def _shared(viewer: CompareViewer) -> list[str]:
-    """Traits of the viewer itself, without those of every widget."""
+def shared_traits(viewer: CompareViewer) -> list[str]:
+    """Names of the traits that a viewer of more parts takes over; not those of every widget."""
     every_widget = set(AnyWidget.class_trait_names())
     own = CompareViewer.class_trait_names(sync=True)
     return [name for name in own if name not in every_widget and viewer.has_trait(name)]

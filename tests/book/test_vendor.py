@@ -100,6 +100,46 @@ def test_a_download_with_another_checksum_is_refused(vendor, monkeypatch, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_its_engine_the_book_is_built_and_the_engine_asked_for_again(
+    vendor, monkeypatch, tmp_path, capsys
+):
+    """Offline: what is there stays, a note is printed, and no other package is fetched."""
+    import json
+    import subprocess
+
+    folder = tmp_path / "vendor"
+    folder.mkdir()
+    held = {k: v for k, v in vendor.versions().items() if k not in vendor.LIVE}
+    (folder / "versions.json").write_text(json.dumps(held))
+    monkeypatch.setattr(vendor, "FOLDER", folder)
+    asked = []
+
+    def offline(name, _folder):
+        asked.append(name)
+        raise subprocess.CalledProcessError(1, "npm")
+
+    monkeypatch.setattr(vendor, "fetch", offline)
+    vendor.main()
+    assert asked == list(vendor.LIVE)[:1]
+    assert "live figures will not move" in capsys.readouterr().out
+    assert json.loads((folder / "versions.json").read_text()) == held
+
+    def online(name, folder):
+        for path in vendor.LIVE[name][2].values():
+            (folder / path).write_bytes(b"engine" * 100)
+
+    monkeypatch.setattr(vendor, "fetch", online)
+    vendor.main()
+    assert json.loads((folder / "versions.json").read_text()) == vendor.versions()
+    script = (folder / "onnxruntime.js").read_text()
+    assert "MIT License" in script
+    parts = json.loads(script.partition("= ")[2].rstrip(";\n"))
+    import base64
+    import gzip
+
+    assert gzip.decompress(base64.b64decode(parts["wasm"])) == b"engine" * 100
+
+
 def test_nothing_is_fetched_where_the_versions_are_there(vendor, monkeypatch, tmp_path):
     import json
 

@@ -1,9 +1,54 @@
 """Exercises and quiz of the chapter on hallucination and harm."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
+from ctlab.lessons.material.live_slice import live_answer
+from ctlab.view.live.scene import STATE, without_last_nodule
+
+LOST = 0.8
+"""Share of its contrast below which a nodule counts as lost in the game of the live figure."""
+
+
+def _judge_lost(answer: Any) -> str | None:
+    setting = getattr(answer, "setting", answer)
+    if not isinstance(setting, Mapping) or set(setting) - set(STATE):
+        return "Give the settings of the live figure: a dictionary, as it stands under the figure."
+    if setting.get("network", "shipped") != "shipped" or setting.get("strength", 1) != 1:
+        return "It is about the shipped network at its full strength."
+    if without_last_nodule(setting.get("edits", [])) is None:
+        return "There is no nodule in it. Stamp one with the brush."
+    try:
+        kept = live_answer(setting).numbers["kept"] or 0.0
+    except (ValueError, KeyError) as error:
+        return f"These are no settings of the live figure: {error}."
+    if kept < LOST:
+        return None
+    return f"The kit finds {100 * kept:.0f} % of its contrast left. Make it fainter or smaller."
+
+
+_FAINT = {"kind": "ground glass", "y": 45, "x": 125, "diameter_mm": 4, "hu": -800}
 
 EXERCISES: dict[str, Exercise] = {
+    "lost": Exercise(
+        _judge_lost,
+        lambda: {"network": "shipped", "dose": 0.05, "edits": [_FAINT]},
+        (
+            ("faint", "a dictionary"),
+            ({"network": "eraser", "edits": [_FAINT]}, "shipped network"),
+            ({"edits": []}, "no nodule"),
+            ({"edits": [{**_FAINT, "kind": "solid", "diameter_mm": 9, "hu": 0}]}, "fainter"),
+            ({"dose": 2.0, "edits": [_FAINT]}, "no settings"),
+        ),
+        "computed again from your settings: less than four fifths are left.",
+        (
+            "Which nodules does the noise hide: large or small, dense or faint ones?",
+            "Stamp ground glass, make it small, and move its HU towards that of the lung.",
+            "A diameter of 4 mm and -800 HU, at a twentieth of the dose.",
+        ),
+    ),
     "invented": numeric(
         lambda: 0.25 * 1000 - 0.10 * 1000,
         {

@@ -1,0 +1,68 @@
+"""The live figure of the chapters: the sample's lung, and networks that answer the reader."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ctlab.ct import simulate_dose
+from ctlab.ct.simulation.calibration import calibrate
+from ctlab.lessons.material.images import nodule_slice
+from ctlab.view.live.scene import Answer, Scene, ask
+from ctlab.view.live.viewer import LiveViewer, live_viewer
+
+LIVE_CROP = (slice(272, 432), slice(232, 392))
+"""Rows and columns of a 160-pixel square of left lung around the sample's nodule."""
+NETWORKS = {
+    "shipped": "shipped network",
+    "supervised": "trained with pairs",
+    "eraser": "lesion eraser",
+    "random": "shuffled weights",
+}
+"""Networks of the live figure, each with its label; made in ``live_networks.py``."""
+_DRAWS = 2
+
+
+@cache
+def live_scene() -> Scene:
+    """The crop at full dose, with draws of the noise that a tenth of the dose adds."""
+    volume = nodule_slice()
+    scanner = calibrate(volume)
+    draws = [
+        simulate_dose(volume, 0.1, rng=np.random.default_rng(seed), scanner=scanner).hu[0]
+        for seed in range(_DRAWS)
+    ]
+    truth = volume.hu[0][LIVE_CROP]
+    return Scene(truth, np.stack([low[LIVE_CROP] - truth for low in draws]), volume.spacing_mm[1])
+
+
+def live_slice(networks: Sequence[str] = tuple(NETWORKS), **traits: Any) -> LiveViewer:
+    """Live figure of the sample's lung; see :func:`ctlab.view.live_viewer`.
+
+    Parameters
+    ----------
+    networks : names from :data:`NETWORKS`, the first one first
+    **traits : ``setting``, ``fallback``, ``goals``, ``offer``, ``alt`` and others
+    """
+    labels = {name: NETWORKS[name] for name in networks}
+    return live_viewer(live_scene(), labels, denoise=_denoise, **traits)
+
+
+def live_answer(setting: Mapping[str, Any]) -> Answer:
+    """What the kit answers to the settings of the live figure, with its read-outs.
+
+    Examples
+    --------
+    >>> nodule = {"kind": "solid", "y": 40, "x": 40, "diameter_mm": 8.0, "hu": 0.0}
+    >>> live_answer({"dose": 0.1, "edits": [nodule]}).numbers["kept"] > 0.8
+    True
+    """
+    name = setting.get("network", "shipped")
+    return ask(live_scene(), setting, lambda hu: _denoise(name, hu))
+
+
+def _denoise(name: str, hu: np.ndarray) -> np.ndarray:
+    from ctlab.lessons.material.live_networks import denoise_live  # torch, where it is asked for
+
+    return denoise_live(name, hu)

@@ -1,0 +1,11 @@
+"""The viewer with a network behind it that answers now: in the page, or in a notebook's kernel."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "scene": ["Answer", "Scene", "ask", "compose"],
+        "viewer": ["LiveViewer", "live_viewer"],
+    },
+)

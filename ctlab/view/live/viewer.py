@@ -1,0 +1,129 @@
+"""The viewer of a slice and of what a network makes of it now."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import traitlets as t
+
+from ctlab.ct.hu import LUNG, Window
+from ctlab.view.compare import CompareViewer, compare
+from ctlab.view.live.scene import NOISE_UNIT_HU, STATE, Scene, compose
+from ctlab.view.map_viewer import shared_traits
+
+_HERE = Path(__file__).parent
+_PARTS = ("scene", "engine", "why", "live")
+OFFERED = ("network", "brush", "disturb", "why")
+
+Denoise = Callable[[str, np.ndarray], np.ndarray]
+"""From the name of a network and a slice (y, x) in HU to the denoised slice."""
+
+
+class LiveViewer(CompareViewer):
+    """The viewer, with a network that answers now. Build one with :func:`live_viewer`.
+
+    In the built book a page runs the network itself (``engine.js``); in a notebook the kernel
+    does, by the function handed to :func:`live_viewer`.
+
+    Attributes
+    ----------
+    setting : dict, as :data:`ctlab.view.live.scene.STATE`
+        What the reader has set; hand it to ``check`` where an exercise asks for it.
+    networks : list of ``{"name", "label"}``
+    offer : controls beside dose and new noise: any of ``network``, ``brush``, ``disturb`` and,
+        in the brush, ``why``
+    goals : tasks that are ticked off, ``{"text", "number", "below" or "above", ...}``
+    given_label, fallback_label : text over the left image, and over the right one until the
+        network answers
+    """
+
+    _esm = str(CompareViewer._esm).split("export default")[0] + "".join(
+        (_HERE / f"{part}.js").read_text("utf-8") for part in _PARTS
+    )
+    _css: Any = str(CompareViewer._css) + (_HERE / "live.css").read_text("utf-8")
+
+    truth_bytes = t.Bytes(b"").tag(sync=True)
+    noise_bytes = t.Bytes(b"").tag(sync=True)
+    noise_unit_hu = t.Float(NOISE_UNIT_HU).tag(sync=True)
+    noise_dose = t.Float(0.1).tag(sync=True)
+    networks = t.List(t.Dict()).tag(sync=True)
+    setting = t.Dict().tag(sync=True)
+    offer = t.List(t.Unicode(), ["network", "brush", "disturb"]).tag(sync=True)
+    goals = t.List(t.Dict()).tag(sync=True)
+    given_label = t.Unicode("Input").tag(sync=True)
+    fallback_label = t.Unicode("Full dose").tag(sync=True)
+
+    denoise: Denoise | None = None
+
+    def answer(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
+        """Answer a question of the browser, whose number comes back with the result."""
+        reply: dict[str, Any] = {"id": content.get("id")}
+        made: list[bytes] = []
+        try:
+            if content.get("kind") == "denoise" and self.denoise is not None:
+                shape = int(content["rows"]), int(content["columns"])
+                given = np.frombuffer(buffers[0], "<f4").reshape(shape)
+                made = [self.denoise(content["name"], given).astype("<f4").tobytes()]
+            elif content.get("kind") != "open" or self.denoise is None:
+                reply["error"] = "this figure came without a network"
+        except (ValueError, ImportError, RuntimeError) as error:
+            reply["error"] = str(error)
+        self.send(reply, made)
+
+
+def live_viewer(
+    scene: Scene,
+    networks: Mapping[str, str],
+    *,
+    denoise: Denoise | None = None,
+    setting: Mapping[str, Any] | None = None,
+    fallback: np.ndarray | None = None,
+    window: Window = LUNG,
+    **traits: Any,
+) -> LiveViewer:
+    """Viewer of a scene beside what a network makes of it, which answers when something moves.
+
+    Parameters
+    ----------
+    networks : label of each network by its name, the first one first
+    denoise : what answers in a notebook; the built book answers by itself
+    setting : what differs from :data:`ctlab.view.live.scene.STATE` at the start
+    fallback : ndarray, HU, shape of the scene, optional
+        Shown right until the network answers, and where it cannot. Default: the truth.
+    **traits : further traits of :class:`LiveViewer`, e.g. ``alt``, ``goals``, ``offer``
+
+    Raises
+    ------
+    ValueError
+        A setting or control is unknown.
+
+    Examples
+    --------
+    >>> scene = Scene(np.full((16, 16), -800.0), np.zeros((1, 16, 16)), 0.7)
+    >>> viewer = live_viewer(scene, {"same": "the same"}, denoise=lambda name, hu: hu)
+    >>> viewer.setting["dose"], viewer.shape
+    (0.1, [1, 16, 16])
+    """
+    unknown = set(setting or {}) - set(STATE) | set(traits.get("offer", ())) - set(OFFERED)
+    if unknown:
+        known = ", ".join([*STATE, *OFFERED])
+        raise ValueError(f"expected any of {known}, got {', '.join(sorted(unknown))}")
+    state = {**STATE, "network": next(iter(networks)), **(setting or {})}
+    given, _ = compose(scene, {**state, "turns": 0, "cut_px": 0})
+    shown = scene.truth if fallback is None else fallback
+    plain = compare(given, shown, spacing_mm=(scene.pixel_mm,) * 2, window=window)
+    kept = {name: getattr(plain, name) for name in shared_traits(plain) if name not in traits}
+    plain.close()
+    viewer = LiveViewer(
+        **kept,
+        truth_bytes=scene.truth.astype("<i2").tobytes(),
+        noise_bytes=(scene.noise / NOISE_UNIT_HU).astype("<i2").tobytes(),
+        noise_dose=scene.noise_dose,
+        networks=[{"name": name, "label": label} for name, label in networks.items()],
+        setting=state,
+        **traits,
+    )
+    viewer.denoise = denoise
+    viewer.on_msg(lambda _, content, buffers: viewer.answer(content, buffers))
+    return viewer
