@@ -36,7 +36,7 @@ TEACHING = (
     "capstone",
 )
 # Figures that a reader moves where there is no kernel.
-ALIVE = {"compare", "compare_with_map", "flip", "live_slice", "map_viewer"}
+ALIVE = {"compare", "compare_with_map", "flip", "live_slice", "map_viewer", "ToyGan"}
 # Timetables and lists of what a checklist asks are chosen, not measured.
 PLANS = {"instructor-guide", "publishing", "migration"}
 # What the lite route covers: everything up to metrics, and everything about readers.

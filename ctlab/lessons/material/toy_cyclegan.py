@@ -86,12 +86,14 @@ class ToyPlan:
     ----------
     cycle : weight of the round trips, there and back from either side
     identity : weight of the change of images that already have the target dose
+    transport : weight of the distance that an image is moved
     from_identity : start each generator at the map that changes nothing, and let it learn the rest
     with_nodule : share of nodules in the low-dose and in the routine-dose distribution
     """
 
     cycle: float = 0.0
     identity: float = 0.0
+    transport: float = 0.0
     from_identity: bool = False
     with_nodule: tuple[float, float] = (0.5, 0.5)
 
@@ -108,8 +110,8 @@ def train_toys(
     rng = np.random.default_rng(seed)
     draws = torch.Generator().manual_seed(seed)
     asked = list(plans.values())
-    weights = torch.tensor([[plan.cycle, plan.identity] for plan in asked])
-    cycle, identity = weights.repeat_interleave(runs, 0).repeat(2, 1).T
+    weights = torch.tensor([[plan.cycle, plan.identity, plan.transport] for plan in asked])
+    cycle, identity, transport = weights.repeat_interleave(runs, 0).repeat(2, 1).T
     near = torch.tensor([plan.from_identity for plan in asked]).repeat_interleave(runs).repeat(2)
     # Axis 0 of everything: direction (there, back), then plan, then start.
     makers, judges = _network(2, draws, len(asked), runs), _network(1, draws, len(asked), runs)
@@ -125,6 +127,7 @@ def train_toys(
         back = _make(_swapped_all(makers), generated, near)
         same = _make(makers, others, near)
         loss = cycle * _distance(back, batches) + identity * _distance(same, others)
+        loss = loss + transport * _distance(generated, batches)
         _step(by_makers, (loss - _apply(judges, generated).mean((1, 2))).sum())
     ended = {}
     for k, (name, plan) in enumerate(plans.items()):

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "scene": ["Answer", "Scene", "ask", "compose"],
+        "toy": ["ToyGan"],
         "viewer": ["LiveViewer", "live_viewer"],
     },
 )

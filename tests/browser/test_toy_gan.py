@@ -1,0 +1,127 @@
+"""The CycleGAN trained in a page takes the steps of the Python toy, and its figure can be worked."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from ctlab.lessons.material import toy_cyclegan as toy
+from ctlab.view.live.toy import ToyGan
+
+from .test_viewer import browser  # noqa: F401
+
+pytestmark = pytest.mark.browser
+SCRIPT = str(ToyGan._esm).split("export default")[0]
+STEPS = """({ start, batches, weights, near }) => {
+  const net = (ws, outputs) => new Mlp(outputs, ws.map((w) => Float64Array.from(w)));
+  const nets = (all, outputs) => all.map((ws) => net(ws, outputs));
+  window.gan = new ToyGan({ makers: nets(start.makers, 2), critics: nets(start.critics, 1), near });
+  return batches.map(({ piles, mix }) => {
+    gan.step(piles.map((p) => Float64Array.from(p)), mix.map((m) => Float64Array.from(m)), weights);
+    return [...gan.makers, ...gan.critics].map((net) => net.weights.map((w) => [...w]));
+  });
+}"""
+
+
+@pytest.fixture
+def page(browser):  # noqa: F811
+    page = browser.new_page(viewport={"width": 900, "height": 700})
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.set_content(f"<html lang='en'><title>Toy</title><style>{ToyGan._css}</style><main></main>")
+    page.add_script_tag(content=SCRIPT)
+    yield page
+    assert page.faults == []
+    page.close()
+
+
+def _flat(network, direction):
+    return [w[direction].detach().flatten().tolist() for w in network]
+
+
+def _first(monkeypatch, plan, steps):
+    """Weights before, batches of, and weights after each step of :func:`train_toys`."""
+    kept = {"batches": [], "after": [], "networks": []}
+    network, judge, step = toy._network, toy._judge, toy._step
+
+    def keep_network(*args):
+        kept["networks"].append(network(*args))
+        return kept["networks"][-1]
+
+    def keep_batch(critics, real, fake, draws):
+        if not kept["batches"]:
+            makers = kept["networks"][0]
+            kept["start"] = {
+                "makers": [_flat(makers, d) for d in (0, 1)],
+                "critics": [_flat(critics, d) for d in (0, 1)],
+            }
+        twin = torch.Generator()
+        twin.set_state(draws.get_state())
+        mix = torch.rand((*real.shape[:2], 1), generator=twin)
+        piles = [real[1 - d].flatten().tolist() for d in (0, 1)]
+        kept["batches"].append({"piles": piles, "mix": [mix[d].flatten().tolist() for d in (0, 1)]})
+        return judge(critics, real, fake, draws)
+
+    calls = itertools.count()
+
+    def keep_step(optimiser, loss):
+        step(optimiser, loss)
+        if next(calls) % 2:  # the generators come second
+            makers, critics = kept["networks"]
+            kept["after"].append([_flat(net, d) for net in (makers, critics) for d in (0, 1)])
+
+    monkeypatch.setattr(toy, "_network", keep_network)
+    monkeypatch.setattr(toy, "_judge", keep_batch)
+    monkeypatch.setattr(toy, "_step", keep_step)
+    toy.train_toys({"": plan}, runs=1, steps=steps)
+    return kept
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        toy.ToyPlan(),
+        toy.ToyPlan(cycle=1.0, identity=0.5, transport=0.25),
+        toy.ToyPlan(cycle=2.0, from_identity=True),
+    ],
+)
+def test_the_page_takes_the_steps_of_python(page, monkeypatch, plan):
+    kept = _first(monkeypatch, plan, steps=6)
+    weights = {"cycle": plan.cycle, "identity": plan.identity, "transport": plan.transport}
+    given = {"start": kept["start"], "batches": kept["batches"], "weights": weights}
+    made = page.evaluate(STEPS, {**given, "near": plan.from_identity})
+    for step, (ours, theirs) in enumerate(zip(made, kept["after"], strict=True)):
+        for mine, other in zip(ours, theirs, strict=True):
+            for k, (a, b) in enumerate(zip(mine, other, strict=True)):
+                # A step moves a weight by up to 0.003; float32 against float64.
+                np.testing.assert_allclose(a, b, atol=2e-4, err_msg=f"step {step}, weight {k}")
+
+
+def test_transport_keeps_points_where_they_are(page):
+    run = """(transport) => { const gan = new ToyGan(); for (let k = 0; k < 120; k++) {
+      const mix = [0, 1].map(() => Float64Array.from({ length: BATCH }, Math.random));
+      const piles = [drawPile(BATCH, -1), drawPile(BATCH, 1)];
+      gan.step(piles, mix, { cycle: 0, identity: 0, transport }); }
+      return gan.measure(drawPile(200, -1)); }"""
+    heavy, none = page.evaluate(run, 4), page.evaluate(run, 0)
+    assert heavy["moved"] < 0.7 < none["moved"] + 0.2
+
+
+def test_the_figure_trains_pauses_and_says_what_it_sees(page):
+    page.evaluate("window.figure = new ToyFigure(document.querySelector('main'))")
+    page.get_by_label("Weight of transport").focus()
+    page.keyboard.press("End")
+    assert page.evaluate("figure.weights.transport") == 4
+    page.get_by_role("button", name="Train").press("Enter")
+    page.wait_for_function("figure.steps >= 120", timeout=60_000)
+    page.get_by_role("button", name="Pause").press("Enter")
+    page.evaluate("figure.draw()")
+    words = page.inner_text("[role=status]")
+    assert words.startswith("Step ")
+    assert words.split(".")[0] in page.get_attribute("canvas", "aria-label")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page, {"include": [[".toy"]]}).response["violations"]
+    assert [fault["id"] for fault in found] == []
+    page.get_by_role("button", name="Start again").click()
+    assert page.evaluate("figure.steps") == 0
