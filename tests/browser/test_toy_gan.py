@@ -1,4 +1,4 @@
-"""The CycleGAN trained in a page takes the steps of the Python toy, and its figure can be worked."""
+"""The CycleGAN trained in a page takes the steps of the Python toy; its figure can be worked."""
 
 import itertools
 
