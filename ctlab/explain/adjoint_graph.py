@@ -33,7 +33,8 @@ def adjoint_graph(model: HuDenoiser) -> bytes:
     forward = onnx.load_from_string(to_onnx(model))
     weights = {w.name: numpy_helper.to_array(w) for w in forward.graph.initializer}
     probe = DenoiserProbe(model)
-    kernel = probe.layer(probe.default_layer()).weight.detach().cpu().numpy()
+    layer_weight = probe.layer(probe.default_layer()).get_parameter("weight")
+    kernel = layer_weight.detach().cpu().numpy()
     reverse = _Reverse(list(forward.graph.node), weights)
     reverse.run()
     layer = reverse.conv_output(kernel)
@@ -42,7 +43,7 @@ def adjoint_graph(model: HuDenoiser) -> bytes:
     reverse.add("Identity", reverse.sum_of("hu"), out="row")
     ends: dict[str, Any] = {}
     for name in ("hu", "seed", "row", "cam"):
-        shape = ["batch", 1, f"height_{name}", f"width_{name}"]
+        shape: list[str | int | None] = ["batch", 1, f"height_{name}", f"width_{name}"]
         ends[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
     made = helper.make_model(
         helper.make_graph(
@@ -73,7 +74,7 @@ class _Reverse:
 
     def _channels(self, node: Any) -> int:
         seen = [self.channels[name] for name in node.input if name in self.channels]
-        size = {a.name: a.i for a in node.attribute}.get("blocksize", 1) ** 2
+        size = {a.name: int(a.i) for a in node.attribute}.get("blocksize", 1) ** 2
         if node.op_type == "Conv":
             return int(self.weights[node.input[1]].shape[0])
         if node.op_type == "Concat":

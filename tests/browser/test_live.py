@@ -19,8 +19,7 @@ from ctlab.learn.engines import to_onnx
 from ctlab.learn.inference import denoise_slices
 from ctlab.view.live.scene import STATE, Scene, ask
 from ctlab.view.live.viewer import live_viewer
-
-from .test_viewer import MODEL, browser  # noqa: F401
+from tests.browser.viewer_page import MODEL
 
 pytestmark = pytest.mark.browser
 
@@ -82,7 +81,7 @@ def static(networks, tmp_path_factory):
 
 
 @pytest.fixture
-def open_live(browser, tmp_path):  # noqa: F811
+def open_live(browser, tmp_path):
     pages = []
 
     def open_page(viewer, static=None, **options):
@@ -177,7 +176,7 @@ def test_a_nodule_is_stamped_and_taken_back_by_keyboard(open_live, scene, static
     goal = {"text": "most is kept", "number": "kept", "above": 0.3, "network": "shipped"}
     page = open_live(figure(scene, goals=[goal]), static)
     page.locator(".ctv-stage").focus()
-    page.keyboard.press("k")
+    page.keyboard.press("t")
     for _ in range(3):
         page.keyboard.press("Shift+ArrowUp")
     page.keyboard.press(" ")

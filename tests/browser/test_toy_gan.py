@@ -9,8 +9,6 @@ import torch
 from ctlab.lessons.material import toy_cyclegan as toy
 from ctlab.view.live.toy import ToyGan
 
-from .test_viewer import browser  # noqa: F401
-
 pytestmark = pytest.mark.browser
 SCRIPT = str(ToyGan._esm).split("export default")[0]
 STEPS = """({ start, batches, weights, near }) => {
@@ -25,7 +23,7 @@ STEPS = """({ start, batches, weights, near }) => {
 
 
 @pytest.fixture
-def page(browser):  # noqa: F811
+def page(browser):
     page = browser.new_page(viewport={"width": 900, "height": 700})
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))

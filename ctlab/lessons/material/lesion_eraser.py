@@ -77,7 +77,9 @@ def eraser_to_onnx(model: HuDenoiser) -> bytes:
     nodes[-1].output[0] = "net"
     half = LINE_PX // 2
     limits = {"lung_below": LUNG_BELOW_HU, "faint": FAINT_HU, "left": LEFT_HU}
-    weights = [numpy_helper.from_array(np.float32(hu), name) for name, hu in limits.items()]
+    weights = [
+        numpy_helper.from_array(np.array(hu, np.float32), name) for name, hu in limits.items()
+    ]
     weights.append(numpy_helper.from_array(np.array([1]), "channel"))
     weights.append(numpy_helper.from_array(np.array([0, 0, half, half] * 2), "margin"))
     for k, line in enumerate(lines()):

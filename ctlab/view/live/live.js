@@ -1,8 +1,8 @@
 // The viewer with a network behind it: left what it is given, right what it makes of it now.
 // Follows the text of the viewer itself, whose class it extends, and scene.js and engine.js.
 
-TOOLS.brush = ["Brush", "k"];
-const LIVE_KEYS = [["K", "brush: click, or move the cross by arrows and press Space"],
+TOOLS.brush = ["Brush", "t"];
+const LIVE_KEYS = [["T", "brush: click, or move the cross by arrows and press Space"],
   ["N", "new noise"], ["U", "take the last stroke back"]];
 const BRUSHES = { solid: "solid nodule", "ground glass": "ground-glass nodule", erase: "eraser", paint: "paint", why: "ask why" };
 const percent = (value, digits = 0) => `${(100 * value).toFixed(digits)} %`;
@@ -214,7 +214,7 @@ class LiveViewer extends Viewer {
       while (this.stale && this.engine) {
         this.stale = false;
         await this.answer();
-        if (!this.stale) await this.measure();
+        if (!this.stale) await this.readOut();
       }
       if (this.engine) this.tellState("answered");
     } catch (error) {
@@ -247,7 +247,7 @@ class LiveViewer extends Viewer {
   }
 
   // Read-outs that need further answers; given up as soon as something moves.
-  async measure() {
+  async readOut() {
     const { state, composed, out } = this.last, rest = withoutLastNodule(state.edits);
     await new Promise((done) => setTimeout(done, 60));
     if (this.stale) return;
@@ -297,7 +297,7 @@ class LiveViewer extends Viewer {
 
   startDrag(event, side, at) {
     super.startDrag(event, side, at);
-    Object.assign(this.drag, { start: at, touch: event.pointerType === "touch" });
+    if (this.drag) Object.assign(this.drag, { start: at, touch: event.pointerType === "touch" });
   }
 
   moveDrag(event, at) {
@@ -357,7 +357,7 @@ class LiveViewer extends Viewer {
   buildBar() {
     super.buildBar();
     if (this.get("offer").includes("brush")) {
-      this.help.querySelector("dl").append(...LIVE_KEYS.flatMap(([keys, text]) => [element("dt", { text: keys }), element("dd", { text })]));
+      [...this.help.querySelectorAll("dl")].pop().append(...LIVE_KEYS.flatMap(([keys, text]) => [element("dt", { text: keys }), element("dd", { text })]));
     } else {
       this.buttons.tool.brush.remove();
       delete this.buttons.tool.brush;
