@@ -129,7 +129,8 @@ def test_a_chapter_says_for_whom_and_what_for_after_a_figure_that_makes_curious(
     text = (BOOK / f"{name}.md").read_text("utf-8")
     before, rest = text.split(":class: objectives", 1)
     hook = "\n".join(CELL.findall(before))
-    assert re.search(r"\bfigures\.\w+\(|\bcompare\(", hook), "a figure stands before the objectives"
+    figure = r"\bfigures\.\w+\(|\b(?:compare|live_slice)\("
+    assert re.search(figure, hook), "a figure stands before the objectives"
     box = rest.split("\n:::", 1)[0]
     assert re.search(r"^\*\*For\*\* \w+", box, re.MULTILINE)
     assert 3 <= len(re.findall(r"^- ", box, re.MULTILINE)) <= 5
