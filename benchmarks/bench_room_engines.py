@@ -290,8 +290,9 @@ def surface(study: Path) -> Iterator[dict[str, Any]]:
     opened = open_study(study, proxies=(), places=PLACES["voila"])
     own = application(opened).wildcard_router.rules
     yield row("web: routes", len(own), "routes")
-    behind = reading_room(opened, host="127.0.0.1", port=0).app.wildcard_router.rules
-    yield row("voila: routes", len(behind), "routes")
+    behind = reading_room(opened, host="127.0.0.1", port=0)
+    behind.init_settings()
+    yield row("voila: routes", len(behind.init_handlers()), "routes")
 
 
 def results() -> Iterator[dict[str, Any]]:
