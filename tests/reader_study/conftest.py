@@ -169,6 +169,12 @@ def draw_answers(trial, key, rng, effect):
             yield f"{item['name']}@{side}" if side else item["name"], value
 
 
+def hurry(store):
+    """Do not wait for the disk: simulated readers answer thousands of times."""
+    with store.engine.connect().execution_options(reading=True) as connection:
+        connection.exec_driver_sql("PRAGMA synchronous=OFF")
+
+
 @pytest.fixture
 def read_study(locked, passphrase, monkeypatch):
     """A study read by simulated readers, closed and unblinded; options go to the protocol.
@@ -200,10 +206,7 @@ def read_study(locked, passphrase, monkeypatch):
         for number in range(1, readers + 1):
             reader, _ = add_reader(study, f"Dr {number}")
             with opened(study) as (bundle, store):
-                with store.engine.connect().execution_options(reading=True) as connection:
-                    connection.exec_driver_sql(
-                        "PRAGMA synchronous=OFF"
-                    )  # simulated readers are in a hurry
+                hurry(store)
                 visit = store.open_session(reader.reader, 0)
                 trials = [t for t in bundle.trials(reader.slot) if not t.practice]
                 if stop and number == readers:
