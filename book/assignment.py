@@ -21,6 +21,8 @@ from notebooks import Part, parts_of
 from pages import HERE, ROOT, is_notebook, page_names, read_toc, source_of
 from plain import Book, numbers_of, plain, without_glue
 
+from ctlab.passport.class_table import STARTER
+
 TEACHING = HERE / "teaching"
 CHECK = re.compile(r'check\(\s*"([\w.]+)"')
 README = """\
@@ -28,6 +30,9 @@ Student notebooks are in student/, everything for teachers in instructor/ (do no
 Exercises that the kit can judge are judged by the cell below them: it answers with a hint. Open
 answers are marked with instructor/rubrics.md; marks go into instructor/marks.csv. The capstone is
 marked in five levels: instructor/capstone-exemplar.html shows a report and its marks.
+
+student/my_filter.py is the start of a filter of one's own. Collect what is handed in as NAME.py in
+a folder FILTERS and rank the class on seeds that nobody knows: ctlab rank FILTERS --seeds 17,4
 """
 
 
@@ -152,6 +157,7 @@ def write_assignment(target: Path, chapters: list[Path], *, exemplar: bool = Tru
     for folder in (student, teacher / "solutions"):
         folder.mkdir(parents=True)
     (part_folder / "README.txt").write_text(README, "utf-8")
+    (student / "my_filter.py").write_text(STARTER, "utf-8")
     texts, marks = ["# Rubrics", "", "For teachers only."], []
     for number, path in enumerate(chapters):
         name = f"{number:02d}-{path.stem}.ipynb"

@@ -7,7 +7,7 @@ torch but the commands that train, denoise with a model, or explain.
 
 import typer
 
-from ctlab.cli import judge, model, series
+from ctlab.cli import judge, model, passport, series
 from ctlab.console import run
 
 app = typer.Typer(
@@ -28,10 +28,13 @@ for command in (
     series.deidentify,
     model.train,
     model.denoise,
+    model.export,
+    model.arms,
     model.benchmark,
     judge.evaluate,
     judge.explain,
-    judge.passport,
+    passport.passport,
+    passport.rank,
 ):
     app.command()(command)
 

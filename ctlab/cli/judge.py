@@ -1,55 +1,37 @@
-"""Commands that judge a denoised series or a denoiser: evaluate, explain, passport."""
+"""Commands that judge a denoised series or a region of it: evaluate, explain."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ctlab.cli.options import (
-    After,
     AllowGaps,
-    AllowTilt,
-    Before,
     Box,
     Checkpoint,
-    Checkpoints,
-    Compare,
     Disc,
-    Dose,
     Exec,
-    HigherDose,
     Json,
     Layer,
-    Limits,
     MapDicom,
     MapMethod,
     MapOut,
     Mask,
     MaybeFolder,
-    Methods,
     Model,
     Models,
     Nodule,
     OnSample,
     Overwrite,
-    Page,
-    Patients,
-    Seed,
     Series,
     SeriesOfEach,
     SkipDamaged,
     Slice,
-    SlicesOfEach,
-    Straighten,
     Target,
     TimeLimit,
     one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
-
-if TYPE_CHECKING:
-    from ctlab.ct.denoiser import Denoiser
-    from ctlab.passport import Passport
 
 
 def evaluate(
@@ -57,6 +39,9 @@ def evaluate(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE_DIR...", help="to be judged")],
     window: Annotated[str, typer.Option(help="chest, lung, mediastinum, abdomen, ...")] = "chest",
     csv: Annotated[Path | None, typer.Option(help="also write one row per slice")] = None,
+    model: Models = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
     as_json: Json = False,
     series_uid: SeriesOfEach = None,
     allow_gaps: AllowGaps = False,
@@ -67,6 +52,7 @@ def evaluate(
     from ctlab.assess.fidelity.tables import check_table_name
     from ctlab.ct import named_window
     from ctlab.workflows.evaluate import evaluate_folders, report_of
+    from ctlab.workflows.model_spec import load_denoisers
 
     shown, problems = named_window(window), list[str]()
     if csv is not None:
@@ -76,6 +62,7 @@ def evaluate(
             reference,
             images,
             window=shown,
+            models=load_denoisers(model or [], execute, time_limit_s=time_limit),
             series_uid=series_uid or [],
             allow_gaps=allow_gaps,
             skip_damaged=skip_damaged,
@@ -171,124 +158,3 @@ def _explain_sample(checkpoint: Path | None, out: Path | None, as_json: bool) ->
         audit = study_of_sample(checkpoint=checkpoint, out=out, progress=progress)
     if not emit(audit, as_json):
         say(study_in_words(audit))
-
-
-def passport(
-    folders: Patients = None,
-    checkpoint: Checkpoints = None,
-    method: Methods = None,
-    model: Models = None,
-    execute: Exec = None,
-    time_limit: TimeLimit = 600.0,
-    before: Before = None,
-    after: After = None,
-    reference: HigherDose = None,
-    out: Page = None,
-    dose: Dose = 0.1,
-    slices: SlicesOfEach = 8,
-    limits: Limits = None,
-    seed: Seed = 0,
-    compare: Compare = False,
-    as_json: Json = False,
-    overwrite: Overwrite = False,
-    series_uid: SeriesOfEach = None,
-    allow_gaps: AllowGaps = False,
-    skip_damaged: SkipDamaged = False,
-    allow_tilt: AllowTilt = False,
-    straighten: Straighten = False,
-) -> None:
-    """Run every check on a denoiser; exit code 1 where one fails its limit."""
-    from ctlab import passport as passports
-
-    bounds = passports.DEFAULT_LIMITS if limits is None else passports.read_limits(limits)
-    reading: dict[str, Any] = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
-    reading |= {"allow_tilt": allow_tilt, "straighten": straighten}
-    problems: list[str] = []
-    how: dict[str, Any] = {"reading": reading, "slices": slices, "seed": seed, "limits": bounds}
-    how["note"] = problems.append
-    if not folders and not (before or after or reference):
-        raise ValueError("expected folders with series, or --before and --after, got none")
-    if compare:
-        by_name = _compared(folders or [], out, overwrite=overwrite)
-    elif before or after or reference:
-        if folders or model or execute or checkpoint or method or series_uid:
-            raise ValueError(
-                "--before and --after name all that is looked at; leave DIR, --series and the "
-                "denoiser out"
-            )
-        series = (before or [], after or [], reference or [])
-        by_name = _before_and_after(series, out, overwrite=overwrite, **how)
-    else:
-        reading |= {"series_uid": series_uid or []}
-        with working("checking the denoiser") as progress:
-            by_name = passports.passports_of_folders(
-                folders or [],
-                out,
-                checkpoints=checkpoint or [],
-                methods=method or [],
-                models=_denoisers(model or [], execute, time_limit),
-                overwrite=overwrite,
-                progress=progress,
-                dose=dose,
-                **how,
-            )
-    _say_passports(by_name, out, as_json, problems, compare=compare)
-    raise typer.Exit(0 if all(p.passed for p in by_name.values()) else 1)
-
-
-def _compared(folders: list[Path], out: Path | None, *, overwrite: bool) -> "dict[str, Passport]":
-    """Passports that were written before, and their comparison where a folder is named."""
-    from ctlab import passport as passports
-
-    by_name = passports.read_passports(folders)
-    if out is not None:
-        passports.write_comparison(by_name, out, overwrite=overwrite)
-    return by_name
-
-
-def _denoisers(models: list[str], execute: str | None, time_limit: float) -> "list[Denoiser]":
-    from ctlab.workflows.model_spec import load_denoiser
-
-    specs = [*models, *([f"exec:{execute}"] if execute else [])]
-    return [load_denoiser(spec, time_limit_s=time_limit) for spec in specs]
-
-
-def _before_and_after(
-    series: tuple[list[Path], list[Path], list[Path]],
-    out: Path | None,
-    *,
-    overwrite: bool,
-    **how: Any,
-) -> "dict[str, Passport]":
-    """Passport of series before and after, written where it is wanted."""
-    from ctlab import passport as passports
-
-    with working("checking before and after") as progress:
-        passport = passports.passport_before_after(*series, progress=progress, **how)
-    if out is not None:
-        passports.write_passport(passport, out, overwrite=overwrite)
-    return {"before and after": passport}
-
-
-def _say_passports(
-    by_name: "dict[str, Passport]",
-    out: Path | None,
-    as_json: bool,
-    problems: list[str],
-    *,
-    compare: bool,
-) -> None:
-    """Print one passport, or several side by side."""
-    from ctlab import passport as passports
-
-    several = len(by_name) > 1 or compare
-    facts = (
-        passports.comparison(passports.side_by_side(by_name))
-        if several
-        else next(iter(by_name.values())).as_dict()
-    )
-    if not emit({**facts, "problems": problems}, as_json):
-        say(passports.in_words(facts))
-        say_problems(problems)
-        if out is not None:
-            say(f"page in {out / 'comparison' if several and not compare else out}")

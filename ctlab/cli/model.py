@@ -1,4 +1,4 @@
-"""Commands that train a network, denoise with one, or repeat a published benchmark."""
+"""Commands that train a network, denoise with one, export one, or repeat a benchmark."""
 
 import math
 from pathlib import Path
@@ -14,6 +14,7 @@ from ctlab.cli.options import (
     Folder,
     Json,
     Model,
+    Models,
     Out,
     Overwrite,
     Series,
@@ -122,6 +123,45 @@ def denoise(
         say_problems(problems)
 
 
+def arms(
+    cases: Annotated[list[Path], typer.Argument(metavar="CASE...", help="one series each")],
+    out: Annotated[Path, typer.Option(help="folder for the arms; new or empty")],
+    model: Models = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
+    dose: Annotated[
+        float | None, typer.Option(help="dose fraction to simulate; default: as they are")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="same seed, same noise")] = 0,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the arms of a reader study: low dose, and every --model on it."""
+    from ctlab.workflows.model_spec import load_denoisers
+    from ctlab.workflows.study_arms import write_arms
+
+    denoisers = load_denoisers(model or [], execute, time_limit_s=time_limit)
+    names = write_arms(cases, out, denoisers, dose=dose, seed=seed, overwrite=overwrite)
+    if not emit({"arms": names, "cases": len(cases)}, as_json):
+        say(f"{len(cases)} cases in {len(names)} arms: {', '.join(names)}")
+        say(f"next: reader-study new STUDY --from {out}")
+
+
+def export(
+    out: Out,
+    checkpoint: Checkpoint = None,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the model as ONNX with its card and scale inside, and as public model cards."""
+    from ctlab.workflows.export_model import export_model
+
+    made = export_model(out, checkpoint, overwrite=overwrite)
+    if not emit(made, as_json):
+        say(table(["what", "file"], list(made.items())))
+        say(f"try it: ctlab passport --model {made['onnx']}")
+
+
 def benchmark(
     name: Annotated[str, typer.Argument(help="mayo-chest")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="folder of ctlab fetch mayo-chest")],
@@ -130,15 +170,25 @@ def benchmark(
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="the whole path with tiny networks")
     ] = False,
+    model: Model = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
     as_json: Json = False,
 ) -> None:
-    """Train by a frozen recipe on a published split, and measure as published."""
-    from ctlab.workflows.ldct_benchmark import METRICS, mayo_chest
+    """Train by a frozen recipe on a published split, or take --model, and measure as published."""
+    from ctlab.workflows.ldct_benchmark import METRICS, mayo_chest, mayo_chest_of
+    from ctlab.workflows.model_spec import load_denoiser
 
     if name != "mayo-chest":
         raise ValueError(f"unknown benchmark {name!r}; there is mayo-chest")
-    with working("training steps") as progress:
-        results = mayo_chest(data, out, resume=resume, rehearse=rehearse, progress=progress)
+    spec = one_spec(model, execute)
+    if spec is not None and (resume or rehearse):
+        raise ValueError("--model is measured without training; leave --resume and --rehearse out")
+    if spec is not None:
+        results = mayo_chest_of(data, out, load_denoiser(spec, time_limit_s=time_limit))
+    else:
+        with working("training steps") as progress:
+            results = mayo_chest(data, out, resume=resume, rehearse=rehearse, progress=progress)
     if not emit(results, as_json):
         rows = [
             (r["method"], r["source"], *(number_or_dash(r.get(m, math.nan)) for m in METRICS))

@@ -16,7 +16,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
-        help="any denoiser: model, tv:0.8, net.onnx, net.pt, package.module:function",
+        help="any denoiser: model, tv:0.8, net.onnx, net.pt, file.py:function",
     ),
 ]
 Models = Annotated[
@@ -24,7 +24,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="SPEC",
-        help="any denoiser: model, tv:0.8, net.onnx, net.pt, package.module:function",
+        help="any denoiser: model, tv:0.8, net.onnx, net.pt, file.py:function",
     ),
 ]
 Exec = Annotated[
@@ -65,7 +65,7 @@ Nodule = Annotated[
 ]
 MapMethod = Annotated[
     str | None,
-    typer.Option(help="hirescam (default), gradcam, ...; occlusion or gradient for --model"),
+    typer.Option(help="hirescam (default), gradcam, ...; --model: occlusion, gradient, rise"),
 ]
 Target = Annotated[str, typer.Option(help="mean, edge, noise, template, ...")]
 Layer = Annotated[str | None, typer.Option(help="layer of a CAM; a wrong one lists all")]
@@ -82,7 +82,9 @@ OnSample = Annotated[
 # every check on a denoiser: ctlab passport
 Patients = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="DIR...", help="one reference-dose series a patient"),
+    typer.Argument(
+        metavar="DIR...", help="one reference-dose series a patient; default: the packaged sample"
+    ),
 ]
 Checkpoints = Annotated[
     list[Path] | None, typer.Option(help="trained model; more than one are compared")
@@ -95,10 +97,28 @@ Before = Annotated[
 ]
 After = Annotated[list[Path] | None, typer.Option(help="what it gave, in the same order")]
 HigherDose = Annotated[list[Path] | None, typer.Option(help="the same patients at higher dose")]
+ExportProbes = Annotated[
+    Path | None,
+    typer.Option(
+        "--export-probes", metavar="DIR", help="write images for a denoiser that runs elsewhere"
+    ),
+]
+ImportProbes = Annotated[
+    Path | None,
+    typer.Option(
+        "--import-probes",
+        metavar="DIR",
+        help="those images, processed; DIR... is where they were written",
+    ),
+]
 Page = Annotated[Path | None, typer.Option(help="folder for the page; new or empty")]
 Dose = Annotated[float, typer.Option(help="dose fraction to simulate")]
 SlicesOfEach = Annotated[int, typer.Option(help="slices looked at in each series")]
 Limits = Annotated[Path | None, typer.Option(help="TOML file with limits of your own")]
+OnlyChecks = Annotated[
+    str | None,
+    typer.Option("--checks", help="only these families: accuracy,noise,detection,..."),
+]
 Seed = Annotated[int, typer.Option(help="same seed, same passport")]
 Compare = Annotated[
     bool, typer.Option("--compare", help="the folders are passports: put them side by side")

@@ -8,7 +8,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "black_box": ["explain_black_box", "finite_row", "occlusion_map"],
+        "black_box": ["explain_black_box", "finite_row", "occlusion_map", "rise_map"],
         "dicom_export": ["write_archive"],
         "maps.attention": ["AttentionFinding", "attention_finding"],
         "probe.critic": ["CriticOfHu", "critic_of"],

@@ -1,14 +1,15 @@
 """Maps of a denoiser that shows no layers and no gradients: by trying, one block at a time.
 
-Occlusion takes the detail of a block away; a row of the Jacobian is measured by finite
-differences, with its error. Both say what moved a region's value; what a network learnt they
-cannot tell, so that the verdict is "weak" at best.
+Occlusion takes the detail of a block away, RISE that of random halves of the field; a row of the
+Jacobian is measured by finite differences, with its error. All say what moved a region's value;
+what a network learnt they cannot tell, so that the verdict is "weak" at best.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import zoom
 
 from ctlab.ct.denoiser import DenoiseImages
 from ctlab.explain.audit.audit_map import CHANCE, WEAK, AuditPlan, Steps, faithfulness
@@ -17,11 +18,14 @@ from ctlab.explain.maps.attribution import local_mean
 from ctlab.explain.probe.regions import Region, region_mask
 from ctlab.explain.probe.targets import RegionTarget, make_target
 
-BLACK_BOX_METHODS = ("occlusion", "gradient")
+BLACK_BOX_METHODS = ("occlusion", "gradient", "rise")
 TARGETS = ("mean", "noise", "removed", "edge")
 
 FIELD_PX = 24
 """Pixels around the region that are tried; what lies further off is not looked at."""
+
+RISE_MASKS = 400
+"""Random masks of RISE; the error of a map falls with the root of their number."""
 
 Score = Callable[[np.ndarray], np.ndarray]
 """From images (n, y, x) in HU to the region's number of each."""
@@ -104,6 +108,46 @@ def occlusion_map(
     return importance
 
 
+def rise_map(
+    score: Score,
+    image: np.ndarray,
+    box: tuple[int, int, int, int],
+    *,
+    masks: int = RISE_MASKS,
+    cell_px: int = 8,
+    seed: int = 0,
+    tell: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """How the number goes with the detail shown at each pixel, float32, (y, x); 0 outside the box.
+
+    Each mask shows the image where it is 1 and its local mean where it is 0; the map is the slope
+    of the number on the mask's value. Petsiuk, Das, Saenko 2018, arXiv 1806.07421, with the local
+    mean in place of black, and centred, so that it is signed.
+    """
+    top, left, bottom, right = box
+    height, width = bottom - top, right - left
+    rng, smooth = np.random.default_rng(seed), local_mean(image)
+    cells = -(-height // cell_px) + 1, -(-width // cell_px) + 1
+    shown = np.empty((masks, height, width), np.float32)
+    for k in range(masks):
+        coarse = (rng.random(cells) < 0.5).astype(np.float32)
+        fine = zoom(coarse, cell_px, order=1, grid_mode=True, mode="nearest")
+        y, x = rng.integers(0, cell_px, 2)
+        shown[k] = fine[y : y + height, x : x + width]
+    values = np.empty(masks)
+    inside = np.s_[top:bottom, left:right]
+    for k, mask in enumerate(shown):
+        given = image.copy()
+        given[inside] = mask * image[inside] + (1 - mask) * smooth[inside]
+        values[k] = score(given[None])[0]
+        tell()
+    centred = shown - shown.mean(axis=0)
+    found = np.zeros(image.shape, np.float32)
+    slope = np.tensordot(values - values.mean(), centred, 1) / (centred**2).sum(axis=0)
+    found[inside] = slope
+    return found
+
+
 def explain_black_box(
     denoise: DenoiseImages,
     image_hu: np.ndarray,
@@ -153,11 +197,14 @@ def explain_black_box(
     bottom = min(image.shape[0], int(rows.max()) + FIELD_PX + 1)
     right = min(image.shape[1], int(columns.max()) + FIELD_PX + 1)
     box = top, left, bottom, right
-    steps = Steps(plan.progress, sum(1 for _ in _blocks(box, block_px)) + 2 * plan.draws)
+    tries = RISE_MASKS if method == "rise" else len(_blocks(box, block_px))
+    steps = Steps(plan.progress, tries + 2 * plan.draws)
     extra: dict[str, float] = {}
     if method == "gradient":
         row = finite_row(score, image, box, block_px=block_px, step_hu=step_hu, tell=steps.one)
         signed, extra = row.weights, {"finite_difference_error": row.error}
+    elif method == "rise":
+        signed = rise_map(score, image, box, seed=plan.seed, tell=steps.one)
     else:
         signed = occlusion_map(score, image, box, block_px=block_px, tell=steps.one)
     rng = np.random.default_rng(plan.seed)

@@ -1,7 +1,6 @@
 """The checks of a passport: each gives one number, and the tables and pictures behind it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -31,10 +30,10 @@ from ctlab.assess import (
 )
 from ctlab.assess.detection.detectability import MakeImages
 from ctlab.assess.safety.conformal_risk import SIDES
-from ctlab.ct.denoiser import DenoiseImages
+from ctlab.passport.bench import NEEDS, Bench, Check, Finding
+from ctlab.passport.invariance import NAMES, invariance, leak
 from ctlab.passport.patient_scan import (
     PATCH_PX,
-    PatientScan,
     clean_patches,
     one_by_one,
     taking_turns,
@@ -47,39 +46,6 @@ BLUR_MM = 0.5  # the scanner's, as in LesionTask.draw
 PATCHES = 240
 THRESHOLD_D_PRIME = 1.5  # AUC about 0.86
 FACTORS = tuple(np.geomspace(0.05, 500.0, 60))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Numbers of one family of checks.
-
-    Attributes
-    ----------
-    values : dict from the name of a limit to a number, or None where it cannot be had
-    notes : dict from the same names to a sentence
-    tables : dict from a name to rows
-    """
-
-    values: dict[str, float | None]
-    notes: dict[str, str] = field(default_factory=dict)
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What a check gets: scans, the denoiser under test, and random numbers.
-
-    Attributes
-    ----------
-    scans : one a patient
-    denoise : function
-        From slices (n, y, x) in HU to the same, denoised.
-    rng : Generator
-    """
-
-    scans: list[PatientScan]
-    denoise: DenoiseImages
-    rng: np.random.Generator
 
 
 def accuracy(bench: Bench) -> Finding:
@@ -287,7 +253,7 @@ def risk(bench: Bench) -> Finding:
     elif not np.isfinite(bench.scans[0].dose):
         raise ValueError(
             f"needs {needed + 1} patients with a reference, got {len(bench.scans)}; or "
-            f"{NEEDS['runs']}"
+            f"{NEEDS['answers']}"
         )
     else:
         known = [phantom_patient(k, bench.scans[0].dose) for k in range(COUNT)]
@@ -332,27 +298,6 @@ def speed(bench: Bench) -> Finding:
     return Finding({"speed": 100 * seconds})
 
 
-NEEDS = {
-    "runs": "a denoiser that can be run here (--model or --exec)",
-    "repeats": "two noise realisations of the same slices",
-    "reference": "a reference series (--reference)",
-    "neighbours": "neighbouring slices",
-}
-"""What a check may need, in words."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A family of checks: how it is measured, which limits it answers, and what it needs.
-
-    ``needs`` names keys of :data:`NEEDS`.
-    """
-
-    measure: Callable[[Bench], Finding]
-    names: tuple[str, ...]
-    needs: frozenset[str] = frozenset()
-
-
 CHECKS: dict[str, Check] = {
     "accuracy": Check(
         accuracy, ("bias in lung", "bias in soft tissue", "error left"), frozenset({"reference"})
@@ -360,7 +305,7 @@ CHECKS: dict[str, Check] = {
     "noise": Check(noise, ("noise left", "shift of mean noise frequency"), frozenset({"repeats"})),
     "banding": Check(banding, ("banding along z",), frozenset({"neighbours"})),
     "resolution": Check(
-        resolution, ("loss of resolution (f50 of a 10 mm insert)",), frozenset({"runs"})
+        resolution, ("loss of resolution (f50 of a 10 mm insert)",), frozenset({"answers"})
     ),
     "detection": Check(
         detection,
@@ -369,12 +314,14 @@ CHECKS: dict[str, Check] = {
             "change of detectability (lower 95 % bound, worst nodule)",
             "false lesions",
         ),
-        frozenset({"runs"}),
+        frozenset({"answers"}),
     ),
-    "structure": Check(structure, ("structure removed",), frozenset({"runs"})),
+    "structure": Check(structure, ("structure removed",), frozenset({"answers"})),
     "hidden": Check(hidden, ("hidden information",)),
     "risk": Check(risk, ("risk coverage",), frozenset({"reference"})),
-    "speed": Check(speed, ("speed",), frozenset({"runs"})),
+    "invariance": Check(invariance, NAMES, frozenset({"answers"})),
+    "leak": Check(leak, ("leak between slices",), frozenset({"answers", "neighbours"})),
+    "speed": Check(speed, ("speed",), frozenset({"time"})),
 }
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ctlab.assess import write_table
 from ctlab.console import Note, Progress, note_problems
-from ctlab.ct import read_series
+from ctlab.ct import Volume, load_sample, read_series
 from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read import refuse_unused
 from ctlab.files import fresh_folder, plain, refuse_full_folder, write_json
@@ -20,6 +20,7 @@ from ctlab.output_folder import FolderLock
 from ctlab.passport import page
 from ctlab.passport.document import (
     FORMAT_VERSION,
+    NOT_ASKED,
     Passport,
     make_passport,
     read_passport,
@@ -90,7 +91,7 @@ def passports_of_folders(
 
     Parameters
     ----------
-    folders : one series a patient, at reference dose
+    folders : one series a patient, at reference dose; none takes the packaged sample
     checkpoints : trained models; none, and no method, takes the one that ships
     methods : ``"model"`` (the one that ships) and filters of :data:`ctlab.classic.METHODS`
     models : lines of ``--model``, see :func:`ctlab.workflows.model_spec.load_denoiser`
@@ -123,10 +124,7 @@ def _passports(
     note: Note | None,
     options: Mapping[str, Any],
 ) -> dict[str, Passport]:
-    volumes = [read_series(folder, **how) for folder in folders]
-    for folder, volume in zip(folders, volumes, strict=True):
-        note_problems(note, folder, volume.problems)
-    refuse_unused(how.get("series_uid") or (), [v.acquisition.series_uid for v in volumes])
+    volumes = volumes_of(folders, how, note=note)
     passports: dict[str, Passport] = {}
     for k, denoiser in enumerate(denoisers):
         passport = make_passport(
@@ -137,6 +135,19 @@ def _passports(
             raise ValueError(f"{name} is named twice; name each denoiser once")
         passports[name] = passport
     return passports
+
+
+def volumes_of(
+    folders: Sequence[str | Path], reading: Mapping[str, Any], *, note: Note | None = None
+) -> list[Volume]:
+    """The series of folders, one a patient; the packaged sample where there is no folder."""
+    if not folders:
+        return [load_sample()]
+    volumes = [read_series(folder, **reading) for folder in folders]
+    for folder, volume in zip(folders, volumes, strict=True):
+        note_problems(note, folder, volume.problems)
+    refuse_unused(reading.get("series_uid") or (), [v.acquisition.series_uid for v in volumes])
+    return volumes
 
 
 def _part_of(progress: Progress | None, k: int, of: int) -> Progress | None:
@@ -206,6 +217,8 @@ def in_words(content: Mapping[str, Any]) -> str:
     """
     lines = []
     for check in content["checks"]:
+        if check.get("note") == NOT_ASKED:  # stands in the JSON and on the page
+            continue
         if "values" not in check:
             why = check.get("note") if check["passed"] is None else ""
             lines.append(

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,17 @@ from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
 from ctlab.ct.denoiser import DenoiseImages, Denoiser
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
-from ctlab.passport.checks import CHECKS, NEEDS, Bench, Finding
+from ctlab.passport.bench import NEEDS, Bench, Finding
+from ctlab.passport.checks import CHECKS
 from ctlab.passport.facts import gather_facts
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit
 from ctlab.passport.patient_scan import PatientScan, make_patient_scan
 
 FORMAT_VERSION = 1
+NOT_ASKED = "not asked for; leave --checks out to make every check"
+CROP_PX, _TRIES = 128, 700
+"""A black box is asked so often, about a crop of this size around the region of its map."""
+
 NEIGHBOURS = 12  # slices looked at for bands along z
 
 
@@ -65,6 +71,7 @@ def make_passport(
     slices: int = 8,
     limits: Mapping[str, Limit] = DEFAULT_LIMITS,
     seed: int = 0,
+    only: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Passport:
     """All checks of a denoiser on reference-dose series, whose low dose is simulated.
@@ -81,6 +88,8 @@ def make_passport(
     slices : int
         Of each series, spread evenly: memory and time depend on it and not on the series' length.
     limits : see :func:`ctlab.passport.read_limits`
+    only : families of :data:`ctlab.passport.checks.CHECKS` to make, and ``explanation``; none
+        makes all. Rows of the others say that they were not asked for
 
     Raises
     ------
@@ -93,6 +102,7 @@ def make_passport(
             f"pass 1 or more series, 0 < dose < 1 and 1 or more slices, got {len(volumes)} series, "
             f"dose {dose:g} and {slices} slices"
         )
+    _check_families(only)
     rng = np.random.default_rng(seed)
     denoiser = _under_test(model, method, volumes[0], dose, rng)
     steps = len(volumes) + len(CHECKS) + 1
@@ -110,9 +120,17 @@ def make_passport(
             )
         )
         _tell(progress, len(scans), steps)
-    denoise = partial(denoiser.alone, spacing_mm=volumes[0].spacing_mm)
-    checks, tables = measure(scans, denoise, limits=limits, seed=seed, progress=progress)
-    explained, audit, picture = _explanation(denoiser, scans[0], limits, seed)
+    checks, tables = measure(
+        scans,
+        partial(denoiser.alone, spacing_mm=volumes[0].spacing_mm),
+        together=partial(denoiser, spacing_mm=volumes[0].spacing_mm),
+        limits=limits,
+        seed=seed,
+        only=only,
+        progress=progress,
+    )
+    is_asked = not only or "explanation" in only
+    explained, audit, picture = _explanation(denoiser if is_asked else None, scans[0], limits, seed)
     _tell(progress, steps, steps)
     facts = gather_facts(denoiser, volumes, scans[0], dose=dose, slices=slices, seed=seed)
     pictures = page.views(scans[0]) | page.curves(tables)
@@ -147,24 +165,29 @@ def measure(
     scans: list[PatientScan],
     denoise: DenoiseImages,
     *,
+    together: DenoiseImages | None = None,
     limits: Mapping[str, Limit] = DEFAULT_LIMITS,
     seed: int = 0,
     progress: Progress | None = None,
     offers: Set[str] = NEEDS.keys(),
+    only: Collection[str] = (),
 ) -> tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]:
     """Checks and tables of any denoiser on scans; no check stops the others.
 
-    ``offers`` names what there is of :data:`ctlab.passport.checks.NEEDS`; a check that needs more
+    ``offers`` names what there is of :data:`ctlab.passport.bench.NEEDS`; a check that needs more
     is left out, and says what it would need.
     """
     rows: list[dict[str, Any]] = []
     tables: dict[str, list[dict[str, Any]]] = {}
-    for k, check in enumerate(CHECKS.values()):
+    for k, (family, check) in enumerate(CHECKS.items()):
         missing = [NEEDS[name] for name in sorted(check.needs - offers)]
         try:
+            if only and family not in only:
+                raise ValueError(NOT_ASKED)
             if missing:
                 raise ValueError(f"needs {' and '.join(missing)}")
-            finding = check.measure(Bench(scans, denoise, np.random.default_rng([seed, k])))
+            rng = np.random.default_rng([seed, k])
+            finding = check.measure(Bench(scans, denoise, rng, together))
         except ValueError as error:  # these series cannot answer this check: said in its row
             reason = dict.fromkeys(check.names, str(error))
             finding = Finding(dict.fromkeys(check.names), reason)
@@ -172,6 +195,28 @@ def measure(
         tables |= finding.tables
         _tell(progress, len(scans) + k + 1, len(scans) + len(CHECKS) + 1)
     return rows, tables
+
+
+def passport_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of ``passport.json``; its ``$id`` names the format.
+
+    Examples
+    --------
+    >>> passport_schema()["$id"]
+    'urn:ctlab:passport:1'
+    """
+    text = files("ctlab.passport").joinpath("passport.schema.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _check_families(only: Collection[str]) -> None:
+    known = {*CHECKS, "explanation"}
+    if unknown := sorted(set(only) - known):
+        raise ValueError(
+            f"expected checks of {', '.join([*CHECKS, 'explanation'])}, got {', '.join(unknown)}; "
+            "name some of these"
+        )
 
 
 def write_passport(passport: Passport, out: str | Path, *, overwrite: bool = False) -> None:
@@ -221,12 +266,18 @@ def unexplained(note: str, limits: Mapping[str, Limit]) -> dict[str, Any]:
 
 
 def _explanation(
-    denoiser: Denoiser, scan: PatientScan, limits: Mapping[str, Limit], seed: int
+    denoiser: Denoiser | None, scan: PatientScan, limits: Mapping[str, Limit], seed: int
 ) -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray | None]:
     """Audit of the default map on a disc of lung: a check, its numbers, and its picture or None."""
     name = "explanation better than chance"
-    if denoiser.checkpoint is None:
-        note = f"{denoiser.name} shows no layers: a map and its audit need a checkpoint of the kit"
+    if denoiser is None:
+        return unexplained(NOT_ASKED, limits), [], None
+    minutes = _TRIES * CROP_PX**2 * scan.seconds_per_slice / scan.low[0].size / 60
+    if denoiser.checkpoint is None and (denoiser.kind == "command" or minutes > 1):
+        note = (
+            f"{denoiser.name} shows no layers, and takes too long to be asked {_TRIES} times; "
+            "needs a faster denoiser, or time: ctlab explain --model"
+        )
         return unexplained(note, limits), [], None
     k = len(scan.low) // 2
     corners = find_rois(scan.full.hu[k], LUNG_ROI_HU, size_px=32)
@@ -236,19 +287,30 @@ def _explanation(
     from ctlab.explain import (
         AuditPlan,
         DenoiserProbe,
+        explain_black_box,
         explain_region,
         picture,
     )
     from ctlab.explain.explanation_page import check_rows
 
     y, x = corners[len(corners) // 2]
-    probe = DenoiserProbe(denoiser.checkpoint)
-    explanation = explain_region(
-        probe,
-        probe.of_stack(scan.low[k : k + 1], 0),  # its own neighbour, where one is wanted
-        (int(y) + 16, int(x) + 16, 8),
-        plan=AuditPlan(seed=seed),
-    )
+    disc, plan = (int(y) + 16, int(x) + 16, 8), AuditPlan(seed=seed)
+    if denoiser.checkpoint is None:
+        top, left = (
+            int(np.clip(c - CROP_PX // 2, 0, max(0, n - CROP_PX)))
+            for c, n in zip(disc, scan.low[k].shape, strict=False)
+        )
+        crop = scan.low[k, top : top + CROP_PX, left : left + CROP_PX].astype(np.float32)
+        alone = partial(denoiser.alone, spacing_mm=scan.full.spacing_mm)
+        try:
+            centre = disc[0] - top, disc[1] - left
+            explanation = explain_black_box(alone, crop, (*centre, 8), plan=plan)
+        except ValueError as error:  # it may refuse small images
+            return unexplained(str(error), limits), [], None
+    else:
+        probe = DenoiserProbe(denoiser.checkpoint)
+        near = probe.of_stack(scan.low[k : k + 1], 0)  # its own neighbour, where one is wanted
+        explanation = explain_region(probe, near, disc, plan=plan)
     value = float(explanation.verdict != "no better than chance")
     audit = [
         dict(zip(("check", "numbers", "shown"), r, strict=True)) for r in check_rows(explanation)

@@ -51,7 +51,7 @@ def _range_of_use(card: dict[str, Any], scan: PatientScan) -> list[str]:
 
 def _behaviour(denoiser: Denoiser) -> list[str]:
     """What a stranger did with images whose answer is known, in words."""
-    if denoiser.kind in (*OWN, "pair"):
+    if denoiser.kind in (*OWN, "pair", "probes"):
         return []
     try:
         return behaviour(denoiser).sentences()

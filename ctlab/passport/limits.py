@@ -58,6 +58,10 @@ DEFAULT_LIMITS: Mapping[str, Limit] = {
     "structure removed": Limit(0.1, "at most", "of its amplitude", OURS),
     "hidden information": Limit(0.05, "at most", "of the removed variance", OURS),
     "risk coverage": Limit(0.1, "at most", "of pixels outside the band", "alpha of the guarantee"),
+    "answer to 10 HU more": Limit(2.0, "at most", "HU", OURS),
+    "answer to 5 % more attenuation": Limit(0.02, "at most", "", OURS),
+    "change with the field of view": Limit(1.0, "at most", "HU", OURS),
+    "leak between slices": Limit(0.05, "at most", "of a disc's contrast", OURS),
     "speed": Limit(60.0, "at most", "s for 100 slices on this machine", OURS),
     "explanation better than chance": Limit(1.0, "at least", "", "see ctlab.explain.Limits"),
 }

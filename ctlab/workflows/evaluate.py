@@ -1,14 +1,17 @@
 """Series beside their reference: which patients there are, and the metrics of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ctlab.assess import evaluate_volume, summarise
 from ctlab.console import Note, Progress, note_problems
-from ctlab.ct import Window, read_series
+from ctlab.ct import Volume, Window, read_series
+from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.read import named_uids, refuse_unused
 from ctlab.ct.dicom.series import find_series
 
@@ -18,6 +21,7 @@ def evaluate_folders(
     images: list[Path],
     *,
     window: Window,
+    models: Sequence[Denoiser] = (),
     series_uid: Sequence[str] = (),
     allow_gaps: bool = False,
     skip_damaged: bool = False,
@@ -30,6 +34,7 @@ def evaluate_folders(
     ----------
     reference : folder with one series, or one series a patient
     images : folders with the same patients; each is an arm
+    models : denoisers; each is an arm of its own for every folder of images, which it is given
     series_uid : the series that are meant where a folder holds several of a patient
     allow_gaps : also compare series with gaps
     note : called with every finding about a series
@@ -44,7 +49,7 @@ def evaluate_folders(
     images_of = [patients_of(image, series_uid) for image in images]
     refuse_unused(series_uid, {u for part in (patients, *images_of) for u in part.values()})
     tables = []
-    total = len(patients) * len(images)
+    total = len(patients) * len(images) * (1 + len(models))
     allowed = {"allow_gaps": allow_gaps, "allow_tilt": True, "skip_damaged": skip_damaged}
     for image, uids in zip(images, images_of, strict=True):
         # One series on each side needs no name: anonymised copies may carry other identifiers.
@@ -61,11 +66,19 @@ def evaluate_folders(
             second = read_series(image, series_uid=uids[patient], **allowed)
             note_problems(note, reference, first.problems)
             note_problems(note, image, second.problems)
-            rows = evaluate_volume(first, second, window=window, patient=patient)
-            tables.append(rows.assign(arm=str(image)))
-            if progress:
-                progress(len(tables), total)
+            arms: dict[str, Callable[[Volume], np.ndarray]] = {str(image): lambda volume: volume.hu}
+            arms |= {f"{image}, {m.name}": partial(_denoised, m) for m in models}
+            for arm, denoise in arms.items():
+                arm_volume = second.with_hu(denoise(second))
+                rows = evaluate_volume(first, arm_volume, window=window, patient=patient)
+                tables.append(rows.assign(arm=arm))
+                if progress:
+                    progress(len(tables), total)
     return pd.concat(tables, ignore_index=True)
+
+
+def _denoised(denoiser: Denoiser, volume: Volume) -> np.ndarray:
+    return denoiser.tuned_to(volume)(volume.hu, volume.spacing_mm)
 
 
 def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:

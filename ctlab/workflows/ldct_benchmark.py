@@ -7,6 +7,7 @@ The low dose of these scans is simulated: noise was inserted into real projectio
 
 import hashlib
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import pandas as pd
 from ctlab.assess import psnr_db, rmse_hu, vif
 from ctlab.assess.fidelity.metrics import CHEST, PROTOCOL_CLIP_HU
 from ctlab.console import Progress
+from ctlab.ct import Volume
 from ctlab.ct.datasets.layouts import Scan, benchmark_split, open_collection
+from ctlab.ct.denoiser import Denoiser
 from ctlab.files import write_csv, write_whole
 
 METRICS = ("ssim", "psnr_db", "vif", "rmse_hu")
@@ -77,7 +80,7 @@ def mayo_chest(
     ValueError
         A patient of the published split is missing, at either dose.
     """
-    from ctlab.learn import load_checkpoint, train_run
+    from ctlab.learn import denoise_volume, load_checkpoint, train_run
 
     pairs = published_pairs(data)
     text = (files("ctlab.learn") / "frozen" / "mayo-chest.toml").read_text(encoding="utf-8")
@@ -90,8 +93,12 @@ def mayo_chest(
         on_row=lambda row: progress(int(row["step"]), config.steps) if progress else None,
     )
     checkpoint = load_checkpoint(result.checkpoint)
-    table = pd.concat([_measured(*pair, checkpoint) for pair in pairs["test"]], ignore_index=True)
-    write_csv(Path(out) / "slices.csv", table)
+
+    def denoised(noisy: Volume) -> np.ndarray:
+        # Test patients are measured wherever they lie: a refusal would be a choice of cases.
+        return np.asarray(denoise_volume(noisy, checkpoint, force=True).hu)
+
+    table = pd.concat([_measured(*pair, denoised) for pair in pairs["test"]], ignore_index=True)
     results = {
         "format_version": 1,
         "benchmark": "mayo-chest",
@@ -103,8 +110,48 @@ def mayo_chest(
         "alarms": [str(warning) for warning in result.warnings],
         **conclusions(table, rehearse=rehearse),
     }
+    _write(out, table, results)
+    return results
+
+
+def _write(out: str | Path, slices: pd.DataFrame, results: dict[str, Any]) -> None:
+    write_csv(Path(out) / "slices.csv", slices)
     with write_whole(Path(out) / "results.json") as part:
         part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def mayo_chest_of(data: str | Path, out: str | Path, denoiser: Denoiser) -> dict[str, Any]:
+    """Measure any denoiser on the test patients, without training; write ``out/results.json``.
+
+    Parameters
+    ----------
+    data : as for :func:`mayo_chest`
+    denoiser : see :func:`ctlab.workflows.model_spec.load_denoiser`
+
+    Returns
+    -------
+    dict
+        As :func:`mayo_chest`, without recipe and training.
+    """
+    pairs = published_pairs(data)["test"]
+
+    def run(noisy: Volume) -> np.ndarray:
+        return denoiser.tuned_to(noisy)(noisy.hu, noisy.spacing_mm)
+
+    table = pd.concat([_measured(*pair, run) for pair in pairs], ignore_index=True)
+    results = {
+        "format_version": 1,
+        "benchmark": "mayo-chest",
+        "denoiser": denoiser.name,
+        "denoiser_sha256": denoiser.sha256,
+        "patients": {"test": [full.patient for full, _ in pairs]},
+        **conclusions(table, rehearse=False),
+    }
+    if results["same_protocol"]:
+        results["claim"] = (
+            f"{denoiser.name} on this split; who trained it, and on what, is not known"
+        )
+    _write(out, table, results)
     return results
 
 
@@ -160,13 +207,10 @@ def protocol_metrics(reference_hu: np.ndarray, image_hu: np.ndarray) -> dict[str
     }
 
 
-def _measured(full: Scan, low: Scan, checkpoint: Any) -> pd.DataFrame:
+def _measured(full: Scan, low: Scan, run: Callable[[Volume], np.ndarray]) -> pd.DataFrame:
     """Metrics of every slice of a patient: the low dose as it is, and denoised."""
-    from ctlab.learn import denoise_volume
-
     reference, noisy = full.read(), low.read()
-    # Test patients are measured wherever they lie: a refusal would be a choice of cases.
-    images = {"low dose": noisy.hu, "ours": denoise_volume(noisy, checkpoint, force=True).hu}
+    images = {"low dose": noisy.hu, "ours": run(noisy)}
     return pd.DataFrame(
         [
             {"patient": full.patient, "method": method, "slice": k} | protocol_metrics(a, b)

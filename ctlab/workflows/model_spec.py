@@ -4,25 +4,29 @@
 ``model``                the network that ships
 ``P.pt``                 a checkpoint of ``ctlab train``; TorchScript; ``.pt2`` of torch.export
 ``tv``, ``tv:0.8``       a filter of :data:`ctlab.classic.METHODS`, with its strength
+``net.toml``             a torch module, its weights and scale: see :mod:`.torch_module`
 ``net.onnx``             a network, with ``net.toml`` beside it
-``package.module:name``  a function from slices (z, y, x) in HU and their spacing in mm to HU
+``package.module:name``  a function from slices (z, y, x) in HU and their spacing in mm to HU;
+``file.py:name``         the same, by its file
 ``exec:CMD {in} {out}``  a command that turns a folder of DICOM into another (``--exec``)
 ======================== ==================================================================
 
 Nothing is imported or run but what the line names, and no command goes through a shell.
 """
 
-import hashlib
 import importlib
 import importlib.util
+import json
 import shlex
 import subprocess
 import sys
 import tempfile
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,8 +34,12 @@ import numpy as np
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.ct import Volume, measure_noise_hu, read_series, write_series
 from ctlab.ct.denoiser import Denoiser, Spacing
+from ctlab.workflows.network_file import NetworkFile, file_sha256, network_denoiser
 
 TIME_LIMIT_S = 600.0
+CARD_KEY, NETWORK_KEY = "ctlab.card", "ctlab.network"
+"""Metadata of an ONNX file that hold its model card, and what :class:`NetworkFile` says."""
+
 _BATCH = 4  # slices in a network at once
 
 
@@ -53,14 +61,29 @@ def load_denoiser(spec: str, *, time_limit_s: float = TIME_LIMIT_S) -> Denoiser:
     path = Path(spec)
     if path.suffix == ".onnx":
         return replace(onnx_file(path), time_limit_s=time_limit_s)
+    if path.suffix == ".toml":
+        from ctlab.workflows.torch_module import module_file
+
+        return replace(module_file(_existing(path)), time_limit_s=time_limit_s)
     if path.suffix in (".pt", ".pth", ".pt2", ".ts") or path.is_file():
         return _torch_or_checkpoint(path, time_limit_s)
+    if name.endswith(".py") and rest:
+        return replace(function_in_file(spec), time_limit_s=time_limit_s)
     if ":" in spec and not Path(name).exists():
         return replace(function(spec), time_limit_s=time_limit_s)
     raise ValueError(
         f"--model: expected model, a filter ({', '.join(METHODS)}), a file (.pt, .onnx), "
-        f"package.module:function or exec:COMMAND, got {spec!r}; name one of these"
+        f"package.module:function, file.py:function or exec:COMMAND, got {spec!r}; name one of "
+        "these"
     )
+
+
+def load_denoisers(
+    specs: Sequence[str], execute: str | None = None, *, time_limit_s: float = TIME_LIMIT_S
+) -> list[Denoiser]:
+    """The denoisers of ``--model``, as often as it was given, and of ``--exec``."""
+    named = [*specs, *([f"exec:{execute}"] if execute else [])]
+    return [load_denoiser(spec, time_limit_s=time_limit_s) for spec in named]
 
 
 def own_network(checkpoint: Any) -> Denoiser:
@@ -143,15 +166,38 @@ def function(spec: str) -> Denoiser:
         ) from None
     except AttributeError:
         raise ValueError(f"--model {spec}: {module_name} has no {name!r}; check its name") from None
+    source = getattr(sys.modules[module_name], "__file__", None)
+    return _of_function(spec, denoise, Path(source) if source else None)
+
+
+def function_in_file(spec: str) -> Denoiser:
+    """A function ``file.py:name``, as :func:`function`; its module is named by the file's hash."""
+    file, _, name = spec.rpartition(":")
+    path = _existing(Path(file))
+    module_name = f"_denoiser_{file_sha256(path)[:16]}"
+    module = ModuleType(module_name)
+    module.__file__ = str(path)
+    try:
+        SourceFileLoader(module_name, str(path)).exec_module(module)
+    except Exception as error:  # whatever a stranger's file raises becomes one sentence
+        raise ValueError(
+            f"--model {spec}: {path.name} cannot be imported: {type(error).__name__}: {error}; "
+            f"run python {path.name} to see where"
+        ) from error
+    if not hasattr(module, name):
+        raise ValueError(f"--model {spec}: {path.name} has no {name!r}; check its name")
+    return _of_function(f"{path.name}:{name}", getattr(module, name), path)
+
+
+def _of_function(spec: str, denoise: Any, source: Path | None) -> Denoiser:
     if not callable(denoise):
         raise ValueError(f"--model {spec}: expected a function, got {type(denoise).__name__}")
-    source = getattr(sys.modules[module_name], "__file__", None)
     return Denoiser(
         f"function {spec}",
         denoise,
         "function",
         slices=getattr(denoise, "slices", None),
-        sha256=_sha256(Path(source)) if source else None,
+        sha256=file_sha256(source) if source else None,
     )
 
 
@@ -191,81 +237,34 @@ def _run(words: list[str], source: Path, out: Path, time_limit_s: float) -> None
         ) from None
 
 
-@dataclass(frozen=True)
-class NetworkFile:
-    """What a TOML file says of the network beside it: network units are ``(HU - offset) / scale``.
-
-    Attributes
-    ----------
-    offset_hu, scale_hu : float
-    slices : int
-        Channels of its input: neighbouring slices, the middle one of which it denoises.
-    multiple : int
-        Height and width are padded to a multiple of it.
-    output : ``image``, or ``noise`` where it returns what is to be subtracted
-    """
-
-    offset_hu: float = 0.0
-    scale_hu: float = 1.0
-    slices: int = 1
-    multiple: int = 1
-    output: str = "image"
-
-    @classmethod
-    def beside(cls, path: Path) -> "NetworkFile":
-        """Read from the TOML file of the same name as the network's."""
-        toml = path.with_suffix(".toml")
-        example = "offset_hu = -300, scale_hu = 1000, slices = 1, multiple = 8, output = 'image'"
-        if not toml.is_file():
-            raise ValueError(
-                f"{path}: expected its scale in {toml.name}, got none; write {example}"
-            )
-        content = tomllib.loads(toml.read_text(encoding="utf-8"))
-        unknown = set(content) - set(cls.__dataclass_fields__)
-        if unknown or "scale_hu" not in content:
-            raise ValueError(
-                f"{toml}: expected {example}, got {', '.join(sorted(content)) or 'nothing'}; "
-                "scale_hu is needed"
-            )
-        network = cls(**content)
-        if network.scale_hu == 0 or network.slices % 2 == 0 or network.multiple < 1:
-            raise ValueError(f"{toml}: expected a scale other than 0 and odd slices, got {content}")
-        if network.output not in ("image", "noise"):
-            raise ValueError(f"{toml}: expected output 'image' or 'noise', got {network.output!r}")
-        return network
-
-    def run(self, network: Callable[[np.ndarray], np.ndarray], hu: np.ndarray) -> np.ndarray:
-        """Slices (z, y, x) in HU through a network of batches (n, c, y, x) in its own units."""
-        height, width = hu.shape[1:]
-        edges = ((0, 0), (0, -height % self.multiple), (0, -width % self.multiple))
-        units = ((np.pad(hu, edges, mode="edge") - self.offset_hu) / self.scale_hu).astype("f4")
-        reach = self.slices // 2
-        near = np.arange(-reach, reach + 1)
-        out = []
-        for k in range(len(hu)):
-            stack = units[np.clip(k + near, 0, len(hu) - 1)]
-            output = np.asarray(network(stack[None]))
-            output = output.reshape(output.shape[-2:]) if output.size == stack[0].size else output
-            if output.shape != stack[0].shape:
-                raise ValueError(f"expected one slice of {stack[0].shape}, got {output.shape}")
-            out.append(stack[reach] - output if self.output == "noise" else output)
-        return np.stack(out)[:, :height, :width] * self.scale_hu + self.offset_hu
-
-
 def onnx_file(path: Path) -> Denoiser:
-    """A network as ONNX, with its scale in a TOML file beside it."""
-    facts = NetworkFile.beside(_existing(path))
+    """A network as ONNX, with its scale in a TOML file beside it, or inside (``ctlab export``)."""
+    toml = path.with_suffix(".toml")
+    facts = NetworkFile.beside(_existing(path)) if toml.is_file() else None
     try:
         import onnxruntime
     except ModuleNotFoundError:
         raise ValueError(f"{path} needs onnxruntime; install ctlab[engines]") from None
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # its own classes, without a common one
+        if facts is None:  # the likelier fault of a stranger's file is named first
+            NetworkFile.beside(path)
+        last = str(error).strip().splitlines()[-1]
+        raise ValueError(
+            f"{path}: expected a network as ONNX, got a file that says {last}"
+        ) from None
+    inside = session.get_modelmeta().custom_metadata_map
+    if facts is None and NETWORK_KEY in inside:
+        facts = NetworkFile.of(json.loads(inside[NETWORK_KEY]), path)
+    facts = facts or NetworkFile.beside(path)
     name = session.get_inputs()[0].name
 
     def network(batch: np.ndarray) -> np.ndarray:
         return np.asarray(session.run(None, {name: batch})[0])
 
-    return _network(f"onnx {path.name}", "onnx", path, facts, network)
+    made = network_denoiser(f"onnx {path.name}", "onnx", path, facts, network)
+    return replace(made, card=json.loads(inside.get(CARD_KEY, "{}")))
 
 
 def _torch_or_checkpoint(path: Path, time_limit_s: float) -> Denoiser:
@@ -281,14 +280,16 @@ def _torch_or_checkpoint(path: Path, time_limit_s: float) -> Denoiser:
         module: Any = torch.export.load(path).module()
     else:
         load: Any = torch.jit.load  # declares no types
-        module = load(path, map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # users have such files
+            module = load(path, map_location="cpu")
 
     def network(batch: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return np.asarray(module(torch.from_numpy(batch)).float())
 
-    denoiser = _network(f"torch {path.name}", "torch", path, facts, network)
-    return replace(denoiser, time_limit_s=time_limit_s)
+    made = network_denoiser(f"torch {path.name}", "torch", path, facts, network)
+    return replace(made, time_limit_s=time_limit_s)
 
 
 def _is_script(path: Path) -> bool:
@@ -301,27 +302,7 @@ def _is_script(path: Path) -> bool:
         return any("/code/" in name for name in archive.namelist())
 
 
-def _network(
-    name: str,
-    kind: str,
-    path: Path,
-    facts: NetworkFile,
-    network: Callable[[np.ndarray], np.ndarray],
-) -> Denoiser:
-    return Denoiser(
-        name,
-        lambda hu, _spacing: facts.run(network, hu),
-        kind,
-        slices=facts.slices,
-        sha256=_sha256(path),
-    )
-
-
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(2, "No such file or directory", str(path))
     return path
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

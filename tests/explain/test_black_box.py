@@ -11,6 +11,7 @@ from ctlab.explain import (
     explain_black_box,
     finite_row,
     jacobian_row,
+    rise_map,
     write_explanation,
 )
 from ctlab.explain.explanation_page import in_words
@@ -77,7 +78,32 @@ def test_a_series_explained_with_a_filter(tmp_path, slice_hu):
     assert found.method == "occlusion"
     assert (tmp_path / "map.html").exists()
     write_explanation(found, tmp_path / "again.npz")
-    with pytest.raises(ValueError, match=r"expected one of occlusion, gradient .* got 'hirescam'"):
+    with pytest.raises(ValueError, match=r"one of occlusion, gradient, rise .* got 'hirescam'"):
         explain_series(tmp_path / "scan", 1, disc=(24, 24, 2), model="tv", method="hirescam")
     with pytest.raises(ValueError, match="--layer belongs to networks"):
         explain_series(tmp_path / "scan", 1, disc=(24, 24, 2), model="tv", layer="down")
+
+
+def test_rise_finds_where_the_number_comes_from(slice_hu):
+    """A linear number of one pixel's detail: the slope peaks there, and its size is known."""
+    from ctlab.explain.maps.attribution import local_mean
+
+    detail = slice_hu - local_mean(slice_hu)
+
+    def score(images):
+        return images[:, 30, 28].astype(float)
+
+    found = rise_map(score, slice_hu, BOX, masks=300)
+    y, x = np.unravel_index(np.abs(found).argmax(), found.shape)
+    assert np.hypot(y - 30, x - 28) <= 3  # cells of 8 px: neighbours share a mask's value
+    assert found[30, 28] == pytest.approx(detail[30, 28], rel=0.01)
+    assert not found[:8].any()
+    assert not found[:, 40:].any()
+
+
+def test_rise_of_a_blur_lies_in_the_region(slice_hu, monkeypatch):
+    monkeypatch.setattr("ctlab.explain.black_box.RISE_MASKS", 150)
+    found = explain_black_box(blur, slice_hu, (30, 34, 4), method="rise", plan=QUICK, target="edge")
+    assert found.method == "rise"
+    size = np.abs(found.signed)
+    assert size[22:39, 26:43].mean() > 2 * size[size > 0].mean()

@@ -98,7 +98,7 @@ def test_passports_are_named_by_denoiser_or_else_by_folder(tmp_path):
 def command(monkeypatch):
     """The command line in this process, without its progress bar, which draws random numbers."""
     monkeypatch.setattr(
-        "ctlab.cli.judge.working", lambda what: nullcontext(lambda done, total: None)
+        "ctlab.cli.passport.working", lambda what: nullcontext(lambda done, total: None)
     )
     return lambda *words: CliRunner().invoke(app, ["passport", *map(str, words)])
 
@@ -183,7 +183,7 @@ def test_a_filter_and_a_stranger_on_real_slices(tmp_path, monkeypatch, command, 
     html = (tmp_path / "out" / "function-my_blur-blur" / "index.html").read_text()
     assert "Behaviour on images whose answer is known" in html
     explained = next(c for c in content["checks"] if c["name"] == "explanation better than chance")
-    assert set(explained["values"].values()) == {None}
+    assert set(explained["values"].values()) <= {0.0, 1.0, None}  # None where it takes too long
     one = read_passport(tmp_path / "out" / "filter-tv")
     assert one.facts["range_of_use"] == [NO_RANGE]
     assert (tmp_path / "out" / "comparison" / "index.html").exists()

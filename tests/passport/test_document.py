@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from ctlab.assess.safety.failure_gallery import ct_noise
 from ctlab.ct import Volume
+from ctlab.ct.denoiser import Denoiser
 from ctlab.passport import (
     DEFAULT_LIMITS,
     Passport,
@@ -17,7 +18,7 @@ from ctlab.passport import (
     write_passport,
 )
 from ctlab.passport.checks import CHECKS, Bench, banding, risk
-from ctlab.passport.document import measure
+from ctlab.passport.document import _explanation, measure
 from ctlab.passport.patient_scan import PatientScan, make_patient_scan
 from ctlab.passport.phantoms import POPULATION
 
@@ -217,3 +218,18 @@ def test_the_shipped_checkpoint_gets_one(tmp_path, monkeypatch):
     write_passport(made, tmp_path / "p")
     shown = {path.stem for path in (tmp_path / "p").glob("*.png")}
     assert shown == {"slices", "coronal", "explanation", "nps", "ttf", "z"}
+
+
+def test_a_black_box_gets_a_map_by_occlusion_unless_it_is_slow():
+    denoiser = Denoiser("blur", lambda hu, _mm: blur(hu), "function", slices=1)
+    scan = scan_for(blur, side=192, slices=1)
+    row, audit, picture = _explanation(denoiser, scan, DEFAULT_LIMITS, 0)
+    assert row["note"].startswith("occlusion map of the region's mean")
+    assert row["value"] in (0.0, 1.0)
+    assert {r["check"] for r in audit} >= {"learnt", "beats random pixels"}
+    assert picture.dtype == np.uint8
+    slow = replace(scan, seconds_per_slice=9.0)
+    row, audit, picture = _explanation(denoiser, slow, DEFAULT_LIMITS, 0)
+    assert row["value"] is None
+    assert "takes too long to be asked" in row["note"]
+    assert (audit, picture) == ([], None)

@@ -3,6 +3,7 @@
 import pytest
 
 from ctlab.ct import named_window, read_series
+from ctlab.ct.denoiser import Denoiser
 from ctlab.workflows.evaluate import evaluate_folders
 from tests.ct.conftest import ct_slice
 
@@ -59,3 +60,14 @@ def test_a_volume_knows_where_its_slices_lie_beside_a_gap(write):
     heights = [volume.slice_origin_mm(k)[2] for k in range(5)]
     assert heights == [10.0, 12.5, 15.0, 20.0, 22.5]
     assert volume.slices(2, 5).slice_origin_mm(1)[2] == 20.0
+
+
+def test_a_denoiser_is_an_arm_of_its_own(write):
+    """One that adds 5 HU to a copy of the reference: bias and error of 5 HU, nothing else."""
+    brighter = Denoiser("brighter", lambda hu, _mm: hu + 5)
+    a, b = write("a"), write("b")
+    table = evaluate_folders(a, [b], window=CHEST, models=[brighter])
+    assert table["arm"].unique().tolist() == [str(b), f"{b}, brighter"]
+    made = table[table["arm"] == f"{b}, brighter"]
+    assert made["rmse_hu"].to_numpy() == pytest.approx([5.0] * 6, abs=1e-3)
+    assert table[table["arm"] == str(b)]["rmse_hu"].tolist() == [0.0] * 6

@@ -8,6 +8,7 @@ import pytest
 
 from ctlab.ct import Acquisition, Volume, write_series
 from ctlab.ct.datasets.layouts import benchmark_split
+from ctlab.ct.denoiser import Denoiser
 from ctlab.learn import TrainConfig
 from ctlab.workflows import ldct_benchmark
 
@@ -138,3 +139,14 @@ def test_the_recipe_is_unpaired_and_cannot_change_unseen():
     config = TrainConfig.from_toml_text(text)
     assert config.supervision == "unpaired"
     assert hashlib.sha256(text.encode()).hexdigest()[:12] == "e929fbef3fea"
+
+
+def test_any_denoiser_is_measured_on_the_test_patients_without_training(replica, tmp_path):
+    smooth = Denoiser("smooth", lambda hu, _mm: np.where(hu > -500, 40.0, -1000.0))  # the truth
+    found = ldct_benchmark.mayo_chest_of(replica, tmp_path / "out", smooth)
+    rows = {(r["method"], r["source"]): r for r in found["table"]}
+    assert rows["ours", "this run"]["psnr_db"] > rows["low dose", "this run"]["psnr_db"] + 3
+    assert found["patients"] == {"test": ["C121", "C135", "C170", "C249", "C280"]}
+    assert "must not be compared" in found["claim"]  # these are replicas
+    assert not (tmp_path / "out" / "run").exists()
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == found

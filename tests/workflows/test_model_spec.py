@@ -2,6 +2,7 @@
 
 import sys
 import textwrap
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ctlab.ct import Volume, read_series, write_series
 from ctlab.workflows.denoise import denoise_series
 from ctlab.workflows.model_spec import load_denoiser
+from ctlab.workflows.network_file import NetworkFile
 
 SPACING_MM = (2.5, 0.7, 0.7)
 HU = np.random.default_rng(0).normal(-200, 300, (3, 36, 40)).round().astype(np.float32)
@@ -99,6 +101,44 @@ def test_an_exported_torch_program_in_its_own_units(tmp_path):
     (tmp_path / "net.toml").write_text("offset_hu = -100\nscale_hu = 500\nmultiple = 40\n")
     denoiser = load_denoiser(str(path.with_suffix(".pt2")))
     np.testing.assert_allclose(denoiser(HU, SPACING_MM), (HU + 100) / 2 - 100, atol=1e-2)
+
+
+def test_torchscript_in_its_own_units(tmp_path):
+    torch = pytest.importorskip("torch")
+    conv = torch.nn.Conv2d(1, 1, 1, bias=False)
+    torch.nn.init.constant_(conv.weight, 0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that it prefers torch.export
+        torch.jit.trace(conv, torch.zeros(1, 1, 8, 8)).save(str(tmp_path / "net.ts"))
+    (tmp_path / "net.toml").write_text("offset_hu = -100\nscale_hu = 500\n")
+    denoiser = load_denoiser(str(tmp_path / "net.ts"))
+    np.testing.assert_allclose(denoiser(HU, SPACING_MM), (HU + 100) / 2 - 100, atol=1e-2)
+    assert denoiser.kind == "torch"
+
+
+@pytest.mark.parametrize("offset_hu", [0.0, -100.0, 1024.0])
+@pytest.mark.parametrize("scale_hu", [1.0, 500.0, 4000.0])
+def test_units_of_a_toml_come_back(tmp_path, offset_hu, scale_hu):
+    """A network that changes nothing: constants, a shift by 10 HU and noise come back."""
+    (tmp_path / "net.toml").write_text(f"offset_hu = {offset_hu}\nscale_hu = {scale_hu}\n")
+    facts = NetworkFile.beside(tmp_path / "net.onnx")
+    for hu in (np.full_like(HU, -850.0), np.full_like(HU, 40.0), HU, HU + 10):
+        np.testing.assert_allclose(facts.run(lambda batch: batch, hu), hu, atol=2e-3)
+    network_units = []
+    facts.run(lambda batch: network_units.append(batch.mean()) or batch, np.full_like(HU, 40.0))
+    assert network_units[0] == pytest.approx((40.0 - offset_hu) / scale_hu, rel=1e-5)
+
+
+def test_a_function_by_its_file(tmp_path):
+    (tmp_path / "mine.py").write_text("def denoise(hu, spacing_mm):\n    return hu + 4\n")
+    denoiser = load_denoiser(f"{tmp_path / 'mine.py'}:denoise")
+    np.testing.assert_allclose(denoiser(HU, SPACING_MM), HU + 4)
+    assert denoiser.name == "function mine.py:denoise"
+    with pytest.raises(ValueError, match=r"mine\.py has no 'filter'"):
+        load_denoiser(f"{tmp_path / 'mine.py'}:filter")
+    (tmp_path / "mine.py").write_text("1 / 0\n")
+    with pytest.raises(ValueError, match=r"mine\.py cannot be imported: ZeroDivisionError"):
+        load_denoiser(f"{tmp_path / 'mine.py'}:denoise")
 
 
 COPY = """

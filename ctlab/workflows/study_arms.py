@@ -1,0 +1,66 @@
+"""Arms of a reader study from denoisers: a folder for each arm, in it one for each case."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ctlab.ct import Derivation, Volume, read_series, simulate_dose, write_series
+from ctlab.ct.denoiser import Denoiser
+from ctlab.ct.dicom.write import DENOISED, NOISE_ADDED
+from ctlab.files import fresh_folder
+
+
+def write_arms(
+    cases: Sequence[str | Path],
+    out: str | Path,
+    denoisers: Sequence[Denoiser],
+    *,
+    dose: float | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> list[str]:
+    """Write ``out/ARM/CASE`` for ``reader-study new STUDY --from OUT``; the names of the arms.
+
+    Arms are ``low-dose``, each denoiser on the same noise, and with a dose also ``full-dose``.
+
+    Parameters
+    ----------
+    cases : folders with one series each, whose names become the cases'
+    dose : fraction of each scan's dose to simulate; None takes the series as they are
+
+    Raises
+    ------
+    ValueError
+        No denoiser, two cases or arms of one name, or a denoiser that fails.
+    """
+    names = [re.sub(r"[^a-z0-9]+", "-", d.name.lower()).strip("-")[:40] for d in denoisers]
+    folders = [Path(case).resolve().name for case in cases]
+    if not denoisers or len(set(names)) < len(names) or len(set(folders)) < len(folders):
+        raise ValueError(
+            f"expected a denoiser or more and folders of different names, got {', '.join(names)} "
+            f"and {', '.join(folders)}; rename those that are alike"
+        )
+    rng = np.random.default_rng(seed)
+    arms = [*(["full-dose"] if dose is not None else []), "low-dose", *names]
+    with fresh_folder(out, overwrite=overwrite) as folder:
+        for arm in arms:
+            (folder / arm).mkdir()
+        for case, name in zip(cases, folders, strict=True):
+            full = read_series(case)
+            low = full if dose is None else simulate_dose(full, dose, rng=rng)
+            if dose is not None:
+                _write(full, folder / "full-dose" / name, "Copied for a reader study")
+                note = f"Dose fraction {dose:g} simulated"
+                _write(low, folder / "low-dose" / name, note, NOISE_ADDED)
+            else:
+                _write(low, folder / "low-dose" / name, "Copied for a reader study")
+            for arm, denoiser in zip(names, denoisers, strict=True):
+                made = low.with_hu(denoiser.tuned_to(low)(low.hu, low.spacing_mm))
+                _write(made, folder / arm / name, f"Denoised by {denoiser.name}", DENOISED)
+    return arms
+
+
+def _write(volume: Volume, folder: Path, text: str, code: tuple[str, str] | None = None) -> None:
+    write_series(volume, folder, description="CHEST", derivation=Derivation(text, code=code))

@@ -1,0 +1,79 @@
+"""A torch module of somebody's code, as the networks of ldct-benchmark are made."""
+
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from ctlab.workflows.model_spec import load_denoiser
+
+torch = pytest.importorskip("torch")
+HU = np.random.default_rng(0).normal(-200, 300, (2, 20, 24)).astype(np.float32)
+TOML = """
+module = "their_network:Model"
+offset_hu = -1024
+scale_hu = 1000
+arguments = { args = { channels = 1 } }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A class that takes a namespace, as in ldct-benchmark: half of its input, once trained."""
+    (tmp_path / "their_network.py").write_text(
+        textwrap.dedent("""
+            import torch
+
+            class Model(torch.nn.Module):
+                def __init__(self, args):
+                    super().__init__()
+                    self.conv = torch.nn.Conv2d(args.channels, 1, 1, bias=False)
+                    torch.nn.init.constant_(self.conv.weight, 1.0)
+
+                def forward(self, x):
+                    return self.conv(x)
+        """)
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("their_network", None)
+
+
+def test_untrained_and_with_the_users_weights(folder):
+    (folder / "net.toml").write_text(TOML)
+    untrained = load_denoiser(str(folder / "net.toml"))
+    np.testing.assert_allclose(untrained(HU, (2.5, 0.7, 0.7)), HU, atol=1e-2)
+    torch.save({"state_dict": {"conv.weight": torch.full((1, 1, 1, 1), 0.5)}}, folder / "w.pt")
+    (folder / "net.toml").write_text('weights = "w.pt"\n' + TOML)
+    trained = load_denoiser(str(folder / "net.toml"))
+    np.testing.assert_allclose(trained(HU, (2.5, 0.7, 0.7)), (HU + 1024) / 2 - 1024, atol=1e-2)
+    assert trained.sha256 != untrained.sha256
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scale_hu = 1", r"expected module = 'package\.module:Class', got ''"),
+        (TOML.replace("channels", "width"), "their_network:Model cannot be made: AttributeError"),
+        (TOML.replace("their", "no_such"), "cannot be made: ModuleNotFoundError"),
+        (TOML.replace("scale_hu", "scale"), "scale_hu is needed"),
+        ('weights = "w.pt"\n' + TOML, r"w\.pt: expected the weights of Model, got"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(folder, text, message):
+    torch.save({"other": torch.zeros(1)}, folder / "w.pt")
+    (folder / "net.toml").write_text(text)
+    with pytest.raises(ValueError, match=message) as said:
+        load_denoiser(str(folder / "net.toml"))
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("method", ["redcnn", "cnn10", "resnet"])
+def test_the_networks_of_ldct_benchmark_untrained(tmp_path, method):
+    pytest.importorskip("ldctbench")
+    (tmp_path / "net.toml").write_text(
+        TOML.replace("their_network", f"ldctbench.methods.{method}.network")
+    )
+    made = load_denoiser(str(tmp_path / "net.toml"))
+    assert made(np.zeros((1, 64, 64)), (2.5, 0.7, 0.7)).shape == (1, 64, 64)
