@@ -16,6 +16,7 @@ EXTRA_OF = {
     **dict.fromkeys(("captum", "highdicom", "pytorch_grad_cam", "torchvision"), "explain"),
     **dict.fromkeys(("onnx", "onnxruntime", "openvino"), "engines"),
     **dict.fromkeys(("idc_index", "idc_index_data", "pyarrow"), "fetch"),
+    **dict.fromkeys(("dicomweb_client", "requests"), "web"),
     **dict.fromkeys(("cryptography", "ipykernel", "ipywidgets", "jinja2"), "study"),
     **dict.fromkeys(("jupyter_server", "nbformat", "patsy", "psycopg"), "study"),
     **dict.fromkeys(("segno", "sqlalchemy", "tornado", "voila"), "study"),

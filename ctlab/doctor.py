@@ -12,6 +12,7 @@ PARTS = {
     "engines": ["onnx", "onnxruntime", "openvino"],
     "study": ["sqlalchemy", "cryptography", "ipywidgets", "voila", "statsmodels"],
     "fetch": ["idc-index"],
+    "web": ["dicomweb-client"],
     "book": ["jupyter-book", "sphinx-exercise"],
 }
 CODECS = {

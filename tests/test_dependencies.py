@@ -21,7 +21,7 @@ OURS = {"ctlab", "reader_study", "experiments", "benchmarks", "tests"}
 
 # Which extras a folder's files may import; the chapters are made with what `make book` installs.
 MAY_IMPORT = {
-    "ctlab": {"train", "explain", "engines", "fetch"},
+    "ctlab": {"train", "explain", "engines", "fetch", "web"},
     "reader_study": {"study"},
     "book": {"book", "pdf", "explain", "study"},
     "experiments": {"explain", "study"},

@@ -1,5 +1,6 @@
 """Commands that judge a denoised series or a region of it: evaluate, explain."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ from ctlab.cli.options import (
     one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
+from ctlab.ct.datasets.dicomweb import source_folder
 
 
 def evaluate(
@@ -57,10 +59,13 @@ def evaluate(
     shown, problems = named_window(window), list[str]()
     if csv is not None:
         check_table_name(csv)  # before minutes of work
-    with working("measuring series") as progress:
+    with ExitStack() as opened:
+        first = opened.enter_context(source_folder(reference))
+        places = [opened.enter_context(source_folder(image)) for image in images]
+        progress = opened.enter_context(working("measuring series"))
         slices = evaluate_folders(
-            reference,
-            images,
+            first,
+            places,
             window=shown,
             models=load_denoisers(model or [], execute, time_limit_s=time_limit),
             series_uid=series_uid or [],
@@ -69,6 +74,8 @@ def evaluate(
             progress=progress,
             note=problems.append,
         )
+    named = dict(zip(map(str, places), map(str, images), strict=True))
+    slices["arm"] = slices["arm"].map(named)  # what was asked for, not where it was put
     if csv is not None:
         write_table(slices, csv)
     reports = report_of(slices)

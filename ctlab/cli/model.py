@@ -23,6 +23,7 @@ from ctlab.cli.options import (
     one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
+from ctlab.ct.datasets.dicomweb import source_folder, target_folder
 
 
 def train(
@@ -89,10 +90,14 @@ def denoise(
     from ctlab.workflows.denoise import denoise_series
 
     problems: list[str] = []
-    with working("denoising slices") as progress:
+    with (
+        source_folder(folder) as place,
+        target_folder(out) as put,
+        working("denoising slices") as progress,
+    ):
         report = denoise_series(
-            folder,
-            out,
+            place,
+            put,
             method=method,
             checkpoint=checkpoint,
             model=one_spec(model, execute),

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")]
-Out = Annotated[Path, typer.Argument(metavar="OUT", help="folder to write; must be new or empty")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="folder, zip, DICOMDIR or dicomweb:URL#SERIES_UID")
+]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="new or empty folder, or dicomweb:URL")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object instead of text")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace what OUT holds")]
 Checkpoint = Annotated[

@@ -8,6 +8,7 @@ import typer
 
 from ctlab.cli.options import AllowGaps, Folder, Json, Out, Overwrite, Series, SkipDamaged
 from ctlab.console import emit, in_text, item, say, say_problems, table, working
+from ctlab.ct.datasets.dicomweb import source_folder, target_folder
 
 
 def doctor(as_json: Json = False) -> None:
@@ -45,7 +46,8 @@ def inspect(folder: Folder, as_json: Json = False) -> None:
     """Tell what a folder of DICOM holds, and what is wrong with it."""
     from ctlab.ct import inspect_folder
 
-    reports = [report.as_dict() for report in inspect_folder(folder)]
+    with source_folder(folder) as place:
+        reports = [report.as_dict() for report in inspect_folder(place)]
     if not emit({"series": reports}, as_json):
         for report in reports:
             shown = {k: v for k, v in report.items() if v not in (None, "", [], ())}
@@ -71,10 +73,14 @@ def simulate(
     from ctlab.ct import simulate_series
 
     problems: list[str] = []
-    with working("simulating slices") as progress:
+    with (
+        source_folder(folder) as place,
+        target_folder(out) as put,
+        working("simulating slices") as progress,
+    ):
         report = simulate_series(
-            folder,
-            out,
+            place,
+            put,
             fraction=dose,
             seed=seed,
             series_uid=series_uid,
@@ -119,7 +125,8 @@ def deidentify(
     """Write copies without identity (DICOM PS3.15 basic profile)."""
     from ctlab.ct import deidentify_series
 
-    report = deidentify_series(folder, out, overwrite=overwrite)
+    with source_folder(folder) as place, target_folder(out) as put:
+        report = deidentify_series(place, put, overwrite=overwrite)
     if not emit(report.as_dict(), as_json):
         say(f"{report.files} files in {out}; left out: {len(report.left_out)}")
         rows = [(name, "removed", count) for name, count in sorted(report.removed.items())]
