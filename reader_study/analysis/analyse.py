@@ -19,8 +19,14 @@ from ctlab.files import plain, write_csv, write_json
 from reader_study.analysis import conduct, secondary
 from reader_study.analysis.answer_validation import check_answers_in_protocol
 from reader_study.analysis.difference_map import difference_maps
-from reader_study.analysis.endpoints import Estimate, estimate, judged
-from reader_study.analysis.localisation import Localisation, case_truth, spacing_of_cases
+from reader_study.analysis.endpoint_result import Estimate
+from reader_study.analysis.endpoints import estimate, judged
+from reader_study.analysis.localisation import (
+    Localisation,
+    case_truth,
+    primary_rows,
+    spacing_of_cases,
+)
 from reader_study.analysis.outcome_tables import outcome_table
 from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_rows
 from reader_study.analysis.tables import final_ratings, marks_table, ratings_table
@@ -120,7 +126,9 @@ def analyse(
         "software": _versions(),
     }
     cases = case_truth(protocol)
-    written = _write(record.folder, facts, _primary_rows(first, ratings, cases, marks), cases)
+    scores = protocol.model.scores if protocol.model else {}
+    rows = primary_rows(first, ratings, cases, marks, scores)
+    written = _write(record.folder, facts, rows, cases)
     tick()
     return written
 
@@ -178,6 +186,8 @@ def _estimator(record: UnblindedStudy, marks: Localisation) -> Estimator:
     def compute(test: Planned, table: pd.DataFrame, **changes: Any) -> Estimate:
         if test.endpoint == "wafroc":
             return marks.estimate(test, table, **changes)
+        if test.endpoint == "ai":
+            changes["scores"] = record.protocol.model.scores if record.protocol.model else {}
         return estimate(test, table, truth=truth[["case", "truth"]], **changes)
 
     return run
@@ -351,35 +361,6 @@ def _curves(test: Planned, ratings: pd.DataFrame, protocol: Protocol) -> list[di
 def _with_truth(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     truth = {case.name: int(bool(case.lesions)) for case in protocol.reading_cases}
     return table.assign(truth=table["case"].map(truth))
-
-
-def _primary_rows(
-    test: Planned, ratings: pd.DataFrame, cases: pd.DataFrame, marks: Localisation
-) -> pd.DataFrame:
-    """What the R script reads; free-response readings without any mark have empty marks."""
-    table = outcome_table(ratings, test)
-    columns = [
-        "reader",
-        "case",
-        "patient",
-        "arm",
-        "left",
-        "right",
-        "choice",
-        "score",
-        "rating",
-        "truth",
-        "mark",
-        "lesion",
-    ]
-    if test.endpoint == "auc" and not table.empty:
-        table = table.merge(cases[["case", "truth"]], on="case", how="left")
-    if test.endpoint == "wafroc" and not table.empty:
-        keys = ["reader", "arm", "case"]
-        read = table[[*keys, "patient"]].drop_duplicates()
-        table = read.merge(marks.matched(table), on=keys, how="left")
-        table["lesion"] = table["lesion"].astype("Int64")
-    return table[[name for name in columns if name in table]]
 
 
 def _versions() -> dict[str, str]:

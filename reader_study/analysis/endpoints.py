@@ -1,15 +1,17 @@
 """Each endpoint of a plan, estimated with its interval, p-value and one line per reader."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.analysis.binary_and_model import called_share, model_beside_readers
+from reader_study.analysis.endpoint_result import Estimate, from_mrmc, nothing, records
 from reader_study.analysis.outcome_tables import cluster_of, of_one_patient, paired_differences
 from reader_study.design.analysis_plan import (
+    CALLED,
     FEW_READERS,
     LEVEL,
     UNIT,
@@ -24,34 +26,8 @@ from reader_study.stats.paired.preference_share import (
     share_per_reader,
 )
 from reader_study.stats.roc.mrmc import mrmc
-from reader_study.stats.roc.obuchowski_rockette import NO_WIDTH, Mrmc
 
 NAN = float("nan")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One result; ``p_at`` gives the two-sided p-value against any null value."""
-
-    value: float
-    low: float
-    high: float
-    p_at: Callable[[float], float] = field(repr=False, compare=False)
-    n: int = 0
-    n_readers: int = 0
-    n_cases: int = 0
-    n_patients: int = 0
-    df: float = NAN
-    scope: str = "readers and cases"
-    note: str = ""
-    readers: tuple[dict[str, Any], ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
-    fit: OrdinalFit | None = field(default=None, repr=False, compare=False)
-
-
-def nothing(note: str) -> Estimate:
-    """An endpoint that could not be estimated, with the reason."""
-    return Estimate(NAN, NAN, NAN, lambda _null: NAN, note=note)
 
 
 def estimate(
@@ -64,7 +40,7 @@ def estimate(
     table : as :func:`reader_study.analysis.outcome_tables.outcome_table` gives
     truth : ``case, truth`` for areas under the ROC curve
     changes : options of :func:`reader_study.stats.roc.mrmc.mrmc` in place of the planned ones; for
-        odds ``near``, a fit from which the search starts
+        odds ``near``, a fit from which the search starts; for a model its ``scores`` by case
     """
     if table.empty:
         return nothing("no answers to this question in the trials that show both arms")
@@ -84,11 +60,19 @@ def _estimate(
         return _share(test, table)
     if test.endpoint == "difference":
         return _difference(paired_differences(table, test))
+    if truth is None and test.endpoint in ("auc", "ai", *CALLED):
+        raise ValueError(f"expected the truth of each case for {test.endpoint}, got none; pass it")
+    if truth is not None and test.endpoint == "ai":
+        scores = changes.pop("scores")
+        return model_beside_readers(test, table, truth, scores, changes)
     arms = set(table["arm"])
     if not {test.new, test.reference} <= arms:
         return nothing(f"only the arm {', '.join(sorted(arms))} has answers")
     if test.endpoint == "odds":
         return _odds(test, table, changes.get("near"))
+    assert truth is not None
+    if test.endpoint in CALLED:
+        return called_share(test, table, truth, changes)
     return _auc(test, table, truth, changes)
 
 
@@ -116,7 +100,7 @@ def _share(test: Planned, trials: pd.DataFrame) -> Estimate:
         decided["case"].nunique(),
         df=pooled.df,
         scope=pooled.scope,
-        readers=_records(each),
+        readers=records(each),
         extra={"ties": pooled.ties, "effective_n": pooled.effective_n},
     )
 
@@ -244,10 +228,8 @@ def _odds_per_reader(
 
 
 def _auc(
-    test: Planned, table: pd.DataFrame, truth: pd.DataFrame | None, changes: dict[str, Any]
+    test: Planned, table: pd.DataFrame, truth: pd.DataFrame, changes: dict[str, Any]
 ) -> Estimate:
-    if truth is None:
-        raise ValueError("expected the truth of each case for ROC areas, got none; pass truth")
     joined = table.merge(truth, on="case", how="left")
     arms = (test.new, test.reference)
     complete = joined.groupby(["reader", "arm"])["case"].nunique()
@@ -276,41 +258,6 @@ def _auc(
         "n_cases": joined["case"].nunique(),
     }
     return Estimate(**{**vars(estimated), **counts})
-
-
-def from_mrmc(result: Mrmc, test: Planned, *, note: str, scope: str) -> Estimate:
-    """The difference of two arms in an MRMC analysis, new minus reference."""
-    row = result.differences.iloc[0]
-    sign = 1.0 if row["first"] == test.new else -1.0
-    value, se, df = sign * float(row["difference"]), float(row["se"]), float(row["df"])
-    low, high = sorted((sign * float(row["low"]), sign * float(row["high"])))
-    each = result.reader_differences.assign(value=sign * result.reader_differences["difference"])
-    ends = sign * each[["low", "high"]].to_numpy()
-    each = each.assign(low=ends.min(axis=1), high=ends.max(axis=1))
-
-    def p_at(null: float) -> float:
-        if se <= 0:  # all readers separate the cases perfectly: nothing to judge by
-            return 1.0 if value == null else NAN
-        return float(2 * stats.t.sf(abs(value - null) / se, min(df, 1e9)))
-
-    means = result.arm_means[["arm", "mean", "low", "high"]].to_dict("records")
-    if se <= 0:
-        note = "; ".join(part for part in (note, NO_WIDTH) if part)
-    return Estimate(
-        value,
-        low,
-        high,
-        p_at,
-        df=df,
-        scope=scope,
-        note=note,
-        readers=_records(each[["reader", "value", "low", "high"]]),
-        extra={"arm_means": means, "components": result.components, "method": result.method},
-    )
-
-
-def _records(table: pd.DataFrame) -> tuple[dict[str, Any], ...]:
-    return tuple(table.to_dict("records"))
 
 
 # ---------------------------------------------------------------- aim

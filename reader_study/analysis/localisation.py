@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reader_study.analysis.endpoints import Estimate, from_mrmc, nothing
-from reader_study.analysis.outcome_tables import cluster_of
-from reader_study.design.analysis_plan import Planned
+from reader_study.analysis.binary_and_model import with_model
+from reader_study.analysis.endpoint_result import Estimate, from_mrmc, nothing
+from reader_study.analysis.outcome_tables import cluster_of, outcome_table
+from reader_study.design.analysis_plan import CALLED, Planned
 from reader_study.design.protocol import Protocol
 from reader_study.record.study_record import UnblindedStudy
 from reader_study.stats.free_response.froc import Fom, froc
@@ -130,3 +131,41 @@ class Localisation:
             "n_patients": cases["patient"].nunique(),
         }
         return Estimate(**{**vars(estimated), **counts})
+
+
+def primary_rows(
+    test: Planned,
+    ratings: pd.DataFrame,
+    cases: pd.DataFrame,
+    marks: Localisation,
+    scores: dict[str, float],
+) -> pd.DataFrame:
+    """What the R script reads; free-response readings without any mark have empty marks.
+
+    ``scores`` are those of the model by case, where the endpoint has one.
+    """
+    table = outcome_table(ratings, test)
+    columns = [
+        "reader",
+        "case",
+        "patient",
+        "arm",
+        "left",
+        "right",
+        "choice",
+        "score",
+        "rating",
+        "truth",
+        "mark",
+        "lesion",
+    ]
+    if test.endpoint == "ai" and not table.empty:
+        table = with_model(test, table, scores)
+    if test.endpoint in ("auc", "ai", *CALLED) and not table.empty:
+        table = table.merge(cases[["case", "truth"]], on="case", how="left")
+    if test.endpoint == "wafroc" and not table.empty:
+        keys = ["reader", "arm", "case"]
+        read = table[[*keys, "patient"]].drop_duplicates()
+        table = read.merge(marks.matched(table), on=keys, how="left")
+        table["lesion"] = table["lesion"].astype("Int64")
+    return table[[name for name in columns if name in table]]

@@ -34,8 +34,12 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
         return trials.assign(patient=trials["case"].map(patient))
     if test.relative:
         return _relative(_of_pair(answers, both, "arm_left", "arm_right"), test)
-    pairs = answers["layout"] == "pair"
-    shown = pd.concat([answers[~pairs], _of_pair(answers[pairs], both, "arm_left", "arm_right")])
+    if test.endpoint == "ai":  # every image of the arm that the model is compared with
+        both, shown = {test.reference}, answers
+    else:
+        pairs = answers["layout"] == "pair"
+        of_pairs = _of_pair(answers[pairs], both, "arm_left", "arm_right")
+        shown = pd.concat([answers[~pairs], of_pairs])
     right = shown["side"] == "right"
     table = shown.assign(
         arm=shown["arm_left"].where(~right, shown["arm_right"]),

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reader_study.analysis.endpoints import Estimate, estimate
+from reader_study.analysis.endpoint_result import Estimate
+from reader_study.analysis.endpoints import estimate
 from reader_study.analysis.outcome_tables import (
     cluster_of,
     outcome_table,
     paired_differences,
     trial_seconds,
 )
-from reader_study.design.analysis_plan import FEW_READERS, LEVEL, Planned
+from reader_study.design.analysis_plan import CALLED, FEW_READERS, LEVEL, Planned
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.ordinal.vgc import vgc
 from reader_study.stats.paired.preference_share import pooled_share
@@ -56,7 +57,7 @@ def sensitivity_rows(
         only = ratings[ratings["reader"].isin(finished)]
         rows.append(_refit("readers who finished only", test, only, estimator))
     table = outcome_table(ratings, test)
-    if test.endpoint in {"auc", "wafroc"}:
+    if test.endpoint in {"auc", "wafroc", "ai", *CALLED}:
         rows += _other_areas(test, table, estimator, radius_mm)
     else:
         rows += _other_methods(test, table)
@@ -136,6 +137,8 @@ def _other_areas(
             f"marks within {scale * radius_mm:g} mm count as hits": {"radius_mm": scale * radius_mm}
             for scale in RADII
         } | {"each lesion counting once (AFROC)": {"fom": "afroc"}}
+    elif test.endpoint in CALLED:
+        changes = {"these readers only (readers fixed)": {"readers": "fixed"}}
     else:
         changes = {
             "covariances by the jackknife": {"method": "jackknife"},

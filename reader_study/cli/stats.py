@@ -43,7 +43,7 @@ def mrmc(
         str,
         typer.Option(
             help="auc, binormal, proper, contaminated, utility:SLOPE, sensitivity:CUT, "
-            "specificity:CUT, or partial:specificity:LOW:HIGH"
+            "specificity:CUT, correct:CUT, recall:CUT, or partial:specificity:LOW:HIGH"
         ),
     ] = "auc",
     cluster: Annotated[

@@ -8,13 +8,21 @@ from reader_study.design.protocol import Item, Protocol
 
 LEVEL = 0.95
 FEW_READERS = 4
-NULL = {"share": 0.5, "odds": 1.0, "difference": 0.0, "auc": 0.0, "wafroc": 0.0}
+# Endpoints that count answers from ``called_from`` on as positive calls.
+CALLED = ("sensitivity", "specificity", "correct", "recall")
+NULL = {"share": 0.5, "odds": 1.0, "difference": 0.0, "auc": 0.0, "wafroc": 0.0, "ai": 0.0}
+NULL |= dict.fromkeys(CALLED, 0.0)
 UNIT = {
     "share": "share of decided pairs won",
     "odds": "odds ratio of a better rating",
     "difference": "rating points in favour",
     "auc": "difference of areas under the ROC curve",
     "wafroc": "difference of weighted AFROC areas",
+    "sensitivity": "difference of sensitivities",
+    "specificity": "difference of specificities",
+    "correct": "difference of shares of cases called rightly",
+    "recall": "difference of shares of cases called",
+    "ai": "area under the ROC curve of the model minus the mean of the readers",
 }
 METHOD = {
     "share": (
@@ -37,7 +45,16 @@ METHOD = {
         "weighted AFROC areas, Obuchowski-Rockette analysis with jackknife covariances, random "
         "readers and cases, Hillis degrees of freedom"
     ),
-}
+    "ai": (
+        "empirical areas under the ROC curve; differences reader minus model, one-treatment "
+        "analysis with DeLong covariances, random readers and cases, the model fixed, Hillis "
+        "degrees of freedom"
+    ),
+} | dict.fromkeys(
+    CALLED,
+    "shares of cases called, Obuchowski-Rockette analysis with jackknife covariances over the "
+    "cases that enter, random readers and cases, Hillis degrees of freedom",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,7 @@ class Planned:
     n_answers: int
     relative: bool
     reverse_scored: bool
+    called_from: float | None = None
 
     @property
     def null(self) -> float:
@@ -84,11 +102,15 @@ def plan_of(protocol: Protocol) -> Plan:
     items = {item.name: item for item in protocol.items}
     primary = items[said.primary_item]
     pairs = _comparisons(protocol)
-    tests = [_planned(protocol, "primary", primary, *pair) for pair in pairs]
+    model = protocol.model
+    against = [(model.name, model.arm)] if model else pairs
+    tests = [_planned(protocol, "primary", primary, *pair) for pair in against]
     others = [item for item in protocol.items if item.name != primary.name]
     ordered = [item for item in others if item.kind != "choice"]
     tests += [_planned(protocol, "secondary", item, *pair) for item in ordered for pair in pairs]
-    tests += [_planned(protocol, "assay", primary, *pair) for pair in _assay_pairs(protocol, pairs)]
+    if model is None:
+        known = _assay_pairs(protocol, pairs)
+        tests += [_planned(protocol, "assay", primary, *pair) for pair in known]
     aim = said.aim or ("noninferiority" if said.margin is not None else "superiority")
     unplanned = tuple(item.name for item in others if item.kind == "choice")
     return Plan(
@@ -136,6 +158,7 @@ def _planned(protocol: Protocol, role: str, item: Item, new: str, reference: str
         n_answers=len(item.answers) if item.kind == "scale" else 101,
         relative=_is_relative(protocol, item),
         reverse_scored=item.name in protocol.analysis.lower_is_better,
+        called_from=protocol.analysis.called_from if endpoint in CALLED else None,
     )
 
 
@@ -163,10 +186,14 @@ def _check_endpoint(protocol: Protocol, item: Item, endpoint: str) -> None:
         problem = f"is a {item.kind} and endpoint is {endpoint}; a share belongs to a preference"
     elif endpoint == "odds" and (item.kind != "scale" or relative):
         problem = "cannot give odds of a rating; rate each image on a scale"
-    elif endpoint in {"auc", "wafroc"} and (len(truths) < 2 or relative):
+    elif endpoint in {"auc", "wafroc", "ai", *CALLED} and (len(truths) < 2 or relative):
         problem = f"cannot give {endpoint}; rate each image, in cases with and without lesions"
     elif endpoint == "wafroc" and not item.marks:
         problem = 'has no marks; name their kinds, the lesion\'s first: marks = ["lesion"]'
+    elif endpoint in CALLED and protocol.analysis.called_from is None:
+        problem = "is called from some answer on; say which: called_from = 3"
+    elif endpoint in {"ai", *CALLED} and item.name in protocol.analysis.lower_is_better:
+        problem = f"is in lower_is_better; for {endpoint} high answers must mean the finding"
     if problem:
         raise ValueError(f"the item {item.name!r} {problem}")
 
@@ -179,7 +206,8 @@ def _estimand(protocol: Protocol, test: Planned, aim: str) -> dict[str, str]:
     return {
         "population": protocol.population.description.strip() or "not stated in the protocol",
         "treatment": f"{test.new} against {test.reference}",
-        "endpoint": f"{UNIT[test.endpoint]}, item {test.item!r}{_marked(protocol, test)}",
+        "endpoint": f"{UNIT[test.endpoint]}, item {test.item!r}"
+        f"{_marked(protocol, test)}{_called(test)}",
         "aim": aim,
         "margin": margin if said.margin is None else f"{margin} (justification: {reason})",
         "intercurrent events": (
@@ -210,6 +238,10 @@ def _marked(protocol: Protocol, test: Planned) -> str:
         f", marks of the kind {lesion_mark(protocol, test)!r} within {said.mark_radius_mm:g} mm"
         f"{reach}; further marks on a lesion are {rest}"
     )
+
+
+def _called(test: Planned) -> str:
+    return "" if test.called_from is None else f", called from the answer {test.called_from:g} on"
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:

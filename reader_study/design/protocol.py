@@ -202,7 +202,22 @@ class Analysis(Strict):
     """What was decided before the first image was read."""
 
     primary_item: Name
-    endpoint: Literal["share", "odds", "difference", "auc", "wafroc"] | None = None
+    endpoint: (
+        Literal[
+            "share",
+            "odds",
+            "difference",
+            "auc",
+            "wafroc",
+            "sensitivity",
+            "specificity",
+            "correct",
+            "recall",
+            "ai",
+        ]
+        | None
+    ) = None
+    called_from: float | None = None  # lowest answer that counts as a positive call
     comparisons: tuple[Comparison, ...] = ()  # the first is primary
     aim: Literal["superiority", "noninferiority", "equivalence"] | None = None
     margin: float | None = Field(None, gt=0)
@@ -227,6 +242,15 @@ class Analysis(Strict):
         return self
 
 
+class Model(Strict):
+    """A model that is judged beside the readers; its scores are fixed before anybody reads."""
+
+    name: Name
+    arm: Name  # the readers' ratings of this arm are what it is compared with
+    description: str = ""
+    scores: dict[FolderName, float]  # by case; higher is more suspicious
+
+
 class Protocol(Strict):
     """A whole protocol, checked for what its parts owe each other."""
 
@@ -241,6 +265,7 @@ class Protocol(Strict):
     cases: tuple[Case, ...] = Field(min_length=2)
     items: tuple[Item, ...] = Field(min_length=1)
     guess: Guess | None = None
+    model: Model | None = None
     analysis: Analysis
 
     @model_validator(mode="after")
@@ -260,9 +285,30 @@ class Protocol(Strict):
         self._check_analysis(known, arms)
         if self.guess and self.guess.arm not in arms:
             raise ValueError(f"guess.arm must be one of {', '.join(arms)}; got {self.guess.arm!r}")
+        self._check_model(arms)
         self._check_layout()
         self._check_subset()
         return self
+
+    def _check_model(self, arms: list[str]) -> None:
+        if (self.model is None) != (self.analysis.endpoint != "ai"):
+            raise ValueError(
+                'a [model] with its scores and endpoint = "ai" belong together; add the other, or '
+                "remove this one"
+            )
+        if self.model is None:
+            return
+        if self.model.arm not in arms or self.model.name in arms:
+            raise ValueError(
+                f"model.arm must be one of the arms ({', '.join(arms)}) and model.name none of "
+                f"them; got {self.model.arm!r} and {self.model.name!r}"
+            )
+        unscored = [c.name for c in self.reading_cases if c.name not in self.model.scores]
+        if unscored:
+            raise ValueError(
+                f"model.scores must hold every case that is read; {len(unscored)} are missing, "
+                f"the first is {unscored[0]!r}"
+            )
 
     def _check_analysis(self, items: list[str], arms: list[str]) -> None:
         for pair in self.analysis.comparisons:

@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reader_study.design.analysis_plan import CALLED
+
 PARTS = Path(__file__).parent / "r"
 # How closely R must agree: closed forms, and a likelihood found by another optimiser.
-TOLERANCE = {"share": 1e-6, "difference": 1e-6, "auc": 1e-6, "wafroc": 1e-6, "odds": 5e-3}
+TOLERANCE = dict.fromkeys(("share", "difference", "auc", "wafroc", "ai", *CALLED), 1e-6)
+TOLERANCE["odds"] = 5e-3
 # Which scripts follow each other for an endpoint; "ustat": areas from incomplete readings.
 STEPS = {
     "share": ("crossed", "share"),
@@ -18,6 +21,8 @@ STEPS = {
     "auc": ("auc", "anova"),
     "wafroc": ("wafroc", "anova"),
     "ustat": ("ustat",),
+    "ai": ("model", "auc", "anova"),
+    **dict.fromkeys(CALLED, ("called", "anova")),
 }
 
 
@@ -43,6 +48,9 @@ def r_script(facts: dict[str, Any]) -> str:
     incomplete = row["endpoint"] == "auc" and row["extra"]["method"] == "ustat"
     steps = STEPS["ustat" if incomplete else row["endpoint"]]
     body = "".join((PARTS / f"{step}.R").read_text("utf-8") for step in steps)
+    if row["endpoint"] in CALLED:
+        head += f"called_from <- {row['extra']['called_from']!r}\n"
+        head += f'share <- "{row["endpoint"]}"\n\n'
     return head + body + _compare(row)
 
 

@@ -12,6 +12,11 @@ SHORT = {
     "difference": "difference in points",
     "auc": "difference in AUC",
     "wafroc": "difference in wAFROC area",
+    "sensitivity": "difference in sensitivity",
+    "specificity": "difference in specificity",
+    "correct": "difference in share called rightly",
+    "recall": "difference in share called",
+    "ai": "AUC of the model minus the readers",
     "score": "median score",
     "vgc": "VGC area",
 }

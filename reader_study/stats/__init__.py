@@ -33,11 +33,13 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "roc.mrmc": [
             "binormal_area",
             "contaminated_area",
+            "correct_at",
             "equivalence",
             "expected_utility",
             "noninferiority",
             "partial_area",
             "proper_binormal_area",
+            "recall_at",
             "sensitivity_at",
             "specificity_at",
         ],

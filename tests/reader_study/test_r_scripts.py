@@ -105,6 +105,9 @@ def areas(**more):
     }
 
 
+MODEL = '[model]\nname = "net"\narm = "alpha"\n[model.scores]\n' + "".join(
+    f"case-{i} = {score}\n" for i, score in enumerate([3, 7, 2, 9, 6, 8, 1, 5, 4, 10])
+)
 STUDIES = {
     "share": {"n_cases": 8, "answers": choosing()},
     "share, ties": {"n_cases": 8, "answers": choosing(tie=0.3)},
@@ -147,6 +150,22 @@ STUDIES = {
         rule='mark_rule = "lesion"\nmark_duplicates = "false"\n',
     ),
     "marks, one reader": areas(endpoint="wafroc", readers=1),
+}
+
+
+RATED = 'endpoint = "{}"\ncalled_from = 50\n'
+STUDIES |= {
+    "sensitivity": areas(tail=RATED.format("sensitivity")),
+    "specificity, single": areas(
+        about="pair", design=SINGLE, tail=RATED.format("specificity"), count=14
+    ),
+    "correct, patients": areas(per_patient=2, count=14, tail=RATED.format("correct")),
+    "recall, one reader": areas(readers=1, tail=RATED.format("recall")),
+    "correct, unfinished": areas(stop=7, tail=RATED.format("correct")),
+    "model": areas(tail='endpoint = "ai"\n' + MODEL, count=10),
+    "model, patients": areas(tail='endpoint = "ai"\n' + MODEL, count=10, per_patient=2),
+    "model, margin": areas(tail='endpoint = "ai"\nmargin = 0.1\n' + MODEL, count=10),
+    "model, one reader": areas(readers=1, tail='endpoint = "ai"\n' + MODEL, count=10),
 }
 
 

@@ -33,6 +33,7 @@ class AiVersusReaders:
     superiority_p: float
     equivalence_p: float
     figures: dict[str, float]
+    reader_se: dict[str, float]  # of the model minus each reader, over cases
     components: dict[str, float]
     note: str
 
@@ -110,6 +111,7 @@ def ai_versus_readers(
         df,
         margin,
         level,
+        np.sqrt(np.maximum(np.diag(over), 0.0)),
         {"ms_readers": square, "var": float(np.diag(over).mean()), "cov2": shared},
         few_readers_note(count, readers),
     )
@@ -153,6 +155,7 @@ def _judged(
     df: float,
     margin: float | None,
     level: float,
+    each_se: np.ndarray,
     components: dict[str, float],
     note: str,
 ) -> AiVersusReaders:
@@ -189,6 +192,7 @@ def _judged(
         above(0.0),
         max(not_worse, not_better) if margin is not None else np.nan,
         dict(zip(names, values.tolist(), strict=True)),
+        dict(zip(names[1:], each_se.tolist(), strict=True)),
         components,
         joined_notes(note, widthless, alike),
     )

@@ -146,7 +146,7 @@ def _jackknife_scale(readings: Readings, read: np.ndarray, figure: Figure | None
     """
     used = np.ones_like(read)
     if isinstance(figure, ShareCalled):
-        used = readings.truth == figure.uses
+        used = figure.used(readings.truth)
     units = np.arange(read.size) if readings.patients is None else readings.patients
     every, own = np.unique(units[used]).size, np.unique(units[used & read]).size
     return ((every - 1) / every) / ((own - 1) / own) if own > 1 else 1.0
@@ -161,18 +161,23 @@ def figures_and_covariance(
     names: list[str],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Figure of each cell (row of ``scores``) and the covariance over cases between cells."""
-    if not (truth == 1).any() or not (truth == 0).any():
-        raise ValueError(
-            f"{names[0]}: expected cases with and without the finding in every arm, got one kind, "
-            "so there is no ROC curve; add cases of the other"
-        )
     if isinstance(figure, ShareCalled):
-        used = truth == figure.uses
+        used = figure.used(truth)
+        if used.sum() < 2:
+            kind = "with" if figure.uses else "without"
+            raise ValueError(
+                f"{names[0]}: expected two cases or more {kind} the finding, got {used.sum()}"
+            )
         units = None if patients is None else patients[used]
         values, left_out = leave_one_out(
             scores[:, used], truth[used], figure, units=units, names=names
         )
         return values, jackknife_covariance(left_out)
+    if not (truth == 1).any() or not (truth == 0).any():
+        raise ValueError(
+            f"{names[0]}: expected cases with and without the finding in every arm, got one kind, "
+            "so there is no ROC curve; add cases of the other"
+        )
     if figure is not None or (patients is not None and method == "jackknife"):
         values, left_out = leave_one_out(scores, truth, figure or _auc, units=patients, names=names)
         return values, jackknife_covariance(left_out)
@@ -187,18 +192,25 @@ def _auc(truth: np.ndarray, scores: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class ShareCalled:
-    """Sensitivity (``uses`` 1) or specificity (``uses`` 0) at a threshold, as a figure of merit.
+    """Share of calls at a threshold, as a figure of merit: of the right ones, or of all.
 
-    Only cases with ``uses`` as their truth enter, so only they are left out by the jackknife.
+    Only cases with ``uses`` as their truth enter (``None``: every case), so only they are left
+    out by the jackknife. ``right`` counts calls that are true, else every call.
     """
 
     threshold: float
-    uses: int
+    uses: int | None = None
+    right: bool = True
+
+    def used(self, truth: np.ndarray) -> np.ndarray:
+        """True for the cases that enter."""
+        return np.full(truth.shape, True) if self.uses is None else truth == self.uses
 
     def __call__(self, truth: np.ndarray, scores: np.ndarray) -> float:
-        """Share of the cases used that are called rightly."""
-        called = scores[truth == self.uses] >= self.threshold
-        return float(called.mean() if self.uses else 1 - called.mean())
+        """The share of the cases used."""
+        used = self.used(truth)
+        called = scores[used] >= self.threshold
+        return float(np.mean(called == (truth[used] == 1) if self.right else called))
 
 
 def sensitivity_at(threshold: float) -> ShareCalled:
@@ -215,6 +227,16 @@ def sensitivity_at(threshold: float) -> ShareCalled:
 def specificity_at(threshold: float) -> ShareCalled:
     """A figure of merit: share of cases without the finding rated below ``threshold``."""
     return ShareCalled(threshold, 0)
+
+
+def correct_at(threshold: float) -> ShareCalled:
+    """A figure of merit: share of all cases that are called rightly (percent correct)."""
+    return ShareCalled(threshold)
+
+
+def recall_at(threshold: float) -> ShareCalled:
+    """A figure of merit: share of all cases that are called, rightly or not (recall rate)."""
+    return ShareCalled(threshold, right=False)
 
 
 def partial_area(
@@ -244,25 +266,28 @@ def expected_utility(slope: float) -> Figure:
     return figure
 
 
+WITH_CUT = ("sensitivity", "specificity", "correct", "recall", "utility")
+
+
 def figure_named(text: str) -> Figure | None:
     """The figure of merit that a word stands for; ``None`` for "auc", the empirical area.
 
     Parameters
     ----------
     text : "auc", "binormal", "proper", "contaminated", "sensitivity:3",
-        "specificity:3", "utility:1.03", "partial:specificity:0.8:1"
+        "specificity:3", "correct:3", "recall:3", "utility:1.03", "partial:specificity:0.8:1"
 
     Examples
     --------
     >>> figure_named("sensitivity:3")
-    ShareCalled(threshold=3.0, uses=1)
+    ShareCalled(threshold=3.0, uses=1, right=True)
     """
     name, *rest = text.split(":")
     try:
         if name == "partial" and rest[0] in ("sensitivity", "specificity"):
             low, high = map(float, rest[1:])
             return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]  # one of two
-        (cut,) = map(float, rest) if name in ("sensitivity", "specificity", "utility") else (0.0,)
+        (cut,) = map(float, rest) if name in WITH_CUT else (0.0,)
         known = {
             "auc": None,
             "binormal": BINORMAL,
@@ -271,14 +296,16 @@ def figure_named(text: str) -> Figure | None:
             "utility": expected_utility(cut),
             "sensitivity": sensitivity_at(cut),
             "specificity": specificity_at(cut),
+            "correct": correct_at(cut),
+            "recall": recall_at(cut),
         }
-        if name in known and ((not rest) != (name in ("sensitivity", "specificity", "utility"))):
+        if name in known and bool(rest) == (name in WITH_CUT):
             return known[name]
     except (ValueError, IndexError):
         pass
     raise ValueError(
         "expected a figure of auc, binormal, proper, contaminated, utility:SLOPE, "
-        "sensitivity:CUT, specificity:CUT or "
+        "sensitivity:CUT, specificity:CUT, correct:CUT, recall:CUT or "
         f"partial:specificity:LOW:HIGH, got {text!r}"
     )
 
