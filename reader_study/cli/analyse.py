@@ -1,6 +1,7 @@
-"""Commands around the numbers: analyse, report, power."""
+"""Commands around the numbers: analyse, report, verify-r, power."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -52,10 +53,31 @@ def report(study: Study, as_json: Json = False) -> None:
         typer.echo("\n".join(str(path) for path in paths))
 
 
+def verify_r(
+    study: Study,
+    webr: Annotated[
+        Path | None, typer.Option(help="folder with node_modules/webr: R without an installed R")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the report's R script; exit code 1 if R does not repeat the primary result."""
+    from dataclasses import asdict
+
+    from reader_study.report.verify_r import verify_r as run
+
+    found = run(study, webr=webr)
+    if not emit(asdict(found), as_json):
+        typer.echo(found.output)
+        typer.echo(f"Run by {found.by}: {'repeated' if found.repeated else 'NOT repeated'}.")
+    if not found.repeated:
+        raise typer.Exit(1)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line of reader studies."""
     from reader_study.cli.power import power
 
     app.command()(analyse)
     app.command()(report)
+    app.command("verify-r")(verify_r)
     app.command()(power)
