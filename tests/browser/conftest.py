@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.browser.viewer_page import write_page
-from tests.browser.wire import Wire
+from tests.browser.viewer_page import Wire, write_page
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
