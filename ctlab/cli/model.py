@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from ctlab.cli.options import (
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
 from ctlab.ct.datasets.dicomweb import source_folder, target_folder
+
+if TYPE_CHECKING:
+    from ctlab.workflows.denoise import DenoiseReport
 
 
 def train(
@@ -116,16 +119,20 @@ def denoise(
     if report is None:  # another process tells
         return
     if not emit({**report.as_dict(), "problems": problems}, as_json):
-        say(
-            f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
-            f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
-            f"{report.noise_after_hu:.1f} HU after"
-        )
-        for reason in report.applicability.get("reasons", []):
-            say(f"- outside the model's range of use: {reason}")
-        for note in report.applicability.get("notes", []):
-            say(f"- {note}")
+        _say_denoised(report, out)
         say_problems(problems)
+
+
+def _say_denoised(report: "DenoiseReport", out: Path | str) -> None:
+    say(
+        f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
+        f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
+        f"{report.noise_after_hu:.1f} HU after"
+    )
+    for reason in report.applicability.get("reasons", []):
+        say(f"- outside the model's range of use: {reason}")
+    for note in report.applicability.get("notes", []):
+        say(f"- {note}")
 
 
 def arms(

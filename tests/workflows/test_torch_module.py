@@ -69,9 +69,12 @@ def test_what_does_not_fit_is_refused_in_a_sentence(folder, text, message):
     assert "\n" not in str(said.value)
 
 
+THEIR_PACKAGE = "ldctbench"  # may be here; not a package that is asked for
+
+
 @pytest.mark.parametrize("method", ["redcnn", "cnn10", "resnet"])
 def test_the_networks_of_ldct_benchmark_untrained(tmp_path, method):
-    pytest.importorskip("ldctbench")
+    pytest.importorskip(THEIR_PACKAGE)
     (tmp_path / "net.toml").write_text(
         TOML.replace("their_network", f"ldctbench.methods.{method}.network")
     )
