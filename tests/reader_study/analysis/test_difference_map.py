@@ -33,12 +33,12 @@ def test_the_place_is_asked_after_the_questions_of_a_pair_and_checked(locked):
         assert kept.value == {"z": 1, "y": 2, "x": 3, "radius_mm": 4.13}
 
 
-def test_the_map_is_the_share_of_readings_whose_circle_covers_a_place(read_study, robots):
+def test_the_map_is_the_share_of_readings_whose_circle_covers_a_place(read_study, simulated_answers):
     """Four readers: three mark one place of case-0, one says nowhere."""
     turn = iter(range(10_000))
 
     def answers(trial, key, rng, effect):
-        yield from robots(trial, key, rng, effect)
+        yield from simulated_answers(trial, key, rng, effect)
         if trial["kind"] == "catch":
             yield "_where", {"z": 0, "y": 0, "x": 0, "radius_mm": 50.0}
         elif key["protocol"]["cases"][trial["case"]]["name"] == "case-0":
