@@ -56,7 +56,7 @@ def lesson_plan(pairs: int) -> DemoPlan:
     Examples
     --------
     >>> lesson_plan(20).slabs, lesson_plan(20).catch_trials, lesson_plan(10).slabs
-    (16, 2, 9)
+    (16, 2, 8)
     """
     if not PAIRS[0] <= pairs <= PAIRS[1]:
         raise ValueError(

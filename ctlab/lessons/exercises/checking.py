@@ -63,10 +63,10 @@ def check(name: str, answer: Any) -> Feedback:
 
     Examples
     --------
-    >>> check("physics.hu_of_mu", 0.0)
-    Not yet: Which matter has 0 HU, and which has -1000?
     >>> check("physics.hu_of_mu", 98.4).passed
     True
+    >>> check("physics.hu_of_mu", 0.0)
+    Not yet: Which matter has 0 HU, and which has -1000?
     """
     exercise = find(name)
     fault = exercise.judge(answer)

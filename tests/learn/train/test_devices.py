@@ -55,7 +55,7 @@ def merged(batches):
     made = {
         f.name: joined(getattr(one, f.name), getattr(two, f.name))
         for f in fields(one)
-        if f.name in ("low", "full", "strength")
+        if f.name in ("low", "full", "cycled", "strength", "level", "width")
     }
     noise = tuple(map(joined, one.noise, two.noise))
     return replace(one, **made, noise=noise, mix=joined(one.mix, two.mix, 1))

@@ -33,7 +33,9 @@ def test_the_place_is_asked_after_the_questions_of_a_pair_and_checked(locked):
         assert kept.value == {"z": 1, "y": 2, "x": 3, "radius_mm": 4.13}
 
 
-def test_the_map_is_the_share_of_readings_whose_circle_covers_a_place(read_study, simulated_answers):
+def test_the_map_is_the_share_of_readings_whose_circle_covers_a_place(
+    read_study, simulated_answers
+):
     """Four readers: three mark one place of case-0, one says nowhere."""
     turn = iter(range(10_000))
 

@@ -225,7 +225,13 @@ def test_csv_files_are_written_and_read_back(read_study, passphrase):
     close(study)
     unblind(study, passphrase=passphrase, who="c", reason="one slot")
     paths = write_tables(study)
-    assert [p.name for p in paths] == ["ratings.csv", "marks.csv", "events.csv", "comments.csv"]
+    assert [p.name for p in paths] == [
+        "ratings.csv",
+        "marks.csv",
+        "events.csv",
+        "comments.csv",
+        "differences.csv",
+    ]
     ratings = pd.read_csv(paths[0])
     assert {"study", "reader", "arm_left", "arm_right", "value", "revision"} <= set(ratings)
     assert "code_hash" not in paths[2].read_text()
