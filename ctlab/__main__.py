@@ -34,6 +34,7 @@ for command in (
     judge.evaluate,
     judge.explain,
     passport.passport,
+    passport.archive,
     passport.rank,
 ):
     app.command()(command)

@@ -27,6 +27,7 @@ from ctlab.cli.options import (
     Page,
     Patients,
     Seed,
+    Series,
     SeriesOfEach,
     SkipDamaged,
     SlicesOfEach,
@@ -212,6 +213,23 @@ def _say_passports(
         say_problems(problems)
         if out is not None:
             say(f"page in {out / 'comparison' if several and not compare else out}")
+
+
+def archive(
+    passport: Annotated[Path, typer.Argument(help="folder of a passport, or its passport.json")],
+    series: Annotated[Path, typer.Argument(help="the series that it was made of")],
+    out: Annotated[Path, typer.Option(help="file to write, .dcm")],
+    series_uid: Series = None,
+) -> None:
+    """Write a passport's numbers as a DICOM structured report for the archive."""
+    from ctlab import passport as passports
+    from ctlab.ct import read_series
+
+    volume = read_series(series, series_uid=series_uid, allow_gaps=True, allow_tilt=True)
+    made = passports.write_structured_report(
+        passports.read_passport(passport), out, list(dict.fromkeys(volume.sources))
+    )
+    say(f"structured report in {made}")
 
 
 def rank(

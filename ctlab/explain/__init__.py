@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "black_box": ["explain_black_box", "finite_row", "occlusion_map", "rise_map"],
-        "dicom_export": ["write_archive"],
+        "dicom_export": ["write_archive", "write_parametric_map"],
         "maps.attention": ["AttentionFinding", "attention_finding"],
         "probe.critic": ["CriticOfHu", "critic_of"],
         "maps.detectability": ["detectability_template"],

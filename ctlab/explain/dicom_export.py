@@ -1,8 +1,9 @@
-"""A map for the archive: as secondary capture, which every PACS shows, and as segmentation.
+"""A map for the archive: secondary capture, which every PACS shows, segmentation, parametric map.
 
 The secondary capture is the picture with its caption and verdict. The segmentation marks the
 region and the pixels where the map is strong, on the grid of the source image, so that a viewer
-can lay them over it. Both say the verdict of the audit, and that they are not for diagnosis.
+can lay them over it. The parametric map holds the numbers themselves, in their unit. All say the
+verdict of the audit, and that they are not for diagnosis.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from ctlab.ct.hu import LUNG, Window
 from ctlab.ct.volume import Volume
 from ctlab.explain.explanation import Explanation, picture
 from ctlab.explain.overlay import ABOVE, BELOW
-from ctlab.files import fresh_folder
+from ctlab.files import fresh_folder, write_whole
 
 STRONG = 0.5
 """Share of a map's largest absolute value from which a pixel belongs to a segment."""
@@ -37,9 +38,9 @@ def write_archive(
     window: Window = LUNG,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Writes ``capture.dcm`` and ``segmentation.dcm`` into a new folder; their paths.
+    """Writes ``capture.dcm``, ``segmentation.dcm`` and ``map.dcm`` into a new folder; their paths.
 
-    Both belong to the patient and study of the volume and refer to the slice they explain.
+    All belong to the patient and study of the volume and refer to the slice they explain.
 
     Parameters
     ----------
@@ -62,9 +63,11 @@ def write_archive(
             f"{volume.hu.shape[1:]} px, got slice {number} of {explanation.signed.shape} px"
         )
     explained, study, source_class = _slice(volume, number)
+    unit, series = _unit(explanation), _series(explanation)
     datasets = {
         "capture.dcm": _capture(explanation, explained, picture(explanation, window=window)),
         "segmentation.dcm": _segmentation(explanation, explained),
+        "map.dcm": _parametric_map(explanation.signed, explained, unit, series),
     }
     with fresh_folder(folder, overwrite=overwrite) as part:
         for name, dataset in datasets.items():
@@ -73,6 +76,83 @@ def write_archive(
             _link(dataset, source_class)
             dataset.save_as(part / name, enforce_file_format=True)
     return [Path(folder) / name for name in datasets]
+
+
+def write_parametric_map(
+    values: np.ndarray, path: str | Path, volume: Volume, number: int, *, label: str, unit: str
+) -> Path:
+    """Writes one slice of numbers, such as local noise in HU, as a DICOM Parametric Map; its path.
+
+    Parameters
+    ----------
+    values : ndarray, shape (y, x), in ``unit``
+    volume, number : the slice that they belong to
+    label : what they are, at most 64 characters
+    unit : "HU", or a word for anything else
+
+    Raises
+    ------
+    ValueError
+        The slice is not in the volume or has another size.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from ctlab.assess import local_noise_hu
+    >>> from ctlab.ct import load_sample
+    >>> few = load_sample().slices(0, 1)
+    >>> to = Path(tempfile.mkdtemp()) / "noise.dcm"
+    >>> noise_hu = local_noise_hu(few.hu[0])
+    >>> write_parametric_map(noise_hu, to, few, 0, label="local noise", unit="HU").name
+    'noise.dcm'
+    """
+    if not 0 <= number < len(volume.hu) or values.shape != volume.hu.shape[1:]:
+        raise ValueError(
+            f"expected a map of one of the {len(volume.hu)} slices of {volume.hu.shape[1:]} px, "
+            f"got slice {number} of {values.shape} px"
+        )
+    explained, study, source_class = _slice(volume, number)
+    dataset = _parametric_map(values, explained, unit, _equipment(f"CT Lab {label}"))
+    for keyword, value in study.items():
+        setattr(dataset, keyword, value)
+    _link(dataset, source_class)
+    with write_whole(path) as part:
+        dataset.save_as(part, enforce_file_format=True)
+    return Path(path)
+
+
+def _parametric_map(values: np.ndarray, explained: Any, unit: str, series: dict[str, Any]) -> Any:
+    from highdicom import VOILUTTransformation
+    from highdicom.pm import ParametricMap, RealWorldValueMapping
+    from highdicom.sr import CodedConcept
+
+    code = CodedConcept("[hnsf'U]", "UCUM", "Hounsfield unit")
+    if unit != "HU":
+        code = CodedConcept(f"{{{unit.replace(' ', '_')[:14]}}}", "UCUM", unit[:64])
+    numbers = np.ascontiguousarray(values, np.float32)
+    largest = float(np.abs(numbers).max()) or 1.0
+    mapping = RealWorldValueMapping(
+        lut_label="CTLAB",
+        lut_explanation=series["series_description"],
+        unit=code,
+        value_range=(-largest, largest),
+        slope=1.0,
+        intercept=0.0,
+    )
+    made = ParametricMap(
+        [explained],
+        numbers[None],
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        voi_lut_transformations=[
+            VOILUTTransformation(0.0, 2 * largest, voi_lut_function="LINEAR_EXACT")
+        ],
+        content_label="CTLAB_MAP",
+        content_description="For teaching and research, not for diagnosis",
+        **series,
+    )
+    made.add_new("Laterality", "CS", None)  # of paired organs: not known
+    return made
 
 
 def _slice(volume: Volume, number: int) -> tuple[Any, dict[str, Any], str]:
@@ -121,8 +201,17 @@ def _link(dataset: Any, source_class: str) -> None:
             item.pop(link, None)
 
 
+def _unit(explanation: Explanation) -> str:
+    """Unit of a map: that of its target."""
+    return "HU" if explanation.target == "mean" else f"units of {explanation.target}"
+
+
 def _series(explanation: Explanation) -> dict[str, Any]:
-    """Arguments that both objects hand to highdicom: series, equipment and encoding."""
+    return _equipment(f"CT Lab {explanation.method} map: {explanation.verdict}")
+
+
+def _equipment(description: str) -> dict[str, Any]:
+    """Arguments that all objects hand to highdicom: series, equipment and encoding."""
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
     return {
@@ -130,7 +219,7 @@ def _series(explanation: Explanation) -> dict[str, Any]:
         "sop_instance_uid": generate_uid(prefix=None),
         "series_number": 9100,
         "instance_number": 1,
-        "series_description": f"CT Lab {explanation.method} map: {explanation.verdict}"[:64],
+        "series_description": description[:64],
         "manufacturer": "CT Lab contributors",
         "manufacturer_model_name": "CT Lab",
         "device_serial_number": "0",

@@ -21,6 +21,7 @@ from ctlab.passport.document import (
 )
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit, read_limits
 from ctlab.passport.probes import export_probes, find_key, import_probes
+from ctlab.passport.structured_report import write_structured_report
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -44,4 +45,5 @@ __all__ = [
     "volumes_of",
     "write_comparison",
     "write_passport",
+    "write_structured_report",
 ]

@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import EnhancedCTImageStorage
 
+from ctlab.assess import local_noise_hu
 from ctlab.ct import (
     LUNG,
     Volume,
@@ -19,6 +20,7 @@ from ctlab.explain import (
     explain_region,
     picture,
     write_archive,
+    write_parametric_map,
 )
 from ctlab.explain.overlay import ABOVE
 
@@ -45,7 +47,7 @@ def archived(tmp_path, scan, smoother):
 
 
 def test_the_capture_is_the_picture_with_its_verdict(archived):
-    found, capture, _ = archived
+    found, capture, _, _ = archived
     np.testing.assert_array_equal(capture.pixel_array, picture(found, window=LUNG))
     assert found.verdict in capture.SeriesDescription
     assert found.in_words() in capture.ImageComments
@@ -54,7 +56,7 @@ def test_the_capture_is_the_picture_with_its_verdict(archived):
 
 
 def test_the_segmentation_is_the_map_on_the_grid_of_its_slice(archived, scan):
-    found, _, seg = archived
+    found, _, seg, _ = archived
     masks = dict(zip((s.SegmentLabel for s in seg.SegmentSequence), seg.pixel_array, strict=False))
     np.testing.assert_array_equal(masks["Region explained"], found.mask)
     strong = found.signed >= np.abs(found.signed).max() / 2
@@ -70,8 +72,38 @@ def test_the_segmentation_is_the_map_on_the_grid_of_its_slice(archived, scan):
     assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID
 
 
+def test_the_parametric_map_holds_the_numbers_in_their_unit_at_their_place(archived, scan):
+    found, _, _, numbers = archived
+    np.testing.assert_array_equal(numbers.pixel_array, found.signed)
+    frame = numbers.PerFrameFunctionalGroupsSequence[0]
+    source = pydicom.dcmread(scan.sources[1])
+    place = frame.PlanePositionSequence[0].ImagePositionPatient
+    np.testing.assert_allclose(place, source.ImagePositionPatient, atol=1e-6)
+    assert _unit_code(numbers) == "[hnsf'U]"
+    assert found.verdict in numbers.SeriesDescription
+    assert "not for diagnosis" in numbers.ContentDescription
+
+
+def _unit_code(made):
+    units = (e.value for e in made.iterall() if e.keyword == "MeasurementUnitsCodeSequence")
+    return next(units)[0].CodeValue
+
+
+def test_local_noise_goes_out_as_a_parametric_map(tmp_path, scan):
+    noise_hu = local_noise_hu(scan.hu[1])
+    path = write_parametric_map(
+        noise_hu, tmp_path / "noise.dcm", scan, 1, label="local noise", unit="HU"
+    )
+    made = pydicom.dcmread(path)
+    np.testing.assert_allclose(made.pixel_array, noise_hu, rtol=1e-6)
+    assert made.StudyInstanceUID == pydicom.dcmread(scan.sources[1]).StudyInstanceUID
+    with pytest.raises(ValueError, match="got slice 3"):
+        write_parametric_map(noise_hu, tmp_path / "x.dcm", scan, 3, label="x", unit="HU")
+    assert not (tmp_path / "x.dcm").exists()
+
+
 def test_both_are_filed_under_the_patient_and_study_of_the_scan(archived, scan):
-    _, capture, seg = archived
+    _, capture, seg, _ = archived
     source = pydicom.dcmread(scan.sources[1])
     for made in (capture, seg):
         assert (made.PatientID, made.StudyInstanceUID) == (
@@ -94,17 +126,20 @@ def test_the_colour_of_a_segment_is_that_of_the_overlay(archived):
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools are not installed")
 def test_dciodvfy_finds_no_error(archived):
-    """An independent program checks every module of the two objects."""
+    """An independent program checks every module of the three objects."""
     for made in archived[1:]:
         told = subprocess.run(["dciodvfy", made.filename], capture_output=True, text=True)
-        assert made.filename.split("/")[-1].startswith(("capture", "segmentation"))
+        assert made.filename.split("/")[-1].startswith(("capture", "segmentation", "map"))
         assert "Error" not in told.stderr + told.stdout, told.stderr
 
 
 def test_a_volume_without_files_gets_objects_of_its_own(tmp_path, smoother, slice_hu):
     volume = Volume(slice_hu[None], (2.5, 0.7, 0.7))
     found = explain_region(smoother, slice_hu, (30, 34, 4), method="gradient", plan=QUICK)
-    capture, seg = (pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0))
+    capture, seg, numbers = (
+        pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0)
+    )
+    np.testing.assert_allclose(numbers.pixel_array, found.signed)
     assert capture.StudyInstanceUID == seg.StudyInstanceUID
     assert not referenced_classes(capture) + referenced_classes(seg)
     assert "ReferencedSeriesSequence" not in seg
@@ -147,7 +182,10 @@ def test_the_capture_says_which_sides_of_the_patient_it_shows(
 ):
     volume = Volume(slice_hu[None], (2.5, 0.7, 0.7), orientation=orientation)
     found = explain_region(smoother, slice_hu, (30, 34, 4), method="gradient", plan=QUICK)
-    capture, seg = (pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0))
+    capture, seg, numbers = (
+        pydicom.dcmread(p) for p in write_archive(found, tmp_path / "maps", volume, 0)
+    )
+    np.testing.assert_allclose(numbers.pixel_array, found.signed)
     assert capture.PatientOrientation == list(letters)
     shared = seg.SharedFunctionalGroupsSequence[0]
     assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == list(orientation)
