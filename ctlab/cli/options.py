@@ -75,7 +75,7 @@ MapOut = Annotated[
     Path | None, typer.Option(help="NPZ; PNG and HTML beside it; with --study a JSON file")
 ]
 MapDicom = Annotated[
-    Path | None, typer.Option(help="folder for the map as secondary capture and SEG")
+    Path | None, typer.Option(help="folder for the map as capture, SEG and Parametric Map")
 ]
 OnSample = Annotated[
     bool, typer.Option("--study", help="all methods on the packaged sample; takes no DIR")

@@ -98,7 +98,7 @@ def explain_series(
     time_limit_s : for one call of a denoiser that is not the kit's own
     method : default: ``hirescam``, or ``occlusion`` for a denoiser that shows no layers
     out : NPZ for the map; a picture (PNG) and a page with the viewer (HTML) go beside it
-    dicom : new folder for a secondary capture and a segmentation
+    dicom : new folder for secondary capture, segmentation and parametric map
     series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
     note : called with every finding about the series
     **region : as for :func:`find_region`
