@@ -21,7 +21,7 @@ for (const root of document.querySelectorAll(".ctlab-hunt:not([data-ready])")) {
     const question = make("p", { class: "question" });
     const stage = make("div", { class: "stage", tabindex: "0", role: "application",
       "aria-label": "Patch of lung. Click where the nodule is, or move the cross with the arrow keys and press Enter." });
-    const image = make("img", { alt: "" }), marks = make("svg", { viewBox: `0 0 ${size} ${size}` });
+    const image = make("img", { alt: "Patch of lung" }), marks = make("svg", { viewBox: `0 0 ${size} ${size}` });
     const says = make("p", { role: "status" });
     const label = make("label", { hidden: "" }, "Dose ");
     const slider = make("input", { type: "range", min: "0", max: String(doses.length - 1), step: "1" });
@@ -33,6 +33,7 @@ for (const root of document.querySelectorAll(".ctlab-hunt:not([data-ready])")) {
 
     const show = (dose) => {
       image.src = `data:image/png;base64,${pictures[now][dose]}`;
+      image.alt = `Patch of lung at ${percent(doses[dose])} dose`;
       value.textContent = ` ${percent(doses[dose])}`;
       slider.setAttribute("aria-valuetext", percent(doses[dose]));
     };
