@@ -286,14 +286,14 @@ def test_two_windows_a_dead_room_and_other_sizes(
     page.wait_for_selector(".rs-state.bad:has-text('another window')")
     assert [value for _, value in stored(folder)] == ["left", "right"]
     page.close()
+    second.evaluate("() => { document.querySelector('#rs-where').dataset.before = 'yes' }")
     if engine == "voila":
         server.kill_kernels()
     else:
         server.kill()
         server.start()
     # Nothing is pressed: the page finds out and opens anew at the first open question.
-    second.wait_for_selector("#rs-where", state="detached", timeout=40_000)
-    second.wait_for_selector("#rs-where:has-text('3 of')", timeout=40_000)
+    second.wait_for_selector("#rs-where:not([data-before]):has-text('3 of')", timeout=60_000)
     for width, height in [(640, 400), (1920, 1080)]:  # 200 % zoom of 1280 x 800; a wide screen
         second.set_viewport_size({"width": width, "height": height})
         second.wait_for_timeout(300)
