@@ -145,6 +145,11 @@ def _fetch(url: str, series_uid: str, folder: Path) -> None:
         wanted |= new
     as_stored = (("application/dicom", "*"),)
     for k, dataset in enumerate(client.iter_series(study, series_uid, media_types=as_stored)):
+        if dataset.get("SeriesInstanceUID") != series_uid:
+            raise Refusal(
+                f"{_shown(url)} sent an image of series {dataset.get('SeriesInstanceUID')}, "
+                f"expected {series_uid} alone"
+            )
         wanted.discard(str(dataset.SOPInstanceUID))
         dataset.save_as(folder / f"IM{k + 1:05d}.dcm", enforce_file_format=True)
     if wanted:
@@ -166,12 +171,16 @@ def _store(files: list[Path], url: str) -> None:
     for done, file in enumerate(files):
         try:
             with _sentences(url, "address"):
-                answer = client.store_instances([dcmread(file)])
+                sent = dcmread(file)
+                answer = client.store_instances([sent])
                 failed = answer.get("FailedSOPSequence") if answer is not None else None
                 if failed:
                     raise Refusal(
                         f"{_shown(url)} refused an image (reason {failed[0].get('FailureReason')})"
                     )
+                kept = answer.get("ReferencedSOPSequence", []) if answer is not None else []
+                if sent.SOPInstanceUID not in {k.get("ReferencedSOPInstanceUID") for k in kept}:
+                    raise Refusal(f"{_shown(url)} did not say that it stored {file.name}")
         except ValueError as error:
             raise ValueError(
                 f"{done} of {len(files)} images were stored, then: {error}; the series there is "

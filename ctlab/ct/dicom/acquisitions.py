@@ -56,7 +56,8 @@ def _number(frame: Frame) -> str:
 def _time(frame: Frame) -> str:
     header = frame.header
     day = header.text("acquisition_date") + header.text("acquisition_time")
-    return header.text("acquisition_datetime") or day
+    together = header.text("acquisition_datetime")
+    return together if len(together) > len("20260131") else day or together
 
 
 def _runs(frames: list[Frame], along: np.ndarray, value: Callable[[Frame], str]) -> list[Pass]:

@@ -21,7 +21,7 @@ def mixtures(frames: list[Frame]) -> list[str]:
         ("image sizes", ["{} x {}".format(*f.shape) for f in frames]),
         ("pixel spacings", [_spacing_text(f) for f in frames]),
         ("kernels", [f.header.text("kernel") or "none" for f in frames]),
-        ("tube voltages", [f.header.text("kvp") or "none" for f in frames]),
+        ("tube voltages", [_kvp_text(f) for f in frames]),
         ("patients", [_patient(f) for f in frames]),
         ("studies", [f.header.text("study_uid") or "none" for f in frames]),
         (
@@ -58,6 +58,12 @@ def _spacing_text(frame: Frame) -> str:
     return " x ".join(f"{s:.4g}" for s in frame.spacing_mm) + " mm"
 
 
+def _kvp_text(frame: Frame) -> str:
+    """Tube voltage as a number: 120 and 120.0 are one."""
+    kvp = frame.header.number("kvp")
+    return "none" if kvp is None else f"{kvp:g}"
+
+
 def _named(orientation: tuple[float, ...]) -> str:
     """Plane of an image by its normal, with two digits where it is oblique."""
     if len(orientation) != 6:
@@ -65,8 +71,11 @@ def _named(orientation: tuple[float, ...]) -> str:
     normal = np.cross(orientation[:3], orientation[3:])
     name = ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(normal)))]
     cosines = np.round(np.array(orientation), 2) + 0.0
+    if np.array_equal(cosines, (1, 0, 0, 0, 1, 0)):
+        return name
     straight = np.isin(np.abs(cosines), (0, 1)).all()
-    return name if straight else f"{name} oblique {'/'.join(f'{c:g}' for c in cosines)}"
+    # Slices turned or mirrored within one plane are no stack, though the plane is the same.
+    return f"{name}{'' if straight else ' oblique'} {'/'.join(f'{c:g}' for c in cosines)}"
 
 
 def rescale_faults(frames: list[Frame]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ctlab.ct.dicom.acquisitions import SAME_PLACE_MM, overlapping_passes, positions_mm
 from ctlab.ct.dicom.consistency import header_problems, mixtures, other_units, rescale_faults
-from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, find_files
+from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, find_files, open_source
 from ctlab.ct.dicom.frames import CT_CLASSIC, CT_ENHANCED, Frame, frames_of
 from ctlab.ct.dicom.gantry_tilt import tilt_findings
 from ctlab.ct.dicom.header import Header, NotDicom, read_header
@@ -87,7 +87,11 @@ def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...],
         reason = reason_aside(header)
         frames = [] if reason else frames_of(header)
     except NotDicom:
-        contents.n_other += 1
+        if _was_an_image(file):
+            said = f"{file.name} holds no DICOM data: empty, overwritten or packed; copy it again"
+            contents.damaged.append(("", said))
+        else:
+            contents.n_other += 1
         return
     except ValueError as error:
         contents.damaged.append((getattr(error, "series_uid", uid), str(error)))
@@ -100,6 +104,16 @@ def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...],
     if not uid:
         uid = unnamed.setdefault(_likeness(frames[0]), f"unnamed-{len(unnamed) + 1}")
     contents.series.setdefault(uid, []).extend(frames)
+
+
+def _was_an_image(file: Path) -> bool:
+    """Whether a file without the marker of DICOM is named as an image, or was emptied."""
+    names = (".dcm", ".ima", ".dcm.gz", ".ima.gz")
+    if file.name.lower().endswith(names):
+        return True
+    with open_source(file) as stream:
+        head = stream.read(132)
+    return bool(head) and not any(head)
 
 
 def _likeness(frame: Frame) -> tuple[object, ...]:
@@ -284,7 +298,7 @@ def steps_against_header(frames: list[Frame], step: float) -> list[str]:
             f"expected {abs(declared):g} mm between slices by the header, got {step:g} mm: perhaps "
             "two passes in one series, or slices lost throughout"
         ]
-    thick = frames[0].header.number("thickness_mm") or 0.0
+    thick = min(frame.header.number("thickness_mm") or 0.0 for frame in frames)
     if thick > 0 and step > 1.5 * thick:
         return [
             f"slices of {thick:g} mm lie {step:g} mm apart: what is between them was not imaged, "

@@ -101,10 +101,14 @@ class Room(BaseHTTPRequestHandler):
             self.send(b"", "text/plain", 507)
             return
         kind = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+        answer, stored = Dataset(), []
         for part in BytesParser().parsebytes(kind + body).get_payload():
             data = part.get_payload(decode=True)
-            self.server.instances[pydicom.dcmread(BytesIO(data)).SOPInstanceUID] = data
-        answer = Dataset()
+            stored.append(Dataset())
+            stored[-1].ReferencedSOPInstanceUID = pydicom.dcmread(BytesIO(data)).SOPInstanceUID
+            self.server.instances[stored[-1].ReferencedSOPInstanceUID] = data
+        if self.server.fault != "silent":
+            answer.ReferencedSOPSequence = stored
         if self.server.fault == "refused":
             failed = Dataset()
             failed.FailureReason = 272
@@ -211,6 +215,9 @@ def test_half_a_series_is_refused_both_ways(address, archive, scan):
         ctlab("deidentify", scan, f"dicomweb:{archive.url}")
     archive.fault = "refused"
     with pytest.raises(ValueError, match=r"0 of 4 images were stored.*reason 272"):
+        ctlab("deidentify", scan, f"dicomweb:{archive.url}")
+    archive.fault = "silent"
+    with pytest.raises(ValueError, match=r"0 of 4 images were stored.*did not say that it stored"):
         ctlab("deidentify", scan, f"dicomweb:{archive.url}")
 
 

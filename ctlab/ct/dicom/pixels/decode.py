@@ -168,6 +168,12 @@ def _stored(frames: list[Frame]) -> Iterator[np.ndarray]:
 def _native(header: Header, rows: int, columns: int, index: int) -> np.ndarray:
     """16-bit little-endian pixels straight from their place in the file."""
     slice_bytes = rows * columns * 2
+    held = header.pixel_bytes
+    if held is not None and (index + 1) * slice_bytes > held:
+        raise ValueError(
+            f"{header.path.name} is cut short: {slice_bytes} bytes of pixels are needed for image "
+            f"{index + 1}, the pixel data end after {held}; copy the file again"
+        )
     with open_source(header.path) as stream:
         stream.seek((header.pixel_offset or 0) + index * slice_bytes)
         data = stream.read(slice_bytes)
