@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 
 import numpy as np
 
@@ -83,11 +84,13 @@ class Wire:
     def _images(self, route) -> None:
         try:
             reply = route.fetch()
+            body = reply.body()
         except Exception:  # the server is gone
             route.abort()
             return
-        self._keep(reply.body(), frame=True)
-        route.fulfill(response=reply)
+        self._keep(body, frame=True)
+        with suppress(Exception):  # the page has left, and its requests with it
+            route.fulfill(response=reply, body=body)
 
     def _response(self, response) -> None:
         self._keep(f"{response.url} {response.headers}")
