@@ -1,8 +1,10 @@
 """Exercises and quiz of the chapter on a blinded reader study."""
 
+from dataclasses import replace
 from math import comb
 from typing import Any
 
+from ctlab.lessons.chapters import capstone
 from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
@@ -24,31 +26,10 @@ def _judge_flaws(answer: Any) -> str | None:
 
 
 EXERCISES: dict[str, Exercise] = {
-    "sign_test": numeric(
-        lambda: 2 * sum(comb(10, k) for k in (8, 9, 10)) / 2**10,
-        {
-            56 / 1024: (
-                "That is one side: eight or more. Two or fewer would have surprised you as much."
-            ),
-            90 / 1024: "Count everything that is as extreme: 9 and 10 of 10 belong to it, too.",
-            45 / 1024: (
-                "That is the chance of exactly eight. Count everything that is as extreme."
-            ),
-            0.8: (
-                "That is the share. How often would a fair coin give it, or one as far from a half?"
-            ),
-        },
-        (
-            "How often would a fair coin give eight of ten, or something as far from one half?",
-            (
-                "Sum the chances of all outcomes that are as far from five as eight is, on both "
-                "sides."
-            ),
-            "Sum the binomial chances of 0, 1, 2, 8, 9 and 10 of 10 at one half.",
-        ),
-        "p = 0.109: eight of ten is less than most people think.",
-        unit="between 0 and 1",
-        relative=0.01,
+    # The same question as the capstone's, graded the same way.
+    "sign_test": replace(
+        capstone.EXERCISES["pilot"],
+        praise="0.109: eight of ten is less than most people think.",
     ),
     "flaws": Exercise(
         _judge_flaws,

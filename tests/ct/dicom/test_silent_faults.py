@@ -65,3 +65,12 @@ def test_a_tube_voltage_is_a_number(folder):
     assert "tube voltages" not in said(folder)
     change(min(folder.glob("*.dcm")), KVP="100")
     assert "tube voltages" in said(folder)
+
+
+def test_passes_are_told_apart_by_time_where_the_datetime_is_a_date_alone(folder):
+    for k, path in enumerate(sorted(folder.glob("*.dcm"))):
+        times = {"AcquisitionDate": "20260131", "AcquisitionTime": ("100000", "100500")[k % 2]}
+        change(path, AcquisitionNumber=None, AcquisitionDateTime="20260131", **times)
+    assert [report.shape[0] for report in inspect_folder(folder)] == [3, 3]
+    with pytest.raises(ValueError, match="#"):
+        read_series(folder)
