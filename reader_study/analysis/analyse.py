@@ -319,6 +319,7 @@ def _design(protocol: Protocol, view: dict[str, Any]) -> dict[str, Any]:
         "lesions": sum(len(case.lesions) for case in protocol.reading_cases),
         "guess": protocol.guess.model_dump() if protocol.guess else None,
         "plan": protocol.analysis.plan,
+        "checklists": protocol.analysis.checklists,
         "radius_mm": protocol.analysis.mark_radius_mm,
     }
 

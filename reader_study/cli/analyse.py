@@ -37,20 +37,28 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def report(study: Study, as_json: Json = False) -> None:
-    """Write the report: HTML, Markdown, and an R script that repeats the primary result.
+    """Write the report: HTML, Markdown, checklists, and an R script of the primary result.
 
+    Checklists also use passport.json, card.json, config.toml and split.csv in STUDY/model.
     Runs the analysis first, so that the page always shows the record as it is now.
     """
     from ctlab.console import working
     from reader_study.analysis.analyse import analyse as run
     from reader_study.report import write_report
+    from reader_study.report.checklist_facts import read_model
+    from reader_study.report.checklists import chosen, fill
 
     with working("Analysing") as advance:
-        run(study, progress=advance)
+        facts = run(study, progress=advance)
     with working("Drawing the pages"):
         paths = write_report(study)
-    if not emit({"files": [str(path) for path in paths]}, as_json):
-        typer.echo("\n".join(str(path) for path in paths))
+    if emit({"files": [str(path) for path in paths]}, as_json):
+        return
+    typer.echo("\n".join(str(path) for path in paths))
+    for name in chosen(facts):
+        found = fill(name, facts, read_model(study))
+        counts = f"{found['filled']} filled, {found['part']} in part, {found['open']} open"
+        typer.echo(f"{found['name']}: {counts}")
 
 
 def verify_r(

@@ -16,6 +16,7 @@ FolderName = Annotated[
 ]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Drag = Literal["window", "scroll", "zoom", "pan"]
+Checklist = Literal["claim-2024", "stard-ai-2025", "decide-ai-2022", "grras-2011"]
 MarkKind = Annotated[Text, StringConstraints(max_length=40)]
 
 
@@ -230,6 +231,7 @@ class Analysis(Strict):
     missing_data: str = "Trials without an answer are left out and counted."
     withdrawn_readers: str = "Answers given before withdrawal are kept."
     plan: str = ""
+    checklists: tuple[Checklist, ...] = ()  # of the report; none named: by kind of study
 
     @model_validator(mode="after")
     def _aim_and_margin_agree(self) -> "Analysis":

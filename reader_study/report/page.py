@@ -7,8 +7,9 @@ from typing import Any
 
 import jinja2
 
-from ctlab.files import fresh_folder, write_whole
+from ctlab.files import fresh_folder, write_csv, write_whole
 from reader_study.report import checklists, figures, words
+from reader_study.report.checklist_facts import read_model
 from reader_study.report.rscript import r_script
 
 FORMAT_VERSION = 1
@@ -41,23 +42,24 @@ def read_analysis(study: str | Path) -> dict[str, Any]:
 
 
 def write_report(study: str | Path) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``primary.R`` into ``STUDY/report``; the paths.
+    """Write ``report.html``, ``report.md``, ``primary.R``, ``checklists.csv``; the paths.
 
     The HTML page is one file that needs no network and no script; the Markdown shows the same
-    figures from ``STUDY/report/figures``.
+    figures from ``STUDY/report/figures``. Checklists are filled from the analysis and from what
+    lies in ``STUDY/model``.
 
     Raises
     ------
     ValueError
         The study has not been analysed.
     """
-    facts = read_analysis(study)
+    facts, model = read_analysis(study), read_model(study)
     folder = Path(study) / "report"
     script = r_script(facts)
     shown = pictures(in_order(facts))
     texts = {
-        "report.html": html_page(facts, script, shown=shown),
-        "report.md": markdown_page(facts, shown=shown),
+        "report.html": html_page(facts, script, shown=shown, model=model),
+        "report.md": markdown_page(facts, shown=shown, model=model),
     }
     texts["primary.R"] = script
     paths = []
@@ -68,24 +70,38 @@ def write_report(study: str | Path) -> list[Path]:
         with write_whole(folder / name) as part:
             part.write_text(text, "utf-8")
         paths.append(folder / name)
-    return paths
+    write_csv(folder / "checklists.csv", checklists.as_table(facts, model))
+    return [*paths, folder / "checklists.csv"]
 
 
 def html_page(
-    facts: dict[str, Any], script: str, *, shown: list[dict[str, str]] | None = None
+    facts: dict[str, Any],
+    script: str,
+    *,
+    shown: list[dict[str, str]] | None = None,
+    model: dict[str, Any] | None = None,
 ) -> str:
-    """The whole report as one HTML page; ``shown`` are its pictures, where already drawn."""
+    """The whole report as one HTML page; ``shown`` are its pictures, where already drawn.
+
+    ``model`` is what :func:`reader_study.report.checklist_facts.read_model` found.
+    """
     facts = in_order(facts)
     template = environment(autoescape=True).get_template("page.html.jinja")
     drawn = pictures(facts) if shown is None else shown
-    return template.render(**_context(facts), script=script, pictures=drawn)
+    return template.render(**_context(facts, model), script=script, pictures=drawn)
 
 
-def markdown_page(facts: dict[str, Any], *, shown: list[dict[str, str]] | None = None) -> str:
+def markdown_page(
+    facts: dict[str, Any],
+    *,
+    shown: list[dict[str, str]] | None = None,
+    model: dict[str, Any] | None = None,
+) -> str:
     """The report as Markdown that a book can include, with links to the pictures ``shown``."""
     template = environment(autoescape=False).get_template("page.md.jinja")
     shown = [{**picture, "alt": markdown_text(picture["alt"])} for picture in shown or []]
-    return template.render(**_context(in_order(_as_markdown(facts))), pictures=shown)
+    context = _context(in_order(_as_markdown(facts)), _as_markdown(model))
+    return template.render(**context, pictures=shown)
 
 
 def markdown_text(text: str) -> str:
@@ -172,14 +188,13 @@ def _cell(text: Any) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
-def _context(facts: dict[str, Any]) -> dict[str, Any]:
+def _context(facts: dict[str, Any], model: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "facts": facts,
         "first": facts["primary"][0],
         "headline": words.headline(facts),
         "methods": words.methods(facts),
-        "grras": checklists.grras(facts),
-        "claim": checklists.claim(facts),
+        "checklists": [checklists.fill(name, facts, model) for name in checklists.chosen(facts)],
         "dash": words.MISSING,
     }
 
