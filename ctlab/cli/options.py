@@ -77,6 +77,9 @@ MapOut = Annotated[
 MapDicom = Annotated[
     Path | None, typer.Option(help="folder for the map as capture, SEG and Parametric Map")
 ]
+MoreTests = Annotated[
+    bool, typer.Option("--tests", help="also infidelity, sensitivity-n, ... of the map; slower")
+]
 OnSample = Annotated[
     bool, typer.Option("--study", help="all methods on the packaged sample; takes no DIR")
 ]

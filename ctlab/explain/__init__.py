@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "local_mean",
             "occlusion",
         ],
+        "audit.restoration_metrics": ["MapUnderTest", "assess_map", "smooth_grad"],
         "audit.audit_map": [
             "AuditPlan",
             "Limits",

@@ -7,12 +7,15 @@ what a network learnt they cannot tell, so that the verdict is "weak" at best.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import zoom
 
 from ctlab.ct.denoiser import DenoiseImages
 from ctlab.explain.audit.audit_map import CHANCE, WEAK, AuditPlan, Steps, faithfulness
+from ctlab.explain.audit.restoration_metrics import MapUnderTest, assess_map, other_places
 from ctlab.explain.explanation import Explanation
 from ctlab.explain.maps.attribution import local_mean
 from ctlab.explain.probe.regions import Region, region_mask
@@ -199,14 +202,17 @@ def explain_black_box(
     box = top, left, bottom, right
     tries = RISE_MASKS if method == "rise" else len(_blocks(box, block_px))
     steps = Steps(plan.progress, tries + 2 * plan.draws)
-    extra: dict[str, float] = {}
+
+    made = _map(method, box, block_px, step_hu, plan.seed, steps.one)
+    row = made(score, image)
+    signed = row.weights
+    extra: dict[str, Any] = {}
     if method == "gradient":
-        row = finite_row(score, image, box, block_px=block_px, step_hu=step_hu, tell=steps.one)
-        signed, extra = row.weights, {"finite_difference_error": row.error}
-    elif method == "rise":
-        signed = rise_map(score, image, box, seed=plan.seed, tell=steps.one)
-    else:
-        signed = occlusion_map(score, image, box, block_px=block_px, tell=steps.one)
+        extra["finite_difference_error"] = row.error
+    if plan.more_tests:
+        quiet = _map(method, box, block_px, step_hu, plan.seed, lambda: None)
+        case = _under_test(quiet, denoise, target, image, mask, is_weights=method == "gradient")
+        extra["tests"] = assess_map(case, seed=plan.seed)
     rng = np.random.default_rng(plan.seed)
     deletion, insertion = faithfulness(
         lambda batch: score(batch[:, 0]), image, mask, signed, plan, rng, steps
@@ -228,6 +234,46 @@ def explain_black_box(
         audit=audit,
         field_box=box,
     )
+
+
+Make = Callable[[Score, np.ndarray], FiniteRow]
+
+
+def _map(
+    method: str,
+    box: tuple[int, int, int, int],
+    block_px: int,
+    step_hu: float,
+    seed: int,
+    tell: Callable[[], None],
+) -> Make:
+    """Function of a number and an image to the method's map, with its error where it has one."""
+    if method == "gradient":
+        return partial(finite_row, box=box, block_px=block_px, step_hu=step_hu, tell=tell)
+    if method == "rise":
+        rise = partial(rise_map, box=box, seed=seed, tell=tell)
+        return lambda score, image: FiniteRow(rise(score, image), 0.0)
+    occlusion = partial(occlusion_map, box=box, block_px=block_px, tell=tell)
+    return lambda score, image: FiniteRow(occlusion(score, image), 0.0)
+
+
+def _explain(make: Make, score: Score) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda image: make(score, image).weights
+
+
+def _under_test(
+    make: Make,
+    denoise: DenoiseImages,
+    target: str,
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    is_weights: bool,
+) -> MapUnderTest:
+    places = (mask, *other_places(mask))
+    score, *others = (_score(denoise, make_target(target, place)) for place in places)
+    explain, *elsewhere = (_explain(make, of) for of in (score, *others))
+    return MapUnderTest(score, explain, image, mask, elsewhere, is_weights=is_weights)
 
 
 def _score(denoise: DenoiseImages, target: RegionTarget) -> Score:

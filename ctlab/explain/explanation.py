@@ -1,6 +1,7 @@
 """One call from a model, a slice and a region to a map with its evidence."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import wrap
@@ -10,7 +11,8 @@ import numpy as np
 from torch import nn
 
 from ctlab.ct.hu import LUNG, Window
-from ctlab.explain.audit.audit_map import AuditPlan, audit_map
+from ctlab.explain.audit.audit_map import AuditPlan, audit_map, branch_of, target_values
+from ctlab.explain.audit.restoration_metrics import MapUnderTest, assess_map, other_places
 from ctlab.explain.maps.detectability import detectability_template
 from ctlab.explain.maps.methods import (
     STARTS,
@@ -140,6 +142,9 @@ def explain_region(
         plan=plan,
         start=STARTS.get(method),
     )
+    if plan is not None and plan.more_tests:
+        case = _map_under_test(probe, stack[inside], mask[inside], read, method, where)
+        audit["tests"] = assess_map(case, seed=plan.seed)
     signed = np.zeros_like(image)
     signed[inside] = enlarge(native, image[inside].shape)
     output = probe.run(stack)
@@ -156,6 +161,44 @@ def explain_region(
         output_hu=output,
         audit=audit,
         field_box=box,
+    )
+
+
+_SHUFFLED = 3
+"""Networks with shuffled weights whose maps are compared."""
+
+
+def _map_under_test(
+    probe: DenoiserProbe,
+    stack: np.ndarray,
+    mask: np.ndarray,
+    target: Target,
+    method: str,
+    layer: str,
+) -> MapUnderTest:
+    """The map's maker for :func:`assess_map`, which sees the middle slice of a stack alone."""
+    make, rng = explainer(method, layer), np.random.default_rng(0)
+
+    def placed(images: np.ndarray) -> np.ndarray:  # (n, y, x) -> (n, c, y, x)
+        around = np.repeat(stack.reshape(1, -1, *mask.shape), len(images), axis=0)
+        around[:, around.shape[1] // 2] = images
+        return around
+
+    def maker(of: DenoiserProbe, read: Target) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda image: make(of, placed(image[None])[0].reshape(stack.shape), read)
+
+    branch, elsewhere = branch_of(target), []
+    if isinstance(target, RegionTarget) and target.template is None:
+        elsewhere = [replace(target, mask=place) for place in other_places(mask)]
+    return MapUnderTest(
+        score=lambda images: target_values(probe, placed(images), target),
+        explain=maker(probe, target),
+        image=stack if stack.ndim == 2 else stack[len(stack) // 2],
+        mask=mask,
+        elsewhere=[maker(probe, other) for other in elsewhere],
+        learnt=maker(probe, branch),
+        shuffled=[maker(probe.randomised(rng), branch) for _ in range(_SHUFFLED)],
+        is_weights=method == "gradient",
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ctlab.console import table
 from ctlab.explain.audit.audit_map import Limits
+from ctlab.explain.audit.restoration_metrics import MEANING
 from ctlab.explain.explanation import Explanation, picture
 from ctlab.explain.overlay import signed_colours
 from ctlab.files import write_whole
@@ -59,6 +60,7 @@ def in_words(
     if explanation.layer:
         lines.insert(1, f"layer {explanation.layer}")
     lines.append(fill(limits_in_words(), 80))
+    lines += [fill(f"{name}: {MEANING[name]}", 80) for name in explanation.audit.get("tests", {})]
     if "finite_difference_error" in explanation.audit:
         error = explanation.audit["finite_difference_error"]
         lines.append(f"measured by finite differences; error of a weight up to {error:.2g}")
@@ -74,7 +76,9 @@ def check_rows(explanation: Explanation) -> list[tuple[str, str, str]]:
     """Every check of the audit with its numbers and whether it was passed, for a table."""
     numbers = _numbers(explanation.audit)
     passed = explanation.audit["passed"].items()
-    return [(name, numbers.get(name, ""), "yes" if met else "no") for name, met in passed]
+    rows = [(name, numbers.get(name, ""), "yes" if met else "no") for name, met in passed]
+    tests = explanation.audit.get("tests", {}).items()
+    return rows + [(name, f"{value:.2f}", "no limit") for name, value in tests]
 
 
 def _numbers(audit: dict[str, Any]) -> dict[str, str]:

@@ -83,6 +83,7 @@ def explain_series(
     method: str | None = None,
     target: str = "mean",
     layer: str | None = None,
+    more_tests: bool = False,
     series_uid: str | None = None,
     allow_gaps: bool = False,
     skip_damaged: bool = False,
@@ -98,6 +99,7 @@ def explain_series(
     time_limit_s : for one call of a denoiser that is not the kit's own
     method : default: ``hirescam``, or ``occlusion`` for a denoiser that shows no layers
     out : NPZ for the map; a picture (PNG) and a page with the viewer (HTML) go beside it
+    more_tests : also those of :func:`ctlab.explain.assess_map`
     dicom : new folder for secondary capture, segmentation and parametric map
     series_uid, allow_gaps : as for :func:`ctlab.ct.read_series`
     note : called with every finding about the series
@@ -113,13 +115,8 @@ def explain_series(
         raise ValueError(f"expected a name that ends in .npz for the map, got {out.name}")
     if dicom is not None:
         refuse_full_folder(dicom, overwrite=overwrite)
-    volume = read_series(  # one slice is asked for
-        path,
-        series_uid=series_uid,
-        allow_gaps=allow_gaps,
-        skip_damaged=skip_damaged,
-        allow_tilt=True,
-    )
+    reading = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
+    volume = read_series(path, series_uid=series_uid, allow_tilt=True, **reading)  # one slice
     if note is not None:
         for problem in volume.problems:
             note(problem)
@@ -128,7 +125,8 @@ def explain_series(
     if model is not None and checkpoint is not None:
         raise ValueError("--model names the denoiser; leave --checkpoint out")
     denoiser = None if model is None else load_denoiser(model, time_limit_s=time_limit_s)
-    where, plan = find_region(volume, number, **region), AuditPlan(progress=progress)
+    where = find_region(volume, number, **region)
+    plan = AuditPlan(more_tests=more_tests, progress=progress)
     if denoiser is None or denoiser.checkpoint is not None:
         known = load_checkpoint(checkpoint) if denoiser is None else denoiser.checkpoint
         probe = DenoiserProbe(known)

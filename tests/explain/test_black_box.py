@@ -107,3 +107,13 @@ def test_rise_of_a_blur_lies_in_the_region(slice_hu, monkeypatch):
     assert found.method == "rise"
     size = np.abs(found.signed)
     assert size[22:39, 26:43].mean() > 2 * size[size > 0].mean()
+
+
+def test_the_tests_of_a_true_row_and_of_no_networks(slice_hu):
+    plan = AuditPlan(more_tests=True)
+    found = explain_black_box(blur, slice_hu, (24, 24, 2), method="gradient", block_px=2, plan=plan)
+    tests = found.audit["tests"]
+    assert tests["infidelity"] < 0.1  # blocks of 2 px
+    assert tests["sensitivity-n"] > 0.95
+    assert "smooth randomisation" not in tests  # there are no weights to shuffle
+    assert "infidelity: error of the change" in in_words(found)

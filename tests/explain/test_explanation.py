@@ -1,6 +1,7 @@
 """The one call: regions, targets, audit, verdict, files and pictures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,6 +160,25 @@ def test_same_seed_same_audit(unet, slice_hu):
         "localisation",
         "stability",
     }
+
+
+@pytest.mark.parametrize("method", ["gradient", "difference"])
+def test_more_tests_tell_weights_from_what_ignores_its_region(smoother, slice_hu, method):
+    """The network is linear: its gradient foretells every change; a difference asks no region."""
+    plan = replace(QUICK, more_tests=True)
+    audit = explain_region(smoother, slice_hu, (30, 34, 3), method=method, plan=plan).audit
+    tests = audit["tests"]
+    if method == "gradient":
+        assert tests["infidelity"] == pytest.approx(0, abs=1e-6)
+        assert tests["sensitivity-n"] == pytest.approx(1, abs=1e-3)
+        assert tests["maximum sensitivity"] == pytest.approx(0, abs=1e-5)
+        assert tests["other regions"] < 0.2
+        assert tests["relevance mass"] > 0.5
+    else:
+        assert "infidelity" not in tests
+        assert tests["other regions"] == pytest.approx(1)
+        assert tests["relevance mass"] < 0.5
+    assert audit["verdict"] in (BELIEVE, WEAK, CHANCE)
 
 
 def test_progress_ends_at_its_end(unet, slice_hu):

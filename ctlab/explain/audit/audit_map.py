@@ -48,7 +48,8 @@ class Limits:
 class AuditPlan:
     """How much is computed, from which seed, and the limits to pass.
 
-    ``progress`` is called with (steps done, steps in all).
+    ``progress`` is called with (steps done, steps in all). ``more_tests`` adds those of
+    :func:`ctlab.explain.assess_map`, on which no verdict hangs.
     """
 
     draws: int = 8
@@ -56,6 +57,7 @@ class AuditPlan:
     fractions: tuple[float, ...] = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08)
     seed: int = 0
     limits: Limits = Limits()
+    more_tests: bool = False
     progress: Callable[[int, int], None] | None = None
 
 
@@ -102,7 +104,7 @@ def audit_map(
     steps.one()
     randomisation = _randomisation(probe, image, target, explain, plan, rng, steps)
     deletion, insertion = faithfulness(
-        lambda batch: _score(probe, batch, target), image, mask, signed, plan, rng, steps
+        lambda batch: target_values(probe, batch, target), image, mask, signed, plan, rng, steps
     )
     numbers: dict[str, object] = {
         "randomisation": randomisation,
@@ -180,7 +182,7 @@ def _randomisation(
     steps: Steps,
 ) -> dict[str, object]:
     """Signed maps after shuffling the weights (Adebayo et al. 2018, arXiv 1810.03292)."""
-    branch = _branch(target)
+    branch = branch_of(target)
     signed = explain(probe, image, branch)
     others = []
     for _ in range(plan.random_networks):
@@ -203,7 +205,7 @@ def _randomisation(
     }
 
 
-def _branch(target: Target) -> Target:
+def branch_of(target: Target) -> Target:
     """The target without the way around the network; a region's stays one, and is fast to map."""
     if isinstance(target, RegionTarget):
         return BranchTarget.of(target)
@@ -259,7 +261,7 @@ def _versus(results: np.ndarray, sign: int) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _score(probe: DenoiserProbe, images: np.ndarray, target: Target) -> np.ndarray:
+def target_values(probe: DenoiserProbe, images: np.ndarray, target: Target) -> np.ndarray:
     """Target of each image of a batch (n, c, y, x)."""
     batch = probe.tensor(images)
     return target(probe.middle(batch), probe.forward(batch)).cpu().numpy().astype(np.float64)
@@ -269,7 +271,9 @@ def _completeness(
     probe: DenoiserProbe, image: np.ndarray, start: np.ndarray, target: Target, signed: np.ndarray
 ) -> dict[str, float]:
     """Sum of a map beside the change of the target from the start to the image."""
-    before, after = _score(probe, np.stack([start, image]).reshape(2, -1, *signed.shape), target)
+    before, after = target_values(
+        probe, np.stack([start, image]).reshape(2, -1, *signed.shape), target
+    )
     total, change = float(signed.sum(dtype=np.float64)), float(after - before)
     return {"sum": total, "change": change, "gap": abs(total - change) / max(abs(change), 1e-9)}
 

@@ -6,37 +6,40 @@ classifier, it gives the same value (``tests/data/oracles/quantus.json``).
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import shift
 
 from ctlab.explain.audit.audit_map import cosine
+from ctlab.explain.maps.attribution import local_mean
 
 Score = Callable[[np.ndarray], np.ndarray]
 Explain = Callable[[np.ndarray], np.ndarray]
 
 
 def infidelity(
-    score: Score,
-    image: np.ndarray,
-    signed: np.ndarray,
-    *,
-    sd_hu: float = 10.0,
-    draws: int = 64,
-    rng: np.random.Generator,
+    score: Score, image: np.ndarray, weights: np.ndarray, perturbed: np.ndarray
 ) -> float:
-    """Mean of ``(<I, map> - (f(x) - f(x - I)))^2`` over noise I, over the mean square change.
+    """Mean of ``(<x - x', weights> - (f(x) - f(x')))^2``, over the mean square change.
 
     0: the map says exactly how the number changes; 1: no better than an empty map. Yeh et al. 2019,
     arXiv 1901.09392, definition 2.1, divided so that it has no unit.
+
+    Parameters
+    ----------
+    weights : ndarray (y, x)
+        A map that claims to be the number's change per HU.
+    perturbed : ndarray (n, y, x)
+        The image with other noise, or with other detail.
 
     Raises
     ------
     ValueError
         The number does not change at all.
     """
-    noises = rng.normal(0, sd_hu, (draws, *image.shape))
-    told = np.tensordot(noises, signed, 2)
-    change = score(image[None])[0] - score(image - noises)
+    told = np.tensordot(image - perturbed, weights, 2)
+    change = score(image[None])[0] - score(perturbed)
     size = float(np.mean(change**2))
     if size == 0:
         raise ValueError("expected a number that changes with the image, got a constant")
@@ -179,3 +182,97 @@ def smooth_randomisation(
         np.mean([e(image + noise) for noise in noises], axis=0) for e in (explain, *randomised)
     )
     return float(np.mean([cosine(first, other) for other in others]))
+
+
+PLANTED_HU = 100.0
+"""Contrast of the lesion planted into the region."""
+
+
+@dataclass(frozen=True)
+class MapUnderTest:
+    """A way to make maps of one region's number in one image, and what can be changed about it.
+
+    Attributes
+    ----------
+    score : function of images (n, y, x) to the number of each
+    explain : function of an image (y, x) to its map
+    image : ndarray, HU, shape (y, x)
+    mask : ndarray of bool, shape (y, x)
+        The region.
+    elsewhere : the same maps for other regions
+    learnt : the map of the number without the way around the network, on which a residual denoiser
+        hands the image through, whatever its weights are; None for a black box
+    shuffled : such maps of networks with shuffled weights
+    is_weights : whether the map claims to be the number's change per HU
+    """
+
+    score: Score
+    explain: Explain
+    image: np.ndarray
+    mask: np.ndarray
+    elsewhere: Sequence[Explain] = ()
+    learnt: Explain | None = None
+    shuffled: Sequence[Explain] = ()
+    is_weights: bool = False
+
+
+def other_places(mask: np.ndarray) -> list[np.ndarray]:
+    """The region moved by its own size to each side, where it still fits, shapes (y, x)."""
+    rows, columns = (np.ptp(np.nonzero(mask)[axis]) + 1 for axis in (0, 1))
+    moves = ((rows, 0), (-rows, 0), (0, columns), (0, -columns))
+    moved = [shift(mask.astype(np.uint8), move, order=0) > 0 for move in moves]
+    return [place for place in moved if place.sum() == mask.sum()]
+
+
+def assess_map(case: MapUnderTest, *, draws: int = 32, seed: int = 0) -> dict[str, float]:
+    """What the tests of this module say of a map; no verdict hangs on them.
+
+    Returns
+    -------
+    dict
+        By name, see :data:`MEANING`. Left out is what cannot be asked: of networks with shuffled
+        weights without any, of other regions where none fits, and infidelity of a map that does
+        not claim to be weights.
+    """
+    rng = np.random.default_rng(seed)
+    image, explain, score = case.image, case.explain, case.score
+    signed, smooth = explain(image), local_mean(image)
+    noisy = image + rng.normal(0, 10.0, (draws, *image.shape))
+    told = signed * (image - smooth) if case.is_weights else signed
+    pixels = max(1, round(0.05 * image.size))
+    planted = explain(image + PLANTED_HU * case.mask)
+    found = {
+        "sensitivity-n": sensitivity_n(
+            score, image, told, smooth, pixels=pixels, draws=draws, rng=rng
+        ),
+        "maximum sensitivity": max_sensitivity(explain, image, list(noisy[:4] - image)),
+        "shift invariance": shift_invariance(explain, image),
+        "relevance mass": relevance_mass(planted, case.mask),
+        "relevance rank": relevance_rank(planted, case.mask),
+    }
+    if case.is_weights:
+        found["infidelity"] = infidelity(score, image, signed, noisy)
+    if case.elsewhere:
+        found["other regions"] = random_target(explain, case.elsewhere, image)
+    if case.learnt is not None:
+        found["smooth randomisation"] = smooth_randomisation(
+            case.learnt, case.shuffled, image, draws=4, rng=rng
+        )
+        found["efficient randomisation"] = efficient_randomisation(
+            case.learnt, case.shuffled[0], image
+        )
+    return found
+
+
+MEANING = {
+    "infidelity": "error of the change that the map foretells under noise; 0 none, 1 an empty map",
+    "sensitivity-n": "correlation with the change where 5 % of the pixels lose their detail",
+    "maximum sensitivity": "largest change of the map under 10 HU of noise, over its size",
+    "shift invariance": "likeness of the maps before and after 10 HU more everywhere",
+    "other regions": "likeness to maps of the regions beside it; near 1 it ignores which",
+    "smooth randomisation": "likeness to shuffled weights, averaged over noisy copies",
+    "efficient randomisation": "rise of the map's entropy with shuffled weights; above 0 it should",
+    "relevance mass": "share of the positive map in a lesion planted into the region",
+    "relevance rank": "share of the highest values in a lesion planted into the region",
+}
+"""Tests of :func:`assess_map` in words."""

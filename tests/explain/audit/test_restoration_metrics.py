@@ -38,11 +38,24 @@ def test_numbers_of_quantus_for_the_same_map():
 
 
 def test_infidelity_is_0_for_the_weights_and_1_for_an_empty_map(score, weights, rng):
-    assert metrics.infidelity(score, IMAGE, weights, rng=rng) == pytest.approx(0, abs=1e-20)
-    assert metrics.infidelity(score, IMAGE, 0 * weights, rng=rng) == pytest.approx(1)
-    assert metrics.infidelity(score, IMAGE, -weights, rng=rng) == pytest.approx(4)
+    noisy = IMAGE + rng.normal(0, 10, (64, *IMAGE.shape))
+    assert metrics.infidelity(score, IMAGE, weights, noisy) == pytest.approx(0, abs=1e-20)
+    assert metrics.infidelity(score, IMAGE, 0 * weights, noisy) == pytest.approx(1)
+    assert metrics.infidelity(score, IMAGE, -weights, noisy) == pytest.approx(4)
     with pytest.raises(ValueError, match="got a constant"):
-        metrics.infidelity(lambda images: np.zeros(len(images)), IMAGE, weights, rng=rng)
+        metrics.infidelity(lambda images: np.zeros(len(images)), IMAGE, weights, noisy)
+
+
+def test_infidelity_of_quantus_for_a_curved_number():
+    """Quantus leaves the mean square error undivided: the test divides by the same changes."""
+
+    def curved(images):
+        return np.tanh(images / 80).mean((1, 2)) * 100
+
+    perturbed = IMAGE + np.stack(PERTURBATIONS)
+    change = curved(IMAGE[None])[0] - curved(perturbed)
+    found = metrics.infidelity(curved, IMAGE, MAP, perturbed) * np.mean(change**2)
+    assert found == pytest.approx(ORACLE["infidelity"], rel=1e-5)
 
 
 def test_sensitivity_n_is_1_where_the_map_adds_up(score, weights, rng):
@@ -115,3 +128,40 @@ def test_randomisation_is_passed_by_what_was_learnt_and_failed_by_an_edge_detect
     assert metrics.smooth_randomisation(edges, [edges] * 3, IMAGE, rng=rng) == pytest.approx(1)
     assert metrics.efficient_randomisation(learnt, random[0], IMAGE) > 0.1
     assert metrics.efficient_randomisation(edges, edges, IMAGE) == 0
+
+
+def test_a_suite_finds_what_was_planted_in_a_map(weights, score, rng):
+    """True weights, a map that ignores its region and its network, and an empty one."""
+    mask = np.hypot(Y - 5, X - 6) <= 1.5
+    shuffled = [lambda image, w=rng.permuted(weights): w for _ in range(2)]
+    elsewhere = [lambda image: rng.permuted(weights)] * 2
+    case = metrics.MapUnderTest(
+        score,
+        lambda image: weights,
+        IMAGE,
+        mask,
+        elsewhere,
+        lambda image: weights,
+        shuffled,
+        is_weights=True,
+    )
+    good = metrics.assess_map(case)
+    assert good["infidelity"] == pytest.approx(0, abs=1e-9)
+    assert good["sensitivity-n"] == pytest.approx(1)
+    assert good["shift invariance"] == pytest.approx(1)
+    assert good["other regions"] < 0.3 > abs(good["smooth randomisation"])
+    edges = lambda image: np.abs(np.gradient(image)[0])  # noqa: E731  (one line says it)
+    bad = metrics.assess_map(
+        metrics.MapUnderTest(score, edges, IMAGE, mask, [edges], edges, [edges], is_weights=True)
+    )
+    assert bad["infidelity"] > 0.5
+    assert (bad["other regions"], bad["smooth randomisation"]) == pytest.approx((1, 1))
+    assert bad["efficient randomisation"] == 0
+    assert set(good) == set(metrics.MEANING)
+
+
+def test_other_places_are_the_region_moved_whole():
+    mask = np.hypot(Y - 1, X - 6) <= 1.5
+    places = metrics.other_places(mask)
+    assert len(places) == 3  # none above: it would be cut off
+    assert all(p.sum() == mask.sum() and not (p & mask).any() for p in places)
