@@ -54,6 +54,7 @@ def agreement_facts(table: pd.DataFrame, level: Level) -> dict[str, Any]:
         "saturation": saturation(table, lowest=given.min(), highest=given.max()),
         "subjects": len(numbers),
         "raters": numbers.shape[1],
+        "rater_names": [str(name) for name in numbers],
     }
     if numbers.shape[1] == 2:
         facts["margins"] = margin_tests(crosstab(numbers.iloc[:, 0], numbers.iloc[:, 1]))

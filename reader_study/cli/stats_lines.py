@@ -87,6 +87,8 @@ def interval_lines(facts: dict[str, Any]) -> list[str]:
             )
         elif name == "note":
             lines += [f"Note: {row}"] if row else []
+        elif name == "rater_names":
+            lines.append(f"raters by name: {', '.join(row)}")
         elif isinstance(row, int | float | str) or row is None:
             lines.append(f"{name}: {number(row)}")
     return lines

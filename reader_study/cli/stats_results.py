@@ -34,7 +34,7 @@ from reader_study.stats.proportions import clustered_share
 from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
 from reader_study.stats.roc.mrmc import Method, figure_named, mrmc, noninferiority
 from reader_study.stats.roc.obuchowski_rockette import Effect, Mrmc
-from reader_study.stats.tables import check_levels, check_scale, check_table
+from reader_study.stats.tables import as_numbers, check_levels, check_scale, check_table
 
 FEW_READERS = 4
 
@@ -334,6 +334,7 @@ def mcnemar_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any
         asdict(clustered_mcnemar(table, first=one, second=other, method=name)) for name in MCNEMAR
     ]
     by = table["patient"]
+    table = table.assign(**{name: as_numbers(table, name) for name in (one, other)})
     shares = {str(name): clustered_share(table[name], by) for name in (one, other)}
     return {
         "first": one,

@@ -11,9 +11,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from reader_study.stats.read_imrmc import from_imrmc
 from reader_study.stats.tables import (
     MISSING,
     MISSING_WORDS,
@@ -25,11 +27,14 @@ from reader_study.stats.tables import (
 # Columns that name things: "1.1" and "1.10" are two cases, "NA" may be a reader.
 KEYS = ("reader", "case", "arm", "patient", "lesion", "subject", "left", "right")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+BLANKS = " "  # between cells of R's write.table; only where no other delimiter is in the header
+# Headers that R, pandas and collections of R's data sets give to row numbers.
+ROW_NAMES = ("", "rownames", "row.names", "Unnamed: 0", "X", "...1")
 NUMBER = re.compile(
     r"[+-]?(?:(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?|inf(?:inity)?)",
     re.IGNORECASE,
 )
-THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Dialect:
         >>> Dialect(";", ",", "UTF-8", 1, 24).sentence()
         '24 rows read: semicolon between cells, decimal comma, UTF-8'
         """
-        between = DELIMITERS.get(self.delimiter, repr(self.delimiter))
+        between = DELIMITERS.get(self.delimiter, repr(self.delimiter)).replace("' '", "blanks")
         mark = {",": "decimal comma", ".": "decimal point"}.get(self.decimal, "no decimals")
         text = f"{self.rows} rows read: {between} between cells, {mark}, {self.encoding}"
         return f"{text}; {self.left_out}" if self.left_out else text
@@ -65,8 +70,9 @@ def read_table(
     Parameters
     ----------
     path : Path
-        Comma, semicolon, tab or bar between cells, or what a first line ``sep=`` says; decimal
-        point or comma; UTF-8 or UTF-16 with or without a byte order mark, or Latin-1.
+        Comma, semicolon, tab, bar or blanks between cells, or what a first line ``sep=`` says;
+        decimal point or comma; UTF-8 or UTF-16 with or without a byte order mark, or Latin-1. Also
+        an ``.imrmc`` file, as reader, case, arm, truth and rating.
     keys : names of columns that stay text; None: all
     where : conditions ``COLUMN=VALUE``; other rows are left out
 
@@ -84,8 +90,10 @@ def read_table(
     """
     text, encoding = _decode(path)
     records, delimiter = _records(path, text)
+    records = from_imrmc(path, records)
     header_row, names = _header(path, records)
     rows = {at: cells for at, cells in records.items() if at > header_row}
+    names = _with_row_names(names, list(rows.values()))
     wrong = [at for at, cells in rows.items() if len(cells) != len(names)]
     if wrong:
         raise ValueError(
@@ -155,6 +163,8 @@ def _records(path: Path, text: str) -> tuple[dict[int, list[str]], str]:
     if said:
         return _split(path, text[said.end() :], said[1], before=1), said[1]
     width = {delimiter: _header_cells(text, delimiter) for delimiter in DELIMITERS}
+    if max(width.values()) < 2 and (_header_cells(text, BLANKS) > 1):
+        return _split(path, text, BLANKS, before=0), BLANKS
     candidates = []
     for delimiter in DELIMITERS:
         if width[delimiter] == max(width.values()):
@@ -165,9 +175,18 @@ def _records(path: Path, text: str) -> tuple[dict[int, list[str]], str]:
     return records, delimiter
 
 
+def _reader(text: str, delimiter: str) -> Any:
+    """Rows of cells; runs of blanks, and blanks at the ends of lines, are one where they part."""
+    blanks = delimiter == BLANKS
+    if blanks:
+        text = re.sub(r"(?m)^[ \t]+|[ \t]+$", "", text)
+    stream = io.StringIO(text, newline="")
+    return csv.reader(stream, delimiter=delimiter, strict=True, skipinitialspace=blanks)
+
+
 def _header_cells(text: str, delimiter: str) -> int:
     """Cells of the first row that holds something; 0 where quotes do not fit the delimiter."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = _reader(text, delimiter)
     try:
         return next((len(cells) for cells in reader if any(cell.strip() for cell in cells)), 0)
     except csv.Error:
@@ -175,7 +194,7 @@ def _header_cells(text: str, delimiter: str) -> int:
 
 
 def _split(path: Path, text: str, delimiter: str, *, before: int) -> dict[int, list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = _reader(text, delimiter)
     try:
         return {
             at: cells
@@ -203,11 +222,22 @@ def _header(path: Path, records: dict[int, list[str]]) -> tuple[int, list[str]]:
     return row, names
 
 
+def _with_row_names(names: list[str], rows: list[list[str]]) -> list[str]:
+    """The header with a place for row names, where R wrote them without one (write.table)."""
+    more = bool(rows) and all(len(cells) == len(names) + 1 for cells in rows)
+    first = [cells[0].strip() for cells in rows if cells]
+    if more and all(first) and len(set(first)) == len(first) and any(c[-1].strip() for c in rows):
+        return ["", *names]
+    return names
+
+
 def _without_unnamed(path: Path, names: list[str], columns: dict[int, list[str]]) -> str:
     """Take out columns without a name that hold nothing, or the row names of R and pandas."""
     said = []
-    for at in [at for at, name in enumerate(names) if not name]:
+    for at, name in enumerate(names):
         cells = [cell.strip() for cell in columns[at]]
+        if name and not (at == 0 and name in ROW_NAMES and _counts(cells)):
+            continue
         if not any(cells):
             said.append(f"empty column {at + 1} left out")
         elif at == 0 and all(cells) and len(set(cells)) == len(cells):
@@ -219,6 +249,11 @@ def _without_unnamed(path: Path, names: list[str], columns: dict[int, list[str]]
             )
         del columns[at]
     return "; ".join(said)
+
+
+def _counts(cells: list[str]) -> bool:
+    """Cells that count the rows from 0 or 1."""
+    return cells in ([str(row + first) for row in range(len(cells))] for first in (0, 1))
 
 
 def _clean(cell: str) -> str:
@@ -247,18 +282,21 @@ def _decimal_mark(
             for mark in ",.":
                 if mark in cell:
                     places.setdefault(mark, (name, int(row), cell.strip()))
-            clear = clear or ("," in cell and not THOUSANDS.fullmatch(_clean(cell)))
+                    clear = clear or not THOUSANDS.fullmatch(_clean(cell))
     if len(places) == 2:
         (one, row, cell), (other, second, last) = places[","], places["."]
         raise ValueError(
             f"{path}: expected one decimal mark, got {cell!r} in column {one!r}, row {row}, and "
             f"{last!r} in column {other!r}, row {second}; write all numbers with the same mark"
         )
-    if "," in places and not clear and delimiter != ";":
-        name, row, cell = places[","]
+    # A comma parts thousands or decimals, except beside semicolons, where a point does.
+    mark = "." if delimiter == ";" else ","
+    if mark in places and not clear:
+        name, row, cell = places[mark]
+        this, other = ("comma", "point") if mark == "," else ("point", "comma")
         raise ValueError(
             f"{path}: expected a decimal point or comma, got {cell!r} in column {name!r}, row "
-            f"{row}, which may be thousands; write it with a point or without the comma"
+            f"{row}, which may be thousands; write it with a {other}, or without the {this}"
         )
     return next(iter(places), "")
 

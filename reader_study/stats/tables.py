@@ -19,6 +19,9 @@ MISSING = frozenset(
 # Cells that mean "no value" in a column of words: spreadsheets leave it empty, R writes NA.
 MISSING_WORDS = frozenset(("", "NA"))
 
+# How R, spreadsheets and pandas write a logical value.
+LOGICAL = {"TRUE": 1, "FALSE": 0, "True": 1, "False": 0}
+
 
 @dataclass(frozen=True)
 class FileRows:
@@ -133,7 +136,8 @@ def as_numbers(table: pd.DataFrame, column: str, *, integers: bool = False) -> p
     ValueError: column 'rating' holds text that is no number ('x') in row 3 (the header is row 1);
     write a number or leave the cell empty
     """
-    numbers = pd.to_numeric(table[column], errors="coerce")
+    given = table[column].map(lambda value: LOGICAL.get(value, value))
+    numbers = pd.to_numeric(given, errors="coerce")
     bad = numbers.isna() & table[column].notna()
     first = table[column][bad].iloc[0] if bad.any() else ""
     refuse(

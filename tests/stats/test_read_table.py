@@ -301,3 +301,111 @@ def test_false_positive_marks_need_no_lesion_number(tmp_path):
         said.append(str(done.exception) if done.exception else json.loads(done.stdout)["auc"])
     assert said[0] == said[1]
     assert "'lesion' is empty beside LL in rows 3, 5, 7" in said[2]
+
+
+PACKAGES = {
+    "write.csv": '"","reader","case","arm","truth","rating"\n"1","a","1",1,TRUE,1.5\n'
+    '"2","a","2",1,FALSE,NA\n',
+    "write.table": '"reader" "case" "arm" "truth" "rating"\n"1" "a" "1" 1 TRUE 1.5\n'
+    '"2" "a" "2" 1 FALSE NA\n',
+    "write.table, comma": '"reader","case","arm","truth","rating"\n"1","a","1",1,TRUE,1.5\n'
+    '"2","a","2",1,FALSE,NA\n',
+    "columns by blanks": "reader  case arm truth rating \na       1    1   TRUE  1.5\n"
+    "a       2    1   FALSE NA\n",
+    "Rdatasets": "rownames,reader,case,arm,truth,rating\n1,a,1,1,TRUE,1.5\n2,a,2,1,FALSE,NA\n",
+    "write.csv2": '"";"reader";"case";"arm";"truth";"rating"\n"1";"a";"1";1;TRUE;1,5\n'
+    '"2";"a";"2";1;FALSE;NA\n',
+    "pandas": "Unnamed: 0,reader,case,arm,truth,rating\n0,a,1,1,TRUE,1.5\n1,a,2,1,FALSE,\n",
+}
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_tables_as_packages_write_them(tmp_path, name):
+    path = tmp_path / "t.csv"
+    path.write_text(PACKAGES[name])
+    got = read_table(path)
+    assert list(got) == ["reader", "case", "arm", "truth", "rating"]
+    assert got["case"].tolist() == ["1", "2"]
+    assert got["arm"].tolist() == ["1", "1"]
+    assert got["rating"].tolist()[0] == 1.5
+    assert np.isnan(got["rating"].iloc[1])
+    assert got.index.tolist() == [2, 3]
+
+
+def test_logical_truth_and_answers_are_one_and_nothing_else(ask):
+    table = study().assign(truth=study()["truth"].map({1: "TRUE", 0: "FALSE"}))
+    said = ask("mrmc", table.to_csv(index=False))
+    plain = ask("mrmc", study().to_csv(index=False))
+    assert (said["difference"], said["p"]) == (plain["difference"], plain["p"])
+    assert "no number ('yes') in row 2" in ask("mrmc", HEAD + "R1,a,x,yes,1\nR1,b,x,0,1\n")
+    pairs = "patient,lesion,a,b\n" + "".join(f"p{k},1,{k % 2},{int(k < 4)}\n" for k in range(9))
+    words = pairs.replace(",1\n", ",TRUE\n").replace(",0\n", ",FALSE\n")
+    got, plain = ask("mcnemar", words), ask("mcnemar", pairs)
+    assert {**got, "file": 0} == {**plain, "file": 0}
+
+
+def test_thousands_beside_semicolons_are_refused_and_decimals_are_read(ask):
+    head = "reader;case;arm;measure\n"
+    said = ask("limits", head + "R1;1;a;1.234\nR1;2;a;980\n")
+    assert "got '1.234' in column 'measure', row 2, which may be thousands" in said
+    assert "without the point" in said
+    rows = "".join(f"R{r};{k};{arm};{k}.{r}{k}5\n" for r in (1, 2) for k in (1, 2) for arm in "ab")
+    assert "first" in ask("limits", head + rows.replace(";1.115", ";0.115"))
+
+
+IMRMC = """Simulated, two readers
+NR: 2
+BEGIN DATA:
+-1,n1,0,0
+-1,d1,0,1
+{rows}
+"""
+
+
+def test_files_of_imrmc_are_read_with_their_truth(ask, tmp_path):
+    rows = [
+        f"r{r},{case},{arm},{round(1 + r * 0.3 + (case == 'd1') + (arm == 'B') * 0.1, 2)}"
+        for r in (1, 2)
+        for case in ("n1", "d1")
+        for arm in "AB"
+    ]
+    path = tmp_path / "t.imrmc"
+    path.write_text(IMRMC.format(rows="\n".join(rows)))
+    got = read_table(path)
+    assert list(got) == ["reader", "case", "arm", "truth", "rating"]
+    assert got["truth"].tolist() == [0, 0, 1, 1] * 2
+    assert got["rating"].tolist()[:4] == [1.3, 1.4, 2.3, 2.4]
+    assert got.index.tolist() == list(range(6, 14))
+    frame = "caseID,readerID,modalityID,score\nn1,truth,truth,0\nd1,truth,truth,1\n" + "".join(
+        f"{case},{reader},{arm},{score}\n"
+        for reader, case, arm, score in (row.split(",") for row in rows)
+    )
+    path.write_text(frame)
+    pd.testing.assert_frame_equal(
+        read_table(path).reset_index(drop=True), got.reset_index(drop=True)
+    )
+    bad = IMRMC.format(rows="\n".join([*rows, "r1,x9,A,1"]))
+    assert "got none for 'x9' of row 14" in ask("mrmc", bad)
+    assert "got 3 cells in row 6" in ask("mrmc", IMRMC.format(rows="r1,n1,A"))
+    twice = bad.replace("-1,d1,0,1", "-1,d1,0,1\n-1,d1,0,0")
+    assert "one truth for each case, got 1 and 0 for 'd1' (row 6)" in ask("mrmc", twice)
+
+
+@pytest.mark.parametrize(
+    ("first", "cells"),
+    [
+        ("id", "a"),
+        ("patient", "7"),
+        ("number", None),  # 1, 2, 3, ...
+        ("film", "f{k}"),
+    ],
+)
+def test_a_column_of_names_is_no_rater(ask, first, cells):
+    rows = "".join(
+        f"{(k + 1) if cells is None else cells.format(k=k)},{k % 3},{k % 2}\n" for k in range(9)
+    )
+    for level in ("nominal", "interval"):
+        said = ask("agreement", f"{first},R1,R2\n{rows}", "--level", level)
+        assert f"got {first!r}, which names the rows" in said
+    got = ask("agreement", f"subject,R1,R2\n{rows}") if cells != "a" and cells != "7" else None
+    assert got is None or got["rater_names"] == ["R1", "R2"]

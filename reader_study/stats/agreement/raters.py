@@ -15,6 +15,9 @@ from reader_study.stats.tables import (
 
 Level = Literal["nominal", "ordinal", "interval", "ratio"]
 # A whole number as people and programs write it; 01 is a name.
+# Columns that name subjects or readings, never raters; rows from which names show by themselves.
+NAMES = ("id", "case", "patient", "reader", "rater", "arm", "lesion", "image", "left", "right")
+MANY = 8
 WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:[.,]0+)?")
 
 
@@ -37,17 +40,17 @@ def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
             "write one row per subject",
         )
     raw = table.set_index("subject") if "subject" in table else table
+    _refuse_names(raw)
+    numbers = _codes(table, raw) if level == "nominal" else raw.copy()
     for name in () if level == "nominal" else raw:
         given = as_numbers(table, name)
+        numbers[name] = given.to_numpy()
         if level == "ratio":
             refuse(
                 given < 0,
                 f"column {name!r} holds numbers below 0",
                 "a ratio scale has a true zero; write amounts, or use the interval level",
             )
-    numbers = (
-        raw.apply(pd.to_numeric, errors="coerce") if level != "nominal" else _codes(table, raw)
-    )
     numbers = numbers.dropna(how="all").astype(float)
     if numbers.shape[1] < 2 or (numbers.notna().sum(axis=1) >= 2).sum() < 1:
         raise ValueError(
@@ -55,6 +58,22 @@ def read_raters(table: pd.DataFrame, level: Level = "nominal") -> pd.DataFrame:
             f"{int((numbers.notna().sum(axis=1) >= 2).sum())} such subjects"
         )
     return numbers
+
+
+def _refuse_names(raw: pd.DataFrame) -> None:
+    """Refuse a column that names subjects and would count as one more rater."""
+    named = [name for name in raw if str(name).casefold() in NAMES]
+    first = raw.iloc[:, 0].astype(str) if raw.shape[1] else pd.Series(dtype=str)
+    counts = [str(row + 1) for row in range(len(first))]
+    words = pd.to_numeric(first.str.replace(",", "."), errors="coerce").isna().all()
+    names = words and first.nunique() == len(first)
+    if len(first) >= MANY and (names or list(first) == counts):
+        named.append(raw.columns[0])
+    if named:
+        raise ValueError(
+            f"expected the column subject and one column for each rater, got {named[0]!r}, which "
+            "names the rows; call it subject or leave it out"
+        )
 
 
 def _codes(table: pd.DataFrame, raw: pd.DataFrame) -> pd.DataFrame:
