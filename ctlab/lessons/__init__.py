@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "CREDIT_LOW",
             "LEFT_LUNG",
             "dose_ladder",
+            "frame_of_lung",
             "nodule_slice",
             "without_nodule",
         ],

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import ndimage
 
 from ctlab.ct import Volume, load_sample, simulate_dose
 from ctlab.ct.datasets.sample import SAMPLE_CREDIT, SAMPLE_NODULE
 from ctlab.ct.simulation.calibration import calibrate
+from ctlab.ct.tissue import body_mask, tissue_masks
 
 CREDIT = f"{SAMPLE_CREDIT}."
 CREDIT_LOW = f"Low dose simulated by CT Lab from {SAMPLE_CREDIT}."
@@ -64,3 +66,29 @@ def without_nodule(volume: Volume) -> np.ndarray:
     lung = np.roll(image, _LUNG_SHIFT_PX, axis=0)
     # Only what is denser than the lung that comes instead is nodule; the rest stays.
     return np.asarray(image + blend * np.minimum(lung - image, 0.0), np.float32)
+
+
+def frame_of_lung(hu: np.ndarray, *, side_px: int = 240) -> tuple[slice, slice]:
+    """Rows and columns around the largest lung of a slice (y, x); around the body without one.
+
+    Examples
+    --------
+    >>> hu = np.full((300, 300), -1000.0)
+    >>> hu[20:280, 20:280] = 40.0
+    >>> hu[100:200, 150:250] = -850.0
+    >>> frame_of_lung(hu, side_px=100)
+    (slice(100, 200, None), slice(150, 250, None))
+    """
+    body = body_mask(hu)
+    lung = tissue_masks(hu)["lung"] & body
+    labels, count = ndimage.label(lung)
+    if count:
+        lung = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    shown = lung if count else body if body.any() else np.ones(hu.shape, bool)
+    frame = []
+    for where, size in zip(np.nonzero(shown), hu.shape, strict=True):
+        side = min(side_px, size)
+        middle = (int(where.min()) + int(where.max()) + 1) // 2
+        start = int(np.clip(middle - side // 2, 0, size - side))
+        frame.append(slice(start, start + side))
+    return frame[0], frame[1]
