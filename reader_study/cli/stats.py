@@ -42,8 +42,9 @@ def mrmc(
     figure: Annotated[
         str,
         typer.Option(
-            help="auc, binormal, proper, contaminated, utility:SLOPE, sensitivity:CUT, "
-            "specificity:CUT, correct:CUT, recall:CUT, or partial:specificity:LOW:HIGH"
+            help="auc, binormal, proper, contaminated, utility:SLOPE[:binormal...], "
+            "sensitivity:CUT, specificity:CUT, correct:CUT, recall:CUT, "
+            "or partial:specificity:LOW:HIGH"
         ),
     ] = "auc",
     cluster: Annotated[

@@ -27,6 +27,32 @@ class Binormal:
     loglik: float
     found: np.ndarray = field(repr=False, compare=False)  # where the search ended
 
+    def utility(self, slope: float) -> float:
+        """Largest sensitivity - slope * (1 - specificity) on the curve; 0 calls nobody."""
+        a, b = self.a, self.b
+        cuts = [z for z in equal_density(a, b, slope) if np.isfinite(z)]
+        at = [float(special.ndtr(a - b * z) - slope * special.ndtr(-z)) for z in cuts]
+        return max(0.0, 1 - slope, *at)
+
+
+def equal_density(a: float, b: float, slope: float) -> tuple[float, float]:
+    """Scores, lower first, where density with the finding is ``slope`` times that without.
+
+    Without it scores are N(0, 1), with it N(a/b, 1/b). Not a number where there is none; with
+    equal variances the one score stands twice.
+    """
+    # log b - (b z - a)^2 / 2 + z^2 / 2 = log slope
+    square, line = (1 - b**2) / 2, a * b
+    rest = np.log(b) - a**2 / 2 - np.log(slope)
+    if abs(square) < 1e-9:
+        at = -rest / line if line else np.nan
+        return float(at), float(at)
+    inside = line**2 - 4 * square * rest
+    if inside < 0:
+        return float("nan"), float("nan")
+    low, high = sorted((-line + sign * np.sqrt(inside)) / (2 * square) for sign in (-1, 1))
+    return float(low), float(high)
+
 
 def fit_binormal(truth: ArrayLike, scores: ArrayLike) -> Binormal:
     """Fit sensitivity = Phi(a + b * Phi^-1(1 - specificity)).

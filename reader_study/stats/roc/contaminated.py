@@ -26,6 +26,15 @@ class Contaminated:
     loglik: float
     found: np.ndarray = field(repr=False, compare=False)  # where the search ended
 
+    def utility(self, slope: float) -> float:
+        """Largest sensitivity - slope * (1 - specificity) on the curve."""
+        mu, alpha = self.mu, self.alpha
+        if slope <= 1 - alpha:  # the curve is steeper everywhere: everybody is called
+            return 1 - slope
+        cut = np.log((slope - 1 + alpha) / alpha) / mu + mu / 2
+        missed = special.ndtr(-cut)
+        return float((1 - alpha) * missed + alpha * special.ndtr(mu - cut) - slope * missed)
+
 
 def fit_contaminated(truth: ArrayLike, scores: ArrayLike) -> Contaminated:
     """Fit sensitivity = (1 - alpha) Phi(-z) + alpha Phi(mu - z) at specificity Phi(z).

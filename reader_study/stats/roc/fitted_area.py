@@ -1,4 +1,4 @@
-"""Areas of fitted curves as figures of merit, with a jackknife that refits from counts."""
+"""Areas and utilities of fitted curves as figures of merit; the jackknife refits from counts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +22,9 @@ class Fit(Protocol):
     def converged(self) -> bool:
         """Whether the search settled."""
 
+    def utility(self, slope: float) -> float:
+        """Largest sensitivity - slope * (1 - specificity) on the curve."""
+
     @property
     def found(self) -> np.ndarray:
         """Where the search ended."""
@@ -29,7 +32,7 @@ class Fit(Protocol):
 
 @dataclass(frozen=True)
 class FittedArea:
-    """Area of a fitted curve as a figure of merit.
+    """Area of a fitted curve as a figure of merit, or with a ``slope`` its expected utility.
 
     ``fit`` takes counts with and without the finding in each category, and a place to start from.
     """
@@ -37,6 +40,7 @@ class FittedArea:
     name: str
     others: str
     fit: Callable[[np.ndarray, np.ndarray, np.ndarray | None], Fit]
+    slope: float | None = None
 
     def __call__(self, truth: np.ndarray, scores: np.ndarray) -> float:
         """The area on all cases; ValueError where no curve is determined."""
@@ -71,7 +75,7 @@ class FittedArea:
                 f"expected a {self.name} fit that settles, got a degenerate curve; report the "
                 f"empirical area, or fit {self.others}"
             )
-        return fitted.auc
+        return fitted.auc if self.slope is None else fitted.utility(self.slope)
 
 
 def _counts(truth: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

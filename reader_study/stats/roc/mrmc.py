@@ -266,7 +266,14 @@ def expected_utility(slope: float) -> Figure:
     return figure
 
 
+FITTED = {"binormal": BINORMAL, "proper": PROPER, "contaminated": CONTAMINATED}
 WITH_CUT = ("sensitivity", "specificity", "correct", "recall", "utility")
+
+
+def _positive(text: str) -> float:
+    if (slope := float(text)) > 0:
+        return slope
+    raise ValueError("a slope is above 0")
 
 
 def figure_named(text: str) -> Figure | None:
@@ -275,7 +282,8 @@ def figure_named(text: str) -> Figure | None:
     Parameters
     ----------
     text : "auc", "binormal", "proper", "contaminated", "sensitivity:3",
-        "specificity:3", "correct:3", "recall:3", "utility:1.03", "partial:specificity:0.8:1"
+        "specificity:3", "correct:3", "recall:3", "partial:specificity:0.8:1", "utility:1.03" of the
+        empirical curve or "utility:1.03:binormal" (proper, contaminated) of a fitted one
 
     Examples
     --------
@@ -287,13 +295,13 @@ def figure_named(text: str) -> Figure | None:
         if name == "partial" and rest[0] in ("sensitivity", "specificity"):
             low, high = map(float, rest[1:])
             return partial_area(focus=rest[0], low=low, high=high)  # type: ignore[arg-type]  # one of two
+        if name == "utility" and len(rest) == 2:
+            return replace(FITTED[rest[1]], slope=_positive(rest[0]))
         (cut,) = map(float, rest) if name in WITH_CUT else (0.0,)
         known = {
             "auc": None,
-            "binormal": BINORMAL,
-            "proper": PROPER,
-            "contaminated": CONTAMINATED,
-            "utility": expected_utility(cut),
+            **FITTED,
+            "utility": expected_utility(_positive(rest[0]) if name == "utility" else 1.0),
             "sensitivity": sensitivity_at(cut),
             "specificity": specificity_at(cut),
             "correct": correct_at(cut),
@@ -301,12 +309,12 @@ def figure_named(text: str) -> Figure | None:
         }
         if name in known and bool(rest) == (name in WITH_CUT):
             return known[name]
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, KeyError):
         pass
     raise ValueError(
         "expected a figure of auc, binormal, proper, contaminated, utility:SLOPE, "
-        "sensitivity:CUT, specificity:CUT, correct:CUT, recall:CUT or "
-        f"partial:specificity:LOW:HIGH, got {text!r}"
+        "utility:SLOPE:binormal (or proper, contaminated), sensitivity:CUT, specificity:CUT, "
+        f"correct:CUT, recall:CUT or partial:specificity:LOW:HIGH, got {text!r}"
     )
 
 

@@ -12,6 +12,7 @@ from scipy import special, stats
 
 from reader_study.stats.roc.binormal import (
     category_counts,
+    equal_density,
     most_likely,
     normal_density,
     start_values,
@@ -39,6 +40,22 @@ class Proper:
     converged: bool
     loglik: float
     found: np.ndarray = field(repr=False, compare=False)  # where the search ended
+
+    def utility(self, slope: float) -> float:
+        """Largest sensitivity - slope * (1 - specificity) on the curve.
+
+        It is reached by calling every score whose likelihood ratio is above ``slope``.
+        """
+        a, b = self.a, self.b
+        low, high = equal_density(a, b, slope)
+        if np.isnan(low):  # the ratio is above the slope everywhere, or nowhere
+            return max(0.0, 1 - slope)
+        cuts = np.array([low, high])
+        gain = special.ndtr(a - b * cuts) - slope * special.ndtr(-cuts)  # of calling above a cut
+        if abs(b - 1) < EQUAL:
+            return float(gain[0])
+        # Variance larger with the finding (b < 1): both tails are called; else what lies between.
+        return float(gain[1] + (1 - slope - gain[0]) if b < 1 else gain[0] - gain[1])
 
 
 def fit_proper(truth: ArrayLike, scores: ArrayLike) -> Proper:

@@ -18,7 +18,7 @@ from reader_study.stats.roc.curve import (
     youden_point,
 )
 from reader_study.stats.roc.mrmc import expected_utility, figure_named, mrmc
-from reader_study.stats.roc.proper import fit_proper, proper_area
+from reader_study.stats.roc.proper import Proper, fit_proper, proper_area
 
 FOLDER = Path(__file__).parents[2] / "data" / "oracles"
 
@@ -198,3 +198,42 @@ def test_leaving_out_from_counts_is_leaving_out_and_fitting_anew(oracle, figure)
     anew = [area(np.delete(truth, k), np.delete(scores, k)) for k in units]
     assert whole == pytest.approx(area(truth, scores))
     assert left_out == pytest.approx(np.array(anew), abs=2e-5)
+
+
+@pytest.mark.parametrize("slope", [0.4, 1.03, 2.5])
+@pytest.mark.parametrize("arm", ["full", "denoised"])
+def test_the_utility_of_a_fitted_curve_is_its_highest_point(oracle, arm, slope):
+    """Proper and contaminated: the integral of f1 - slope f0 where positive; binormal: a search."""
+    table = oracle("mrmc_balanced").query("arm == @arm and reader == 'R1'")
+    truth, rating = table["truth"].to_numpy(), table["rating"].to_numpy()
+    z = np.linspace(-12, 12, 200_001)
+    without, step = stats.norm.pdf(z), z[1] - z[0]
+    proper = fit_proper(truth, rating)
+    with_finding = proper.b * stats.norm.pdf(proper.b * z - proper.a)
+    best = np.sum(np.maximum(with_finding - slope * without, 0)) * step
+    assert proper.utility(slope) == pytest.approx(best, abs=1e-6)
+    mixed = fit_contaminated(truth, rating)
+    seen = (1 - mixed.alpha) * without + mixed.alpha * stats.norm.pdf(z - mixed.mu)
+    best = np.sum(np.maximum(seen - slope * without, 0)) * step
+    assert mixed.utility(slope) == pytest.approx(best, abs=1e-6)
+    plain = fit_binormal(truth, rating)
+    points = stats.norm.cdf(plain.a - plain.b * z) - slope * stats.norm.cdf(-z)
+    assert plain.utility(slope) == pytest.approx(max(points.max(), 0, 1 - slope), abs=1e-7)
+    named = figure_named(f"utility:{slope}:proper")
+    assert named(truth, rating) == pytest.approx(proper.utility(slope), abs=1e-9)
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.6, 1.8), (0.6, 0.5), (0.7, 1.0), (0.0, 0.5)])
+@pytest.mark.parametrize("slope", [0.2, 1.0, 3.0])
+def test_utilities_at_any_ratio_of_variances(a, b, slope):
+    z = np.linspace(-40, 40, 400_001)
+    without, with_finding = stats.norm.pdf(z), b * stats.norm.pdf(b * z - a)
+    best = np.sum(np.maximum(with_finding - slope * without, 0)) * (z[1] - z[0])
+    curve = Proper(a, b, 0.0, 0.0, 0.5, True, 0.0, np.zeros(2))
+    assert curve.utility(slope) == pytest.approx(best, abs=1e-6)
+
+
+def test_a_slope_is_above_zero_and_the_curve_is_one_of_three():
+    for text in ("utility:0", "utility:-1:proper", "utility:1:cubic", "utility"):
+        with pytest.raises(ValueError, match="expected a figure of auc"):
+            figure_named(text)
