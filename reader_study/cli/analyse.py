@@ -1,4 +1,4 @@
-"""Commands around the numbers: analyse, report, verify-r, power."""
+"""Commands around the numbers: analyse, report, verify-r, preregister, crate, power."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,6 +81,29 @@ def verify_r(
         raise typer.Exit(1)
 
 
+def preregister(study: Study, as_json: Json = False) -> None:
+    """Write preregistration.md for a registry (OSF's headings) from the locked protocol."""
+    from reader_study.report.preregistration import write_preregistration
+
+    path = write_preregistration(study)
+    if not emit({"file": str(path)}, as_json):
+        typer.echo(f"{path}: fill in what stands in brackets, then register it.")
+
+
+def crate(
+    study: Study,
+    out: Annotated[Path, typer.Argument(help="new folder for the crate")],
+    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    as_json: Json = False,
+) -> None:
+    """Gather a reported study as RO-Crate: its files with their hashes, ready to archive."""
+    from reader_study.report.ro_crate import write_crate
+
+    path = write_crate(study, out, overwrite=overwrite)
+    if not emit({"metadata": str(path)}, as_json):
+        typer.echo(f"{path}: read through the folder, then archive it (Zenodo and others).")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line of reader studies."""
     from reader_study.cli.power import power
@@ -88,4 +111,6 @@ def register(app: typer.Typer) -> None:
     app.command()(analyse)
     app.command()(report)
     app.command("verify-r")(verify_r)
+    app.command()(preregister)
+    app.command()(crate)
     app.command()(power)
