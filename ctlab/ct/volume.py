@@ -42,6 +42,7 @@ class Volume:
         ``orientation`` and ``shear_mm`` say it all
     units : what the values are: "HU", or the Rescale Type of images read as they are
     problems : findings about the series, in words
+    is_placed : whether position and orientation are known; False where the header gives none
     """
 
     hu: np.ndarray
@@ -55,6 +56,7 @@ class Volume:
     current_ma: tuple[float, ...] = ()
     offsets_mm: tuple[tuple[float, ...], ...] = ()
     units: str = "HU"
+    is_placed: bool = True
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3:
@@ -103,6 +105,14 @@ class Volume:
         """Raise ``ValueError`` where the values are no HU, which ``verb`` needs."""
         if self.units != "HU":
             raise ValueError(f"expected HU, got {self.units}: such images cannot be {verb}")
+
+    def refuse_unplaced(self, verb: str) -> None:
+        """Raise ``ValueError`` where positions, which ``verb`` needs, are not known."""
+        if not self.is_placed:
+            raise ValueError(
+                "expected slices with Image Position and Orientation, got a series without: where "
+                f"they lie is not known, so they cannot be {verb}; export the series again"
+            )
 
     def with_hu(self, hu: np.ndarray) -> "Volume":
         """Same geometry and header facts, other HU (any shape that fits is the caller's duty)."""

@@ -65,7 +65,7 @@ def evaluate_folders(
             first = read_series(reference, series_uid=uid, **allowed)
             second = read_series(image, series_uid=uids[patient], **allowed)
             note_problems(note, reference, first.problems)
-            note_problems(note, image, second.problems)
+            note_problems(note, image, (*other_identity(first, second), *second.problems))
             arms: dict[str, Callable[[Volume], np.ndarray]] = {str(image): lambda volume: volume.hu}
             arms |= {f"{image}, {m.name}": partial(_denoised, m) for m in models}
             for arm, denoise in arms.items():
@@ -75,6 +75,32 @@ def evaluate_folders(
                 if progress:
                     progress(len(tables), total)
     return pd.concat(tables, ignore_index=True)
+
+
+def other_identity(reference: Volume, image: Volume) -> list[str]:
+    """Findings where two volumes name different patients or frames of reference.
+
+    They may be one scan all the same: a de-identified copy carries other identifiers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from ctlab.ct import Acquisition
+    >>> one, other = (Volume(np.zeros((1, 1, 1)), (1, 1, 1), acquisition=Acquisition(patient_id=p))
+    ...               for p in ("P1", "P2"))
+    >>> other_identity(one, other), other_identity(one, one)
+    (["compared although patient differs (reference 'P1', image 'P2'): right only for ..."], [])
+    """
+    facts = {
+        "patient": [" ".join(v.acquisition.patient_id.upper().split()) for v in (reference, image)],
+        "frame of reference": [v.acquisition.frame_of_reference_uid for v in (reference, image)],
+    }
+    return [
+        f"compared although {what} differs (reference {first!r}, image {second!r}): right only for "
+        "copies of one scan"
+        for what, (first, second) in facts.items()
+        if first and second and first != second
+    ]
 
 
 def _denoised(denoiser: Denoiser, volume: Volume) -> np.ndarray:

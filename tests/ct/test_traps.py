@@ -244,13 +244,13 @@ def test_broken_file_meta(make_series, tmp_path):
 
 
 def test_many_values_where_one_is_expected(make_series):
-    """The first value counts; kernels of two parts are one kernel."""
+    """The first value counts, but not of a rescale; kernels of two parts are one kernel."""
 
     def change(k, dataset):
         dataset.ConvolutionKernel = ["B30f", "2"]
         dataset.WindowCenter, dataset.WindowWidth = [40, -600], [400, 1500]
         dataset.KVP, dataset.XRayTubeCurrent = [120, 100], [200, 300]
-        dataset.RescaleSlope, dataset.RescaleIntercept = [1, 2], [-1024, 0]
+        dataset.RescaleSlope, dataset.RescaleIntercept = [1, 1], [-1024, -1024]
         dataset.SliceThickness = [2.5, 5]
 
     volume = read_series(make_series(2, change))

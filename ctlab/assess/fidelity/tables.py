@@ -97,6 +97,8 @@ def check_same_grid(reference: Volume | np.ndarray, image: Volume | np.ndarray) 
 
 def _check_positions(reference: Volume, image: Volume) -> None:
     """Every slice, not the first alone: slices may be missing at other places, or be sheared."""
+    for volume in (reference, image):
+        volume.refuse_unplaced("compared by position (in Python compare their arrays, hu)")
     count = len(reference.hu)
     first, second = (
         np.array([v.slice_origin_mm(k) for k in range(count)]) for v in (reference, image)

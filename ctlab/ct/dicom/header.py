@@ -10,16 +10,25 @@ import warnings
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ctlab.ct.dicom.discover import LARGEST_UNPACKED, open_source, read_start
+from ctlab.ct.dicom.encapsulated import end_and_images
 from ctlab.ct.dicom.tags import TAGS
 
 _NAMES = {tag: name for name, tag in TAGS.items()}
-_SHORTS = {"samples", "rows", "columns", "bits_allocated", "bits_stored", "high_bit", "signed"}
-_SHORTS |= {"padding", "padding_limit"}
-_DOUBLES = {"ctdivol_mgy"}
+_SHORTS = ("samples", "rows", "columns", "bits_allocated", "bits_stored", "high_bit", "signed")
+_SHORTS += ("padding", "padding_limit", "concatenation_part", "concatenation_parts")
+_FORMATS = {
+    **dict.fromkeys(_SHORTS, "H"),
+    "temporal_index": "I",
+    **dict.fromkeys(("cardiac_percent", "respiratory_percent"), "f"),
+    **dict.fromkeys(("ctdivol_mgy", "energy_kev", "cardiac_delay_ms"), "d"),
+}
+"""How numbers that are no text are packed."""
+_SEQUENCES = {"modality_lut", "value_mapping"}
 PIXEL_TAGS = {0x7FE00010, 0x7FE00008, 0x7FE00009}
 
 IMPLICIT = "1.2.840.10008.1.2"
@@ -55,6 +64,7 @@ class Header:
     elements: dict[str, bytes]
     pixel_offset: int | None = None  # of native pixel data in the file; None if encoded
     pixel_bytes: int | None = None
+    images: int | None = None  # that encoded pixel data hold; None if native
     has_pixels: bool = True  # false where the data set is known to end without them
 
     def text(self, name: str) -> str:
@@ -69,14 +79,15 @@ class Header:
     def numbers(self, name: str) -> tuple[float, ...]:
         """All values as finite numbers; empty where absent, empty or not numbers."""
         raw = self.elements.get(name, b"")
-        if name in _SHORTS:
-            return tuple(map(float, struct.unpack(f"<{len(raw) // 2}H", raw[: len(raw) // 2 * 2])))
-        if name in _DOUBLES and len(raw) >= 8:
-            values = struct.unpack(f"<{len(raw) // 8}d", raw[: len(raw) // 8 * 8])
+        if kind := _FORMATS.get(name):
+            count = len(raw) // struct.calcsize(kind)
+            values = struct.unpack_from(f"<{count}{kind}", raw)
         else:
             try:
                 values = tuple(map(float, raw.replace(b"\0", b" ").split(b"\\")))
             except ValueError:
+                return ()
+            if b"_" in raw:  # digits in groups, to Python alone
                 return ()
         return values if all(abs(v) < 1e30 for v in values) else ()
 
@@ -127,8 +138,7 @@ def read_header(path: Path) -> Header:
         elements: dict[str, bytes] = {}
         try:
             header, start = _walk(path, data, elements)
-            _refuse_cut(header, start, length)
-            return header
+            return _whole(header, start, length)
         except _End:
             if size < 0:
                 return replace(_parsed(path), has_pixels=False)
@@ -180,31 +190,18 @@ def _walk(path: Path, data: bytes, elements: dict[str, bytes]) -> tuple[Header, 
             elements[_NAMES[tag]] = data[value:position]
 
 
-def _refuse_cut(header: Header, start: int, end: int) -> None:
-    """Raise where the file ends before its pixel data do."""
+def _whole(header: Header, start: int, end: int) -> Header:
+    """The header with the number of encoded images; raises where the file ends before them."""
     if header.pixel_bytes is not None:
         needed = start + header.pixel_bytes
     else:
         with open_source(header.path) as stream:
-            needed = _end_of_items(start, stream)
+            needed, images = end_and_images(stream, start, header.transfer_syntax)
+        header = replace(header, images=images)
     if needed > end:
         lost = f"expected {needed} bytes or more, got {end}"
         raise CutShort(header.path, header.elements, lost)
-
-
-def _end_of_items(start: int, stream: BinaryIO) -> int:
-    """Where encoded pixels end: items, each with its length, up to the delimiter."""
-    needed = start
-    while True:
-        stream.seek(needed)
-        head = stream.read(8)
-        needed += 8
-        if len(head) < 8:
-            return needed
-        group, element, length = struct.unpack("<HHI", head)
-        if group << 16 | element != _ITEM:
-            return needed
-        needed += length
+    return header
 
 
 def _text(raw: bytes) -> str:
@@ -289,15 +286,23 @@ def _skip_item(data: bytes, position: int, explicit: bool, depth: int) -> int:
 
 def _parsed(path: Path) -> Header:
     """The same through pydicom: headerless files, big endian, deflated, and oddities."""
-    dataset = read_dataset(path, pixels=False)
+    dataset = read_dataset(path)
     elements = {}
     for name, tag in TAGS.items():
         if tag in dataset:
-            elements[name] = _encoded(name, dataset[tag].value)
+            elements[name] = encoded(name, dataset[tag].value)
     elements["character_set"] = b"ISO_IR 192"  # as encoded above
     if not elements.get("sop_class"):
         elements["sop_class"] = str(dataset.file_meta.get("MediaStorageSOPClassUID", "")).encode()
-    return Header(path, str(dataset.file_meta.TransferSyntaxUID), elements)
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
+    header = Header(path, syntax, elements, has_pixels=any(tag in dataset for tag in PIXEL_TAGS))
+    pixels = dataset.get("PixelData") or b""
+    if syntax in NATIVE:
+        return replace(header, pixel_bytes=len(pixels))
+    needed, images = end_and_images(BytesIO(pixels), 0, syntax)
+    if needed > len(pixels):
+        raise CutShort(path, elements, f"expected {needed} bytes of pixels, got {len(pixels)}")
+    return replace(header, images=images)
 
 
 def read_dataset(path: Path, *, pixels: bool = True) -> Any:
@@ -360,18 +365,18 @@ def _refuse_bomb(path: Path, stream: BinaryIO) -> None:
     stream.seek(0)
 
 
-def _encoded(name: str, value: Any) -> bytes:
+def encoded(name: str, value: Any) -> bytes:
+    """A value as the raw bytes that :class:`Header` holds."""
     from pydicom.multival import MultiValue
 
     if value is None:
         return b""
-    if name == "modality_lut":
+    if name in _SEQUENCES:
         return b"1"
     values = list(value) if isinstance(value, MultiValue | list) else [value]
-    if name in _SHORTS:
-        return b"".join(
-            struct.pack("<H", int(v) & 0xFFFF) for v in values if not isinstance(v, bytes | str)
-        )
-    if name in _DOUBLES:
-        return b"".join(struct.pack("<d", float(v)) for v in values)
+    if kind := _FORMATS.get(name):
+        numbers = [v for v in values if not isinstance(v, bytes | str)]
+        if kind in "HI":
+            numbers = [int(v) % 256 ** struct.calcsize(kind) for v in numbers]
+        return struct.pack(f"<{len(numbers)}{kind}", *numbers)
     return b"\\".join(v if isinstance(v, bytes) else str(v).encode() for v in values)

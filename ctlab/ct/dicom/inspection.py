@@ -13,6 +13,7 @@ from ctlab.ct.dicom.read import (
     padding_problems,
     set_aside,
     stream_plan,
+    undecodable,
 )
 from ctlab.ct.dicom.series import Contents, find_series, plan_series, whole_uid
 
@@ -52,8 +53,9 @@ def inspect_folder(path: str | Path) -> list[SeriesReport]:
     contents = find_series(path)
     reports = [report_series(uid, contents) for uid in contents.series]
     known = {whole_uid(uid) for uid in contents.series}
-    reports += [_report_aside(uid, contents) for uid in contents.aside if uid not in known]
-    if not reports:
+    others = {**contents.aside, **{uid: [] for uid, _ in contents.damaged if uid}}
+    reports += [_report_others(uid, contents) for uid in others if uid not in known]
+    if not (contents.series or contents.aside):
         raise ValueError(f"{path} holds no readable DICOM image ({set_aside(contents)})")
     return reports
 
@@ -74,7 +76,7 @@ def report_series(uid: str, contents: Contents) -> SeriesReport:
                 padded += count_padding(frame, image)
             problems += hu_problems(low, high) + padding_problems(padded, len(plan.frames))
         except ValueError as error:
-            problems.append(str(error))
+            problems += list(undecodable(plan.frames).values()) or [str(error)]
             readable = False
     problems += [*aside_problems(contents, uid), *damaged]
     facts = acquisition_of(plan)
@@ -97,12 +99,14 @@ def report_series(uid: str, contents: Contents) -> SeriesReport:
     )
 
 
-def _report_aside(uid: str, contents: Contents) -> SeriesReport:
-    files = contents.aside[uid]
+def _report_others(uid: str, contents: Contents) -> SeriesReport:
+    """A series without a slice that can be read: what its files are."""
+    files = contents.aside.get(uid, [])
     reasons = sorted({why for _, why in files})
+    damaged = contents.damage_of(uid) if uid or not contents.series else []
     return SeriesReport(
         uid=uid,
-        modality=reasons[0],
+        modality=reasons[0] if reasons else "damaged",
         description="",
         shape=None,
         spacing_mm=None,
@@ -114,5 +118,10 @@ def _report_aside(uid: str, contents: Contents) -> SeriesReport:
         ctdivol_mgy=None,
         kernel="",
         readable=False,
-        problems=tuple(f"{len(files)} files set aside: {why}" for why in reasons),
+        problems=(*(f"{_files(files, why)} set aside: {why}" for why in reasons), *damaged),
     )
+
+
+def _files(files: list[tuple[Path, str]], reason: str) -> str:
+    count = sum(why == reason for _, why in files)
+    return f"{count} file{'' if count == 1 else 's'}"

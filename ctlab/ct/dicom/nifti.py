@@ -38,8 +38,8 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     Raises
     ------
     ValueError
-        The name ends in something else, slices are not evenly spaced (a gap), or the stack is
-        sheared by a tilted gantry.
+        The name ends in something else, positions are not known, slices are not evenly spaced (a
+        gap), or the stack is sheared by a tilted gantry.
 
     Examples
     --------
@@ -55,6 +55,7 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ValueError(f"expected a name that ends in .nii or .nii.gz, got {path.name!r}")
+    volume.refuse_unplaced("written as NIfTI")
     if any(volume.shear_mm):
         raise ValueError(
             "expected an upright stack, got one sheared by a tilted gantry, which most readers of "

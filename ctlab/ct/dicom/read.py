@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ctlab.ct.dicom.checks.completeness import fewer_than_declared
+from ctlab.ct.dicom.checks.placement import is_placed
 from ctlab.ct.dicom.frames import Frame
 from ctlab.ct.dicom.gantry_tilt import shear_mm, straightened
 from ctlab.ct.dicom.header import Header
@@ -84,9 +86,13 @@ def read_series(
 
 def stream_plan(plan: Plan) -> Iterator[np.ndarray]:
     """HU of each slice in order (float32, y, x), one in memory at a time."""
+    return _quietly(plan.frames)
+
+
+def _quietly(frames: Iterable[Frame]) -> Iterator[np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield from stream_hu(list(plan.frames))
+        yield from stream_hu(list(frames))
 
 
 def choose_series(
@@ -107,20 +113,27 @@ def choose_series(
         There is no CT series, there are several and none was named, or it has a fault.
     """
     uid = _meant(contents, path, series_uid)
-    damaged = contents.damage_of(uid)
+    damaged = contents.damage_of(uid) + ([] if series_uid else contents.lost_series())
     if damaged and not skip_damaged:
         raise ValueError(
             f"expected whole files, got {len(damaged)} damaged or without pixels: {damaged[0]}; "
             "or pass skip_damaged=True to leave them out (on the command line --skip-damaged)"
         )
-    plan = plan_series(uid, contents.series[uid])
-    if plan.faults:
-        raise ValueError("; ".join(plan.faults))
+    frames = contents.series[uid]
+    if skip_damaged:
+        bad = undecodable(frames)
+        damaged += bad.values()
+        frames = [f for f in frames if f.name not in bad]
+        if not frames:
+            raise ValueError(f"no slice of the series can be read: {damaged[0]}")
+    plan = plan_series(uid, frames)
     if plan.units and not allow_other_units:
         raise ValueError(
             f"expected HU, got {plan.units} as the type of rescaled values; choose a series in HU, "
             "or in Python pass allow_other_units=True to read the values as they are"
         )
+    if plan.faults:
+        raise ValueError("; ".join(plan.faults))
     if plan.gaps and not allow_gaps:
         raise ValueError(
             "; ".join(plan.gaps)
@@ -135,10 +148,29 @@ def choose_series(
     return replace(plan, problems=(*plan.problems, *left_out, *aside_problems(contents, uid)))
 
 
+def undecodable(frames: Iterable[Frame]) -> dict[str, str]:
+    """Name and sentence of each image whose encoded pixels cannot be decoded."""
+    bad = {}
+    for frame in frames:
+        if frame.header.pixel_offset is not None:  # not encoded, and its length has been checked
+            continue
+        try:
+            next(_quietly([frame]))
+        except ValueError as error:
+            bad[frame.name] = str(error)
+    return bad
+
+
 def aside_problems(contents: Contents, uid: str) -> list[str]:
-    """A finding for each file of the series that is no CT slice."""
-    aside = contents.aside.get(whole_uid(uid), [])
-    return [f"{path.name} set aside: {why}" for path, why in aside]
+    """A finding for each file of the series that is no CT slice, or that is not there."""
+    known = whole_uid(uid)
+    aside = contents.aside.get(known, [])
+    frames = [f for u, part in contents.series.items() if whole_uid(u) == known for f in part]
+    others = len({path for path, _ in aside}) + len(contents.damage_of(uid))
+    return [
+        *(f"{path.name} set aside: {why}" for path, why in aside),
+        *fewer_than_declared(frames, others),
+    ]
 
 
 def named_uids(uids: Iterable[str], endings: str | Sequence[str] | None) -> list[str]:
@@ -197,7 +229,7 @@ def set_aside(contents: Contents) -> str:
     reasons = sorted({reason for files in contents.aside.values() for _, reason in files})
     parts = [f"set aside: {', '.join(reasons)}"] if reasons else []
     if contents.damaged:
-        parts.append(f"damaged: {contents.damaged[0][1]}")
+        parts.append(f"{len(contents.damaged)} damaged, first: {contents.damaged[0][1]}")
     return "; ".join(parts) or "no images"
 
 
@@ -222,6 +254,7 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
         current_ma=slice_currents_ma([f.header for f in plan.frames]),
         offsets_mm=_offsets_mm(plan),
         units=plan.units or "HU",
+        is_placed=is_placed(list(plan.frames)),
     )
 
 

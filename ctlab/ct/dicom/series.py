@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ctlab.ct.dicom.acquisitions import SAME_PLACE_MM, overlapping_passes, positions_mm
-from ctlab.ct.dicom.consistency import header_problems, mixtures, other_units, rescale_faults
+from ctlab.ct.dicom.checks.completeness import missing_parts, repeated_numbers
+from ctlab.ct.dicom.checks.consistency import header_problems, mixtures, rescale_faults
+from ctlab.ct.dicom.checks.passes import overlapping_passes
+from ctlab.ct.dicom.checks.placement import SAME_PLACE_MM, positions_mm
+from ctlab.ct.dicom.checks.units import other_units
 from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, find_files, open_source
 from ctlab.ct.dicom.frames import CT_CLASSIC, CT_ENHANCED, Frame, frames_of
 from ctlab.ct.dicom.gantry_tilt import tilt_findings
@@ -17,6 +20,7 @@ from ctlab.ct.dicom.header import Header, NotDicom, read_header
 from ctlab.ct.dicom.pixels.decode import decode_hu
 
 NO_PIXELS = "no pixels"
+LOCALIZER = "localizer"
 
 PRINTED_MM = 0.06
 """Positions are often printed with one decimal only: so far from an even grid they are on it."""
@@ -45,6 +49,11 @@ class Contents:
         lost = [text for owner, text in self.damaged if owner in ("", known)]
         aside = self.aside.get(known, [])
         return lost + [f"{path.name} holds no pixels" for path, why in aside if why == NO_PIXELS]
+
+    def lost_series(self) -> list[str]:
+        """What cannot be read of series that no whole file is left of."""
+        known = {"", *map(whole_uid, self.series)}
+        return [text for owner, text in self.damaged if owner not in known]
 
 
 def whole_uid(uid: str) -> str:
@@ -98,9 +107,18 @@ def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...],
         return
     if reason == MEDIA_DIRECTORY:
         return
-    if reason or not frames:
-        contents.aside.setdefault(uid, []).append((file, reason or NO_PIXELS))
+    slices = [f for f in frames if not _is_localizer(f.header.text("frame_type"))]
+    if not slices:
+        reason = reason or (LOCALIZER if frames else NO_PIXELS)
+        if reason == NO_PIXELS and not uid:  # cut so early that nothing says where it belongs
+            contents.damaged.append(("", f"{file.name} holds no pixels; copy it again"))
+            return
+        contents.aside.setdefault(uid, []).append((file, reason))
         return
+    if len(slices) < len(frames):
+        lost = [(file, f"{LOCALIZER} in frame {f.index + 1}") for f in frames if f not in slices]
+        contents.aside.setdefault(uid, []).extend(lost)
+    frames = slices
     if not uid:
         uid = unnamed.setdefault(_likeness(frames[0]), f"unnamed-{len(unnamed) + 1}")
     contents.series.setdefault(uid, []).extend(frames)
@@ -118,8 +136,9 @@ def _was_an_image(file: Path) -> bool:
 
 def _likeness(frame: Frame) -> tuple[object, ...]:
     """What slices of one series have in common where identifiers were emptied."""
-    names = ("study_uid", "patient_id", "series_number", "description", "kernel", "thickness_mm")
+    names = ("study_uid", "patient_id", "description", "kernel")
     alike = tuple(frame.header.text(name) for name in names)
+    alike += tuple(frame.header.number(name) for name in ("series_number", "thickness_mm"))
     return (*alike, frame.shape, frame.spacing_mm, tuple(np.round(frame.orientation, 3).tolist()))
 
 
@@ -132,14 +151,18 @@ def reason_aside(header: Header) -> str:
         sop_class = CT_CLASSIC  # emptied with the other identifiers
     if sop_class not in {CT_CLASSIC, *CT_ENHANCED}:
         return f"not a CT image ({_class_name(sop_class) or header.text('modality') or 'unknown'})"
-    if "LOCALIZER" in kind or "SCOUT" in kind or "TOPOGRAM" in kind:
-        return "localizer"
+    if _is_localizer(kind):
+        return LOCALIZER
     is_grey = header.text("photometric").upper() in ("", "MONOCHROME1", "MONOCHROME2")
     if header.integer("samples", 1) != 1 or not is_grey:
         return "colour image (secondary capture or dose report)"
     if not (header.has_pixels and header.integer("rows") and header.integer("columns")):
         return NO_PIXELS
     return ""
+
+
+def _is_localizer(kind: str) -> bool:
+    return any(word in kind.upper() for word in ("LOCALIZER", "SCOUT", "TOPOGRAM"))
 
 
 def _class_name(uid: str) -> str:
@@ -194,6 +217,7 @@ def plan_series(uid: str, frames: Iterable[Frame]) -> Plan:
     problems += copies
     step, gaps = slice_step_mm(frames, along)
     gaps += [] if gaps else steps_against_header(frames, step)
+    gaps += missing_parts(frames) + repeated_numbers(frames)
     tilt, shifts = tilt_findings(frames, step)
     tilts = (tilt,) if tilt and len(frames) > 1 else ()
     problems += [tilt] if tilt and not tilts else []
@@ -236,7 +260,7 @@ def drop_copies(
     problems = [f"{copies} files are copies of another slice and were left out"] if copies else []
     faults = []
     if clashes:
-        names = f"{frames[clashes[0] - 1].path.name} and {frames[clashes[0]].path.name}"
+        names = f"{frames[clashes[0] - 1].name} and {frames[clashes[0]].name}"
         faults.append(
             f"{len(clashes)} positions hold two different images (first: {names}), expected one, "
             "perhaps two phases in one series; put one of them into a folder of its own"

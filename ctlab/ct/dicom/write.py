@@ -136,6 +136,7 @@ class SeriesWriter:
         from pydicom.uid import generate_uid
 
         volume.refuse_other_units("written as CT")
+        volume.refuse_unplaced("written as CT")
         if compression not in COMPRESSIONS:
             known = ", ".join(COMPRESSIONS)
             raise ValueError(f"expected one of {known} as compression, got {compression!r}")

@@ -34,6 +34,7 @@ def check_gantry_planes(volume: Volume) -> None:
     gantry, whose stack the table moves along the patient's axis. A coronal, sagittal or oblique
     reformat crosses the noise of many turns. Rays are sampled in pixels, so these are square.
     """
+    volume.refuse_unplaced("simulated at another dose")
     row_mm, column_mm = volume.spacing_mm[1:]
     if abs(row_mm - column_mm) > 0.01 * min(row_mm, column_mm):
         raise ValueError(

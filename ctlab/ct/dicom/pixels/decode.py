@@ -8,6 +8,7 @@ import numpy as np
 from pydicom.uid import UID
 
 from ctlab.ct.dicom.discover import open_source
+from ctlab.ct.dicom.encapsulated import RLE
 from ctlab.ct.dicom.frames import Frame
 from ctlab.ct.dicom.header import (
     EXPLICIT,
@@ -19,7 +20,6 @@ from ctlab.ct.dicom.header import (
 from ctlab.ct.dicom.pixels.jpeg import JPEG, decode_jpeg
 from ctlab.ct.hu import HU_MIN
 
-RLE = "1.2.840.10008.1.2.5"
 OWN = "ctlab"
 DECODERS = {
     RLE: "pydicom",  # RLE; the faster one panics on damaged data

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ctlab.ct.dicom.encapsulated import RLE
 from ctlab.ct.dicom.header import EXPLICIT, NATIVE
-from ctlab.ct.dicom.pixels.decode import DECODERS, RLE, bits_of, decode_image
+from ctlab.ct.dicom.pixels.decode import DECODERS, bits_of, decode_image
 from ctlab.ct.dicom.pixels.jpeg import JPEG
 
 JPEG_LIKE = JPEG | {f"1.2.840.10008.1.2.4.{n}" for n in (80, 81)}
