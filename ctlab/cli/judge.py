@@ -34,7 +34,7 @@ from ctlab.cli.options import (
     one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
-from ctlab.ct.datasets.dicomweb import source_folder
+from ctlab.ct.datasets.dicomweb import shown_place, source_folder
 
 
 def evaluate(
@@ -75,8 +75,10 @@ def evaluate(
             progress=progress,
             note=problems.append,
         )
-    named = dict(zip(map(str, places), map(str, images), strict=True))
+    named = dict(zip(map(str, places), map(shown_place, images), strict=True))
     slices["arm"] = slices["arm"].map(named)  # what was asked for, not where it was put
+    for place, asked in {**named, str(first): shown_place(reference)}.items():
+        problems = [problem.replace(place, asked) for problem in problems]
     if csv is not None:
         write_table(slices, csv)
     reports = report_of(slices)
@@ -89,7 +91,7 @@ def evaluate(
             for k, v in report.items()
             if isinstance(v, dict)
         ]
-        say(f"{report['image']} beside {reference}, {shown}")
+        say(f"{report['image']} beside {shown_place(reference)}, {shown}")
         say(table(["metric", "mean", "low", "high"], rows))
         say(f"patients {report['n_patients']}, slices {report['n_slices']}")
         if report["note"]:

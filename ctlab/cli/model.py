@@ -10,6 +10,7 @@ import typer
 from ctlab.cli.options import (
     AllowGaps,
     Checkpoint,
+    Clip,
     Exec,
     Folder,
     Json,
@@ -23,7 +24,7 @@ from ctlab.cli.options import (
     one_spec,
 )
 from ctlab.console import emit, number_or_dash, say, say_problems, table, working
-from ctlab.ct.datasets.dicomweb import source_folder, target_folder
+from ctlab.ct.datasets.dicomweb import shown_place, source_folder, target_folder
 
 if TYPE_CHECKING:
     from ctlab.workflows.denoise import DenoiseReport
@@ -88,6 +89,7 @@ def denoise(
     series_uid: Series = None,
     allow_gaps: AllowGaps = False,
     skip_damaged: SkipDamaged = False,
+    clip: Clip = False,
 ) -> None:
     """Write the series denoised, as a derived DICOM series; torchrun shares its slices."""
     from ctlab.workflows.denoise import denoise_series
@@ -95,7 +97,7 @@ def denoise(
     problems: list[str] = []
     with (
         source_folder(folder) as place,
-        target_folder(out) as put,
+        target_folder(out, problems.append) as put,
         working("denoising slices") as progress,
     ):
         report = denoise_series(
@@ -115,6 +117,7 @@ def denoise(
             series_uid=series_uid,
             allow_gaps=allow_gaps,
             skip_damaged=skip_damaged,
+            clip=clip,
         )
     if report is None:  # another process tells
         return
@@ -125,7 +128,7 @@ def denoise(
 
 def _say_denoised(report: "DenoiseReport", out: Path | str) -> None:
     say(
-        f"{report.slices} slices in {out}, {report.seconds:.1f} s\n"
+        f"{report.slices} slices in {shown_place(out)}, {report.seconds:.1f} s\n"
         f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
         f"{report.noise_after_hu:.1f} HU after"
     )

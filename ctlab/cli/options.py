@@ -44,6 +44,9 @@ AllowGaps = Annotated[bool, typer.Option("--allow-gaps", help="read series with 
 SkipDamaged = Annotated[
     bool, typer.Option("--skip-damaged", help="leave out files that are cut short or unreadable")
 ]
+Clip = Annotated[
+    bool, typer.Option("--clip", help="clamp HU beyond -33792 to 31743, so that one rescale fits")
+]
 AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="take tilted slices as they are")]
 Straighten = Annotated[bool, typer.Option("--straighten", help="resample tilted slices upright")]
 

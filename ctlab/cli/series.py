@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ctlab.cli.options import AllowGaps, Folder, Json, Out, Overwrite, Series, SkipDamaged
+from ctlab.cli.options import AllowGaps, Clip, Folder, Json, Out, Overwrite, Series, SkipDamaged
 from ctlab.console import emit, in_text, item, say, say_problems, table, working
-from ctlab.ct.datasets.dicomweb import source_folder, target_folder
+from ctlab.ct.datasets.dicomweb import shown_place, source_folder, target_folder
 
 
 def doctor(as_json: Json = False) -> None:
@@ -68,6 +68,7 @@ def simulate(
     series_uid: Series = None,
     allow_gaps: AllowGaps = False,
     skip_damaged: SkipDamaged = False,
+    clip: Clip = False,
 ) -> None:
     """Write the series as if scanned at a fraction of its dose."""
     from ctlab.ct import simulate_series
@@ -75,7 +76,7 @@ def simulate(
     problems: list[str] = []
     with (
         source_folder(folder) as place,
-        target_folder(out) as put,
+        target_folder(out, problems.append) as put,
         working("simulating slices") as progress,
     ):
         report = simulate_series(
@@ -86,14 +87,15 @@ def simulate(
             series_uid=series_uid,
             allow_gaps=allow_gaps,
             skip_damaged=skip_damaged,
+            clip=clip,
             overwrite=overwrite,
             progress=progress,
             note=problems.append,
         )
     if not emit({**report.as_dict(), "problems": problems}, as_json):
         say(
-            f"{report.slices} slices at {100 * dose:g} % of this scan's own dose in {out}\n"
-            f"noise in soft tissue {report.reference_noise_hu:.1f} HU before, "
+            f"{report.slices} slices at {100 * dose:g} % of this scan's own dose in "
+            f"{shown_place(out)}\nnoise in soft tissue {report.reference_noise_hu:.1f} HU before, "
             f"{report.noise_sd_hu:.1f} HU after (simulated)\n{report.calibration_in_words()}\n"
             + fill(f"left out: {'; '.join(report.left_out)}", 80)
         )
@@ -124,11 +126,14 @@ def deidentify(
 ) -> None:
     """Write copies without identity (DICOM PS3.15 basic profile)."""
     from ctlab.ct import deidentify_series
+    from ctlab.ct.dicom.deidentify import NOT_DICOM
 
-    with source_folder(folder) as place, target_folder(out) as put:
+    changed: list[str] = []
+    with source_folder(folder) as place, target_folder(out, changed.append) as put:
         report = deidentify_series(place, put, overwrite=overwrite)
+    report.warnings += changed
     if not emit(report.as_dict(), as_json):
-        say(f"{report.files} files in {out}; left out: {len(report.left_out)}")
+        say(f"{report.files} files in {shown_place(out)}; left out: {len(report.left_out)}")
         rows = [(name, "removed", count) for name, count in sorted(report.removed.items())]
         rows += [(name, "replaced", count) for name, count in sorted(report.replaced.items())]
         say(table(["element", "what", "files"], rows))
@@ -138,5 +143,5 @@ def deidentify(
             say(item(f"left out {file}: {reason}"))
         for warning in report.warnings:
             say(item(warning))
-    images = [reason for reason in report.left_out.values() if reason != "not DICOM"]
+    images = [reason for reason in report.left_out.values() if reason != NOT_DICOM]
     raise typer.Exit(1 if images else 0)

@@ -8,7 +8,7 @@ import datetime
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from ctlab.classic import METHODS, denoise_classic
 from ctlab.console import Note, Progress
 from ctlab.ct import Derivation, Volume, check_applicability, measure_noise_hu
 from ctlab.ct.denoiser import Denoiser
+from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
 from ctlab.ct.noise_level import noise_pair_hu
@@ -101,6 +102,7 @@ def denoise_series(
     series_uid: str | None = None,
     allow_gaps: bool = False,
     skip_damaged: bool = False,
+    clip: bool = False,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -118,6 +120,7 @@ def denoise_series(
     strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
     series_uid, allow_gaps, skip_damaged : as for :func:`ctlab.ct.read_series`
+    clip : clamp HU to what one rescale holds, and count them
     resume : go on with what a killed run left of the same work
     note : called with every finding about the series
 
@@ -142,9 +145,7 @@ def denoise_series(
     volume = open_series(
         path, series_uid=series_uid, allow_gaps=allow_gaps, skip_damaged=skip_damaged
     )
-    if note is not None:
-        for problem in volume.problems:
-            note(problem)
+    _tell(note, volume.problems)
     before = measure_noise_hu(volume)
     if stranger is not None:
         work = _with_stranger(stranger, volume)
@@ -153,9 +154,9 @@ def denoise_series(
     else:
         work = _with_filter(method, before, strength)
     start = time.perf_counter()
-    unfinished, writer = _begun(volume, out, work, method, processes, resume, overwrite)
+    unfinished, writer = _begun(volume, out, work, method, processes, resume, overwrite, clip)
     ready = {p.name for p in unfinished.folder.glob("IM*.dcm")}
-    processes.barrier()  # every process has counted what was ready before anyone adds to it
+    processes.barrier()  # each has counted what was ready before anyone adds to it
     try:
         _denoise(volume, work, writer, unfinished.folder, ready, processes, progress)
         processes.barrier()
@@ -169,10 +170,22 @@ def denoise_series(
     finally:
         unfinished.release()
     seconds = time.perf_counter() - start
-    before, after = noise_pair_hu(volume, open_series(out, allow_gaps=True))
+    before, after = noise_pair_hu(volume, _made(out, clip, note))
     return DenoiseReport(
         method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
     )
+
+
+def _made(out: str | Path, clip: bool, note: Note | None) -> Volume:
+    """The series that was written, with what was clamped in it told."""
+    made = open_series(out, allow_gaps=True)
+    note_clipped(note, sum(map(count_beyond, made.hu)) if clip else 0)
+    return made
+
+
+def _tell(note: Note | None, problems: Iterable[str]) -> None:
+    for problem in problems if note is not None else ():
+        note(problem)
 
 
 def _processes(engine: str) -> _Processes:
@@ -191,10 +204,12 @@ def _begun(
     processes: _Processes,
     resume: bool,
     overwrite: bool,
+    clip: bool,
 ) -> tuple[ResumableFolder, SeriesWriter]:
     """The folder in the making, and a writer whose identifiers all processes share."""
     writer = SeriesWriter.of(volume, f"Denoised ({method})"[:64], work.derivation, "none")
     facts = {"series": volume.acquisition.series_uid, "slices": len(volume.hu), **work.facts}
+    facts["clip"] = clip or None
     if processes.global_rank == 0:
         drawn = {n: getattr(writer, n) for n in ("series_uid", "study_uid", "frame_uid")}
         given = drawn | {"created": writer.created.isoformat()}
@@ -205,7 +220,7 @@ def _begun(
     shared = unfinished.given | {
         "created": datetime.datetime.fromisoformat(unfinished.given["created"])
     }
-    return unfinished, replace(writer, **shared)
+    return unfinished, replace(writer, **shared, clip=clip)
 
 
 def _denoise(

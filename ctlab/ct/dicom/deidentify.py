@@ -19,28 +19,27 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ctlab.ct.dicom.discover import list_files
+from ctlab.ct.dicom.discover import find_files
 from ctlab.ct.dicom.frames import CT_ENHANCED
 from ctlab.ct.dicom.header import NotDicom, read_dataset, read_header
+from ctlab.ct.dicom.identity.identifiers import NUMBERS, KnownIdentifiers, holds_identifier
 from ctlab.ct.dicom.kept_attributes import (
     EMPTIED,
     ENHANCED_DUMMIES,
     FREE_TEXT,
-    GEOMETRY,
     HARMLESS,
-    IDENTIFYING,
     KEPT,
-    STANDARD_WORDS,
     TOP_ONLY,
     TYPE_2,
     TYPE_2_CLASSIC,
-    VOCABULARY,
 )
 from ctlab.ct.dicom.pixels.scrub import scrub_pixels
-from ctlab.ct.dicom.series import reason_aside
+from ctlab.ct.dicom.series import NO_DATA, overwritten, reason_aside
 from ctlab.files import fresh_folder, refuse_own_source
 
-_NUMBERS = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FD", "FL"}
+NOT_DICOM = "not DICOM"
+"""Of files left out, those that were no images."""
+
 _LARGEST = 1e7
 """No technical value is as large: it may be a date or a number of a record."""
 
@@ -124,14 +123,16 @@ def deidentify_series(
     anonymizer = Anonymizer(seed=secret or secrets.token_hex(16))
     with warnings.catch_warnings(), fresh_folder(out, overwrite=overwrite) as part:
         warnings.simplefilter("ignore")  # about odd values, which are removed or kept as found
-        for file in _read_files(path, out):
+        files = _read_files(path, out, report)
+        known = _known_identifiers(files)
+        for file in files:
             dataset, reason = _accepted(file)
             if dataset is None:
                 report.left_out[_name(file, path)] = reason
                 continue
             made = BytesIO()  # so that a full disk is not taken for a damaged source
             try:
-                done = _scrub(dataset, anonymizer)
+                done = _scrub(dataset, anonymizer, known.of(file, dataset))
                 dataset.save_as(made, enforce_file_format=True)
             except Exception as error:  # elements are parsed on first use, and may be damaged
                 report.left_out[_name(file, path)] = (
@@ -140,16 +141,37 @@ def deidentify_series(
                 continue
             (part / f"IM{report.files + 1:05d}.dcm").write_bytes(made.getbuffer())
             report.add(done)
+        others = [f for f in files if report.left_out.get(_name(f, path)) == NOT_DICOM]
+        for file in overwritten(others, files):
+            report.left_out[_name(file, path)] = NO_DATA
         if not report.files:
             reasons = "; ".join(sorted(set(report.left_out.values()))) or "no DICOM files"
             raise ValueError(f"{path} holds no CT image that can be de-identified ({reasons})")
     return report
 
 
-def _read_files(path: str | Path, out: str | Path) -> list[Path]:
-    """What is read: not what an earlier run wrote to ``out``, where that lies below ``path``."""
+def _read_files(path: str | Path, out: str | Path, report: DeidentificationReport) -> list[Path]:
+    """What is read: not what an earlier run wrote to ``out``, where that lies below ``path``.
+
+    What is known to be missing is counted as left out.
+    """
     written = Path(out).resolve()
-    return [file for file in list_files(path) if written not in file.resolve().parents]
+    files, lost = find_files(path)
+    for _, name, why in lost:
+        known = report.left_out.get(name)
+        report.left_out[name] = f"{known}; {why}" if known else why
+    return [file for file in files if written not in file.resolve().parents]
+
+
+def _known_identifiers(files: list[Path]) -> KnownIdentifiers:
+    """What the headers of all files say, also of those that are left out."""
+    known = KnownIdentifiers()
+    for file in files:
+        try:
+            known.add(file, read_dataset(file, pixels=False))
+        except Exception:  # damage of any kind is said when the file is copied
+            continue
+    return known
 
 
 def _name(file: Path, path: str | Path) -> str:
@@ -166,16 +188,15 @@ def _accepted(file: Path) -> tuple[Any | None, str]:
             reason = "text is burned into the pixels"
         dataset = None if reason else read_dataset(file)
     except NotDicom:
-        reason, dataset = "not DICOM", None
-    except ValueError as error:
+        reason, dataset = NOT_DICOM, None
+    except (ValueError, OSError) as error:
         reason, dataset = str(error), None
     return dataset, reason
 
 
-def _scrub(dataset: Any, anonymizer: Any) -> DeidentificationReport:
-    """De-identify one data set in place; what was done to it."""
+def _scrub(dataset: Any, anonymizer: Any, names: set[str]) -> DeidentificationReport:
+    """De-identify one data set, which may hold these names, in place; what was done to it."""
     done = DeidentificationReport(files=1)
-    names = identifiers(dataset)
     done.removed.update(dict.fromkeys(_remove_unknown(dataset), 1))
     before = {element.keyword: str(element.value) for element in _short(dataset)}
     encoding = dataset.file_meta.get("TransferSyntaxUID")
@@ -258,24 +279,6 @@ def _short(dataset: Any) -> list[Any]:
     return [e for e in dataset if e.VR not in ("SQ", *_BYTES)]
 
 
-def identifiers(dataset: Any) -> set[str]:
-    """Lower-case words that identify the patient, staff or site, at any depth of the header.
-
-    Three letters or more of person names, four or more of others: shorter words would also
-    occur in technical values.
-    """
-    words: set[str] = set()
-    for element in dataset.iterall():
-        if element.VR == "PN":
-            words |= set(re.findall(r"\w{3,}", str(element.value).lower()))
-        elif element.keyword in IDENTIFYING and element.value:
-            text = str(element.value).lower()
-            words |= set(re.findall(r"\w{4,}", text))
-            if len(whole := re.sub(r"[\W_]", "", text)) > 3:  # 12-34-56 also as 123456
-                words.add(whole)
-    return words
-
-
 def _remove_unknown(dataset: Any, *, top: bool = True) -> list[str]:
     """Delete what is not on the list, at every depth; the keywords or tags deleted."""
     removed = []
@@ -306,7 +309,7 @@ def _fits(element: Any, dataset: Any) -> bool:
         return False
     if element.keyword == "SpecificCharacterSet":
         return all(v in python_encoding for v in values)
-    if element.VR in _NUMBERS:
+    if element.VR in NUMBERS:
         return all(isinstance(v, int | float | Decimal) and _is_technical(float(v)) for v in values)
     if element.VR == "TM":  # shifted together with its date only
         return element.keyword.replace("Time", "Date") in dataset and _all(_TIME, values)
@@ -334,27 +337,11 @@ def _blank_leaks(dataset: Any, names: set[str]) -> list[str]:
     for element in list(dataset.iterall()):
         if element.VR in ("SQ", "UI", *_BYTES) or element.keyword in ("PatientName", "PatientID"):
             continue
-        if _holds_identifier(element, names):
+        if holds_identifier(element, names):
             # Numbers and text that an image cannot do without get a value that says nothing.
             element.value = HARMLESS.get(element.keyword)
             leaks.append(element.keyword)
     return leaks
-
-
-def _holds_identifier(element: Any, names: set[str]) -> bool:
-    if element.is_empty:
-        return False
-    values = element.value if element.VM > 1 else [element.value]
-    words = [re.findall(r"[^\W_]+", str(v)) for v in values]
-    if element.VR in _NUMBERS:
-        digits = re.sub(r"\D", "", " ".join("".join(w) for w in words)).strip("0")
-        ids = {n.strip("0") for n in names if n.isdigit() and len(n.strip("0")) > 4}
-        return element.keyword not in GEOMETRY and any(n in digits for n in ids)
-    squeezed = ["".join(w for w in ws if w.upper() not in STANDARD_WORDS).lower() for ws in words]
-    shortest = {"DA": 6, "DT": 6, "TM": 6}.get(element.VR, 3)
-    if element.keyword in VOCABULARY:
-        shortest = 4
-    return any(len(n) >= shortest and n in text for n in names for text in squeezed)
 
 
 def _warn(dataset: Any, report: DeidentificationReport) -> None:

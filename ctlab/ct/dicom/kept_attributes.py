@@ -75,6 +75,9 @@ HARMLESS: dict[str, Any] = {
     "VolumeBasedCalculationTechnique": "NONE",
     "AcquisitionType": "SPIRAL",
     "ConvolutionKernel": "REMOVED",
+    "ReconstructionAlgorithm": "FILTER_BACK_PROJ",
+    "ExposureModulationType": "NONE",
+    "RotationDirection": "CW",
     "ManufacturerModelName": "REMOVED",
     "Manufacturer": "REMOVED",
 }

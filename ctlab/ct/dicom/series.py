@@ -1,6 +1,7 @@
 """From loose files to one well-ordered series: grouping, sorting, and what is wrong in words."""
 
 import math
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from ctlab.ct.dicom.pixels.decode import decode_hu
 
 NO_PIXELS = "no pixels"
 LOCALIZER = "localizer"
+NO_DATA = "holds no DICOM data: empty, overwritten or packed; copy it again"
 
 PRINTED_MM = 0.06
 """Positions are often printed with one decimal only: so far from an even grid they are on it."""
@@ -71,13 +73,15 @@ def find_series(path: str | Path) -> Contents:
     """
     contents = Contents()
     files, lost = find_files(path)
-    contents.damaged = list(lost)
+    contents.damaged = [(uid, f"{name} {why}") for uid, name, why in lost]
     unnamed: dict[tuple[object, ...], str] = {}
     with warnings.catch_warnings():
         # What pydicom warns about is either harmless or reported as a problem of the series.
         warnings.simplefilter("ignore")
-        for file in files:
-            _file_into(contents, file, unnamed)
+        others = [file for file in files if not _file_into(contents, file, unnamed)]
+    lost_images = overwritten(others, files)
+    contents.damaged += [("", f"{file.name} {NO_DATA}") for file in lost_images]
+    contents.n_other = len(others) - len(lost_images)
     if files and contents.n_other == len(files) and not lost:
         raise ValueError(f"none of the {len(files)} files in {path} is DICOM; name a DICOM folder")
     contents.series = {
@@ -88,7 +92,8 @@ def find_series(path: str | Path) -> Contents:
     return contents
 
 
-def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...], str]) -> None:
+def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...], str]) -> bool:
+    """Sort one file; false where it is not DICOM."""
     uid = ""
     try:
         header = read_header(file)
@@ -96,25 +101,23 @@ def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...],
         reason = reason_aside(header)
         frames = [] if reason else frames_of(header)
     except NotDicom:
-        if _was_an_image(file):
-            said = f"{file.name} holds no DICOM data: empty, overwritten or packed; copy it again"
-            contents.damaged.append(("", said))
-        else:
-            contents.n_other += 1
-        return
+        return False
+    except OSError as error:
+        contents.damaged.append((uid, f"{file.name} cannot be opened ({error.strerror})"))
+        return True
     except ValueError as error:
         contents.damaged.append((getattr(error, "series_uid", uid), str(error)))
-        return
+        return True
     if reason == MEDIA_DIRECTORY:
-        return
+        return True
     slices = [f for f in frames if not _is_localizer(f.header.text("frame_type"))]
     if not slices:
         reason = reason or (LOCALIZER if frames else NO_PIXELS)
         if reason == NO_PIXELS and not uid:  # cut so early that nothing says where it belongs
             contents.damaged.append(("", f"{file.name} holds no pixels; copy it again"))
-            return
+            return True
         contents.aside.setdefault(uid, []).append((file, reason))
-        return
+        return True
     if len(slices) < len(frames):
         lost = [(file, f"{LOCALIZER} in frame {f.index + 1}") for f in frames if f not in slices]
         contents.aside.setdefault(uid, []).extend(lost)
@@ -122,6 +125,17 @@ def _file_into(contents: Contents, file: Path, unnamed: dict[tuple[object, ...],
     if not uid:
         uid = unnamed.setdefault(_likeness(frames[0]), f"unnamed-{len(unnamed) + 1}")
     contents.series.setdefault(uid, []).extend(frames)
+    return True
+
+
+def overwritten(others: list[Path], files: list[Path]) -> list[Path]:
+    """Files without DICOM data that were images: so named, emptied, or numbered as images are."""
+
+    def numbered(file: Path) -> tuple[Path, str]:
+        return file.parent, re.sub(r"\d+", "#", file.name)
+
+    images = {numbered(file) for file in set(files) - set(others)}
+    return [file for file in others if numbered(file) in images or _was_an_image(file)]
 
 
 def _was_an_image(file: Path) -> bool:

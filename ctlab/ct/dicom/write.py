@@ -2,7 +2,6 @@
 
 import copy
 import datetime
-import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,16 @@ import numpy as np
 from ctlab import __version__
 from ctlab.ct.dicom.frames import CT_CLASSIC, frame_facts
 from ctlab.ct.dicom.header import read_dataset
+from ctlab.ct.dicom.pixels.encode import (
+    CLIP_HU,
+    CLIPPED,
+    INTERCEPT_HU,
+    Rescale,
+    rescale_of,
+    stored_values,
+)
 from ctlab.ct.volume import Volume
 from ctlab.files import fresh_folder
-
-INTERCEPT_HU = -1024
-"""Rescale intercept of written files; 16 signed bits then span -33792 to 31743 HU. A slice that
-reaches further has a rescale of its own: :func:`rescale_of`."""
 
 COMPRESSIONS = {
     "none": "1.2.840.10008.1.2.1",
@@ -55,10 +58,6 @@ ReferringPhysicianName StudyID Manufacturer PositionReferenceIndicator KVP Acqui
 PatientPosition SeriesNumber SliceThickness
 """
 _TYPE_2 = _TYPE_2_TEXT.split()
-
-
-Rescale = tuple[int, int]
-"""Slope and intercept: HU are slope x stored value + intercept."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +126,7 @@ class SeriesWriter:
     study_uid: str
     frame_uid: str
     created: datetime.datetime
+    clip: bool = False  # clamp HU to CLIP_HU
 
     @classmethod
     def of(
@@ -173,6 +173,7 @@ class SeriesWriter:
         with warnings.catch_warnings():
             # About values inherited from the source, which are kept as they are.
             warnings.simplefilter("ignore")
+            hu = np.clip(hu, *CLIP_HU) if self.clip else hu
             rescale = rescale_of(hu)
             dataset = self.dataset(k, stored_values(hu, rescale), rescale)
             dataset.save_as(path, enforce_file_format=True)
@@ -225,7 +226,8 @@ class SeriesWriter:
         derivation = self.derivation
         dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
         dataset.DerivationDescription = (
-            f"{derivation.description} ({derivation.algorithm} {derivation.version})"[:1024]
+            f"{derivation.description}{CLIPPED if self.clip else ''} "
+            f"({derivation.algorithm} {derivation.version})"[:1024]
         )
         if derivation.code:
             dataset.DerivationCodeSequence = [_code(derivation.code[0], "DCM", derivation.code[1])]
@@ -261,50 +263,6 @@ class SeriesWriter:
             if "SliceLocation" in dataset:  # a stray one, of no frame in particular
                 del dataset.SliceLocation
         dataset.SliceThickness = dataset.get("SliceThickness") or _ds(z_mm)
-
-
-def rescale_of(hu: np.ndarray) -> Rescale:
-    """Slope and intercept by which 16 signed bits hold the HU of a slice; the usual one if it can.
-
-    Examples
-    --------
-    >>> rescale_of(np.array([-1024.0, 3071.0])), rescale_of(np.array([-1024.0, 38000.0]))
-    ((1, -1024), (1, 5233))
-    """
-    if not np.isfinite(hu).all():
-        raise ValueError(
-            "expected finite HU, got values that are infinite or no number; nothing was written"
-        )
-    low, high = math.floor(float(np.min(hu))), math.ceil(float(np.max(hu)))
-    limits = np.iinfo(np.int16)
-    if limits.min + INTERCEPT_HU <= low and high <= limits.max + INTERCEPT_HU:
-        return 1, INTERCEPT_HU
-    slope = max(1, math.ceil((high - low) / (limits.max - limits.min)))
-    return slope, high - slope * limits.max
-
-
-def stored_values(hu: np.ndarray, rescale: Rescale = (1, INTERCEPT_HU)) -> np.ndarray:
-    """Stored values (int16) of HU, rounded to nearest.
-
-    Raises
-    ------
-    ValueError
-        Values are not finite or beyond what 16 bits hold by this rescale.
-
-    Examples
-    --------
-    >>> stored_values(np.array([-1024.0, 0.4, 0.6]))
-    array([   0, 1024, 1025], dtype=int16)
-    """
-    slope, intercept = rescale
-    stored = np.rint((np.asarray(hu, np.float64) - intercept) / slope)
-    limits = np.iinfo(np.int16)
-    if not (np.isfinite(stored).all() and limits.min <= stored.min() <= stored.max() <= limits.max):
-        raise ValueError(
-            f"expected HU from {slope * limits.min + intercept} to {slope * limits.max + intercept}"
-            f", which 16 bits hold, got {np.min(hu):.0f} to {np.max(hu):.0f}; use rescale_of"
-        )
-    return stored.astype(np.int16)
 
 
 def _inherited(source: Any | None) -> Any:

@@ -1,13 +1,14 @@
 """A whole DICOM series at a lower dose, streamed slice by slice so that memory stays small."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ctlab.console import Note, Progress
+from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
 from ctlab.ct.dicom.read import (
     choose_series,
     slice_currents_ma,
@@ -97,6 +98,7 @@ def simulate_series(
     series_uid: str | None = None,
     allow_gaps: bool = False,
     skip_damaged: bool = False,
+    clip: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
     note: Note | None = None,
@@ -106,8 +108,9 @@ def simulate_series(
     The slices are those of ``simulate_dose(read_series(path), ..., rng=default_rng(seed))`` with
     the same scanner, but only a few are in memory at a time. ``series_uid``, ``allow_gaps`` and
     ``skip_damaged`` are those of ``read_series``; a tilted gantry is no matter, since each slice
-    is right. Noise before and after is measured in the same windows, those that are flat before.
-    ``note`` is called with every finding about the series.
+    is right. ``clip`` clamps HU to what one rescale holds, and counts them. Noise before and after
+    is measured in the same windows, those that are flat before. ``note`` is called with every
+    finding about the series.
 
     Raises
     ------
@@ -141,16 +144,11 @@ def simulate_series(
     seeds = slice_seeds(np.random.default_rng(seed), len(plan.frames))
     description = f"Simulated {100 * fraction:g} % dose"
     writer = SeriesWriter.of(geometry_of(plan), description, _derivation(fraction), "none")
-    after: list[np.ndarray] = []
-    chosen = set(probe_indices(len(plan.frames)))
+    writer = replace(writer, clip=clip)
+    lowered = _lowered(plan, fraction, seeds, scanner)
     with fresh_folder(out, overwrite=overwrite) as part:
-        for k, hu in enumerate(_lowered(plan, fraction, seeds, scanner)):
-            writer.write(part, k, hu)
-            if k in chosen:
-                after.append(hu)
-            if progress:
-                progress(k + 1, len(plan.frames))
-    reference, noise = noise_pair_hu(before, np.stack(after), spacing_mm=plan.spacing_mm[1])
+        after = _written(lowered, plan, writer, part, progress, note)
+    reference, noise = noise_pair_hu(before, after, spacing_mm=plan.spacing_mm[1])
     return SimulationReport(
         fraction,
         noise,
@@ -162,6 +160,28 @@ def simulate_series(
         _current_range_ma(plan),
         (min(spread), max(spread)) if spread else None,
     )
+
+
+def _written(
+    lowered: Iterator[np.ndarray],
+    plan: Plan,
+    writer: SeriesWriter,
+    folder: Path,
+    progress: Progress | None,
+    note: Note | None,
+) -> np.ndarray:
+    """Write every slice; those in which noise is measured (z, y, x), in HU."""
+    after, clipped, count = [], 0, len(plan.frames)
+    chosen = set(probe_indices(count))
+    for k, hu in enumerate(lowered):
+        writer.write(folder, k, hu)
+        clipped += count_beyond(hu) if writer.clip else 0
+        if k in chosen:
+            after.append(hu)
+        if progress:
+            progress(k + 1, count)
+    note_clipped(note, clipped)
+    return np.stack(after)
 
 
 def _derivation(fraction: float) -> Derivation:

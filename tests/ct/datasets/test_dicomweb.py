@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from ctlab.__main__ import app
 from ctlab.ct import Volume, read_series, write_series
+from ctlab.ct.datasets import dicomweb
 from ctlab.ct.datasets.dicomweb import source_folder, target_folder
 
 pytest.importorskip("dicomweb_client")
@@ -25,7 +27,7 @@ class Archive(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Room)
-        self.instances, self.fault, self.logins = {}, "", []
+        self.instances, self.fault, self.logins, self.counted = {}, "", [], 0
 
     @property
     def url(self):
@@ -47,6 +49,8 @@ class Room(BaseHTTPRequestHandler):
 
     def refuses(self):
         self.server.logins.append(self.headers.get("Authorization"))
+        if self.server.fault == "slow":
+            time.sleep(0.5)
         if self.server.fault in ("401", "404", "500"):
             self.send(b"", "text/plain", int(self.server.fault))
         elif self.server.fault == "html":
@@ -63,6 +67,9 @@ class Room(BaseHTTPRequestHandler):
                     f"{pydicom.tag.Tag(t):08X}": {"vr": "UI", "Value": [v]}
                     for t, v in values.items()
                 }
+                if self.server.counted:
+                    count = {"vr": "IS", "Value": [self.server.counted]}
+                    rows[tuple(values.values())]["00201209"] = count
         self.send(json.dumps(list(rows.values())).encode(), "application/dicom+json")
 
     def do_GET(self):
@@ -70,7 +77,9 @@ class Room(BaseHTTPRequestHandler):
             return
         path, _, query = self.path.partition("?")
         series = re.search(r"SeriesInstanceUID=([\d.]+)", query)
-        if path.endswith("/instances"):
+        if path.endswith("/instances") and self.server.fault == "unlisted":
+            self.send(b"[]", "application/dicom+json")
+        elif path.endswith("/instances"):
             uid = path.split("/")[-2]
             self.found(["SOPInstanceUID", "SeriesInstanceUID"], SeriesInstanceUID=uid)
         elif path.endswith("/series"):
@@ -89,8 +98,24 @@ class Room(BaseHTTPRequestHandler):
         ]
         if self.server.fault == "half":
             files = files[: len(files) // 2]
+        elif self.server.fault == "none":
+            files = []
+        elif self.server.fault == "stranger":
+            files = list(self.server.instances.values())
+        elif self.server.fault == "text":
+            files = [b"no image"]
         head = b"--cut\r\nContent-Type: application/dicom\r\n\r\n"
         body = b"".join(head + data + b"\r\n" for data in files) + b"--cut--"
+        if self.server.fault == "cut":
+            body = body[: len(body) - 3000]
+        elif self.server.fault == "broken off":
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/related; boundary=cut")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body[:-3000])
+            self.close_connection = True
+            return
         self.send(body, 'multipart/related; type="application/dicom"; boundary=cut')
 
     def do_POST(self):
@@ -113,7 +138,11 @@ class Room(BaseHTTPRequestHandler):
             failed = Dataset()
             failed.FailureReason = 272
             answer.FailedSOPSequence = [failed]
-        self.send(answer.to_json().encode(), "application/dicom+json")
+            answer.ReferencedSOPSequence = []
+        if self.server.fault == "coerced":
+            stored[-1].WarningReason = 0xB000
+        code = {"refused": 409, "coerced": 202}.get(self.server.fault, 200)
+        self.send(answer.to_json().encode(), "application/dicom+json; charset=utf-8", code)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +155,7 @@ def running():
 
 @pytest.fixture
 def archive(running):
-    running.instances, running.fault, running.logins = {}, "", []
+    running.instances, running.fault, running.logins, running.counted = {}, "", [], 0
     return running
 
 
@@ -210,11 +239,14 @@ def test_half_a_series_is_refused_both_ways(address, archive, scan):
     archive.fault = "half"
     with pytest.raises(ValueError, match=r"sent a part of series .*: 2 images are missing"):
         ctlab("inspect", address)
+    archive.fault, archive.counted = "", 6
+    with pytest.raises(ValueError, match=r"sent a part of series .*: 2 images are missing"):
+        ctlab("inspect", address)
     archive.fault, archive.instances = "full", {}
     with pytest.raises(ValueError, match=r"2 of 4 images were stored, then: .*status 507.*again"):
         ctlab("deidentify", scan, f"dicomweb:{archive.url}")
     archive.fault = "refused"
-    with pytest.raises(ValueError, match=r"0 of 4 images were stored.*reason 272"):
+    with pytest.raises(ValueError, match=r"0 of 4 .*stored.*reason 272: processing failed"):
         ctlab("deidentify", scan, f"dicomweb:{archive.url}")
     archive.fault = "silent"
     with pytest.raises(ValueError, match=r"0 of 4 images were stored.*did not say that it stored"):
@@ -240,3 +272,59 @@ def test_a_login_is_sent_and_never_shown(address, archive):
     with pytest.raises(ValueError, match="refuses") as refused:
         ctlab("inspect", secret)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("none", "4 images are missing|not as a DICOMweb server does"),
+        ("unlisted", "does not say how many images"),
+        ("stranger", r"sent an image of series 1\.2\.99, expected"),
+        ("text", "answers, but not as a DICOMweb server does"),
+        ("cut", "sent a part of series|not as a DICOMweb server does"),
+        ("broken off", "not as a DICOMweb server does|no DICOMweb server answers"),
+    ],
+)
+def test_what_is_sent_in_part_or_in_place_of_the_series_is_refused(
+    address, archive, fault, sentence
+):
+    (data, *_) = archive.instances.values()
+    other = pydicom.dcmread(BytesIO(data))
+    other.SOPInstanceUID, other.SeriesInstanceUID = "1.2.98", "1.2.99"
+    made = BytesIO()
+    other.save_as(made, enforce_file_format=True)
+    archive.instances["1.2.98"] = made.getvalue()
+    archive.fault = fault
+    with pytest.raises(ValueError, match=sentence) as refused:
+        ctlab("inspect", address)
+    assert archive.url in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_server_that_is_silent_is_given_up(address, archive, monkeypatch):
+    monkeypatch.setattr(dicomweb, "TIMEOUT_S", 0.2)
+    archive.fault = "slow"
+    with pytest.raises(ValueError, match=r"no DICOMweb server answers at .*Timeout"):
+        ctlab("inspect", address)
+
+
+def test_what_a_server_changed_is_told(archive, scan):
+    archive.fault = "coerced"
+    done = ctlab("deidentify", scan, f"dicomweb:{archive.url}")
+    said = " ".join(done.stdout.split())
+    assert "stored 4 of 4 images, but not as they were sent" in said
+    assert "45056: values were replaced" in said
+
+
+def test_bytes_are_stored_as_they_were_written(address, archive, scan):
+    assert set(archive.instances.values()) == {file.read_bytes() for file in scan.iterdir()}
+
+
+def test_messages_name_the_address_and_no_password(address, archive, scan):
+    target = f"dicomweb:{archive.url}".replace("//", "//jane:s3cret@")
+    said = ctlab("denoise", scan, target, "--method", "bilateral").stdout
+    assert f"in dicomweb:{archive.url}," in said
+    assert "s3cret" not in said
+    with pytest.raises(ValueError, match="no series in dicomweb:http://") as refused:
+        ctlab("denoise", address, "nowhere", "--method", "bilateral", "--series", "777")
+    assert "ctlab-" not in str(refused.value)

@@ -10,7 +10,7 @@ from pydicom.fileset import FileSet
 from typer.testing import CliRunner
 
 from ctlab.__main__ import app
-from ctlab.ct import inspect_folder, read_series
+from ctlab.ct import deidentify_series, inspect_folder, read_series
 
 
 @pytest.fixture
@@ -59,12 +59,65 @@ def is_of(file, uid):
         return False
 
 
-def test_a_damaged_index_does_not_hide_the_images(medium):
+def test_an_index_cut_anywhere_is_named_and_does_not_hide_the_images(medium):
     index = medium / "DICOMDIR"
-    index.write_bytes(index.read_bytes()[:300])
-    assert [r.readable for r in inspect_folder(medium)] == [True, True]
-    with pytest.raises(ValueError, match="DICOMDIR lists 0 files"):
-        read_series(index)
+    whole = index.read_bytes()
+    for end in (0, 100, 300, len(whole) // 2, len(whole) - 1):
+        index.write_bytes(whole[:end])
+        with pytest.raises(ValueError, match=r"DICOMDIR is damaged.*name the folder"):
+            read_series(index)
+    reports = inspect_folder(medium)
+    assert [r.shape for r in reports] == [(3, 16, 16)] * 2
+    assert all("DICOMDIR is damaged" in r.problems[-1] for r in reports)
+    with pytest.raises(ValueError, match=r"DICOMDIR is damaged.*skip_damaged"):
+        read_series(medium, series_uid="31")
+    volume = read_series(medium, series_uid="31", skip_damaged=True)
+    assert volume.shape[0] == 3
+    assert "DICOMDIR is damaged" in volume.problems[-1]
+
+
+def test_an_index_in_small_letters_and_iso_names(medium):
+    index = (medium / "DICOMDIR").rename(medium / "dicomdir;1")
+    for file in [f for f in medium.rglob("*") if f.is_file() and f != index]:
+        file.rename(file.with_name(f"{file.name.lower()}.;1"))
+    assert read_series(index, series_uid="31").shape[0] == 3
+    assert not read_series(medium, series_uid="31").problems
+    next(f for f in medium.rglob("*;1") if is_of(f, "1.2.31")).unlink()
+    with pytest.raises(ValueError, match="listed in dicomdir;1 and missing"):
+        read_series(medium, series_uid="31", allow_gaps=True)
+
+
+def test_an_index_within_a_zip_tells_what_is_missing(medium, tmp_path):
+    lost = next(f for f in sorted(medium.rglob("*")) if f.is_file() and is_of(f, "1.2.31"))
+    with zipfile.ZipFile(tmp_path / "cd.zip", "w") as archive:
+        for file in sorted(medium.rglob("*")):
+            if file.is_file() and file != lost:
+                archive.write(file, f"cd/{file.relative_to(medium)}")
+    reports = {r.uid: r for r in inspect_folder(tmp_path / "cd.zip")}
+    assert any(f"{lost.name} is listed" in p for p in reports["1.2.31"].problems)
+    assert reports["1.2.32"].readable
+
+
+def test_a_series_that_a_medium_lost_as_a_whole_is_named(medium, tmp_path):
+    for file in [f for f in medium.rglob("*") if f.is_file() and is_of(f, "1.2.31")]:
+        file.unlink()
+    reports = {r.uid: r for r in inspect_folder(medium)}
+    assert reports["1.2.32"].readable
+    assert not reports["1.2.31"].readable
+    assert len(reports["1.2.31"].problems) == 3
+    with pytest.raises(ValueError, match=r"got 3 damaged .* is listed in DICOMDIR and missing"):
+        read_series(medium)  # which of the two is meant, nobody said
+    assert read_series(medium, series_uid="32").shape[0] == 3
+    report = deidentify_series(medium, tmp_path / "out")
+    assert report.files == 3
+    assert [why for name, why in report.left_out.items() if "listed" in why] == [
+        "is listed in DICOMDIR and missing; copy it again"
+    ] * 3
+    assert ctlab("deidentify", medium, tmp_path / "again").exit_code == 1
+
+
+def ctlab(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_links_are_followed_once(make_series, tmp_path):

@@ -54,14 +54,14 @@ def test_a_deflated_data_set_has_a_limit(make_series, monkeypatch):
 def test_headers_in_a_zip_are_read_without_the_rest(make_series, monkeypatch):
     archive = zipped(make_series(2, size=256))
     most = []
-    whole = discover._unpacked
+    whole = discover.unpacked
 
     def counted(*words):
         data = whole(*words)
         most.append(len(data))
         return data
 
-    monkeypatch.setattr(discover, "_unpacked", counted)
+    monkeypatch.setattr(discover, "unpacked", counted)
     for file in list_files(archive):
         assert read_header(file).integer("rows") == 256
     assert most == [1 << 14] * 2
@@ -114,12 +114,15 @@ def test_sequences_a_thousand_deep_are_refused_in_a_sentence(make_series, tmp_pa
     assert list(report.left_out) == [file.name]
 
 
-def test_links_in_a_circle_end(make_series):
+def test_links_in_a_circle_end_and_links_to_nothing_are_named(make_series):
     folder = make_series(2)
     (folder / "again").symlink_to(folder)
+    assert read_series(folder).shape[0] == 2
     (folder / "self").symlink_to("self")
     (folder / "gone").symlink_to("nowhere")
-    assert read_series(folder).shape[0] == 2
+    refused(folder, r"got 2 damaged .*: gone is a link that leads nowhere")
+    assert any("self is a link" in p for p in inspect_folder(folder)[0].problems)
+    assert read_series(folder, skip_damaged=True).shape[0] == 2
 
 
 def test_rows_and_columns_beyond_the_pixels_are_refused_before_memory_is_spent(make_series):

@@ -1,0 +1,1 @@
+"""Words and numbers that identify somebody, and where else they stand."""

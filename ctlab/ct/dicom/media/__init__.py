@@ -1,0 +1,1 @@
+"""How files of images come: in zips, behind the index of a medium, packed otherwise."""
