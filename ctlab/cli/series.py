@@ -52,7 +52,8 @@ def inspect(folder: Folder, as_json: Json = False) -> None:
         for report in reports:
             shown = {k: v for k, v in report.items() if v not in (None, "", [], ())}
             problems = shown.pop("problems", [])
-            say(table(["series", shown.pop("uid")], [(k, in_text(v)) for k, v in shown.items()]))
+            uid = shown.pop("uid", "unknown")
+            say(table(["series", uid], [(k, in_text(v)) for k, v in shown.items()]))
             for problem in problems or ["no problem found"]:
                 say(item(problem))
     raise typer.Exit(0 if any(report["readable"] for report in reports) else 1)

@@ -18,7 +18,8 @@ import numpy as np
 from ctlab.console import Progress
 from ctlab.ct import Acquisition, Volume, simulate_dose
 from ctlab.ct.denoiser import Denoiser
-from ctlab.ct.dicom.write import Derivation, SeriesWriter, stored_values
+from ctlab.ct.dicom.pixels.encode import stored_values
+from ctlab.ct.dicom.write import Derivation, SeriesWriter
 from ctlab.files import fresh_folder, write_json
 from ctlab.passport import page
 from ctlab.passport.document import Passport, measure, unexplained

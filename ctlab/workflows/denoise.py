@@ -184,8 +184,9 @@ def _made(out: str | Path, clip: bool, note: Note | None) -> Volume:
 
 
 def _tell(note: Note | None, problems: Iterable[str]) -> None:
-    for problem in problems if note is not None else ():
-        note(problem)
+    if note is not None:
+        for problem in problems:
+            note(problem)
 
 
 def _processes(engine: str) -> _Processes:
