@@ -168,13 +168,12 @@ def test_a_list_of_members_that_no_medium_has_is_not_read(folder, last):
 
 def test_files_of_an_unknown_series_are_shown_without_a_name(make_series):
     def change(k, dataset):
-        dataset.SeriesInstanceUID = ""
-        del dataset.PixelData
+        dataset.SeriesInstanceUID, dataset.ImageType = "", ["ORIGINAL", "PRIMARY", "LOCALIZER"]
 
     done = CliRunner().invoke(app, ["inspect", str(make_series(2, change))])
     assert done.exit_code == 1
     assert "unknown" in done.stdout
-    assert "2 files set aside: no pixels" in done.stdout
+    assert "2 files set aside: localizer" in done.stdout
 
 
 def test_a_folder_of_nothing_but_damage_is_said_in_a_sentence(tmp_path):
