@@ -29,6 +29,12 @@ class Measures extends Planes {
     return Math.hypot((to.x - from.x) * sx, (to.y - from.y) * sy);
   }
 
+  // Length of the last calliper on the image on screen; undefined where there is none.
+  calliperMm() {
+    const last = this.measuresHere().filter(({ kind }) => kind === "calliper").pop();
+    return last && this.lengthMm(last);
+  }
+
   // Mean and SD of an image (HU as stored, whatever the display filter) over a circle.
   circleHu(side, measure) {
     const pixels = this.slice(side), [sy, sx] = this.spacing, { from } = measure, reach = this.lengthMm(measure);

@@ -25,7 +25,7 @@ def called_share(
     truth : ``case, truth``
     changes : options of :func:`reader_study.stats.roc.mrmc.mrmc`
     """
-    joined, note = _read_by_all(table.merge(truth, on="case", how="left"))
+    joined, note = read_by_all(table.merge(truth, on="case", how="left"))
     alone = joined["reader"].nunique() < 2
     options = {
         "readers": "fixed" if alone else "random",
@@ -59,7 +59,7 @@ def model_beside_readers(
     scores : the model's score of each case
     changes : options of :func:`reader_study.stats.roc.ai_versus_readers.ai_versus_readers`
     """
-    panel, note = _read_by_all(with_model(test, table, scores))
+    panel, note = read_by_all(with_model(test, table, scores))
     joined = panel.merge(truth, on="case", how="left")
     count = joined["reader"].nunique() - 1
     options = {
@@ -85,7 +85,7 @@ def with_model(test: Planned, table: pd.DataFrame, scores: dict[str, float]) -> 
     return pd.concat([readers, model], ignore_index=True).assign(arm=test.reference)
 
 
-def _read_by_all(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+def read_by_all(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Rows of the cases that every reader rated in every arm, and what was left out."""
     cells = table.groupby(["reader", "arm"]).ngroups
     rated = table.groupby("case")["rating"].transform("size") == cells

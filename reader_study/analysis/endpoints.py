@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.analysis.binary_and_model import called_share, model_beside_readers
+from reader_study.analysis.binary_and_model import called_share, model_beside_readers, read_by_all
 from reader_study.analysis.endpoint_result import Estimate, from_mrmc, nothing, records
 from reader_study.analysis.outcome_tables import cluster_of, of_one_patient, paired_differences
 from reader_study.design.analysis_plan import (
@@ -17,6 +17,7 @@ from reader_study.design.analysis_plan import (
     UNIT,
     Planned,
 )
+from reader_study.stats.agreement.mrmc_limits import limits_of_agreement
 from reader_study.stats.conduct.reading_time import mean_p
 from reader_study.stats.ordinal.clm import OrdinalFit, clm, clmm
 from reader_study.stats.paired.crossed_mean import NO_SPREAD, CrossedMean, crossed_mean
@@ -68,6 +69,8 @@ def _estimate(
     arms = set(table["arm"])
     if not {test.new, test.reference} <= arms:
         return nothing(f"only the arm {', '.join(sorted(arms))} has answers")
+    if test.endpoint == "limits":
+        return _limits(test, table)
     if test.endpoint == "odds":
         return _odds(test, table, changes.get("near"))
     assert truth is not None
@@ -222,6 +225,52 @@ def _odds_per_reader(
                 value, low, high = (float(np.exp(row[n])) for n in ("estimate", "low", "high"))
         rows.append({"reader": reader, "n": len(part), "value": value, "low": low, "high": high})
     return tuple(rows)
+
+
+# ---------------------------------------------------------------- lengths
+
+
+def _limits(test: Planned, table: pd.DataFrame) -> Estimate:
+    """Mean difference in mm with the limits of agreement beside it, cases measured by all."""
+    keys = ["reader", "case", *(["patient"] if "patient" in table else []), "arm"]
+    measured, note = read_by_all(table.groupby(keys, as_index=False)["rating"].mean())
+    try:
+        rows = limits_of_agreement(
+            measured, first=test.new, second=test.reference, value="rating", level=LEVEL
+        )
+    except ValueError as error:
+        return nothing(str(error))
+    same = rows.iloc[0]
+    mean, of_mean = float(same["mean"]), float(same["variance_of_mean"])
+    if cluster_of(measured):
+        note = "; ".join(filter(None, [note, "takes the cases of one patient as independent"]))
+    if of_mean < 0:
+        note = "; ".join(filter(None, [note, f"mean difference: {same['note']}"]))
+
+    def p_at(null: float) -> float:
+        if not of_mean > 0:
+            return 1.0 if mean == null and of_mean == 0 else NAN
+        return float(2 * stats.norm.sf(abs(mean - null) / np.sqrt(of_mean)))
+
+    scores = paired_differences(measured, test)
+    each = []
+    for reader, part in scores.groupby("reader", sort=True):
+        own = _crossed(part, None)
+        ends = {"value": own.mean, "low": own.low, "high": own.high}
+        each.append({"reader": reader, "n": own.n, **ends})
+    return Estimate(
+        mean,
+        float(same["mean_low"]),
+        float(same["mean_high"]),
+        p_at,
+        len(measured),
+        int(same["n_readers"]),
+        int(same["n_cases"]),
+        df=float("inf"),
+        note=note,
+        readers=tuple(each),
+        extra={"limits": rows.to_dict("records")},
+    )
 
 
 # ---------------------------------------------------------------- ROC

@@ -34,6 +34,8 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
     """Agreement between readers on each item: raw, chance-corrected, and saturation."""
     rows: Rows = []
     for test in tests:
+        if test.endpoint == "limits":  # its limits of agreement stand with the result
+            continue
         table = outcome_table(ratings, test)
         if table.empty or table["reader"].nunique() < 2:
             continue
@@ -94,7 +96,7 @@ def _subjects(table: pd.DataFrame, test: Planned) -> tuple[pd.DataFrame, bool]:
 def repeat_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
     """Each reader against himself on the hidden repeats of each item."""
     rows: Rows = []
-    for test in {test.item: test for test in tests}.values():
+    for test in {test.item: test for test in tests if test.endpoint != "limits"}.values():
         shown = ratings[(ratings["item"] == test.item) & ratings["kind"].isin(["main", "repeat"])]
         table = _showings(shown)
         if table.empty:

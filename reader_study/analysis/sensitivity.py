@@ -119,6 +119,9 @@ def _other_methods(test: Planned, table: pd.DataFrame) -> list[dict[str, Any]]:
         rows.append(_grading(test, table))
         if table["reader"].nunique() >= FEW_READERS:
             rows.append(_varying_effect(test, table))
+    if test.endpoint == "limits":
+        other = Planned(**{**vars(test), "endpoint": "difference"})
+        rows.append(_row("t limits (Satterthwaite), all pairs", other, estimate(other, table)))
     if test.endpoint == "difference" and not test.relative and test.n_answers <= 9:
         other = Planned(**{**vars(test), "endpoint": "odds"})
         rows.append(_row("odds ratio (mixed model)", other, estimate(other, table)))

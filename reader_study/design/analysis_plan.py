@@ -11,6 +11,7 @@ FEW_READERS = 4
 # Endpoints that count answers from ``called_from`` on as positive calls.
 CALLED = ("sensitivity", "specificity", "correct", "recall")
 NULL = {"share": 0.5, "odds": 1.0, "difference": 0.0, "auc": 0.0, "wafroc": 0.0, "ai": 0.0}
+NULL["limits"] = 0.0
 NULL |= dict.fromkeys(CALLED, 0.0)
 UNIT = {
     "share": "share of decided pairs won",
@@ -23,6 +24,7 @@ UNIT = {
     "correct": "difference of shares of cases called rightly",
     "recall": "difference of shares of cases called",
     "ai": "area under the ROC curve of the model minus the mean of the readers",
+    "limits": "mean difference of lengths in mm, with limits of agreement",
 }
 METHOD = {
     "share": (
@@ -44,6 +46,11 @@ METHOD = {
     "wafroc": (
         "weighted AFROC areas, Obuchowski-Rockette analysis with jackknife covariances, random "
         "readers and cases, Hillis degrees of freedom"
+    ),
+    "limits": (
+        "mean difference of measurements and limits of agreement (95 % of single differences) from "
+        "variance components of readers and cases (Wen and Gallas 2022), random readers and cases, "
+        "normal limits"
     ),
     "ai": (
         "empirical areas under the ROC curve; differences reader minus model, one-treatment "
@@ -170,6 +177,8 @@ def _is_relative(protocol: Protocol, item: Item) -> bool:
 def _default_endpoint(protocol: Protocol, item: Item, role: str) -> str:
     if item.kind == "preference":
         return "share"
+    if limits := _of_length(item):
+        return limits
     margin = protocol.analysis.margin is not None and role != "secondary"
     if item.kind == "slider" or margin or _is_relative(protocol, item):
         return "difference"
@@ -184,6 +193,8 @@ def _check_endpoint(protocol: Protocol, item: Item, endpoint: str) -> None:
         problem = "has unordered answers; ask it as a scale"
     elif (endpoint == "share") != (item.kind == "preference"):
         problem = f"is a {item.kind} and endpoint is {endpoint}; a share belongs to a preference"
+    elif "limits" in (endpoint, _of_length(item)):
+        problem = _length_problem(protocol, item, endpoint)
     elif endpoint == "odds" and (item.kind != "scale" or relative):
         problem = "cannot give odds of a rating; rate each image on a scale"
     elif endpoint in {"auc", "wafroc", "ai", *CALLED} and (len(truths) < 2 or relative):
@@ -196,6 +207,19 @@ def _check_endpoint(protocol: Protocol, item: Item, endpoint: str) -> None:
         problem = f"is in lower_is_better; for {endpoint} high answers must mean the finding"
     if problem:
         raise ValueError(f"the item {item.name!r} {problem}")
+
+
+def _of_length(item: Item) -> str:
+    return "limits" if item.kind == "length" else ""
+
+
+def _length_problem(protocol: Protocol, item: Item, endpoint: str) -> str:
+    if endpoint != _of_length(item):
+        return f"is a {item.kind} and endpoint is {endpoint}; limits belong to a length"
+    if _is_relative(protocol, item):
+        return 'is a length of two images at once; ask it about each: about = "each"'
+    reverse = item.name in protocol.analysis.lower_is_better
+    return "is a length, neither good nor bad; take it out of lower_is_better" if reverse else ""
 
 
 def _estimand(protocol: Protocol, test: Planned, aim: str) -> dict[str, str]:

@@ -159,7 +159,7 @@ class Item(Strict):
     """One question with anchored answers."""
 
     name: Name
-    kind: Literal["preference", "scale", "choice", "slider"]
+    kind: Literal["preference", "scale", "choice", "slider", "length"]
     question: Text
     answers: tuple[Text, ...] = ()
     ties: bool = True
@@ -180,6 +180,8 @@ class Item(Strict):
             )
         if self.kind == "slider" and len(self.answers) != 2:
             raise ValueError("a slider needs two answers: the wording at 0 and the wording at 100")
+        if self.kind == "length" and self.answers:
+            raise ValueError("a length is answered in mm, with the calliper; remove answers")
         if self.kind == "preference" and self.about == "each":
             raise ValueError('a preference is about the pair; remove about = "each"')
         return self
@@ -215,6 +217,7 @@ class Analysis(Strict):
             "correct",
             "recall",
             "ai",
+            "limits",
         ]
         | None
     ) = None

@@ -11,7 +11,7 @@ from reader_study.design.analysis_plan import CALLED
 
 PARTS = Path(__file__).parent / "r"
 # How closely R must agree: closed forms, and a likelihood found by another optimiser.
-TOLERANCE = dict.fromkeys(("share", "difference", "auc", "wafroc", "ai", *CALLED), 1e-6)
+TOLERANCE = dict.fromkeys(("share", "difference", "auc", "wafroc", "ai", "limits", *CALLED), 1e-6)
 TOLERANCE["odds"] = 5e-3
 # Which scripts follow each other for an endpoint; "ustat": areas from incomplete readings.
 STEPS = {
@@ -22,6 +22,7 @@ STEPS = {
     "wafroc": ("wafroc", "anova"),
     "ustat": ("ustat",),
     "ai": ("model", "auc", "anova"),
+    "limits": ("limits",),
     **dict.fromkeys(CALLED, ("called", "anova")),
 }
 
@@ -86,11 +87,14 @@ def _only_data(why: str) -> str:
 
 
 def _compare(row: dict[str, Any]) -> str:
-    published = ", ".join(
-        "NA" if row[name] is None else repr(float(row[name])) for name in ("value", "low", "high")
-    )
+    values = {"estimate": row["value"], "low": row["low"], "high": row["high"]}
+    for limits in row["extra"].get("limits", ())[:2]:  # of two arms: same reader, two readers
+        name = limits["comparison"].split()[0]
+        values |= {f"{name}_low": limits["low"], f"{name}_high": limits["high"]}
+    numbers = ["NA" if value is None else repr(float(value)) for value in values.values()]
+    published, names = ", ".join(numbers), ", ".join(f"{name} = 1" for name in values)
     return (
-        f"\npublished <- c(estimate = 1, low = 1, high = 1) * c({published})\n"
+        f"\npublished <- c({names}) * c({published})\n"
         f"tolerance <- {TOLERANCE[row['endpoint']]!r}\n"
         "print(rbind(published = published, r = found), digits = 8)\n"
         "gap <- max(abs(found - published) / pmax(1, abs(published)), na.rm = TRUE)\n"

@@ -16,12 +16,22 @@ SHORT = {
     "specificity": "difference in specificity",
     "correct": "difference in share called rightly",
     "recall": "difference in share called",
+    "limits": "mean difference, mm",
     "ai": "AUC of the model minus the readers",
     "score": "median score",
     "vgc": "VGC area",
 }
 # Digits after the point; shares are written as percentages.
-_DIGITS = {"share": 1, "odds": 2, "difference": 2, "auc": 3, "wafroc": 3, "score": 2, "vgc": 3}
+_DIGITS = {
+    "limits": 2,
+    "share": 1,
+    "odds": 2,
+    "difference": 2,
+    "auc": 3,
+    "wafroc": 3,
+    "score": 2,
+    "vgc": 3,
+}
 
 
 def number(value: float | None, endpoint: str) -> str:

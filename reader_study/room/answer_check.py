@@ -69,12 +69,15 @@ def checked_value(item: dict[str, Any], value: Any) -> Any:
     """The answer if the item offers it.
 
     Preference: ``left``, ``right``, ``tie``. Scale: 1 to n. Choice: the written answer. Slider:
-    0 to 100. Guess: ``left``, ``right``, ``unsure``. Where: ``nowhere``, or a circle in voxels.
+    0 to 100. Length: mm, kept to a tenth. Guess: ``left``, ``right``, ``unsure``. Where:
+    ``nowhere``, or a circle in voxels.
     """
     if value == CANNOT_JUDGE and item["kind"] != "guess":
         return value
     if item["kind"] == "where":
         return value if value == "nowhere" else _place(value)
+    if item["kind"] == "length":
+        return _length(value)
     offered: dict[str, list[Any]] = {
         "preference": ["left", "right", *(["tie"] if item.get("ties") else [])],
         "scale": list(range(1, len(item.get("answers") or ()) + 1)),
@@ -85,6 +88,19 @@ def checked_value(item: dict[str, Any], value: Any) -> Any:
     if isinstance(value, bool) or value not in offered[item["kind"]]:
         raise ValueError(f"this question does not offer the answer {value!r}")
     return value
+
+
+LONGEST_MM = 500  # a field of view
+
+
+def _length(value: Any) -> float:
+    """A length in mm, to a tenth as the calliper says it."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0.05 <= value <= LONGEST_MM:
+        raise ValueError(
+            f"expected a length above 0 and up to {LONGEST_MM} mm, got {value!r}; measure again"
+        )
+    return round(float(value), 1)
 
 
 def _place(value: Any) -> dict[str, float]:

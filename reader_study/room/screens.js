@@ -91,6 +91,7 @@ class Screens extends DisplayCheck {
   spoken({ kind, answers, value }) {
     if (value === "cannot-judge") return this.say("cannot_judge");
     if (kind === "scale") return answers[value - 1];
+    if (kind === "length") return `${value} mm`;
     if (kind === "where" && value !== "nowhere") return this.say("where_marked");
     return kind === "choice" || kind === "slider" ? String(value) : this.say(value);
   }
@@ -135,7 +136,8 @@ class Screens extends DisplayCheck {
     const legend = node("legend", {}, item.kind === "where" ? this.say("where_question") : item.question);
     const before = screen.before === null || screen.before === undefined ? null : node("p", { class: "dim", id: "rs-before" },
       this.say("answered_before", { answer: this.spoken({ ...item, value: screen.before }) }));
-    const body = item.kind === "slider" ? this.slider(item) : this.choices(this.options(screen));
+    const body = item.kind === "slider" ? this.slider(item) : item.kind === "length" ? this.length(item)
+      : this.choices(this.options(screen));
     return [head, progress, side, node("fieldset", {}, legend, before ?? "", body), item.marks?.length ? this.marksBox(item) : null,
       this.more(screen), this.commentBox(screen)].filter(Boolean);
   }
@@ -181,6 +183,22 @@ class Screens extends DisplayCheck {
     this.keys.enter = save;
     return node("div", {}, input, node("p", { class: "dim", id: "rs-slider-help" }, this.say("slider_help")), node("div", { class: "rs-ends" }, node("span", {}, `0 ${item.answers[0]}`), value,
       node("span", {}, `100 ${item.answers[1]}`)), node("p"),
+      node("button", { type: "button", onclick: save, "aria-keyshortcuts": "Enter" }, this.say("save"), " ",
+        node("kbd", { "aria-hidden": "true" }, this.say("enter_key"))));
+  }
+
+  // A length in mm: the calliper's, or typed.
+  length(item) {
+    const input = node("input", { type: "number", min: 0.1, max: 500, step: 0.1, id: "rs-length", "aria-label": item.question,
+      "aria-describedby": "rs-length-help" });
+    const take = () => {
+      const mm = this.viewer()?.calliperMm();
+      if (mm) input.value = mm.toFixed(1); else this.complain(this.say("length_none"));
+    };
+    const save = () => (Number(input.value) >= 0.05 ? this.answer(Number(input.value)) : this.complain(this.say("length_first")));
+    this.keys.enter = save;
+    return node("div", {}, node("p", { class: "dim", id: "rs-length-help" }, this.say("length_help")),
+      node("p", {}, input, " mm "), node("button", { type: "button", onclick: take }, this.say("length_take")), " ",
       node("button", { type: "button", onclick: save, "aria-keyshortcuts": "Enter" }, this.say("save"), " ",
         node("kbd", { "aria-hidden": "true" }, this.say("enter_key"))));
   }

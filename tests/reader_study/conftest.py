@@ -119,9 +119,13 @@ def read_all():
     from reader_study.room.session import ReadingSession
 
     def default(item):
-        return {"preference": "left", "scale": 1, "slider": 50, "guess": "unsure"}.get(
-            item["kind"], (item["answers"] or [""])[0]
-        )
+        return {
+            "preference": "left",
+            "scale": 1,
+            "slider": 50,
+            "length": 9.5,
+            "guess": "unsure",
+        }.get(item["kind"], (item["answers"] or [""])[0])
 
     def read(study, reader, choose=default, most=10_000):
         with opened(study) as (bundle, store):

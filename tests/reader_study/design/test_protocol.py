@@ -142,6 +142,7 @@ def test_every_item_set_makes_a_valid_protocol(tmp_path, monkeypatch):
         "preference",
         "nodule-task",
         "lesion-confidence",
+        "length",
     }
     for name in item_sets():
         protocol, _ = read_protocol(new_study(tmp_path / name, items=[name]))
