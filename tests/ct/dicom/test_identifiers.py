@@ -5,10 +5,17 @@ import unicodedata
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from ctlab.ct import deidentify_series, read_series
-from ctlab.ct.dicom.identity.identifiers import date_forms, plain_forms
+from ctlab.ct.dicom.identity.identifiers import (
+    date_forms,
+    holds_identifier,
+    identifiers,
+    plain_forms,
+)
 from tests.ct.conftest import ct_slice
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # names are put where codes belong
@@ -203,3 +210,27 @@ def test_enhanced_ct_keeps_what_is_technical_and_loses_a_name_in_any_frame(make_
 def test_forms_of_letters():
     assert plain_forms("Straße") == {"strasse"}
     assert plain_forms("Å") == {"a", "aa"}
+
+
+ALPHABET = "abdefgjkmoprstuvzäöüßøåéčžАБВгдеёنزارقب山田洪吉김やまダ"
+LETTERS = st.text(st.sampled_from(ALPHABET), min_size=3, max_size=9)
+
+
+@given(
+    LETTERS,
+    LETTERS,
+    st.sampled_from(["{f} {g}", "{g}, {f}", "{f}{g}", "B30{f}", "{g}.{f}x", "q_{f}_30"]),
+    st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]),
+    st.sampled_from([str.upper, str.lower, str.title, str]),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_name_is_found_in_any_form_order_and_case(family, given_name, form, unicode_form, case):
+    header = Dataset()
+    header.PatientName = f"{family}^{given_name}"
+    text = case(unicodedata.normalize(unicode_form, form.format(f=family, g=given_name)))
+    other = Dataset()
+    with pydicom.config.disable_value_validation():
+        other.ConvolutionKernel = text
+    assert holds_identifier(other["ConvolutionKernel"], identifiers(header))
+    other.ConvolutionKernel = "Q30"
+    assert not holds_identifier(other["ConvolutionKernel"], identifiers(header))

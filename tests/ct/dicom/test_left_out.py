@@ -8,6 +8,7 @@ import os
 import tarfile
 import zipfile
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -183,3 +184,52 @@ def test_a_folder_of_nothing_but_damage_is_said_in_a_sentence(tmp_path):
             inspect_folder(place)
         with pytest.raises(ValueError, match=r"x\.zip is damaged"):
             read_series(place)
+
+
+def damaged(data, rng):
+    """A copy with a few bytes flipped, overwritten, doubled, or cut away."""
+    data = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        at = int(rng.integers(len(data)))
+        kind = rng.integers(5)
+        if kind == 0:
+            data[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            data[at : at + 4] = rng.choice([b"\xff\xff\xff\xff", b"\0\0\0\0", b"PK\5\6"])
+        elif kind == 2:
+            del data[max(at, 1) :]
+        elif kind == 3:
+            del data[at : at + int(rng.integers(1, 30))]
+        else:
+            data[at:at] = data[at : at + 30]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["flat", "nested", "stored"])
+@pytest.mark.filterwarnings("ignore")
+def test_no_damage_of_a_zip_loses_a_slice_in_silence(folder, last, kind):
+    """Two of four slices lie in a zip: all four are read with their own HU, or it is refused."""
+    file = min(folder.iterdir())
+    pack = zipfile.ZIP_STORED if kind == "stored" else zipfile.ZIP_DEFLATED
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", pack) as archive:
+        archive.writestr("a/1", last)
+        archive.writestr("a/2.dcm", file.read_bytes())
+    file.unlink()
+    data = packed({"in.zip": made.getvalue()}) if kind == "nested" else made.getvalue()
+    target = folder / "more.zip"
+    target.write_bytes(data)
+    whole = read_series(folder).hu
+    rng = np.random.default_rng(7)
+    refused = 0
+    for _ in range(120):
+        target.write_bytes(damaged(data, rng))
+        try:
+            hu = read_series(folder).hu
+        except ValueError:
+            refused += 1
+            assert inspect_folder(folder)[0].problems
+        else:
+            assert hu.shape == whole.shape
+            assert np.array_equal(hu, whole)
+    assert refused > 30
