@@ -145,6 +145,8 @@ def refuse_full_folder(path: str | Path, *, overwrite: bool = False) -> None:
     OSError
         Nothing can be written there.
     """
+    if str(path).startswith("dicomweb:"):
+        raise ValueError("expected a folder to write to, got an address of a server; name a folder")
     out = settled(path)
     if out.exists() and not out.is_dir():
         raise ValueError(f"{path} is a file; name a folder to write to")

@@ -37,9 +37,10 @@ def sample(
     """Write the packaged sample: 40 slices of a real chest CT."""
     from ctlab.ct import SAMPLE_CREDIT, write_sample
 
-    count = write_sample(out, overwrite=overwrite)
+    with target_folder(out) as put:
+        count = write_sample(put, overwrite=overwrite)
     if not emit({"slices": count, "credit": SAMPLE_CREDIT}, as_json):
-        say(f"{count} slices in {out}\n{fill(SAMPLE_CREDIT, 80)}")
+        say(f"{count} slices in {shown_place(out)}\n{fill(SAMPLE_CREDIT, 80)}")
 
 
 def inspect(folder: Folder, as_json: Json = False) -> None:

@@ -145,7 +145,8 @@ def deidentify_series(
         for file in overwritten(others, files):
             report.left_out[_name(file, path)] = NO_DATA
         if not report.files:
-            reasons = "; ".join(sorted(set(report.left_out.values()))) or "no DICOM files"
+            firsts = {why: f"{name}: {why}" for name, why in reversed(report.left_out.items())}
+            reasons = "; ".join([*firsts.values()][:3]) or "no DICOM files"
             raise ValueError(f"{path} holds no CT image that can be de-identified ({reasons})")
     return report
 
@@ -194,7 +195,7 @@ def _accepted(file: Path) -> tuple[Any | None, str]:
     return dataset, reason
 
 
-def _scrub(dataset: Any, anonymizer: Any, names: set[str]) -> DeidentificationReport:
+def _scrub(dataset: Any, anonymizer: Any, names: frozenset[str]) -> DeidentificationReport:
     """De-identify one data set, which may hold these names, in place; what was done to it."""
     done = DeidentificationReport(files=1)
     done.removed.update(dict.fromkeys(_remove_unknown(dataset), 1))
@@ -331,7 +332,7 @@ def _all(pattern: re.Pattern[str], values: Any) -> bool:
     return all(pattern.fullmatch(str(v).strip()) for v in values)
 
 
-def _blank_leaks(dataset: Any, names: set[str]) -> list[str]:
+def _blank_leaks(dataset: Any, names: frozenset[str]) -> list[str]:
     """Empty what remains and holds an identifier, within longer words too; keywords emptied."""
     leaks = []
     for element in list(dataset.iterall()):

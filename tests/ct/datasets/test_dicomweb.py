@@ -328,3 +328,12 @@ def test_messages_name_the_address_and_no_password(address, archive, scan):
     with pytest.raises(ValueError, match="no series in dicomweb:http://") as refused:
         ctlab("denoise", address, "nowhere", "--method", "bilateral", "--series", "777")
     assert "ctlab-" not in str(refused.value)
+
+
+def test_commands_that_write_no_series_take_no_address(tmp_path, archive, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ctlab("sample", f"dicomweb:{archive.url}")
+    assert len(archive.instances) == 40
+    with pytest.raises(ValueError, match="expected a folder to write to, got an address"):
+        ctlab("export", f"dicomweb:{archive.url}")
+    assert list(tmp_path.iterdir()) == []

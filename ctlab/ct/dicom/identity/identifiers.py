@@ -7,6 +7,8 @@ umlauts as one letter or two, dates with day, month or year first, numbers with 
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,7 @@ class KnownIdentifiers:
     def __init__(self) -> None:
         self._of: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._long: set[str] = set()
+        self._asked: dict[tuple[tuple[str, str], ...], frozenset[str]] = {}
 
     def add(self, file: Path, dataset: Any) -> None:
         """Take up what a header says."""
@@ -134,9 +137,12 @@ class KnownIdentifiers:
         for key in _keys(file, dataset):
             self._of[key] |= words
 
-    def of(self, file: Path, dataset: Any) -> set[str]:
-        """What may stand in this file."""
-        return self._long.union(*(self._of[key] for key in _keys(file, dataset)))
+    def of(self, file: Path, dataset: Any) -> frozenset[str]:
+        """What may stand in this file, once all headers were taken up."""
+        keys = tuple(_keys(file, dataset))
+        if keys not in self._asked:
+            self._asked[keys] = frozenset(self._long.union(*(self._of[key] for key in keys)))
+        return self._asked[keys]
 
 
 def _keys(file: Path, dataset: Any) -> list[tuple[str, str]]:
@@ -145,25 +151,36 @@ def _keys(file: Path, dataset: Any) -> list[tuple[str, str]]:
     return [("folder", str(file.parent)), *(key for key in known if key[1])]
 
 
-def holds_identifier(element: Any, words: set[str]) -> bool:
+def holds_identifier(element: Any, words: Iterable[str]) -> bool:
     """Whether a value holds one of the words, also within a longer word or number."""
     if element.is_empty:
         return False
+    words = frozenset(words)
     values = element.value if element.VM > 1 else [element.value]
     if element.VR in NUMBERS:
         return _number_holds(element.keyword, [str(v) for v in values], words)
     shortest = {"DA": 6, "DT": 6, "TM": 6}.get(element.VR, 3)
     if element.keyword in VOCABULARY:
         shortest = 4
+    return _text_holds("\\".join(map(str, values)), shortest, words)
+
+
+@lru_cache(maxsize=4096)  # the same in most slices
+def _text_holds(text: str, shortest: int, words: frozenset[str]) -> bool:
     texts, single = set(), set()
-    for form in plain_forms("\\".join(map(str, values))):
+    for form in plain_forms(text):
         for value in form.split("\\"):
             found = re.findall(r"[^\W_]+", value)
             texts.add("".join(w for w in found if w.upper() not in STANDARD_WORDS))
             for n in (1, 2, 3):  # words by themselves, and with their neighbours
                 single |= {f"^{''.join(found[i : i + n])}^" for i in range(len(found) + 1 - n)}
-    looked_for = [word for word in words if _weight(word) >= shortest]
+    looked_for = _longer(words, shortest)
     return not single.isdisjoint(looked_for) or any(w in t for w in looked_for for t in texts)
+
+
+@lru_cache(maxsize=64)
+def _longer(words: frozenset[str], shortest: int) -> tuple[str, ...]:
+    return tuple(word for word in words if _weight(word) >= shortest)
 
 
 _COUNTS = {"InstanceNumber", "SliceLocation"}
@@ -175,10 +192,14 @@ _SHORT_DATE = re.compile(rf"{_DAY}{_MONTH}\d\d|{_MONTH}{_DAY}\d\d|\d\d{_MONTH}{_
 """A date in six digits is looked for in text alone: numbers hold it by chance."""
 
 
-def _number_holds(keyword: str, values: list[str], words: set[str]) -> bool:
-    numbers = {w.strip("0") for w in words if w.isdigit() and not _SHORT_DATE.fullmatch(w)}
-    numbers = {n for n in numbers if len(n) > 4}
+def _number_holds(keyword: str, values: list[str], words: frozenset[str]) -> bool:
     digits = [re.sub(r"\D", "", value).strip("0") for value in values]
     if keyword in GEOMETRY:
-        return keyword in _COUNTS and any(d in numbers for d in digits)
-    return any(n in "".join(digits) for n in numbers)
+        return keyword in _COUNTS and not _numbers(words).isdisjoint(digits)
+    return any(n in "".join(digits) for n in _numbers(words))
+
+
+@lru_cache(maxsize=64)
+def _numbers(words: frozenset[str]) -> frozenset[str]:
+    numbers = (w.strip("0") for w in words if w.isdigit() and not _SHORT_DATE.fullmatch(w))
+    return frozenset(n for n in numbers if len(n) > 4)
