@@ -32,9 +32,13 @@ def settled(path: str | Path) -> Path:
         Links lead in a circle.
     """
     try:
-        return Path(path).resolve()
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{path} cannot be followed: its links lead in a circle") from error
+        resolved = Path(path).resolve()
+        circle = resolved.is_symlink()  # what Python 3.13 returns; before, it raised
+    except (RuntimeError, OSError):
+        circle = True
+    if circle:
+        raise ValueError(f"{path} cannot be followed: its links lead in a circle")
+    return resolved
 
 
 _OURS = {".lock", ".part", ".old", ".unfinished", "lost+found"}

@@ -1,16 +1,14 @@
 """Every command that reads a series can be told which one, and to take gaps and tilt."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pydicom
 import pytest
 from typer.testing import CliRunner
 
-import ctlab.passport.compare
 from ctlab.__main__ import app
 from ctlab.ct import load_sample, read_series, write_series
-from ctlab.learn.config import Data, TrainConfig
-from ctlab.learn.data.domains import load_source
 
 COMMANDS = {
     "simulate": ["simulate", "{scan}", "{out}", "--dose", "0.5"],
@@ -19,6 +17,11 @@ COMMANDS = {
     "explain": ["explain", "{scan}", "--slice", "1", "--roi", "60", "60", "5"],
     "passport": ["passport", "{scan}", "--method", "tv", "--out", "{out}"],
 }
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
+EVERY_COMMAND = [
+    pytest.param(name, marks=needs_torch if name in {"explain", "passport"} else ())
+    for name in COMMANDS
+]
 
 
 def invoke(words, scan, out, *more):
@@ -56,11 +59,11 @@ def stop_at_the_passport(monkeypatch):
         seen.extend(volumes)
         raise ValueError("far enough")
 
-    monkeypatch.setattr(ctlab.passport.compare, "make_passport", stop)
+    monkeypatch.setattr("ctlab.passport.compare.make_passport", stop)
     return seen
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY_COMMAND)
 def test_two_series_are_refused_with_the_option_to_choose(scans, tmp_path, command):
     done = invoke(COMMANDS[command], scans / "two", tmp_path / "out")
     assert isinstance(done.exception, ValueError)
@@ -69,7 +72,7 @@ def test_two_series_are_refused_with_the_option_to_choose(scans, tmp_path, comma
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", EVERY_COMMAND)
 def test_gaps_are_refused_with_the_option_to_accept_them(scans, tmp_path, command):
     done = invoke(COMMANDS[command], scans / "gap", tmp_path / "out")
     assert isinstance(done.exception, ValueError)
@@ -112,6 +115,7 @@ def test_evaluate_takes_a_name_for_each_folder_and_refuses_one_of_no_folder(scan
     assert "no series ends in '9.9.9'" in str(done.exception)
 
 
+@needs_torch
 def test_the_passport_takes_all_of_them(scans, tmp_path, stop_at_the_passport):
     words, out = COMMANDS["passport"], tmp_path / "out"
     refused = invoke(words, scans / "tilt", out)
@@ -131,7 +135,11 @@ def test_the_passport_takes_all_of_them(scans, tmp_path, stop_at_the_passport):
     assert two.acquisition.series_uid == b
 
 
+@needs_torch
 def test_a_training_configuration_has_keys_for_them(scans):
+    from ctlab.learn.config import Data, TrainConfig
+    from ctlab.learn.data.domains import load_source
+
     tilted = str(scans / "tilt")
     with pytest.raises(ValueError, match="straighten=True"):
         load_source(tilted)
@@ -147,6 +155,7 @@ def test_a_training_configuration_has_keys_for_them(scans):
     assert (config.data.series, config.data.allow_gaps) == (("1.2",), True)
 
 
+@needs_torch
 def test_the_study_of_the_sample_takes_none():
     done = CliRunner().invoke(app, ["explain", "--study", "--allow-gaps"])
     assert "--study takes no series" in str(done.exception)
