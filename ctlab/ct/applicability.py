@@ -68,11 +68,6 @@ class Applicability:
         return not self.reasons
 
     @property
-    def is_complete(self) -> bool:
-        """A range is stated, and every fact is known on both sides."""
-        return bool(self.checks) and all(check.inside is not None for check in self.checks)
-
-    @property
     def reasons(self) -> list[str]:
         """One sentence for each fact outside the range."""
         return [str(check) for check in self.checks if check.inside is False]

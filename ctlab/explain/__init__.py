@@ -10,7 +10,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "black_box": ["explain_black_box", "finite_row", "occlusion_map", "rise_map"],
         "dicom_export": ["write_archive", "write_parametric_map"],
-        "maps.attention": ["AttentionFinding", "attention_finding"],
         "probe.critic": ["CriticOfHu", "critic_of"],
         "maps.detectability": ["detectability_template"],
         "maps.attribution": [
@@ -50,6 +49,19 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "probe.denoiser_probe": ["DenoiserProbe"],
         "probe.targets": ["TARGETS", "RegionTarget", "make_target"],
         "audit.failure_detection": ["detectors", "measure_failure_detection"],
+        "audit.restoration_metrics": [
+            "efficient_randomisation",
+            "infidelity",
+            "map_entropy",
+            "max_sensitivity",
+            "random_target",
+            "relevance_mass",
+            "relevance_rank",
+            "sensitivity_n",
+            "shift_invariance",
+            "smooth_grad",
+            "smooth_randomisation",
+        ],
         "maps.torchvision_ops": ["import_with_torchvision", "torchvision_imports"],
     },
 )

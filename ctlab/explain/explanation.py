@@ -283,7 +283,19 @@ def _lines(explanation: Explanation, window: Window, letters: int) -> list[str]:
 
 
 def load_explanation(npz: str | Path) -> Explanation:
-    """Explanation from the file :func:`write_explanation` wrote."""
+    """Explanation from the file :func:`write_explanation` wrote.
+
+    Examples
+    --------
+    >>> hu = np.zeros((4, 4), np.float32)
+    >>> shown = Explanation("occlusion", "mean", "", hu, hu, hu == 0, 0.0, hu, hu,
+    ...     {"verdict": "weak", "reasons": []})
+    >>> from tempfile import mkdtemp
+    >>> npz = Path(mkdtemp()) / "map.npz"
+    >>> write_explanation(shown, npz)
+    >>> load_explanation(npz).method
+    'occlusion'
+    """
     with np.load(npz) as content:
         facts = json.loads(str(content["facts"]))
         if facts["format_version"] > FORMAT_VERSION:

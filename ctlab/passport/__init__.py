@@ -3,7 +3,6 @@
 from ctlab.passport.before_after import passport_before_after
 from ctlab.passport.class_table import rank_filters
 from ctlab.passport.compare import (
-    compare_passports,
     comparison,
     in_words,
     passports_of_folders,
@@ -27,7 +26,6 @@ __all__ = [
     "DEFAULT_LIMITS",
     "Limit",
     "Passport",
-    "compare_passports",
     "comparison",
     "export_probes",
     "find_key",

@@ -57,21 +57,6 @@ def side_by_side(passports: Mapping[str, Passport]) -> pd.DataFrame:
     return table.sort_values("check", key=lambda c: c.map(order), kind="stable", ignore_index=True)
 
 
-def compare_passports(first: Passport, second: Passport) -> pd.DataFrame:
-    """Two passports, one row per check: ``check, limit``, and both values and results.
-
-    Raises
-    ------
-    ValueError
-        As :func:`side_by_side`.
-    """
-    tidy = side_by_side({"first": first, "second": second})
-    wide = tidy.pivot(index="check", columns="passport", values=["value", "passed"])
-    wide.columns = [f"{what}_{which}" for what, which in wide.columns]
-    limits = tidy.drop_duplicates("check").set_index("check")[["limit"]]
-    return limits.join(wide).reset_index()
-
-
 def passports_of_folders(
     folders: Sequence[str | Path],
     out: str | Path | None = None,

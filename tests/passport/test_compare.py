@@ -16,7 +16,6 @@ from ctlab.ct.applicability import NO_RANGE
 from ctlab.passport import (
     DEFAULT_LIMITS,
     Passport,
-    compare_passports,
     passports_of_folders,
     read_passport,
     read_passports,
@@ -57,10 +56,6 @@ def test_every_check_of_every_passport_keeps_its_own_row():
     ]
     assert table["value"].tolist()[2:] == [1.0, 9.0]
     assert np.isnan(table["value"][1])
-    wide = compare_passports(GOOD, BAD).set_index("check")
-    assert wide.loc["bias in lung", "passed_first"] is True
-    assert wide.loc["bias in lung", "passed_second"] is False
-    assert wide.loc["bias in lung", "limit"] == "at most 5 HU"
 
 
 def test_what_does_not_compare_is_refused():

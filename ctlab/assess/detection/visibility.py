@@ -61,6 +61,11 @@ def grid_positions(mask: np.ndarray, unit_signal: np.ndarray, *, step_px: int = 
     ------
     ValueError
         The mask holds no such place.
+
+    Examples
+    --------
+    >>> grid_positions(np.ones((9, 12), bool), np.ones((5, 5)), step_px=4).tolist()
+    [[2, 2], [2, 6], [6, 2], [6, 6]]
     """
     half = np.array(np.shape(unit_signal)) // 2
     fits = ndimage.binary_erosion(mask, np.ones(2 * half + 1), border_value=0)
@@ -201,6 +206,18 @@ def confirm_visibility(
     DataFrame
         The table with ``screened_hu`` beside ``visible_hu``; the latter is measured where
         ``confirmed`` is true and screened elsewhere. Compare the two before trusting the rest.
+
+    Examples
+    --------
+    A denoiser that takes 20 HU off whatever stands out, whose derivative promises 46.5 HU.
+
+    >>> spot = np.zeros((5, 5))
+    >>> spot[1:4, 1:4] = 1.0
+    >>> image, place = np.zeros((32, 32)), np.array([[16, 16]])
+    >>> table = screen_visibility(lambda _, hu: hu, image, spot, positions=place, noise_hu=20.0)
+    >>> found = confirm_visibility(lambda hu: np.maximum(hu - 20, 0), image, spot, table)
+    >>> bool(abs(found.visible_hu[0] / (found.screened_hu[0] + 20) - 1) < 0.02)
+    True
     """
     table = table.assign(screened_hu=table.visible_hu)
     base = np.asarray(denoise(image), float)

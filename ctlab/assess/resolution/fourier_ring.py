@@ -50,6 +50,12 @@ class RingAgreement:
         """Frequency where the FRC first falls below ``threshold``; the last one if it never does.
 
         Between the neighbouring rings it is interpolated linearly.
+
+        Examples
+        --------
+        >>> image = np.random.default_rng(0).normal(0, 10, (32, 32))
+        >>> frc(image, image, 0.5).cutoff_per_mm() > 0.9  # it agrees with itself to the last ring
+        True
         """
         below = np.flatnonzero(np.nan_to_num(self.frc, nan=1.0) < threshold)
         if len(below) == 0:

@@ -64,7 +64,13 @@ class Transfer:
 
     @property
     def f10_per_mm(self) -> float:
-        """Frequency per mm at which the transfer falls to one tenth."""
+        """Frequency per mm at which the transfer falls to one tenth.
+
+        Examples
+        --------
+        >>> Transfer(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.2, 0.0])).f10_per_mm
+        0.75
+        """
         return self.frequency_at(0.1)
 
     def frame(self) -> pd.DataFrame:

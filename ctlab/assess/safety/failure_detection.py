@@ -40,6 +40,13 @@ def checks_that_detect(exhibit: Exhibit, *, seed: int = 0) -> pd.DataFrame:
     -------
     DataFrame
         One row per check: ``exhibit, check, value, limit, notices``.
+
+    Examples
+    --------
+    >>> from ctlab.assess import GALLERY
+    >>> table = checks_that_detect(GALLERY["vanished nodule"](0)).set_index("check")
+    >>> table.notices[["PSNR change, dB", "contrast recovery"]].tolist()
+    [False, True]
     """
     rows = []
     for name, check in CHECKS.items():

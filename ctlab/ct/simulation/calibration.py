@@ -149,6 +149,12 @@ def fraction_for_noise(
     ------
     ValueError
         The volume is noisier than that already, or no dose makes it as noisy as that.
+
+    Examples
+    --------
+    >>> from ctlab.ct import load_sample
+    >>> 0.05 < fraction_for_noise(load_sample().slices(18, 20), 60.0) < 0.5
+    True
     """
     reference = own_noise_hu(volume)
     if not reference < noise_sd_hu < np.inf:

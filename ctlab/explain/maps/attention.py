@@ -6,70 +6,13 @@ the output, and changes it where the map said.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ctlab.assess import local_noise_hu
-from ctlab.ct.tissue import tissue_masks
-from ctlab.explain.probe.denoiser_probe import DenoiserProbe, enlarge
+from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.learn.models.unet import AttentionGate, Cbam
-
-
-@dataclass(frozen=True)
-class AttentionFinding:
-    """An attention map and its counterfactual.
-
-    Attributes
-    ----------
-    weights : ndarray, float32, shape (y, x)
-        Enlarged to the image; ``native`` is the map as the network uses it.
-    change_hu : ndarray, float32, shape (y, x)
-        Output with the map minus output with the map replaced by its mean over the slice.
-    numbers : dict
-        ``change_sd_hu``; ``agreement``: correlation of the absolute departure of the weights
-        from their mean with the absolute change; ``with_noise`` and ``with_edges``: correlation
-        of the weights with local noise and gradient; ``mean_<tissue>``.
-    """
-
-    weights: np.ndarray
-    native: np.ndarray
-    change_hu: np.ndarray
-    numbers: dict[str, float]
-
-
-def attention_finding(probe: DenoiserProbe, image_hu: np.ndarray) -> AttentionFinding:
-    """Attention map of the first gate or CBAM block, and its counterfactual.
-
-    Parameters
-    ----------
-    image_hu : ndarray, HU, shape (y, x), or (c, y, x) for neighbouring slices
-
-    Raises
-    ------
-    ValueError
-        The model has no attention.
-    """
-    stack = probe.image(image_hu)
-    image = stack if stack.ndim == 2 else stack[len(stack) // 2]
-    native, output, flat = _with_and_without(probe, stack)
-    native, output, flat = native[0], output[0], flat[0]
-    weights = enlarge(native, image.shape)
-    change = output - flat
-    departure = np.abs(weights - native.mean())
-    numbers = {
-        "change_sd_hu": float(change.std()),
-        "agreement": _correlation(departure, np.abs(change)),
-        "with_noise": _correlation(weights, local_noise_hu(image)),
-        "with_edges": _correlation(weights, np.hypot(*np.gradient(output))),
-        "lowest": float(native.min()),
-        "highest": float(native.max()),
-    }
-    for tissue, mask in tissue_masks(output).items():
-        numbers[f"mean_{tissue}"] = float(weights[mask].mean()) if mask.any() else float("nan")
-    return AttentionFinding(weights, native, change, numbers)
 
 
 def attention_weights(probe: DenoiserProbe, image: np.ndarray) -> np.ndarray:
@@ -150,10 +93,3 @@ def _flattened(module: nn.Module) -> Iterator[None]:
             yield
     finally:
         handle.remove()
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson correlation; NaN where one of the two is constant."""
-    a, b = first.ravel() - first.mean(), second.ravel() - second.mean()
-    length = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.dot(a, b) / length) if length > 1e-12 else float("nan")

@@ -136,7 +136,3 @@ class InvertibleDenoiser(nn.Module):
             gain, shift = coupling(others)
             parts[n] = (parts[n] - shift) / gain if undo else parts[n] * gain + shift
         return torch.stack(parts[1:], 1)
-
-    def attention_maps(self, _image: Tensor) -> dict[str, Tensor]:
-        """No attention, no maps."""
-        return {}

@@ -49,7 +49,3 @@ class RedCnn(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Denoised images (B, 1, H, W)."""
         return image - self.residual(image)
-
-    def attention_maps(self, _image: Tensor) -> dict[str, Tensor]:
-        """No attention, no maps."""
-        return {}

@@ -163,19 +163,3 @@ class ResidualUNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:  # (B, 1 or slices, H, W) -> (B, 1, H, W)
         """Denoised middle slices."""
         return centre(image) - self.residual(image)
-
-    @torch.no_grad()
-    def attention_maps(self, image: Tensor) -> dict[str, Tensor]:
-        """Attention weights for an image (B, 1, H, W), each map (B, 1, h, w) in (0, 1).
-
-        Empty without attention. ``channels`` (B, C) is added for CBAM. The maps say what is let
-        through, not why: treat them as a description of the forward pass.
-        """
-        skip, deep, signal = self._features(image)
-        maps: dict[str, Tensor] = {}
-        if self.gate is not None:
-            maps["gate"] = self.gate.weights(skip, signal)
-        if self.cbam is not None:
-            channel, spatial = self.cbam.weights(deep)
-            maps |= {"cbam": spatial, "channels": channel.flatten(1)}
-        return maps

@@ -4,9 +4,6 @@ from ctlab.ct.hu import LUNG
 from ctlab.lessons.exercises.checking import Exercise, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 
-_BLACK_HU = LUNG.level_hu - LUNG.width_hu / 2
-
-
 EXERCISES: dict[str, Exercise] = {
     "black_below": numeric(
         lambda: LUNG.level_hu - LUNG.width_hu / 2,

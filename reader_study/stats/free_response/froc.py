@@ -116,7 +116,16 @@ def froc(
 
 
 def froc_figures(marks: pd.DataFrame, cases: pd.DataFrame, *, fom: Fom = "wafroc") -> pd.DataFrame:
-    """The figure of merit of each reader in each arm: ``arm, reader, figure``."""
+    """The figure of merit of each reader in each arm: ``arm, reader, figure``.
+
+    Examples
+    --------
+    >>> marks = pd.DataFrame({"arm": "new", "reader": "R1", "case": ["a", "b"],
+    ...     "mark": ["LL", "NL"], "lesion": [1, 0], "rating": [3, 1]})
+    >>> cases = pd.DataFrame({"case": ["a", "b"], "truth": [1, 0], "n_lesions": [1, 0]})
+    >>> froc_figures(marks, cases).figure.tolist()
+    [1.0]
+    """
     values, _, names, readers = _figures(marks, cases, fom, None)
     rows = [(a, r, values[i, j]) for i, a in enumerate(names) for j, r in enumerate(readers)]
     return pd.DataFrame(rows, columns=["arm", "reader", "figure"])

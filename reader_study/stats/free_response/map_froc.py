@@ -82,6 +82,13 @@ def map_froc(
     ------
     ValueError
         Without a place, or (with row numbers) for places in cases that are not listed.
+
+    Examples
+    --------
+    >>> peaks = pd.DataFrame({"case": ["a", "b"], "z": 0.0, "y": 5.0, "x": 5.0, "rating": [2, 1]})
+    >>> places = pd.DataFrame({"case": ["a"], "z": 0.0, "y": 6.0, "x": 5.0})
+    >>> map_froc(peaks, places, cases=["a", "b"], radius_mm=3.0)[["nlf", "llf"]].values.tolist()
+    [[0.0, 0.0], [0.0, 1.0], [0.5, 1.0]]
     """
     known = _known(places, cases)
     if peaks.empty:

@@ -6,15 +6,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.special import expit, logit
 
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.preference_share import pooled_share
 from reader_study.stats.proportions import clopper_pearson
-from reader_study.stats.roc.mrmc import mrmc, noninferiority
-from reader_study.stats.roc.roe_metz import RoeMetz, simulate_roc
 
 NEW, REFERENCE = "new", "reference"
 Decision = Callable[[pd.DataFrame], bool]
@@ -193,37 +190,5 @@ def preference_decision(*, margin: float = 0.0, alpha: float = 0.05) -> Decision
     def decide(study: pd.DataFrame) -> bool:
         share = pooled_share(study, arm=NEW, over=REFERENCE, level=1 - alpha)
         return bool(share.low > 0.5 - margin)
-
-    return decide
-
-
-# ---------------------------------------------------------------- ROC
-
-
-def simulate_roc_pair(
-    *,
-    areas: tuple[float, float],
-    readers: int,
-    cases: int,
-    rng: np.random.Generator,
-    model: RoeMetz | None = None,
-) -> pd.DataFrame:
-    """One Roe-Metz study of a new and a reference arm with these expected areas."""
-    named = dict(zip((NEW, REFERENCE), areas, strict=True))
-    return simulate_roc(named, readers=readers, cases=cases, rng=rng, model=model)
-
-
-def roc_decision(*, margin: float = 0.0, alpha: float = 0.05) -> Decision:
-    """Obuchowski-Rockette test, readers and cases random: better, or not worse by ``margin``."""
-
-    def decide(study: pd.DataFrame) -> bool:
-        result = mrmc(study, method="delong", arms=(NEW, REFERENCE))
-        if margin:
-            return noninferiority(
-                result, reference=REFERENCE, new=NEW, margin=margin, alpha=alpha / 2
-            ).shown
-        row = result.differences.iloc[0]
-        half = float(stats.t.isf(alpha / 2, row["df"])) * row["se"]
-        return bool(row["difference"] - half > 0)
 
     return decide

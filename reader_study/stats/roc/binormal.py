@@ -69,6 +69,12 @@ def fit_binormal(truth: ArrayLike, scores: ArrayLike) -> Binormal:
     -----
     Dorfman & Alf 1969 (doi:10.1016/0022-2496(69)90019-4); ranks as categories: Metz, Herman &
     Shen 1998 (doi:10.1002/(SICI)1097-0258(19980515)17:9<1033::AID-SIM784>3.0.CO;2-Z).
+
+    Examples
+    --------
+    >>> fitted = fit_binormal([0] * 6 + [1] * 6, [1, 1, 1, 2, 2, 3, 1, 2, 2, 3, 3, 3])
+    >>> 0.7 < fitted.auc < 0.9
+    True
     """
     return fit_counts(*category_counts(*split_scores(truth, scores)))
 

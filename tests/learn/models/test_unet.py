@@ -46,15 +46,16 @@ def test_channel_attention_sees_the_whole_image_and_says_so():
     assert not torch.allclose(network(image(96))[far], network(brighter)[far], atol=1e-4)
 
 
-def test_attention_maps_are_what_the_forward_pass_uses():
+@torch.no_grad()
+def test_the_forward_pass_uses_the_weights_of_the_gate():
     network = awake("gate")
-    maps = network.attention_maps(image())
-    assert maps["gate"].shape == (2, 1, 32, 32)
-    assert 0 < maps["gate"].min() <= maps["gate"].max() < 1
+    skip, _, signal = network._features(image())
+    weights = network.gate.weights(skip, signal)
+    assert weights.shape == (2, 1, 32, 32)
+    assert 0 < weights.min() <= weights.max() < 1
     before = network(image())
-    with torch.no_grad():
-        network.gate.to_weight.bias.fill_(-100.0)  # the gate shuts
-    assert network.attention_maps(image())["gate"].max() < 1e-6
+    network.gate.to_weight.bias.fill_(-100.0)  # the gate shuts
+    assert network.gate.weights(skip, signal).max() < 1e-6
     assert not torch.allclose(before, network(image()))
 
 
@@ -69,10 +70,10 @@ def test_gate_and_cbam_multiply_by_their_weights():
 
 
 def test_cbam_maps_have_the_shapes_promised():
-    maps = awake("cbam").attention_maps(image())
-    assert maps["cbam"].shape == (2, 1, 16, 16)
-    assert maps["channels"].shape == (2, 16)
-    assert awake("none").attention_maps(image()) == {}
+    network = awake("cbam")
+    channel, spatial = network.cbam.weights(network._features(image())[1])
+    assert spatial.shape == (2, 1, 16, 16)
+    assert channel.shape == (2, 16, 1, 1)
 
 
 def test_unknown_attention_is_refused():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t as student_t
 
 from reader_study.stats.power.closed_form import (
     OrComponents,
@@ -25,14 +26,14 @@ from reader_study.stats.power.panel import (
 )
 from reader_study.stats.power.roe_metz_components import components_of_model, model_of_components
 from reader_study.stats.power.simulated import (
+    NEW,
+    REFERENCE,
     LikertTruth,
     PreferenceTruth,
     likert_decision,
     preference_decision,
-    roc_decision,
     simulate_likert,
     simulate_preference,
-    simulate_roc_pair,
     simulated_power,
 )
 from reader_study.stats.roc.curve import empirical_auc
@@ -269,15 +270,27 @@ def draw_preference(effect, rng):
     return simulate_preference(PreferenceTruth(effect), readers=4, cases=30, rng=rng)
 
 
-def draw_roc(effect, rng):
-    return simulate_roc_pair(areas=(effect, 0.7), readers=4, cases=40, rng=rng)
+def draw_roc(areas, *, readers, cases, rng):
+    named = dict(zip((NEW, REFERENCE), areas, strict=True))
+    return simulate_roc(named, readers=readers, cases=cases, rng=rng)
+
+
+def decide_roc(study):
+    """Whether the new arm is better by the Obuchowski-Rockette test, readers and cases random."""
+    row = mrmc(study, method="delong", arms=(NEW, REFERENCE)).differences.iloc[0]
+    return bool(row["difference"] > student_t.isf(0.025, row["df"]) * row["se"])
 
 
 CASES = {
     "likert, clmm": (draw_likert, likert_decision(), 1.0, 8.0),
     "likert, mean": (draw_likert, likert_decision("mean"), 1.0, 30.0),
     "preference": (draw_preference, preference_decision(), 0.5, 0.85),
-    "roc": (draw_roc, roc_decision(), 0.7, 0.95),
+    "roc": (
+        lambda effect, rng: draw_roc((effect, 0.7), readers=4, cases=40, rng=rng),
+        decide_roc,
+        0.7,
+        0.95,
+    ),
 }
 
 
@@ -297,17 +310,15 @@ def test_simulated_power_of_roc_agrees_with_the_closed_form(rng):
     """Components of one large simulated study predict the share of small studies that succeed."""
     sizes = {"readers": 5, "cases": 80}
     pilots = [
-        components_of(
-            mrmc(simulate_roc_pair(areas=(0.8, 0.8), readers=8, cases=200, rng=rng)), cases=200
-        )
+        components_of(mrmc(draw_roc((0.8, 0.8), readers=8, cases=200, rng=rng)), cases=200)
         for _ in range(20)
     ]
     mean = {name: float(np.mean([vars(p)[name] for p in pilots])) for name in vars(pilots[0])}
     pilot = OrComponents(**{**mean, "cases": 200})
     predicted = or_power(pilot, effect=0.08, **sizes).power
     found = simulated_power(
-        lambda r: simulate_roc_pair(areas=(0.84, 0.76), rng=r, **sizes),
-        roc_decision(),
+        lambda r: draw_roc((0.84, 0.76), rng=r, **sizes),
+        decide_roc,
         replicates=200,
         rng=rng,
     )
