@@ -46,6 +46,7 @@ def module_file(path: Path) -> Denoiser:
         for name, value in content.get("arguments", {}).items()
     }
     module_name, _, name = spec.partition(":")
+    before = np.random.get_state()  # noqa: NPY002  # a stranger may draw its weights from it
     try:
         module = getattr(importlib.import_module(module_name), name)(**arguments)
     except Exception as error:  # whatever a stranger's code raises becomes one sentence
@@ -53,6 +54,8 @@ def module_file(path: Path) -> Denoiser:
             f"{path}: {spec} cannot be made: {type(error).__name__}: {error}; check module and "
             "arguments"
         ) from error
+    finally:
+        np.random.set_state(before)  # noqa: NPY002  # and it is given back
     weights = path.parent / content["weights"] if "weights" in content else None
     if weights is not None:
         _load(module, weights)

@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(folder, text, message):
 THEIR_PACKAGE = "ldctbench"  # may be here; not a package that is asked for
 
 
-@pytest.mark.parametrize("method", ["redcnn", "cnn10", "resnet"])
+@pytest.mark.parametrize("method", ["redcnn", "cnn10", "resnet", "wganvgg", "dugan", "qae"])
 def test_the_networks_of_ldct_benchmark_untrained(tmp_path, method):
     pytest.importorskip(THEIR_PACKAGE)
     (tmp_path / "net.toml").write_text(
