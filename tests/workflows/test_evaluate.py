@@ -38,6 +38,22 @@ def test_one_scan_with_other_gaps_is_refused(write):
         evaluate_folders(a, [b], window=CHEST, allow_gaps=True)
 
 
+def test_another_patient_or_frame_of_reference_is_said(write):
+    def other(k, dataset):
+        dataset.PatientID, dataset.FrameOfReferenceUID = "P2", "1.2.77"
+
+    said = []
+    a, b = write("a"), write("b", change=other)
+    table = evaluate_folders(a, [b], window=CHEST, note=said.append)
+    assert table["rmse_hu"].tolist() == [0.0] * 6  # a de-identified copy is compared
+    text = " ".join(said)
+    assert "patient differs (reference 'P1', image 'P2')" in text
+    assert "frame of reference differs" in text
+    said.clear()
+    evaluate_folders(a, [a], window=CHEST, note=said.append)
+    assert "differs" not in " ".join(said)
+
+
 def test_axes_turned_by_90_degrees_are_refused(write):
     def turned(k, dataset):
         dataset.ImageOrientationPatient = [0, 1, 0, -1, 0, 0]

@@ -76,6 +76,10 @@ class Header:
             text = decoded_text(raw, self.elements.get("character_set", b""))
         return "".join(c for c in text if c.isprintable())
 
+    def words(self, name: str) -> str:
+        """Value as text, with one blank between words and none around parts."""
+        return "\\".join(" ".join(part.split()) for part in self.text(name).split("\\"))
+
     def numbers(self, name: str) -> tuple[float, ...]:
         """All values as finite numbers; empty where absent, empty or not numbers."""
         raw = self.elements.get(name, b"")
@@ -325,7 +329,7 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
         _refuse_bomb(path, stream)
         try:
             dataset = pydicom.dcmread(stream, force=not is_marked, stop_before_pixels=not pixels)
-            for tag in TAGS.values():  # values are converted on first use, and may fail then
+            for tag in (*TAGS.values(), *PIXEL_TAGS):  # converted on first use, and may fail then
                 dataset.get(tag)
         except Exception as error:
             raise ValueError(

@@ -27,6 +27,9 @@ NO_DATA = "holds no DICOM data: empty, overwritten or packed; copy it again"
 PRINTED_MM = 0.06
 """Positions are often printed with one decimal only: so far from an even grid they are on it."""
 
+THICKEST_MM = 200.0
+"""Slices thicker than a detector is wide are a damaged header."""
+
 
 @dataclass
 class Contents:
@@ -297,7 +300,7 @@ def slice_step_mm(frames: list[Frame], along: np.ndarray) -> tuple[float, list[s
     """Distance between slices, and the places where it is not kept."""
     if len(frames) == 1:
         thickness = frames[0].header.number("thickness_mm")
-        if thickness and thickness > 0:
+        if thickness and 0 < thickness <= THICKEST_MM:
             return thickness, []
         return 1.0, ["one slice without Slice Thickness: 1 mm is assumed"]
     steps = np.diff(along)

@@ -8,6 +8,9 @@ import numpy as np
 from ctlab.ct.dicom.checks.units import units_of
 from ctlab.ct.dicom.frames import Frame
 
+LARGEST_SLOPE, LARGEST_INTERCEPT = 1e4, 1e7
+"""Rescales beyond are damaged: no attenuation is that large, in HU."""
+
 
 def mixtures(frames: list[Frame]) -> list[str]:
     """Properties that one volume can have only one of, and that differ between slices."""
@@ -15,8 +18,6 @@ def mixtures(frames: list[Frame]) -> list[str]:
         ("orientations", [_named(f.orientation) for f in frames]),
         ("image sizes", ["{} x {}".format(*f.shape) for f in frames]),
         ("pixel spacings", [_spacing_text(f) for f in frames]),
-        ("kernels", [_words(f, "kernel") or "none" for f in frames]),
-        ("tube voltages", [_kvp_text(f) for f in frames]),
         ("patients", [_patient(f) for f in frames]),
         ("studies", [f.header.text("study_uid") or "none" for f in frames]),
         (
@@ -25,7 +26,8 @@ def mixtures(frames: list[Frame]) -> list[str]:
         ),
         ("kinds of values", [units_of(f) or "HU" for f in frames]),
         # What slices do not say, they may still share.
-        *((what, [_words(f, name) for f in frames]) for what, name in _ONE_SCAN.items()),
+        ("tube voltages", [_kvp_text(f) for f in frames]),
+        *((what, [f.header.words(name) for f in frames]) for what, name in _ONE_SCAN.items()),
     ]
     faults = []
     for what, values in checks:
@@ -47,6 +49,7 @@ def mixtures(frames: list[Frame]) -> list[str]:
 
 
 _ONE_SCAN = {
+    "kernels": "kernel",
     "patient positions": "patient_position",
     "manufacturers": "manufacturer",
     "scanner models": "model",
@@ -56,12 +59,6 @@ _ONE_SCAN = {
 
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{k}: {n}" for k, n in counts.most_common(6))
-
-
-def _words(frame: Frame, name: str) -> str:
-    """Values as one text, without blanks around and within parts."""
-    parts = frame.header.text(name).split("\\")
-    return "\\".join(" ".join(part.split()) for part in parts)
 
 
 def _patient(frame: Frame) -> str:
@@ -77,7 +74,7 @@ def _spacing_text(frame: Frame) -> str:
 def _kvp_text(frame: Frame) -> str:
     """Tube voltage as a number: 120 and 120.0 are one."""
     kvp = frame.header.number("kvp")
-    return "none" if kvp is None else f"{kvp:g}"
+    return "" if kvp is None else f"{kvp:g}"
 
 
 def _named(orientation: tuple[float, ...]) -> str:
@@ -103,7 +100,7 @@ def rescale_faults(frames: list[Frame]) -> list[str]:
             f"{len(frames)} slices (first: {tables[0].path.name}), which CT does not have; export "
             "the series again"
         ]
-    bad = [f for f in frames if f.slope is None or f.intercept is None or f.slope == 0]
+    bad = [f for f in frames if not _usable(f.slope, f.intercept)]
     if not bad:
         return []
     first = bad[0]
@@ -116,6 +113,12 @@ def rescale_faults(frames: list[Frame]) -> list[str]:
         f"can be used in {len(bad)} of {len(frames)} (first: {first.name}, slope {slope}, "
         f"intercept {intercept}); export the series again"
     ]
+
+
+def _usable(slope: float | None, intercept: float | None) -> bool:
+    if slope is None or intercept is None or slope == 0:
+        return False
+    return abs(slope) <= LARGEST_SLOPE and abs(intercept) <= LARGEST_INTERCEPT
 
 
 def header_problems(frames: list[Frame]) -> list[str]:

@@ -17,7 +17,7 @@ MARKS = (
     *("temporal_position", "temporal_index", "stack_id", "cardiac_percent", "cardiac_delay_ms"),
     *("respiratory_percent", "trigger_ms", "frame_reference_ms", "irradiation_uid", "energy_kev"),
     *("series_number", "series_time", "thickness_mm", "reconstruction_mm", "filter", "protocol"),
-    *("scan_options", "contrast", "image_type", "description", "comments"),
+    *("scan_options", "contrast", "image_type", "description", "comments", "kernel", "kvp"),
 )
 """Facts of which one pass has one value, from the surest on; those with times follow."""
 
@@ -60,7 +60,7 @@ def _marks() -> list[tuple[Callable[[Frame], str], int]]:
 def _value(frame: Frame, name: str) -> str:
     """A value as text: numbers in one way, however they were written."""
     number = frame.header.number(name) if not name.endswith("_uid") else None
-    return frame.header.text(name).strip().upper() if number is None else f"{number:.12g}"
+    return frame.header.words(name).upper() if number is None else f"{number:.12g}"
 
 
 def _time(frame: Frame) -> str:
@@ -91,7 +91,7 @@ def _split(
 
 
 def _label(value: str) -> str:
-    return value.replace("#", "").replace(" ", "-") or "none"
+    return re.sub(r"[\\\s]+", "-", value.replace("#", "")) or "none"
 
 
 def _order(value: str) -> tuple[float, str]:
@@ -110,7 +110,9 @@ def _runs(groups: dict[str, list[int]], along: np.ndarray) -> list[Pass]:
             end = along[runs[-1][1]]
             above, below = low > end.max() + SAME_PLACE_MM, high < end.min() - SAME_PLACE_MM
             turn = int(above) - int(below)
-            if turn and way in (0, turn):
+            step = _usual_step(end)
+            near = max(low - end.max(), end.min() - high) < 0.9 * step  # not where it went on
+            if turn and way in (0, turn) and not near:
                 runs[-1][0].append(value)
                 runs[-1][1].extend(groups[value])
                 way = turn
@@ -118,6 +120,10 @@ def _runs(groups: dict[str, list[int]], along: np.ndarray) -> list[Pass]:
         runs.append(([value], list(groups[value])))
         way = 0
     return runs
+
+
+def _usual_step(places_mm: np.ndarray) -> float:
+    return float(np.median(np.diff(np.sort(places_mm)))) if len(places_mm) > 2 else 0.0
 
 
 def _overlap(places_mm: list[np.ndarray]) -> bool:

@@ -7,10 +7,21 @@ from ctlab.ct.dicom.frames import Frame
 NO_HU = {
     *("MAT_SPECIFIC", "MAT_REMOVED", "MAT_MODIFIED", "MAT_FRACTIONAL", "MAT_VALUE_BASED"),
     *("EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "Z_EFF", "ZEFF", "EFFECTIVE_Z", "EFF_Z", "RHO_Z"),
-    *("RHO", "EDW", "IODINE", "IODINE_MAP", "URIC_ACID", "VNC", "VUE", "VNCA", "VNCALCIUM"),
-    *("VIRTUAL_NON_CONTRAST", "VIRTUAL_UNENHANCED", "PBV", "LUNG_PBV", "LUNGPBV", "DENSITY"),
+    *(
+        "RHO",
+        "EDW",
+        "IODINE",
+        "IODINE_MAP",
+        "MATERIAL_DENSITY",
+        "URIC_ACID",
+        "VNC",
+        "VUE",
+        "VNCA",
+        "VNCALCIUM",
+    ),
+    *("VIRTUAL_NON_CONTRAST", "VIRTUAL_UNENHANCED", "PBV", "LUNG_PBV", "LUNGPBV"),
     *("FAT_FRACTION", "PROTON_STOPPING_POWER", "STOPPING_POWER", "SPR"),
-    *("CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PERMEABILITY", "PS", "BF", "BV"),
+    *("CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PERMEABILITY"),
     *("SUBTRACTION", "DIVISION", "MULTIPLICATION", "STD_DEVIATION", "QUANTITY"),
 }
 """Words of Image Type or Frame Type whose images hold other quantities than HU, or HU from which
@@ -36,7 +47,7 @@ def units_of(frame: Frame) -> str:
     said = "\\".join(frame.header.text(n) for n in ("image_type", "frame_type")).upper()
     words = [re.sub(r"[^A-Z0-9]+", "_", word).strip("_") for word in said.split("\\")]
     for word in words:
-        if word in NO_HU or any(part in word for part in _PARTS):
+        if any(f"_{name}_" in f"_{word}_" for name in NO_HU) or any(p in word for p in _PARTS):
             return word
     mapped = frame.header.text("mapped_units")
     return "" if mapped.upper() in ("", *_HU) else mapped

@@ -97,6 +97,7 @@ def test_findings_of_any_slice(make_series):
         ("Virtual Non Contrast", "VIRTUAL_NON_CONTRAST"),
         ("MAT_REMOVED", "MAT_REMOVED"),
         ("SUBTRACTION", "SUBTRACTION"),
+        ("CT_SOM5 TTP", "CT_SOM5_TTP"),
         ("MONO_E", "HU"),
         ("VMI", "HU"),
         ("PERFUSION", "HU"),  # of the scan: value 3 of images in HU
@@ -200,7 +201,7 @@ def test_positions_that_cannot_be_right(make_series, keyword, values, what):
 
 
 @pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
-@pytest.mark.parametrize("value", [[1, 2], "", "nan", "1_0"])
+@pytest.mark.parametrize("value", [[1, 2], "", "nan", "1_0", "1e20"])
 def test_a_rescale_is_one_number(make_series, keyword, value):
     tag = pydicom.datadict.tag_for_keyword(keyword)
     folder = make_series(2, lambda k, dataset: dataset.add_new(tag, "DS", value))

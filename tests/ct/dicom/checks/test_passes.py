@@ -19,6 +19,8 @@ MARKS = [
     ("ReconstructionDiameter", ["350", "400"]),
     ("FilterType", ["BODY", "HEAD"]),
     ("SliceThickness", ["2.5", "5"]),
+    ("ConvolutionKernel", ["B30f", "B70f"]),
+    ("KVP", ["80", "140"]),
     ("ContrastBolusAgent", [None, "Iopromide"]),
     ("SeriesTime", ["101000", "101500"]),
     ("ContentTime", ["101000", "101500"]),
@@ -68,6 +70,16 @@ def test_passes_that_overlap_at_their_ends(make_series, offset_mm):
     assert [r.shape[0] for r in inspect_folder(make_series(10, change))] == [5, 5]
 
 
+def test_a_pass_that_comes_back_after_the_last_slice(make_series):
+    """Out and home again, half a step aside: the first slice home lies beyond the last one out."""
+
+    def change(k, dataset):
+        dataset.ImagePositionPatient[2] = 2.5 * k if k < 4 else 2.5 * (7 - k) + 1.25
+        dataset.AcquisitionTime = f"1010{k:02d}"
+
+    assert [r.shape[0] for r in inspect_folder(make_series(8, change))] == [4, 4]
+
+
 def test_passes_within_passes(make_series):
     """Two phases of two reconstructions each, all at the same places."""
 
@@ -112,6 +124,8 @@ LEGAL = {
         "ContentTime",
         [f"10101{(k + 3 * (k % 2)) // 3}" for k in range(12)],
     ),
+    "a kernel that one slice lacks": ("ConvolutionKernel", ["B30f"] * 4 + [None] + ["B30f"] * 7),
+    "a kernel with blanks": ("ConvolutionKernel", [["B30f", "2"], ["B30f ", "2 "]] * 6),
     "one number for all": ("InstanceNumber", [1] * 12),
 }
 
