@@ -42,11 +42,11 @@ def read_analysis(study: str | Path) -> dict[str, Any]:
 
 
 def write_report(study: str | Path) -> list[Path]:
-    """Write ``report.html``, ``report.md``, ``primary.R``, ``checklists.csv``; the paths.
+    """Write ``report.html``, ``report.md``, ``supplement.html`` (a page), and more; the paths.
 
     The HTML page is one file that needs no network and no script; the Markdown shows the same
     figures from ``STUDY/report/figures``. Checklists are filled from the analysis and from what
-    lies in ``STUDY/model``.
+    lies in ``STUDY/model``, into ``checklists.csv`` too; ``primary.R`` repeats the result.
 
     Raises
     ------
@@ -60,6 +60,7 @@ def write_report(study: str | Path) -> list[Path]:
     texts = {
         "report.html": html_page(facts, script, shown=shown, model=model),
         "report.md": markdown_page(facts, shown=shown, model=model),
+        "supplement.html": supplement_page(facts, shown=shown),
     }
     texts["primary.R"] = script
     paths = []
@@ -89,6 +90,13 @@ def html_page(
     template = environment(autoescape=True).get_template("page.html.jinja")
     drawn = pictures(facts) if shown is None else shown
     return template.render(**_context(facts, model), script=script, pictures=drawn)
+
+
+def supplement_page(facts: dict[str, Any], *, shown: list[dict[str, str]]) -> str:
+    """The study on one printed page: result, methods, flow, where to repeat it."""
+    facts = in_order(facts)
+    template = environment(autoescape=True).get_template("supplement.html.jinja")
+    return template.render(**_context(facts, None), pictures=shown)
 
 
 def markdown_page(

@@ -26,6 +26,7 @@ PARTS = {
     "preregistration.md": "Text for a registry, from the locked protocol",
     "report/report.html": "Report",
     "report/report.md": "Report as Markdown",
+    "report/supplement.html": "Supplement on one page",
     "report/analysis.json": "All results, unrounded",
     "report/primary.csv": "Rows behind the primary result; readers under study numbers",
     "report/cases.csv": "Cases with their truth",

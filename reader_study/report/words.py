@@ -78,12 +78,13 @@ def screen(display: dict[str, Any]) -> str:
     '1920 × 1080, pixel 0.20 mm, patches 4 dark and 3 light of 4, every grey step seen'
     >>> screen({"black_cd_m2": 1.0, "white_cd_m2": 350, "step_seen_at_15": 3})
     'smallest step of grey found: 3 at 15, luminance 1 to 350 cd/m², ratio 350, 582 JND'
-    >>> screen({})
+    >>> screen({"screen_width_px": None, "screen_height_px": None})
     '–'
     """
     parts = []
-    if {"screen_width_px", "screen_height_px"} <= display.keys():
-        parts.append(f"{display['screen_width_px']} × {display['screen_height_px']}")
+    size = [display.get(f"screen_{side}_px") for side in ("width", "height")]
+    if None not in size:
+        parts.append(f"{size[0]} × {size[1]}")
     card_px = display.get("card_px")
     if isinstance(card_px, int | float) and card_px > 0:
         parts.append(f"pixel {_CARD_MM / card_px:.2f} mm")
@@ -188,9 +189,12 @@ def methods(facts: dict[str, Any]) -> list[str]:
         "noninferiority": f"The aim was non-inferiority with a margin of {facts['margin']}.",
         "equivalence": f"The aim was equivalence within {facts['margin']}.",
     }[facts["aim"]]
+    several = len(facts["primary"]) > 1 or len(facts["secondary"]) > 1
     adjust = {
         "holm": "P-values were adjusted by Holm's method within the primary and within the "
-        "secondary comparisons.",
+        "secondary comparisons."
+        if several
+        else "With one comparison no p-value needed adjustment.",
         "gatekeeping": "Comparisons were tested in the order fixed in the protocol, secondary ones "
         "by Holm's method behind the primary ones.",
         "none": "P-values were not adjusted for the number of comparisons.",
@@ -203,14 +207,61 @@ def methods(facts: dict[str, Any]) -> list[str]:
     return [
         design_text,
         f"The primary endpoint was the {first['unit']} on the item “{first['item']}”. Method: "
-        f"{facts['method']}. {aim} {adjust} Intervals are two-sided 95 % intervals. Trials without "
-        f"an answer and “cannot judge” were left out and counted.{few}",
-        "Agreement between readers was summarised as raw agreement, Gwet's coefficient and "
-        "Krippendorff's alpha, agreement of readers with themselves on hidden repeats by kappa. "
-        "Position in the list, session and speed of reading were examined descriptively with "
-        "readers as units. Answers were kept insert-only in a hash chain that was verified before "
+        f"{facts['method']}. {aim} {_p_from(first)} {adjust} Intervals are two-sided "
+        "95 % intervals. Trials without an answer and “cannot judge” were left out and counted."
+        f"{few}",
+        f"{_around(facts)}Answers were kept insert-only in a hash chain that was verified before "
         f"the analysis ({facts['integrity']['events']} events).",
     ]
+
+
+_P = {
+    "share": "The p-value is the level at which the interval of the share just reaches {null}",
+    "odds": "The p-value is that of the Wald test of the arm on the log odds, normal law",
+    "difference": "The p-value is that of a t test of the mean difference, with the standard error "
+    "and the degrees of freedom of the interval",
+    "limits": "The p-value is that of the mean difference over its standard error, normal law",
+}
+_P_AREA = (
+    "The p-value is that of a t test of the difference with the standard error and the degrees of "
+    "freedom of the interval"
+)
+
+
+def _p_from(row: dict[str, Any]) -> str:
+    """How the p-value of the primary comparison is got."""
+    null = number(row["null"], row["endpoint"])
+    said = _P.get(row["endpoint"], _P_AREA).format(null=null)
+    if row["aim"] == "superiority":
+        return f"{said}; two-sided."
+    bounds = "at the margin" if row["aim"] == "noninferiority" else "at the worse of both margins"
+    return (
+        f"{said}, taken {bounds}; it is twice the one-sided p, so that it is below 0.05 exactly "
+        "when the 95 % interval lies within."
+    )
+
+
+def _around(facts: dict[str, Any]) -> str:
+    """Sentences on the analyses around the primary one, those that were made."""
+    said = []
+    if facts["agreement"]:
+        said.append(
+            "Agreement between readers was summarised as raw agreement, Gwet's coefficient and "
+            "Krippendorff's alpha, intervals over cases."
+        )
+    if facts["repeats"]:
+        said.append(
+            "Agreement of readers with themselves on hidden repeats was summarised by kappa, each "
+            "reader alone and all pooled."
+        )
+    if facts["blinding"]:
+        said.append("Guesses of the arm were summarised by Bang's index.")
+    if facts["effects"]:
+        said.append(
+            "Position in the list, session and speed of reading were examined descriptively, by t "
+            "tests over readers."
+        )
+    return "".join(f"{sentence} " for sentence in said)
 
 
 def _display(design: dict[str, Any]) -> str:

@@ -154,7 +154,7 @@ def test_a_study_that_was_not_analysed_or_by_a_newer_program_is_refused(tmp_path
         read_analysis(tmp_path)
 
 
-def test_writing_leaves_four_files_that_do_not_change(rng, tmp_path):
+def test_writing_leaves_five_files_that_do_not_change(rng, tmp_path):
     facts, _ = analysed("share", rng)
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "analysis.json").write_text(json.dumps(facts), "utf-8")
@@ -163,6 +163,7 @@ def test_writing_leaves_four_files_that_do_not_change(rng, tmp_path):
     assert [path.name for path in paths] == [
         "report.html",
         "report.md",
+        "supplement.html",
         "primary.R",
         "checklists.csv",
     ]
@@ -212,3 +213,48 @@ def test_the_axis_of_odds_ratios_has_numbers_to_read(low, high, wanted):
     ticks = re.findall(r">([0-9.]+)</text>", forest([row], name="x"))
     assert set(wanted) <= set(ticks)
     assert len(ticks) <= 9
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "aim", "words"),
+    [
+        ("share", "superiority", "interval of the share just reaches 50.0 %; two-sided"),
+        ("odds", "superiority", "Wald test of the arm on the log odds"),
+        ("difference", "noninferiority", "taken at the margin; it is twice the one-sided p"),
+        ("auc", "equivalence", "taken at the worse of both margins"),
+        ("limits", "superiority", "mean difference over its standard error"),
+    ],
+)
+def test_methods_say_how_p_is_got(rng, endpoint, aim, words):
+    facts, _ = analysed("share", rng)
+    facts["primary"][0] |= {"endpoint": endpoint, "aim": aim}
+    assert words in " ".join(methods(facts))
+
+
+def test_what_was_not_done_is_left_out_of_methods_and_page(rng):
+    facts, _ = analysed("share", rng)
+    text = " ".join(methods(facts))
+    assert "one comparison no p-value needed adjustment" in text
+    for words in ("Krippendorff", "kappa", "Bang", "Position in the list"):
+        assert words not in text
+    assert 'id="agreement"' not in html_page(facts, "")
+    row = {"item": "quality", "reader": "all", "n": 9, "raw_agreement": 0.5, "kappa": 0.1}
+    row |= {"kappa_quadratic": 0.2, "low": 0.0, "high": 0.4, "note": ""}
+    facts |= {"repeats": [row], "blinding": []}
+    assert "all pooled" in " ".join(methods(facts))
+    assert 'id="agreement"' in html_page(facts, "")
+
+
+def test_the_supplement_is_safe_and_short(rng):
+    from reader_study.report.page import pictures, supplement_page
+
+    facts, _ = analysed("share", rng)
+    facts["secondary"] = [facts["primary"][0] | {"role": "secondary"}] * 12
+    page = supplement_page(facts, shown=pictures(facts))
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    assert outline.unnamed == []
+    assert "<study>" not in page
+    assert "5 further comparisons" in page
+    assert page.count("<tr>") == 1 + 8

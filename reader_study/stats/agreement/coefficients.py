@@ -172,7 +172,7 @@ def agreement_coefficient(
         weights,
         float(value),
         se,
-        max(float(value) - half, -1.0),
+        max(float(value) - half, 0.0 if name == "percent" else -1.0),
         min(float(value) + half, 1.0),
         p,
         float(observed),

@@ -108,7 +108,7 @@ def cohen_kappa(
         p,
         raw,
         int(n),
-        "" if half > 1e-12 else f"{int(n)} pairs: {NO_WIDTH}",
+        "" if half > 1e-12 else f"{int(n)} pair{'' if n == 1 else 's'}: {NO_WIDTH}",
     )
 
 
