@@ -195,6 +195,8 @@ def _odds(test: Planned, table: pd.DataFrame, near: OrdinalFit | None) -> Estima
         "log_odds": float(row["estimate"]),
         "se": float(row["se"]),
         "variances": fit.variances,
+        "thresholds": fit.thresholds["estimate"].tolist(),
+        "loglik": fit.loglik,
         "formula": formula,
     }
     scope = "readers and cases" if len(random) >= 2 else "these readers or cases only"

@@ -1,6 +1,7 @@
 """An R script that repeats the primary result from the study's tables and compares the numbers.
 
-Base R throughout, except for the mixed ordinal model, which needs the package ``ordinal``.
+Base R throughout. The mixed ordinal model is fitted again where the package ``ordinal`` is there;
+without it, its likelihood is written out in base R and examined at the published estimate.
 """
 
 import json
@@ -52,7 +53,19 @@ def r_script(facts: dict[str, Any]) -> str:
     if row["endpoint"] in CALLED:
         head += f"called_from <- {row['extra']['called_from']!r}\n"
         head += f'share <- "{row["endpoint"]}"\n\n'
+    if row["endpoint"] == "odds":
+        head += _ordinal_fit(row["extra"])
     return head + body + _compare(row)
+
+
+def _ordinal_fit(extra: dict[str, Any]) -> str:
+    """The published fit, at which base R examines the likelihood."""
+    named = ", ".join(f"{name} = {value!r}" for name, value in extra["variances"].items())
+    numbers = ", ".join(map(repr, extra.get("thresholds", ())))  # none in older analyses
+    return (
+        f"thresholds <- c({numbers})\nvariances <- c({named})\n"
+        f"log_odds <- {extra['log_odds']!r}\nloglik <- {extra.get('loglik', 'NA')}\n\n"
+    )
 
 
 def _head(facts: dict[str, Any], row: dict[str, Any]) -> str:

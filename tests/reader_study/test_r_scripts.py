@@ -169,11 +169,6 @@ STUDIES |= {
 }
 
 
-def has_ordinal():
-    done = subprocess.run([RSCRIPT, "-e", "library(ordinal)"], capture_output=True, check=False)
-    return done.returncode == 0
-
-
 @pytest.mark.parametrize("kind", STUDIES)
 def test_r_computes_the_published_result_of_every_kind_of_study(
     kind, read_study, simulated_answers, monkeypatch
@@ -181,8 +176,6 @@ def test_r_computes_the_published_result_of_every_kind_of_study(
     # Not what is repeated here, and most of the time of an analysis.
     monkeypatch.setattr("reader_study.analysis.analyse.sensitivity_rows", lambda *_, **__: [])
     options = dict(STUDIES[kind])
-    if kind.startswith("odds") and not has_ordinal():
-        pytest.skip("the R package ordinal is not installed")
     if kind.startswith("marks"):
         options["answers"] = marking(simulated_answers)
     study = read_study(**options)

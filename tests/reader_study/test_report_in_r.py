@@ -20,22 +20,43 @@ def run_r(facts, rows, folder):
     )
 
 
-def has_ordinal():
-    if RSCRIPT is None:
-        return False
-    done = subprocess.run([RSCRIPT, "-e", "library(ordinal)"], capture_output=True, check=False)
-    return done.returncode == 0
-
-
 @pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
 @pytest.mark.parametrize("endpoint", ["share", "difference", "auc", "odds"])
 def test_r_repeats_the_primary_result(endpoint, rng, tmp_path):
-    if endpoint == "odds" and not has_ordinal():
-        pytest.skip("the R package ordinal is not installed")
     facts, rows = analysed(endpoint, rng)
     done = run_r(facts, rows, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "The published result is repeated" in done.stdout
+
+
+@pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("nothing", ""),
+        ("estimate", "does not repeat the published result"),
+        ("threshold", "another log likelihood"),
+        ("interval", "does not repeat the published result"),
+    ],
+)
+def test_base_r_examines_the_likelihood_of_odds(change, message, rng, tmp_path):
+    """Without the package ordinal: log likelihood, slope and curvature at the published fit."""
+    facts, rows = analysed("odds", rng)
+    row = facts["primary"][0]
+    if change == "estimate":
+        row["value"] *= 1.02
+    if change == "threshold":
+        row["extra"]["thresholds"][0] += 0.05
+    if change == "interval":
+        row["high"] *= 1.02
+    script = r_script(facts).replace('requireNamespace("ordinal", quietly = TRUE)', "FALSE")
+    (tmp_path / "primary.R").write_text(script, "utf-8")
+    rows.to_csv(tmp_path / "primary.csv", index=False)
+    done = subprocess.run(
+        [RSCRIPT, "primary.R"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (not message), done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
