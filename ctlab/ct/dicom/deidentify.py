@@ -33,6 +33,7 @@ from ctlab.ct.dicom.kept_attributes import (
     TYPE_2,
     TYPE_2_CLASSIC,
 )
+from ctlab.ct.dicom.media.dicomdir import is_index, patient_records
 from ctlab.ct.dicom.pixels.scrub import scrub_pixels
 from ctlab.ct.dicom.series import NO_DATA, overwritten, reason_aside
 from ctlab.files import fresh_folder, refuse_own_source
@@ -124,7 +125,7 @@ def deidentify_series(
     with warnings.catch_warnings(), fresh_folder(out, overwrite=overwrite) as part:
         warnings.simplefilter("ignore")  # about odd values, which are removed or kept as found
         files = _read_files(path, out, report)
-        known = _known_identifiers(files)
+        known = _known_identifiers(files, Path(path))
         for file in files:
             dataset, reason = _accepted(file)
             if dataset is None:
@@ -164,14 +165,19 @@ def _read_files(path: str | Path, out: str | Path, report: DeidentificationRepor
     return [file for file in files if written not in file.resolve().parents]
 
 
-def _known_identifiers(files: list[Path]) -> KnownIdentifiers:
-    """What the headers of all files say, also of those that are left out."""
+def _known_identifiers(files: list[Path], root: Path) -> KnownIdentifiers:
+    """What all headers say, also of files that are left out, and the indexes of media."""
     known = KnownIdentifiers()
     for file in files:
         try:
             known.add(file, read_dataset(file, pixels=False))
         except Exception:  # damage of any kind is said when the file is copied
             continue
+    top = root if root.is_dir() else root.parent
+    folders = {place for file in files for place in file.parents if place.is_relative_to(top)}
+    for index in (file for folder in folders if folder.is_dir() for file in folder.iterdir()):
+        for record in patient_records(index) if is_index(index.name) else ():
+            known.add(index, record)
     return known
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.fileset import FileSet
 
 from ctlab.ct import deidentify_series, read_series
 from ctlab.ct.dicom.identity.identifiers import (
@@ -179,6 +180,21 @@ def test_what_the_same_patient_is_called_in_another_folder_is_known(tmp_path):
     deidentify_series(tmp_path / "in", tmp_path / "out")
     made = [pydicom.dcmread(f).ConvolutionKernel for f in sorted((tmp_path / "out").iterdir())]
     assert made == ["B30f", "REMOVED"]
+
+
+def test_what_the_index_of_a_medium_says_is_known(tmp_path):
+    files = FileSet()
+    dataset = ct_slice(0)
+    dataset.PatientName, dataset.PatientID, dataset.StudyID = "Fox^Dana", "P 1", "1"
+    dataset.StudyDate, dataset.StudyTime, dataset.SeriesNumber = "20200101", "101010", 1
+    files.add(dataset)
+    files.write(tmp_path / "cd")
+    files._stage["t"].cleanup()  # pydicom leaves it to the garbage collector, which warns
+    (image,) = (f for f in (tmp_path / "cd").rglob("*") if f.is_file() and f.name != "DICOMDIR")
+    dataset.PatientName, dataset.ConvolutionKernel = "", "B30 FOX"  # as a tool left it
+    dataset.save_as(image, enforce_file_format=True)
+    deidentify_series(tmp_path / "cd", tmp_path / "out")
+    assert pydicom.dcmread(tmp_path / "out" / "IM00001.dcm").ConvolutionKernel == "REMOVED"
 
 
 def test_enhanced_ct_keeps_what_is_technical_and_loses_a_name_in_any_frame(make_enhanced, tmp_path):

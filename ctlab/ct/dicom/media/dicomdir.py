@@ -49,6 +49,15 @@ def referenced(
     return files, lost
 
 
+def patient_records(index: Path) -> list[Any]:
+    """What an index says of its patients and their studies; nothing where it cannot be read."""
+    try:
+        with index.open("rb") as stream:
+            return _records(stream)
+    except (ValueError, OSError):
+        return []
+
+
 def _key(name: str) -> str:
     """A path as ISO 9660 compares it: upper case, without version and final dot."""
     return "/".join(re.sub(r"\.?(;\d+)?$", "", part) for part in name.upper().split("/"))
