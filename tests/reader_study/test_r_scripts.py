@@ -4,17 +4,14 @@ Each study is locked, read by simulated readers, closed, unblinded and analysed;
 report then computes the primary result again from the tables that the analysis left.
 """
 
-import shutil
-import subprocess
-
 import pytest
 
 from reader_study.analysis.analyse import analyse
 from reader_study.report.rscript import r_script
 from reader_study.room.session import MARKS
+from tests.reader_study.r_runner import needs_r, run_primary
 
-RSCRIPT = shutil.which("Rscript")
-pytestmark = pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+pytestmark = needs_r
 
 SCALE = """
 [[items]]
@@ -182,12 +179,7 @@ def test_r_computes_the_published_result_of_every_kind_of_study(
     facts = analyse(study)
     row, script = facts["primary"][0], study / "report" / "primary.R"
     script.write_text(r_script(facts), "utf-8")
-    done = subprocess.run(
-        [RSCRIPT, str(script), str(script.parent)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_primary(script.parent)
     assert done.returncode == 0, done.stderr
     found = next(line.split()[1:] for line in done.stdout.splitlines() if line.startswith("r "))
     published = [row[name] for name in ("value", "low", "high")]

@@ -1,26 +1,20 @@
 """The R script of a report repeats the primary result, and notices where it differs."""
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 
 from reader_study.report.rscript import r_script
 from tests.reader_study.analysed_rows import analysed, planned
-
-RSCRIPT = shutil.which("Rscript")
+from tests.reader_study.r_runner import needs_r, run_primary
 
 
 def run_r(facts, rows, folder):
     (folder / "primary.R").write_text(r_script(facts), "utf-8")
     rows.to_csv(folder / "primary.csv", index=False)
-    return subprocess.run(
-        [RSCRIPT, "primary.R"], cwd=folder, capture_output=True, text=True, check=False
-    )
+    return run_primary(folder)
 
 
-@pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+@needs_r
 @pytest.mark.parametrize("endpoint", ["share", "difference", "auc", "odds"])
 def test_r_repeats_the_primary_result(endpoint, rng, tmp_path):
     facts, rows = analysed(endpoint, rng)
@@ -29,7 +23,7 @@ def test_r_repeats_the_primary_result(endpoint, rng, tmp_path):
     assert "The published result is repeated" in done.stdout
 
 
-@pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+@needs_r
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -52,14 +46,12 @@ def test_base_r_examines_the_likelihood_of_odds(change, message, rng, tmp_path):
     script = r_script(facts).replace('requireNamespace("ordinal", quietly = TRUE)', "FALSE")
     (tmp_path / "primary.R").write_text(script, "utf-8")
     rows.to_csv(tmp_path / "primary.csv", index=False)
-    done = subprocess.run(
-        [RSCRIPT, "primary.R"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_primary(tmp_path)
     assert (done.returncode == 0) == (not message), done.stderr
     assert message in done.stderr
 
 
-@pytest.mark.skipif(RSCRIPT is None, reason="Rscript is not installed")
+@needs_r
 @pytest.mark.parametrize("change", ["value", "rows", "one reader", "two readers", "unanimous"])
 def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path):
     from ctlab.files import plain

@@ -1,8 +1,6 @@
 """Limits of agreement of lengths as the endpoint of a study: lock, answers, report, R."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +12,9 @@ from reader_study.analysis.endpoints import estimate, judged
 from reader_study.design.analysis_plan import Planned, plan_of
 from reader_study.report import write_report
 from reader_study.room.answer_check import checked_value
+from tests.reader_study.r_runner import RSCRIPT, WEBR, run_primary
 
 ORACLES = Path(__file__).parents[2] / "data" / "oracles" / "extended"
-RSCRIPT = shutil.which("Rscript")
 LENGTH = '[[items]]\nname = "size"\nkind = "length"\nquestion = "Longest diameter?"\n'
 SINGLE = 'layout = "single"\nsessions = 2\nrepeats = 0\ncatch_trials = 0\n'
 PLAN = Planned("primary", "size", "limits", "full", "denoised", 101, False, False)
@@ -114,15 +112,9 @@ def test_from_lock_to_report_and_r(read_study, tmp_path):
         page = (study / "report" / name).read_text("utf-8")
         assert "Limits of agreement" in page
         assert "same reader, two arms" in page
-    if RSCRIPT is None:
-        pytest.skip("Rscript is not installed")
-    done = subprocess.run(
-        [RSCRIPT, "primary.R"],
-        cwd=study / "report",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    if not (RSCRIPT or WEBR):
+        pytest.skip("there is no R")
+    done = run_primary(study / "report")
     assert done.returncode == 0, done.stderr
     assert "The published result is repeated" in done.stdout
     assert "two_high" in done.stdout
