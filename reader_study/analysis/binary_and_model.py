@@ -90,7 +90,8 @@ def read_by_all(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     cells = table.groupby(["reader", "arm"]).ngroups
     rated = table.groupby("case")["rating"].transform("size") == cells
     lost = table.loc[~rated, "case"].nunique()
-    note = f"{lost} cases that a reader did not rate in every arm are left out" if lost else ""
+    cases = "1 case" if lost == 1 else f"{lost} cases"
+    note = f"left out: {cases} that a reader did not rate in every arm" if lost else ""
     return table[rated], note
 
 

@@ -249,6 +249,7 @@ def _pooled(trials: pd.DataFrame, arm: str, over: str) -> dict[str, Any]:
     note = "every answer was a tie: no share" if pooled.n == 0 else ""
     if 0 < pooled.n_readers < FEW_READERS:
         note = f"{pooled.n_readers} readers: describe these readers only"
+        note = "1 reader: describes this reader only" if pooled.n_readers == 1 else note
     return {**asdict(pooled), "note": note}
 
 

@@ -172,6 +172,8 @@ def _row(
     with np.errstate(invalid="ignore"):
         half, half_mean = z * np.sqrt([variance, of_mean])
     note = "a variance is estimated below zero: no limits" if min(variance, of_mean) < 0 else ""
+    if variance == 0:
+        note = "measurements do not vary: limits without width say nothing about others"
     return (
         comparison,
         arm,

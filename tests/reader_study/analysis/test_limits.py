@@ -49,7 +49,7 @@ def test_the_endpoint_gives_the_limits_of_imrmc(measured):
 def test_cases_that_somebody_did_not_measure_are_left_out_and_counted(measured):
     lost = measured.drop(measured.index[3])
     found = estimate(PLAN, lost)
-    assert "1 cases that a reader did not rate" in found.note
+    assert "left out: 1 case that a reader did not rate" in found.note
     assert found.n_cases == 23
     one = estimate(PLAN, measured[measured["reader"] == "R1"])
     assert np.isnan(one.value)

@@ -206,3 +206,12 @@ def test_kappa_of_two_pairs_says_that_its_interval_has_no_width():
     assert "2 pairs: " in found.note
     assert "no width" in found.note
     assert cohen_kappa(np.array([[5, 1], [2, 5]])).note == ""
+
+
+def test_limits_of_raw_agreement_lie_within_0_and_1():
+    """Two of six subjects alike: the normal limits would reach below 0."""
+    table = pd.DataFrame({"R1": [1, 1, 1, 2, 2, 2], "R2": [1, 2, 2, 1, 1, 1]})
+    found = agreement_coefficient(table, "percent")
+    assert found.value - 2 * found.se < 0
+    assert found.low == 0
+    assert agreement_coefficient(table, "gwet").low < 0, "coefficients go down to -1"

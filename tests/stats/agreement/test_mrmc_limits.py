@@ -75,3 +75,12 @@ def test_the_command_prints_limits_in_the_unit_of_the_table():
     said = CliRunner().invoke(app, words).stdout
     assert "same reader, two arms: -0.4283 [-2.884, 2.028]" in said
     assert np.isfinite(got["limits"][5]["high"])
+
+
+def test_measurements_that_never_vary_say_so():
+    rows = [(r, c, arm, 3.0) for r in "xy" for c in "pq" for arm in "ab"]
+    table = pd.DataFrame(rows, columns=["reader", "case", "arm", "measure"])
+    found = limits_of_agreement(table, first="a", second="b")
+    assert set(found["note"]) == {
+        "measurements do not vary: limits without width say nothing about others"
+    }
