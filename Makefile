@@ -17,7 +17,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-# Proven on 3.11, which is taken where there is a choice.
+# The whole is proven on 3.11, which is taken where there is a choice.
 BASE_PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 ifdef PYTHON
   PY := $(PYTHON)
@@ -35,7 +35,7 @@ INSTALL := $(if $(shell command -v uv),uv pip install --python .venv/bin/python,
 JOBS ?= 2
 PYTEST := $(PY) -m pytest --durations=20 $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 
-.PHONY: setup book lab test study bench check lint unit browser pythons clean assignment release your-study
+.PHONY: setup book lab test study bench check lint unit browser pythons pythons-brief clean assignment release your-study
 
 setup: $(ALL)
 
@@ -90,14 +90,18 @@ unit: $(ALL)
 browser: $(ALL)
 	$(PYTEST) -m browser $(or $(TESTS),tests/browser)
 
-# Everything that needs no torch, on other Pythons that are found; not yet proven there.
+# Everything that needs no torch, on the other Pythons that are found. In brief: each module
+# imported, its examples, both command lines.
 pythons: python-3.12 python-3.13
 python-%:
 	@JOBS=$(JOBS) .ci/torch-free $*
+pythons-brief:
+	@.ci/torch-free 3.12 brief
+	@.ci/torch-free 3.13 brief
 
-# The book first: the browser tests open its pages. Style and types are checked beside it.
+# The book first: the browser tests open its pages. Beside it style, types and other Pythons.
 check: $(ALL)
-	$(MAKE) --no-print-directory -j2 --output-sync=target lint book
+	$(MAKE) --no-print-directory -j2 --output-sync=target book lint $(if $(PYTHON),,pythons-brief)
 	$(PYTEST) $(TESTS)
 
 clean:

@@ -152,8 +152,9 @@ def fraction_for_noise(
 
     Examples
     --------
-    >>> from ctlab.ct import load_sample
-    >>> 0.05 < fraction_for_noise(load_sample().slices(18, 20), 60.0) < 0.5
+    >>> from ctlab.ct.simulation.test_objects import water_cylinder
+    >>> water = water_cylinder(size=48, pixel_mm=4.0, radius_mm=80.0)
+    >>> 0.0001 < fraction_for_noise(water, 60.0, scanner=Scanner()) < 0.01
     True
     """
     reference = own_noise_hu(volume)
