@@ -29,6 +29,7 @@ def prose(chapter: str) -> str:
     return " ".join(CELL.sub(" ", (BOOK / f"{chapter}.md").read_text("utf-8")).split())
 
 
+@pytest.mark.slow
 def test_the_staircase_of_total_variation_has_treads():
     names = run("classic", "import numpy as np", "stairs = ")
     flat = {key: int((abs(np.diff(names[key])) < 0.1).sum()) for key in ("stairs", "smooth")}

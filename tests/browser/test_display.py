@@ -8,7 +8,7 @@ import pytest
 from ctlab.ct.hu import Window
 from ctlab.view import compare
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 STANDARD = [1.0, 0, 0, 0, 1.0, 0]  # rows to the patient's left, columns to the back
 

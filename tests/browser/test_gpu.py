@@ -7,7 +7,7 @@ from ctlab.view import compare
 
 from .conftest import CHROMIUM, FLAGS
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 BOTH = """async ({ filter, zoom, mode, inverted }) => {
   const painted = async (gpu) => {

@@ -5,7 +5,7 @@ import pytest
 
 from ctlab.view import compare
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def settled(page):

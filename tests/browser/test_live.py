@@ -21,7 +21,7 @@ from ctlab.view.live.scene import STATE, Scene, ask
 from ctlab.view.live.viewer import live_viewer
 from tests.browser.viewer_page import MODEL
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 VENDOR = Path(__file__).resolve().parents[2] / "book" / "_vendor" / "vendor"
 NODULE = {"kind": "solid", "y": 22, "x": 70, "diameter_mm": 7.0, "hu": -200.0}

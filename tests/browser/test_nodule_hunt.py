@@ -5,7 +5,7 @@ import pytest
 
 from ctlab.lessons.exercises.nodule_hunt import ASKED, DOSES, PATCH_PX, Hunt, HuntCurve
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PLACES = tuple((20 + 5 * k, 70 - 4 * k) for k in range(len(ASKED)))
 
 

@@ -9,7 +9,7 @@ from ctlab.explain.explanation_page import write_page
 from ctlab.explain.overlay import signed_colours
 from ctlab.view import compare_with_map
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -78,6 +78,7 @@ def test_four_pairs_by_keyboard_through_a_killed_server(
     assert [e for e in wire.errors if not any(b in e for b in brought_about)] == []
 
 
+@pytest.mark.slow
 def test_a_room_whose_images_do_not_come_says_so_and_opens_again(
     locked_study, staffed, serve, open_page, enter
 ):
@@ -176,6 +177,7 @@ PRESS_TWICE = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_speed_of_the_room(locked_study, staffed, serve, open_page, enter, record_figures):
     """Seconds to the first page, milliseconds to the next pair, frames per second of windowing.
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser.conftest import PROTOCOL, lock_slabs
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SECRETS = ["arm-quiet-owl", "arm-loud-fox", "slab-", "pat-zebra", "Owl method", "repeat_of"]
 
 

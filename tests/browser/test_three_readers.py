@@ -13,7 +13,7 @@ import pytest
 
 from ctlab.ct.volume import Volume
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAIRS = 6
 PROTOCOL = """
 title = "Three readers"
@@ -118,7 +118,6 @@ def handed_in(page):
     return page.text_content(".rs-receipt")
 
 
-@pytest.mark.slow
 def test_three_at_once_lose_and_double_nothing_though_one_browser_dies(
     small_study, staffed, serve, open_page, victim
 ):

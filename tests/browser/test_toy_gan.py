@@ -9,7 +9,7 @@ import torch
 from ctlab.lessons.material import toy_cyclegan as toy
 from ctlab.view.live.toy import ToyGan
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCRIPT = str(ToyGan._esm).split("export default")[0]
 STEPS = """({ start, batches, weights, near }) => {
   const net = (ws, outputs) => new Mlp(outputs, ws.map((w) => Float64Array.from(w)));

@@ -102,6 +102,7 @@ def centre_sd(hu):
     return float(hu[44:84, 44:84].std())
 
 
+@pytest.mark.slow
 def test_the_command_and_the_function_follow_it_alike(tmp_path):
     sample = load_sample().slices(5, 12)
     sample = replace(sample, hu=sample.hu[:, 128:384, 128:384])  # quicker

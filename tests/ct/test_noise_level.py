@@ -82,6 +82,7 @@ def test_pixels_without_their_share_of_structure_would_read_high():
     assert np.median(every) > 1.3 * measure_noise_hu(image, spacing_mm=6 / 9)
 
 
+@pytest.mark.slow
 def test_simulation_and_evaluation_print_one_figure(tmp_path):
     """A series of more slices than are looked at, so that both must choose the same ones."""
     sample = load_sample().slices(5, 19)

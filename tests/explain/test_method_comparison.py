@@ -20,6 +20,7 @@ def test_the_limits_are_told_with_what_no_map_can_show():
     assert "no map can tell" in told
 
 
+@pytest.mark.slow
 def test_the_study_writes_both_tables(tmp_path, monkeypatch):
     """The rows agree with each other and with the file."""
     told = []

@@ -17,6 +17,7 @@ VARIANTS = ("gate", "invertible", "2.5-D, cbam")
     not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
     reason="this PyTorch takes no device written in Python",
 )
+@pytest.mark.slow
 def test_maps_audit_and_image_of_another_device_are_those_of_the_cpu():
     """All methods; nothing is left behind on the CPU, where the second device would refuse it."""
     command = [sys.executable, "-m", "tests.explain.on_second_device", *VARIANTS]

@@ -140,6 +140,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, com
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_filter_and_a_stranger_on_real_slices(tmp_path, monkeypatch, command, drawn_phantoms):
     """The path of the command, with few patches and drawn phantoms: to run, not to conclude."""
     monkeypatch.setattr("ctlab.passport.checks.PATCHES", 30)

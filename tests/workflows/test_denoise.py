@@ -128,6 +128,7 @@ def test_a_network_close_to_the_identity_is_named_by_what_its_card_knows(
     assert not any("identity" in note for note in ran[1])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_series(tmp_path, monkeypatch):
     monkeypatch.setattr(denoise, "denoise_classic", lambda hu, method, **other: hu.copy())
     side, peaks = 192, []

@@ -41,6 +41,7 @@ else:
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_in_a_fresh_process(case):
     command = [sys.executable, "-W", "error", "-c", CASES[case]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -247,6 +247,7 @@ def test_login_logout_and_kernels_of_ones_own(served):
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_https_with_a_certificate_of_ones_own(served, tmp_path):
     import ssl
 

@@ -55,6 +55,7 @@ def graded(rng, readers=4, cases=30, shift=0.0):
     )
 
 
+@pytest.mark.slow
 def test_interval_covers_one_half_when_arms_do_not_differ():
     rng = np.random.default_rng(17)
     results = [vgc(graded(rng), test="b", reference="a", draws=9, rng=rng) for _ in range(120)]

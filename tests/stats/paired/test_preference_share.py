@@ -46,6 +46,7 @@ def test_pooled_interval_is_wider_than_the_one_that_takes_trials_as_independent(
     assert share.high - share.low > 1.5 * (high - low)
 
 
+@pytest.mark.slow
 def test_pooled_interval_covers_with_random_readers_and_cases():
     rng = np.random.default_rng(3)
     truth = float(stats.norm.cdf(0.4 / np.sqrt(1 + 0.5**2 + 0.5**2)))
