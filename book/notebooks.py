@@ -113,7 +113,9 @@ def make_notebook(
         if not code.strip():
             continue
         hidden = (
-            {"jupyter": {"source_hidden": True}} if {"hide-input", "remove-cell"} & {*tags} else {}
+            {"jupyter": {"source_hidden": True}}
+            if {"hide-input", "hide-cell", "remove-cell"} & {*tags}
+            else {}
         )
         cells.append(nbformat.v4.new_code_cell(code, metadata={**hidden, "tags": [*tags]}))
     where = "" if solutions else f" Its solutions are in `{path.stem}{COMPLETE}.ipynb`."

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from ctlab.lessons import method_table, share_of_gain
+from ctlab.lessons.material.method_table import IN_WORDS, read_comparison
 
 
 def row(patient, dose, rmse, *, nodules=()):
@@ -90,3 +91,9 @@ def test_strange_doses_patients_and_a_missing_file_are_refused_in_words(results,
         method_table(0.1, [], path=results)
     with pytest.raises(FileNotFoundError, match="clone of the repository"):
         method_table(path=tmp_path / "none.json")
+
+
+def test_every_method_of_the_comparison_says_in_words_what_it_is():
+    table = method_table()
+    assert set(read_comparison()["methods"]) <= set(IN_WORDS)
+    assert table["in words"].str.len().between(10, 75).all()

@@ -21,6 +21,30 @@ MEASURES = {
     "texture (HU)": "sliced_w1_hu",
     "spectrum": "nps_shape",
 }
+IN_WORDS = {
+    "input": "the noisy image",
+    "nlm": "non-local means: averages places that look alike",
+    "tv": "total variation: charges the height of steps",
+    "bilateral": "averages neighbours of like HU",
+    "bm3d": "filters stacks of like patches in a transform",
+    "shipped": "ot2, fine-tuned: squared cycle, weaker critic, synthetic nodules",
+    "ot2": "OT-CycleGAN, low-dose noise learned, as a reconstruction makes it",
+    "ot2-quadratic": "ot2, small cycle errors squared",
+    "ot2-soft": "ot2-quadratic, critic of full dose weighs less",
+    "ot2-coarse": "ot2-quadratic, critics look at coarser texture",
+    "ot2-fine": "ot2-quadratic, critics look at finer texture",
+    "ot2-phantoms": "ot2-quadratic, computed phantoms among the scans",
+    "ot2-free": "ot2 with a degrader free in level and texture of its noise",
+    "adain": "one generator for both directions, switched by a code",
+    "invertible": "a denoiser with an exact inverse",
+    "lsgan": "plain CycleGAN: least-squares critics, usual weights",
+    "ot1": "OT-CycleGAN, low dose by simulation, full dose of its cycle known",
+    "supervised": "network of ot2, told the full dose of every slab",
+    "redcnn": "RED-CNN, told the full dose of every slab",
+    "noise2sim": "told the noisy neighbouring slice, no full dose at all",
+    "otmap": "critic and cost of moving, no way back",
+    "otmap-near": "otmap, moving costs more",
+}
 NODULES = {"faint nodule (%)": "ground-glass", "solid nodule (%)": "solid"}
 
 
@@ -45,8 +69,9 @@ def method_table(
     Returns
     -------
     DataFrame
-        By method: ``taught by``, ``steps``, ``seconds`` and ``memory (MiB)`` of training (missing
-        where nothing was trained or written down), RMSE inside the body, PSNR and SSIM in the lung
+        By method: ``in words``, ``taught by``, ``steps``, ``seconds`` and ``memory (MiB)`` of
+        training (missing where nothing was trained or written down), RMSE inside the body, PSNR
+        and SSIM in the lung
         window, the biases of lung, soft tissue and bone, the SD of what was ``removed`` over that
         of the noise (0 for the identity), two distances from the noise texture of full dose
         (``texture``: sliced Wasserstein distance of small pieces of soft tissue; ``spectrum``:
@@ -69,7 +94,10 @@ def method_table(
     chosen = sorted(known - {"sample"}) if patients is None else list(patients)
     _known("patient", chosen, known)
     table = pd.DataFrame(
-        {name: _row(method, dose, chosen) for name, method in methods.items()}
+        {
+            name: {"in words": IN_WORDS.get(name, "–"), **_row(method, dose, chosen)}
+            for name, method in methods.items()
+        }
     ).T.infer_objects()
     table.attrs["patients"] = len(chosen)
     return table.rename_axis("method")
