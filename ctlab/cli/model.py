@@ -156,9 +156,13 @@ def arms(
     from ctlab.workflows.study_arms import write_arms
 
     denoisers = load_denoisers(model or [], execute, time_limit_s=time_limit)
-    names = write_arms(cases, out, denoisers, dose=dose, seed=seed, overwrite=overwrite)
-    if not emit({"arms": names, "cases": len(cases)}, as_json):
+    problems: list[str] = []
+    names = write_arms(
+        cases, out, denoisers, dose=dose, seed=seed, overwrite=overwrite, note=problems.append
+    )
+    if not emit({"arms": names, "cases": len(cases), "problems": problems}, as_json):
         say(f"{len(cases)} cases in {len(names)} arms: {', '.join(names)}")
+        say_problems(problems)
         say(f"next: reader-study new STUDY --from {out}")
 
 

@@ -18,7 +18,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
-        help="any denoiser: model, tv:0.8, net.onnx, net.pt, file.py:function",
+        help="any denoiser: model, tv:0.8, net.onnx, net.pt, net.toml, file.py:function",
     ),
 ]
 Models = Annotated[
@@ -26,7 +26,7 @@ Models = Annotated[
     typer.Option(
         "--model",
         metavar="SPEC",
-        help="any denoiser: model, tv:0.8, net.onnx, net.pt, file.py:function",
+        help="any denoiser: model, tv:0.8, net.onnx, net.pt, net.toml, file.py:function",
     ),
 ]
 Exec = Annotated[

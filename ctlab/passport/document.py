@@ -13,7 +13,7 @@ import numpy as np
 
 from ctlab.console import Progress
 from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
-from ctlab.ct.denoiser import DenoiseImages, Denoiser
+from ctlab.ct.denoiser import DenoiseImages, Denoiser, behaviour
 from ctlab.files import fresh_folder, plain, write_json
 from ctlab.passport import page
 from ctlab.passport.bench import NEEDS, Bench, Finding
@@ -86,7 +86,8 @@ def make_passport(
     dose : float
         Dose fraction simulated, 0 < dose < 1.
     slices : int
-        Of each series, spread evenly: memory and time depend on it and not on the series' length.
+        Of each series, spread evenly; side by side, from its middle, where the denoiser's answer
+        depends on neighbours. Memory and time depend on it and not on the series' length.
     limits : see :func:`ctlab.passport.read_limits`
     only : families of :data:`ctlab.passport.checks.CHECKS` to make, and ``explanation``; none
         makes all. Rows of the others say that they were not asked for
@@ -107,6 +108,7 @@ def make_passport(
     denoiser = _under_test(model, method, volumes[0], dose, rng)
     steps = len(volumes) + len(CHECKS) + 1
     scans: list[PatientScan] = []
+    sees_neighbours = _sees_neighbours(denoiser)
     for volume in volumes:
         scans.append(
             make_patient_scan(
@@ -117,6 +119,7 @@ def make_passport(
                 rng=rng,
                 neighbours=0 if scans else NEIGHBOURS,
                 together=partial(denoiser, spacing_mm=volume.spacing_mm),
+                adjacent=sees_neighbours,
             )
         )
         _tell(progress, len(scans), steps)
@@ -129,6 +132,8 @@ def make_passport(
         only=only,
         progress=progress,
     )
+    if sees_neighbours:
+        _say_alone(checks)
     is_asked = not only or "explanation" in only
     explained, audit, picture = _explanation(denoiser if is_asked else None, scans[0], limits, seed)
     _tell(progress, steps, steps)
@@ -138,6 +143,25 @@ def make_passport(
         pictures["explanation"] = picture
         tables["explanation audit"] = audit
     return Passport([*checks, explained], facts, tables, pictures)
+
+
+def _sees_neighbours(denoiser: Denoiser) -> bool:
+    """Whether the answer to a slice depends on its neighbours: as stated, else as measured."""
+    if denoiser.slices is not None:
+        return denoiser.slices > 1
+    try:
+        return behaviour(denoiser).sees_neighbours
+    except ValueError:  # it refuses small images: then it is given neighbours
+        return True
+
+
+def _say_alone(checks: list[dict[str, Any]]) -> None:
+    """Say of numbers from single images that a denoiser of stacks had no neighbours there."""
+    alone = {n for c in CHECKS.values() if c.needs == {"answers"} for n in c.names}
+    for check in checks:
+        if check["name"] in alone and check["value"] is not None:
+            said = "asked for single images, without the neighbours that it would see"
+            check["note"] = "; ".join(filter(None, (check["note"], said)))
 
 
 def _under_test(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ctlab import __version__
 from ctlab.ct import Volume, check_applicability
-from ctlab.ct.denoiser import OWN, Denoiser, behaviour
+from ctlab.ct.denoiser import MEASURED, OWN, Denoiser, behaviour
 from ctlab.passport.page import claim_items
 from ctlab.passport.patient_scan import PatientScan
 
@@ -24,10 +24,12 @@ def gather_facts(
         data.append(head | {"sha256": hashlib.sha256(volume.hu.tobytes()).hexdigest()})
     checkpoint, card = denoiser.checkpoint, dict(denoiser.card)
     steps = 0 if checkpoint is None else checkpoint.step
+    about, sentences = _about(denoiser, scan)
     return {
         "denoiser": denoiser.name,
         "kind": denoiser.kind,
-        "behaviour": _behaviour(denoiser),
+        "about": about,
+        "behaviour": sentences,
         "checkpoint_sha256": denoiser.sha256,
         "split_hash": None if checkpoint is None else checkpoint.split_hash,
         "card": card,
@@ -38,7 +40,9 @@ def gather_facts(
         "data": data,
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "low_dose": "simulated from the series given; no measured low-dose scan",
-        "claim": claim_items(card, steps=steps, n_patients=len(volumes)),
+        "claim": claim_items(
+            card, steps=steps, n_patients=len(volumes), is_stranger=checkpoint is None
+        ),
     } | settings
 
 
@@ -49,14 +53,24 @@ def _range_of_use(card: dict[str, Any], scan: PatientScan) -> list[str]:
     return check_applicability(low, card).sentences() or ["every fact lies inside the range"]
 
 
-def _behaviour(denoiser: Denoiser) -> list[str]:
-    """What a stranger did with images whose answer is known, in words."""
-    if denoiser.kind in (*OWN, "pair", "probes"):
-        return []
+def _about(denoiser: Denoiser, scan: PatientScan) -> tuple[dict[str, str], list[str]]:
+    """What is stated and measured of a denoiser, and what it did on images of known answer."""
+    elsewhere = denoiser.kind in ("pair", "probes")
+    about = {"name": denoiser.name, "kind": denoiser.kind} if elsewhere else denoiser.stated()
+    if elsewhere:
+        return about | dict.fromkeys(MEASURED, "not measured: it runs elsewhere"), []
+    about["speed"] = f"{scan.seconds_per_slice:.3g} s a slice of {_size(scan)} on this machine"
     try:
-        return behaviour(denoiser).sentences()
+        found = behaviour(denoiser)
     except ValueError as error:  # it may refuse small images: said, and the checks go on
-        return [f"its behaviour on images of 96 px could not be measured: {error}"]
+        why = f"its behaviour on images of 96 px could not be measured: {error}"
+        return about | dict.fromkeys(MEASURED, "could not be measured"), [why]
+    # The kit's own are known: what they do is on their card and in the checks.
+    return about | found.measured(), [] if denoiser.kind in OWN else found.sentences()
+
+
+def _size(scan: PatientScan) -> str:
+    return " x ".join(map(str, scan.low.shape[1:]))
 
 
 def code_hash() -> str:

@@ -68,6 +68,12 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
         for k in _STATED
         if k in facts
     )
+    known = "".join(
+        f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>"
+        for k, v in facts.get("about", {}).items()
+    )
+    if known:
+        known = f"<h2>The denoiser</h2><table>{known}</table>"
     data = "".join(f"<li><code>{escape(d['sha256'])}</code></li>" for d in facts["data"])
     fits = "".join(f"<li>{escape(sentence)}</li>" for sentence in facts.get("range_of_use", []))
     behaves = "".join(f"<li>{escape(sentence)}</li>" for sentence in facts.get("behaviour", []))
@@ -80,7 +86,7 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
         "Limits without a source are proposals, not standards.</p>"
         "<table><thead><tr><th>check</th><th>value</th><th>limit</th><th>result</th>"
         f"<th>note</th></tr></thead><tbody>{rows}</tbody></table>{shown}"
-        f"{_tables(content['tables'])}{behaves}<h2>Range of use, for this low dose</h2>"
+        f"{_tables(content['tables'])}{known}{behaves}<h2>Range of use, for this low dose</h2>"
         f"<ul>{fits}</ul>"
         "<h2>Reporting items (topics of CLAIM, doi 10.1148/ryai.2020200029)</h2>"
         f"<table>{claim}</table><h2>What was measured</h2><table>{about}</table>"
@@ -88,16 +94,29 @@ def page(content: dict[str, Any], pictures: list[str]) -> str:
     )
 
 
-def claim_items(card: dict[str, Any], *, steps: int, n_patients: int) -> list[tuple[str, str]]:
-    """Answers to the topics of CLAIM that a card and a passport can answer."""
+def claim_items(
+    card: dict[str, Any], *, steps: int, n_patients: int, is_stranger: bool = False
+) -> list[tuple[str, str]]:
+    """Answers to the topics of CLAIM that a card and a passport can answer.
+
+    Of a stranger's training nothing is known beyond the card that it may bring.
+    """
     doses = ", ".join(f"{d:g}" for d in card.get("doses", []))
-    series = ", ".join(card.get("series", [])) or "not stated"
-    return [
+    series = ", ".join(card.get("series", []))
+    unknown = "not stated: the denoiser was not trained here, or not at all"
+    trained = [
         ("Data for training", f"series {series}; slices per domain {card.get('slices')}"),
         ("Low-dose images", f"simulated at dose fractions {doses}, never measured"),
         ("Partition", "by slabs of slices, split hash above; patients are not separated"),
-        ("Reference standard", "the reference-dose scan, itself noisy; phantoms where stated"),
         ("Training", f"unpaired, {steps} steps; the configuration is in the checkpoint"),
+    ]
+    if is_stranger:
+        kept = trained[:2] if series and doses else []
+        trained = kept + [(topic, unknown) for topic, _ in trained[len(kept) :]]
+    return [
+        *trained[:3],
+        ("Reference standard", "the reference-dose scan, itself noisy; phantoms where stated"),
+        *trained[3:],
         ("Evaluation", f"{n_patients} patient(s); intervals over patients from 10 on"),
         ("Robustness", "range of use on the card; nothing is claimed outside it"),
         ("Explainability", "maps with audits; a map alone establishes no trust"),

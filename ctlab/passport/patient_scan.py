@@ -75,21 +75,29 @@ def make_patient_scan(
     rng: np.random.Generator,
     neighbours: int = 0,
     together: DenoiseImages | None = None,
+    adjacent: bool = False,
 ) -> PatientScan:
     """Slices spread evenly over a series, twice at low dose, and both denoised.
 
     With ``neighbours``, so many slices from the middle, one after the other, come along as
     ``run``; a series of fewer gives all it has. ``together`` denoises neighbours; default: as the
-    others.
+    others. With ``adjacent``, the slices lie side by side in the middle of the series, and are
+    denoised together.
     """
-    spread = np.unique(np.linspace(0, len(volume.hu) - 1, slices).round().astype(int))
-    scan = _scanned(_picked(volume, spread), denoise, dose, rng)
-    count = min(neighbours, len(volume.hu))
-    if count < 2:
+    if adjacent:
+        scan = _scanned(_middle(volume, slices), together or denoise, dose, rng)
+    else:
+        spread = np.unique(np.linspace(0, len(volume.hu) - 1, slices).round().astype(int))
+        scan = _scanned(_picked(volume, spread), denoise, dose, rng)
+    if min(neighbours, len(volume.hu)) < 2:
         return scan
+    return replace(scan, run=_scanned(_middle(volume, neighbours), together or denoise, dose, rng))
+
+
+def _middle(volume: Volume, count: int) -> Volume:
+    count = min(count, len(volume.hu))
     start = (len(volume.hu) - count) // 2
-    middle = volume.slices(start, start + count)
-    return replace(scan, run=_scanned(middle, together or denoise, dose, rng))
+    return volume.slices(start, start + count)
 
 
 def _picked(volume: Volume, slices: np.ndarray) -> Volume:

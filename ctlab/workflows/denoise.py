@@ -18,7 +18,7 @@ import numpy as np
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.console import Note, Progress
 from ctlab.ct import Derivation, Volume, check_applicability, measure_noise_hu
-from ctlab.ct.denoiser import Denoiser
+from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
 from ctlab.ct.dicom.read_lazy import open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
@@ -148,6 +148,7 @@ def denoise_series(
     _tell(note, volume.problems)
     before = measure_noise_hu(volume)
     if stranger is not None:
+        tell_behaviour([stranger], note)
         work = _with_stranger(stranger, volume)
     elif method == "model":
         work = _with_model(volume, checkpoint, engine, strength, force, processes)

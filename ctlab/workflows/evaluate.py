@@ -11,7 +11,7 @@ import pandas as pd
 from ctlab.assess import evaluate_volume, summarise
 from ctlab.console import Note, Progress, note_problems
 from ctlab.ct import Volume, Window, read_series
-from ctlab.ct.denoiser import Denoiser
+from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.dicom.read import named_uids, refuse_unused
 from ctlab.ct.dicom.series import find_series
 
@@ -50,6 +50,7 @@ def evaluate_folders(
     refuse_unused(series_uid, {u for part in (patients, *images_of) for u in part.values()})
     tables = []
     total = len(patients) * len(images) * (1 + len(models))
+    tell_behaviour(models, note)
     allowed = {"allow_gaps": allow_gaps, "allow_tilt": True, "skip_damaged": skip_damaged}
     for image, uids in zip(images, images_of, strict=True):
         # One series on each side needs no name: anonymised copies may carry other identifiers.

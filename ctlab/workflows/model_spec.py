@@ -4,7 +4,8 @@
 ``model``                the network that ships
 ``P.pt``                 a checkpoint of ``ctlab train``; TorchScript; ``.pt2`` of torch.export
 ``tv``, ``tv:0.8``       a filter of :data:`ctlab.classic.METHODS`, with its strength
-``net.toml``             a torch module, its weights and scale: see :mod:`.torch_module`
+``net.toml``             a torch module, its weights and scale: see :mod:`.torch_module`;
+                         weights ``net.pt`` beside it may be named instead
 ``net.onnx``             a network, with ``net.toml`` beside it
 ``package.module:name``  a function from slices (z, y, x) in HU and their spacing in mm to HU;
 ``file.py:name``         the same, by its file
@@ -14,19 +15,16 @@
 Nothing is imported or run but what the line names, and no command goes through a shell.
 """
 
-import importlib
-import importlib.util
+import hashlib
 import json
 import shlex
+import shutil
 import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -34,7 +32,8 @@ import numpy as np
 from ctlab.classic import METHODS, denoise_classic
 from ctlab.ct import Volume, measure_noise_hu, read_series, write_series
 from ctlab.ct.denoiser import Denoiser, Spacing
-from ctlab.workflows.network_file import NetworkFile, file_sha256, network_denoiser
+from ctlab.workflows.named_code import named_object, version_of
+from ctlab.workflows.network_file import NetworkFile, file_sha256, network_denoiser, read_toml
 
 TIME_LIMIT_S = 600.0
 CARD_KEY, NETWORK_KEY = "ctlab.card", "ctlab.network"
@@ -65,14 +64,14 @@ def load_denoiser(spec: str, *, time_limit_s: float = TIME_LIMIT_S) -> Denoiser:
         from ctlab.workflows.torch_module import module_file
 
         return replace(module_file(_existing(path)), time_limit_s=time_limit_s)
-    if path.suffix in (".pt", ".pth", ".pt2", ".ts") or path.is_file():
+    if path.suffix in (".pt", ".pth", ".pt2", ".ts") or (path.is_file() and path.suffix != ".py"):
         return _torch_or_checkpoint(path, time_limit_s)
-    if name.endswith(".py") and rest:
-        return replace(function_in_file(spec), time_limit_s=time_limit_s)
-    if ":" in spec and not Path(name).exists():
+    if ":" in spec and (".py:" in spec or not Path(name).exists()):
         return replace(function(spec), time_limit_s=time_limit_s)
+    if path.suffix == ".py":
+        raise ValueError(f"--model {spec}: expected a function in it, got none; as {spec}:denoise")
     raise ValueError(
-        f"--model: expected model, a filter ({', '.join(METHODS)}), a file (.pt, .onnx), "
+        f"--model: expected model, a filter ({', '.join(METHODS)}), a file (.pt, .onnx, .toml), "
         f"package.module:function, file.py:function or exec:COMMAND, got {spec!r}; name one of "
         "these"
     )
@@ -105,6 +104,8 @@ def own_network(checkpoint: Any) -> Denoiser:
         "model",
         slices=checkpoint.config.networks.slices,
         sha256=checkpoint.sha256,
+        version=f"step {checkpoint.step}, written by ctlab {checkpoint.code_version}",
+        multiple=int(model.network.size_multiple),
         card=checkpoint.card,
         checkpoint=checkpoint,
     )
@@ -149,55 +150,38 @@ def _strength(spec: str, text: str) -> float | None:
 
 
 def function(spec: str) -> Denoiser:
-    """A function ``package.module:name`` of (z, y, x) HU and spacing in mm, to HU.
+    """A function ``package.module:name`` or ``file.py:name`` of (z, y, x) HU and spacing, to HU.
 
     It is called with one slice, or with neighbours. Where it says ``name.slices = 1``, slices
-    that are no neighbours of each other are handed to it together.
+    that are no neighbours of each other are handed to it together; where it says 3, 5, ..., it
+    never gets fewer: the outermost ones are repeated.
     """
-    module_name, _, name = spec.partition(":")
     try:
-        if importlib.util.find_spec(module_name) is None:
-            raise ModuleNotFoundError(module_name)
-        denoise = getattr(importlib.import_module(module_name), name)
-    except ModuleNotFoundError as error:
+        denoise, module = named_object(spec)
+    except ValueError as error:
+        raise ValueError(f"--model {error}") from error
+    if isinstance(denoise, type):
         raise ValueError(
-            f"--model {spec}: no module {error.name or module_name!r} on the path; set PYTHONPATH "
-            "to its folder or install it"
-        ) from None
-    except AttributeError:
-        raise ValueError(f"--model {spec}: {module_name} has no {name!r}; check its name") from None
-    source = getattr(sys.modules[module_name], "__file__", None)
-    return _of_function(spec, denoise, Path(source) if source else None)
-
-
-def function_in_file(spec: str) -> Denoiser:
-    """A function ``file.py:name``, as :func:`function`; its module is named by the file's hash."""
-    file, _, name = spec.rpartition(":")
-    path = _existing(Path(file))
-    module_name = f"_denoiser_{file_sha256(path)[:16]}"
-    module = ModuleType(module_name)
-    module.__file__ = str(path)
-    try:
-        SourceFileLoader(module_name, str(path)).exec_module(module)
-    except Exception as error:  # whatever a stranger's file raises becomes one sentence
-        raise ValueError(
-            f"--model {spec}: {path.name} cannot be imported: {type(error).__name__}: {error}; "
-            f"run python {path.name} to see where"
-        ) from error
-    if not hasattr(module, name):
-        raise ValueError(f"--model {spec}: {path.name} has no {name!r}; check its name")
-    return _of_function(f"{path.name}:{name}", getattr(module, name), path)
-
-
-def _of_function(spec: str, denoise: Any, source: Path | None) -> Denoiser:
+            f"--model {spec}: expected a function, got a class; for a torch module write net.toml "
+            f"with module = '{spec}' and scale_hu = 1000, one a line, and name that file"
+        )
     if not callable(denoise):
         raise ValueError(f"--model {spec}: expected a function, got {type(denoise).__name__}")
+    slices = getattr(denoise, "slices", None)
+    if slices is not None and (not isinstance(slices, int) or slices < 1 or slices % 2 == 0):
+        raise ValueError(
+            f"--model {spec}: expected an odd number as {denoise.__name__}.slices, got {slices!r}; "
+            "leave it out where it sees the whole stack"
+        )
+    place, _, name = spec.rpartition(":")
+    source = getattr(module, "__file__", None)
     return Denoiser(
-        f"function {spec}",
+        f"function {Path(place).name if place.endswith('.py') else place}:{name}",
         denoise,
         "function",
-        slices=getattr(denoise, "slices", None),
-        sha256=file_sha256(source) if source else None,
+        slices=slices,
+        sha256=file_sha256(Path(source)) if source else None,
+        version=version_of(module, denoise),
     )
 
 
@@ -218,7 +202,12 @@ def command(line: str, *, time_limit_s: float = TIME_LIMIT_S) -> Denoiser:
             _run(words, source, out, time_limit_s)
             return np.asarray(read_series(out, allow_gaps=len(hu) == 1).hu)
 
-    return Denoiser(f"command {words[0]}", run, "command", slices=None)
+    shown = " ".join(Path(word).name for word in words if word not in ("{in}", "{out}"))
+    files = [Path(f) for w in words if (f := shutil.which(w) or w) and Path(f).is_file()]
+    digest = hashlib.sha256("".join(file_sha256(file) for file in files).encode()).hexdigest()
+    return Denoiser(
+        f"command {shown}", run, "command", slices=None, sha256=digest if files else None
+    )
 
 
 def _run(words: list[str], source: Path, out: Path, time_limit_s: float) -> None:
@@ -258,13 +247,41 @@ def onnx_file(path: Path) -> Denoiser:
     if facts is None and NETWORK_KEY in inside:
         facts = NetworkFile.of(json.loads(inside[NETWORK_KEY]), path)
     facts = facts or NetworkFile.beside(path)
-    name = session.get_inputs()[0].name
+    entry = session.get_inputs()[0]
+    kind = _checked_entry(path, entry.shape, entry.type, facts)
 
     def network(batch: np.ndarray) -> np.ndarray:
-        return np.asarray(session.run(None, {name: batch})[0])
+        return np.asarray(session.run(None, {entry.name: batch.astype(kind)})[0])
 
     made = network_denoiser(f"onnx {path.name}", "onnx", path, facts, network)
-    return replace(made, card=json.loads(inside.get(CARD_KEY, "{}")))
+    written = session.get_modelmeta().version
+    version = (
+        made.version or inside.get("ctlab.code_version") or (str(written) if written else None)
+    )
+    return replace(made, version=version, card=json.loads(inside.get(CARD_KEY, "{}")))
+
+
+def _checked_entry(path: Path, shape: Sequence[Any], kind: str, facts: NetworkFile) -> str:
+    """Type of a network's input; its channels and size are compared with what its file says."""
+    types = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(float16)": "f2"}
+    if kind not in types or len(shape) != 4:
+        raise ValueError(
+            f"{path}: expected an input of floats (n, c, y, x), got {kind} of {list(shape)}; "
+            "export it so"
+        )
+    _, channels, height, width = shape
+    if isinstance(channels, int) and channels != facts.slices:
+        raise ValueError(
+            f"{path}: its input has {channels} channels, its TOML file says slices = "
+            f"{facts.slices}; write slices = {channels}"
+        )
+    fixed = [n for n in (height, width) if isinstance(n, int)]
+    if any(n != facts.multiple for n in fixed):
+        raise ValueError(
+            f"{path}: it takes images of {height} x {width} alone; export it with any height and "
+            f"width, or write multiple = {max(fixed)} in its TOML file"
+        )
+    return types[kind]
 
 
 def _torch_or_checkpoint(path: Path, time_limit_s: float) -> Denoiser:
@@ -274,7 +291,18 @@ def _torch_or_checkpoint(path: Path, time_limit_s: float) -> Denoiser:
     from ctlab.learn import load_checkpoint
 
     if path.suffix != ".pt2" and not _is_script(_existing(path)):
-        return own_network(load_checkpoint(path))
+        toml = path.with_suffix(".toml")
+        if toml.is_file() and "module" in read_toml(toml):
+            from ctlab.workflows.torch_module import module_file
+
+            return replace(module_file(toml, path), time_limit_s=time_limit_s)
+        try:
+            return own_network(load_checkpoint(path))
+        except ValueError as error:
+            raise ValueError(
+                f"{error}; for weights of your own write {toml.name} beside them: module = "
+                "'net.py:Net', scale_hu = 1000, offset_hu = 0, one a line"
+            ) from None
     facts = NetworkFile.beside(_existing(path))
     if path.suffix == ".pt2":
         module: Any = torch.export.load(path).module()

@@ -11,6 +11,17 @@ import numpy as np
 
 from ctlab.ct.denoiser import Denoiser
 
+MODULE = ("module", "weights", "arguments")
+"""What the same file may say of a torch module; see :mod:`ctlab.workflows.torch_module`."""
+
+EXAMPLE = """
+offset_hu = -300
+scale_hu = 1000
+slices = 1
+multiple = 8
+output = "image"
+"""
+
 
 @dataclass(frozen=True)
 class NetworkFile:
@@ -25,6 +36,7 @@ class NetworkFile:
         Height and width are padded to a multiple of it.
     output : ``image``, or ``noise`` where it returns what is to be subtracted
     least_hu : HU below are raised to it first, where it is given
+    version : of the network, as its maker states it
     """
 
     offset_hu: float = 0.0
@@ -33,30 +45,39 @@ class NetworkFile:
     multiple: int = 1
     output: str = "image"
     least_hu: float | None = None
+    version: str | None = None
 
     @classmethod
     def beside(cls, path: Path) -> "NetworkFile":
         """Read from the TOML file of the same name as the network's."""
         toml = path.with_suffix(".toml")
-        example = "offset_hu = -300, scale_hu = 1000, slices = 1, multiple = 8, output = 'image'"
         if not toml.is_file():
             raise ValueError(
-                f"{path}: expected its scale in {toml.name}, got none; write {example}"
+                f"{path}: expected its scale in {toml.name}, got none; write lines as {_LINES}"
             )
-        return cls.of(tomllib.loads(toml.read_text(encoding="utf-8")), toml)
+        content = read_toml(toml)
+        return cls.of({k: v for k, v in content.items() if k not in MODULE}, toml)
 
     @classmethod
     def of(cls, content: dict[str, Any], toml: Path) -> "NetworkFile":
-        """From the values of a file, checked."""
-        example = "offset_hu = -300, scale_hu = 1000, slices = 1, multiple = 8, output = 'image'"
+        """From the values of a file, checked; null in an ONNX file is what was left out."""
+        content = {name: value for name, value in content.items() if value is not None}
         unknown = set(content) - set(cls.__dataclass_fields__)
         if unknown or "scale_hu" not in content:
             raise ValueError(
-                f"{toml}: expected {example}, got {', '.join(sorted(content)) or 'nothing'}; "
-                "scale_hu is needed"
+                f"{toml}: expected lines as {_LINES}, got {', '.join(sorted(content)) or 'nothing'}"
+                "; scale_hu is needed"
             )
+        for name, value in content.items():
+            kind, words = _KINDS.get(name, ((int, float), "a number"))
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise ValueError(f"{toml}: expected {words} as {name}, got {value!r}; correct it")
         network = cls(**content)
-        if network.scale_hu == 0 or network.slices % 2 == 0 or network.multiple < 1:
+        if (
+            network.scale_hu == 0
+            or network.slices % 2 == 0
+            or min(network.slices, network.multiple) < 1
+        ):
             raise ValueError(f"{toml}: expected a scale other than 0 and odd slices, got {content}")
         if network.output not in ("image", "noise"):
             raise ValueError(f"{toml}: expected output 'image' or 'noise', got {network.output!r}")
@@ -76,9 +97,29 @@ class NetworkFile:
             output = np.asarray(network(stack[None]))
             output = output.reshape(output.shape[-2:]) if output.size == stack[0].size else output
             if output.shape != stack[0].shape:
-                raise ValueError(f"expected one slice of {stack[0].shape}, got {output.shape}")
+                raise ValueError(
+                    f"the network was given {stack.shape} and returned {output.shape}, not one "
+                    "slice of that size: check slices and multiple in its TOML file"
+                )
             out.append(stack[reach] - output if self.output == "noise" else output)
         return np.stack(out)[:, :height, :width] * self.scale_hu + self.offset_hu
+
+
+_LINES = " / ".join(EXAMPLE.split("\n")[1:-1])
+_KINDS: dict[str, Any] = {
+    "slices": (int, "a whole number"),
+    "multiple": (int, "a whole number"),
+    "output": (str, "a text"),
+    "version": (str, "a text"),
+}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Values of a TOML file; what is no TOML is refused with its name."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected TOML, one line each as {_LINES}, got {error}") from None
 
 
 def network_denoiser(
@@ -94,6 +135,9 @@ def network_denoiser(
         lambda hu, _spacing: facts.run(network, hu),
         kind,
         slices=facts.slices,
+        version=facts.version,
+        scale=(facts.offset_hu, facts.scale_hu),
+        multiple=facts.multiple,
         sha256=file_sha256(path),
     )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ctlab.console import Note
 from ctlab.ct import Derivation, Volume, read_series, simulate_dose, write_series
-from ctlab.ct.denoiser import Denoiser
+from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.dicom.write import DENOISED, NOISE_ADDED
 from ctlab.files import fresh_folder
 
@@ -20,6 +21,7 @@ def write_arms(
     dose: float | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    note: Note | None = None,
 ) -> list[str]:
     """Write ``out/ARM/CASE`` for ``reader-study new STUDY --from OUT``; the names of the arms.
 
@@ -29,6 +31,7 @@ def write_arms(
     ----------
     cases : folders with one series each, whose names become the cases'
     dose : fraction of each scan's dose to simulate; None takes the series as they are
+    note : called with what a denoiser did wrong on images whose answer is known
 
     Raises
     ------
@@ -42,6 +45,7 @@ def write_arms(
             f"expected a denoiser or more and folders of different names, got {', '.join(names)} "
             f"and {', '.join(folders)}; rename those that are alike"
         )
+    tell_behaviour(denoisers, note)
     rng = np.random.default_rng(seed)
     arms = [*(["full-dose"] if dose is not None else []), "low-dose", *names]
     with fresh_folder(out, overwrite=overwrite) as folder:

@@ -65,6 +65,7 @@ def test_an_onnx_file_works_in_the_units_of_its_toml(tmp_path, channels):
     path = tmp_path / "net.onnx"
     onnx_network(path, channels)
     text = f"offset_hu = -100\nscale_hu = 500\nslices = {channels}\nmultiple = 8\n"
+    text += "module = 'net.py:Net'\n"  # the same file may serve its torch module
     path.with_suffix(".toml").write_text(text)
     denoiser = load_denoiser(str(path))
     np.testing.assert_allclose(denoiser(HU, SPACING_MM), (HU + 100) / 2 - 100, atol=1e-3)
@@ -81,6 +82,9 @@ def test_an_onnx_file_works_in_the_units_of_its_toml(tmp_path, channels):
         ("scale = 5", "got scale; scale_hu is needed"),
         ("scale_hu = 500\nslices = 2", "odd slices"),
         ("scale_hu = 500\noutput = 'residual'", "got 'residual'"),
+        ("scale_hu = 'five'", "expected a number as scale_hu, got 'five'"),
+        ("scale_hu = 5\nslices = 1.0", "expected a whole number as slices, got 1.0"),
+        ("scale_hu = 5, slices = 1", r"expected TOML, one line each as offset_hu = -300 / "),
     ],
 )
 def test_a_missing_or_wrong_description_is_refused(tmp_path, text, message):
@@ -187,6 +191,8 @@ def test_a_command_that_fails_says_how(line, message):
         ("no_such_module_of_ours:f", "no module 'no_such_module_of_ours'"),
         ("my_filter:sharpen", "has no 'sharpen'"),
         ("my_filter:weight", "expected a function, got int"),
+        ("no_function.py", r"expected a function in it, got none; as no_function\.py:denoise"),
+        ("decimal:Decimal", r"got a class; for a torch module write net\.toml"),
     ],
 )
 def test_a_line_that_names_no_denoiser(module, spec, message):
@@ -195,11 +201,15 @@ def test_a_line_that_names_no_denoiser(module, spec, message):
 
 
 def test_a_series_denoised_by_a_function(module, tmp_path, rng):
+    told: list[str] = []
     hu = (40 + rng.normal(0, 20, (5, 48, 48))).round()
     write_series(Volume(hu.astype(np.float32), SPACING_MM), tmp_path / "in", description="scan")
-    report = denoise_series(tmp_path / "in", tmp_path / "out", model="my_filter:mean_of_stack")
+    report = denoise_series(
+        tmp_path / "in", tmp_path / "out", model="my_filter:mean_of_stack", note=told.append
+    )
     out = read_series(tmp_path / "out")
     assert report.method == "function my_filter:mean_of_stack"
+    assert any("its answer depends on the field of view" in sentence for sentence in told)
     np.testing.assert_allclose(out.hu, hu.mean(), atol=0.51)  # the whole stack came in at once
     assert report.applicability["notes"] == [
         "no range of use is stated: nothing says for which series this denoiser was made"
@@ -208,3 +218,92 @@ def test_a_series_denoised_by_a_function(module, tmp_path, rng):
         denoise_series(tmp_path / "in", tmp_path / "o", model="my_filter:halve", strength=0.5)
     with pytest.raises(ValueError, match="leave --method and --checkpoint out"):
         denoise_series(tmp_path / "in", tmp_path / "o", model="my_filter:halve", method="tv")
+
+
+@pytest.mark.parametrize(
+    ("toml", "shape", "message"),
+    [
+        ("", ["n", 3, "h", "w"], "has 3 channels, its TOML file says slices = 1; write slices = 3"),
+        ("", ["n", 1, 512, 512], "images of 512 x 512 alone; .* write multiple = 512"),
+        ("", [1, "h", "w"], r"an input of floats \(n, c, y, x\), got tensor\(float\)"),
+    ],
+)
+def test_an_onnx_file_that_its_toml_does_not_fit_says_what_to_write(tmp_path, toml, shape, message):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, shape) for n in ("x", "y"))
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    (tmp_path / "net.toml").write_text("scale_hu = 1000\n" + toml)
+    with pytest.raises(ValueError, match=message):
+        load_denoiser(str(tmp_path / "net.onnx"))
+
+
+def test_an_onnx_file_of_double_precision(tmp_path):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    x, y = (
+        helper.make_tensor_value_info(n, onnx.TensorProto.DOUBLE, ["n", 1, 16, 16]) for n in "xy"
+    )
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    (tmp_path / "net.toml").write_text("scale_hu = 1000\nmultiple = 16\nversion = '2.1'\n")
+    denoiser = load_denoiser(str(tmp_path / "net.onnx"))
+    small = HU[:, :9, :11]  # padded to the one size it takes
+    np.testing.assert_allclose(denoiser(small, SPACING_MM), small, atol=1e-3)
+    assert (denoiser.version, denoiser.scale, denoiser.multiple) == ("2.1", (0.0, 1000.0), 16)
+
+
+def test_a_file_may_import_its_neighbour_and_hold_a_dataclass(tmp_path, capsys):
+    (tmp_path / "helper_of_mine.py").write_text("LEVEL = 4\n")
+    (tmp_path / "mine.py").write_text(
+        textwrap.dedent("""
+            from __future__ import annotations
+            from dataclasses import dataclass
+            import helper_of_mine
+            print("imported")
+            __version__ = "0.3"
+
+            @dataclass
+            class Setting:
+                level: float
+
+            def denoise(hu, spacing_mm):
+                return hu + Setting(helper_of_mine.LEVEL).level
+
+            denoise.slices = 3
+        """)
+    )
+    path = list(sys.path)
+    denoiser = load_denoiser(f"{tmp_path / 'mine.py'}:denoise")
+    sys.modules.pop("helper_of_mine", None)
+    np.testing.assert_allclose(denoiser(HU, SPACING_MM), HU + 4)
+    assert (denoiser.slices, denoiser.version) == (3, "0.3")
+    assert sys.path == path
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise SystemExit('no licence')", "cannot be imported: SystemExit: no licence"),
+        ("def denoise(hu, mm):\n    return hu\ndenoise.slices = 2", "an odd number .* got 2"),
+    ],
+)
+def test_a_file_that_ends_the_program_or_sees_two_slices_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text + "\n")
+    with pytest.raises(ValueError, match=message):
+        load_denoiser(f"{tmp_path / 'mine.py'}:denoise")
+
+
+def test_commands_have_names_and_hashes_of_their_own(tmp_path):
+    made = []
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(f"# {name}\n")
+        made.append(load_denoiser(f"exec:{sys.executable} {tmp_path / name} {{in}} {{out}}"))
+    assert [d.name.split()[-1] for d in made] == ["one.py", "two.py"]
+    assert len({d.sha256 for d in made}) == 2

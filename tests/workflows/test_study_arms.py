@@ -26,6 +26,10 @@ DARKER = Denoiser("function my_filter.py:denoise", lambda hu, _mm: hu - 7)
 
 
 def test_a_study_is_proposed_from_a_denoisers_arms(cases, tmp_path):
+    told: list[str] = []
+    grey = Denoiser("grey", lambda hu, _mm: hu / 1000)
+    arms = write_arms(cases[:1], tmp_path / "grey", [grey], note=told.append)
+    assert "other units? check its scale" in told[0]
     arms = write_arms(cases, tmp_path / "arms", [DARKER], dose=0.25, seed=3)
     assert arms == ["full-dose", "low-dose", "function-my-filter-py-denoise"]
     low, made = (read_series(tmp_path / "arms" / arm / "case-b").hu for arm in arms[1:])

@@ -43,6 +43,7 @@ def folder(tmp_path, monkeypatch):
 def test_untrained_and_with_the_users_weights(folder):
     (folder / "net.toml").write_text(TOML)
     untrained = load_denoiser(str(folder / "net.toml"))
+    assert untrained.name == "torch net.toml (untrained)"
     np.testing.assert_allclose(untrained(HU, (2.5, 0.7, 0.7)), HU, atol=1e-2)
     torch.save({"state_dict": {"conv.weight": torch.full((1, 1, 1, 1), 0.5)}}, folder / "w.pt")
     (folder / "net.toml").write_text('weights = "w.pt"\n' + TOML)
@@ -54,9 +55,12 @@ def test_untrained_and_with_the_users_weights(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("scale_hu = 1", r"expected module = 'package\.module:Class', got ''"),
+        ("scale_hu = 1", r"expected module = 'package\.module:Class' or 'file\.py:Class', got ''"),
         (TOML.replace("channels", "width"), "their_network:Model cannot be made: AttributeError"),
-        (TOML.replace("their", "no_such"), "cannot be made: ModuleNotFoundError"),
+        (
+            TOML.replace("their", "no_such"),
+            r"cannot be made: no_such_network:Model: no module 'no_such_network'",
+        ),
         (TOML.replace("scale_hu", "scale"), "scale_hu is needed"),
         ('weights = "w.pt"\n' + TOML, r"w\.pt: expected the weights of Model, got"),
     ],
@@ -67,6 +71,22 @@ def test_what_does_not_fit_is_refused_in_a_sentence(folder, text, message):
     with pytest.raises(ValueError, match=message) as said:
         load_denoiser(str(folder / "net.toml"))
     assert "\n" not in str(said.value)
+
+
+def test_weights_named_beside_a_file_that_names_the_class(folder):
+    torch.save({"conv.weight": torch.full((1, 1, 1, 1), 0.5)}, folder / "net.pt")
+    with pytest.raises(ValueError, match=r"write net\.toml beside them: module = 'net\.py:Net'"):
+        load_denoiser(str(folder / "net.pt"))
+    sys.path.remove(str(folder))  # the class stands in a file beside, on no path
+    text = TOML.replace("their_network", "their_network.py").replace(
+        "offset", "version='7'\noffset"
+    )
+    (folder / "net.toml").write_text(text)
+    trained = load_denoiser(str(folder / "net.pt"))
+    np.testing.assert_allclose(trained(HU, (2.5, 0.7, 0.7)), (HU + 1024) / 2 - 1024, atol=1e-2)
+    assert load_denoiser(str(folder / "net.toml")).sha256 == trained.sha256  # never untrained
+    assert (trained.version, trained.scale) == ("7", (-1024, 1000))
+    assert len(trained.sha256) == 64
 
 
 THEIR_PACKAGE = "ldctbench"  # may be here; not a package that is asked for
