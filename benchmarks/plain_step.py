@@ -81,7 +81,8 @@ def _moved(
     weights = config.losses
     made_full = networks["denoiser"](batch.low)
     moved = -weights.full * networks["critic_full"](made_full).mean()
-    moved = moved - weights.low * networks["critic_low"](degraded(batch)).mean()
+    if weights.low_teaches:
+        moved = moved - weights.low * networks["critic_low"](degraded(batch)).mean()
     with torch.no_grad():
         cycled = networks["degrader_ema"](
             batch.cycled, batch.noise, batch.strength * batch.level, width=batch.width

@@ -91,6 +91,10 @@ class Networks(_Section):
     """With ``spectrum``: the logarithm of the noise's radial power over the ramp before training,
     at 12 frequencies from 0 to the corner. ``measured``: by
     :func:`ctlab.learn.models.spectral_noise.measure_noise_spectrum`, before the first step."""
+    noise_spread: Positive = 0.7
+    """With ``spectrum``: how unequal the directions of a patch's noise are before training, about
+    the SD over patches of log(power of vertical over horizontal frequencies): 0.5 to 1 in a chest,
+    the most at the shoulders."""
     critic_width: int = Field(default=32, ge=4)
     critic_highpass_px: float = Field(default=6.0, gt=0)
     """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""
@@ -104,6 +108,9 @@ class Losses(_Section):
     """Weight of the critic of routine-dose images."""
     low: Weight = 1.0
     """Weight of the critic of low-dose images."""
+    low_teaches: bool = True
+    """False: that critic judges what the degrader makes, and the degrader keeps the noise that was
+    measured. A critic of unpaired images also asks for what their anatomy differs by."""
     cycle_full: Weight = 1.0
     """full -> low -> full, as L1 times sqrt(pixels); 1 balances a 1-Lipschitz critic."""
     cycle_relative: bool = False

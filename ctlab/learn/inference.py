@@ -69,7 +69,7 @@ def denoise_volume(
         the same HU to 0.01).
     precision : {"float32", "bfloat16"}
         bfloat16, with PyTorch only, takes half the time where the hardware has it and moves HU
-        by 0.5 RMS with the shipped model; float32 gives the same HU on every machine to 0.01.
+        by 0.7 RMS with the shipped model; float32 gives the same HU on every machine to 0.01.
     strength : float
         Of a switchable generator: 1 as trained, 0 the image itself. Others know 1 only.
     progress : function, optional

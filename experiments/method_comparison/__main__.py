@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ctlab.classic import METHODS
 from experiments.method_comparison.configurations import CONFIGURATIONS, config_of
 from experiments.method_comparison.store import Pool, write_domains
 from experiments.method_comparison.train import domains_of, train_all
@@ -35,6 +36,7 @@ def main() -> None:
         sub.add_argument("--only", nargs="+", choices=CONFIGURATIONS, default=list(CONFIGURATIONS))
         if command == "train":
             sub.add_argument("--seconds", type=float, default=480.0)
+            sub.add_argument("--steps", type=int, help="so many, however long they take")
             sub.add_argument("--out", type=Path)
             sub.add_argument("--no-graphs", action="store_true", help="launch every kernel")
         if command == "evaluate":
@@ -42,7 +44,7 @@ def main() -> None:
             sub.add_argument(
                 "--again",
                 nargs="+",
-                choices=["shipped", *CONFIGURATIONS],
+                choices=["input", *METHODS, "shipped", *CONFIGURATIONS],
                 help="only these; keep the rest",
             )
     given = parser.parse_args()
@@ -55,6 +57,7 @@ def main() -> None:
             given.only,
             "LIDC-IDRI-0001",
             seconds=given.seconds,
+            steps=given.steps,
             graphs=not given.no_graphs,
         )
     else:

@@ -50,6 +50,17 @@ FREE: Overrides = {
 """Noise of free level and texture, as the recipes had it when these networks were trained."""
 
 
+AS_SHIPPED: Overrides = {
+    "precision": "auto",
+    "seed": 1,
+    "learning_rate": 1.5e-3,
+    "betas": (0.9, 0.99),
+    "final_rate": 0.01,
+}
+"""Optimiser and schedule of the shipped model, for the bound that is trained as long as it:
+``train WORK --only supervised-equal --steps 26000``."""
+
+
 CONFIGURATIONS: dict[str, tuple[str, Overrides]] = {
     "ot2": ("ot2", physical({"cycle_rounding": 0.0})),
     "ot2-quadratic": ("ot2", physical()),
@@ -63,6 +74,7 @@ CONFIGURATIONS: dict[str, tuple[str, Overrides]] = {
     "lsgan": ("lsgan", {}),
     "ot1": ("ot1", {"losses": {"cycle_rounding": 2.0}}),
     "supervised": ("supervised", {}),
+    "supervised-equal": ("supervised", {"batch": 2, "cycle_batch": 16, **AS_SHIPPED}),
     "redcnn": ("redcnn", {}),
     "noise2sim": ("noise2sim", {}),
     "otmap": ("otmap", {}),

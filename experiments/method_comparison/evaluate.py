@@ -62,8 +62,8 @@ DEFINITIONS = {
 }
 """What bias and texture were measured in: stands in the results, for old ones had other masks."""
 
-SHIPPED = "shipped"
-"""Name of the checkpoint that comes with the kit, among the compared ones."""
+INPUT, SHIPPED = "input", "shipped"
+"""Names of the noisy images and of the checkpoint that comes with the kit, among the methods."""
 
 Method = Callable[[np.ndarray], np.ndarray]
 
@@ -221,13 +221,12 @@ def network(checkpoint: Checkpoint) -> Method:
     return lambda hu: denoise_slices(hu, denoiser)
 
 
-def tuned_filters(validation: list[Case]) -> dict[tuple[str, float], float]:
-    """Strength of each filter at each dose, the best on the validation slices."""
+def tuned_strengths(name: str, validation: list[Case]) -> dict[float, float]:
+    """Strength of a filter at each dose, the best on the validation slices."""
     return {
-        (method, case.dose): tune(
-            method, case.full.hu, case.low.hu, noise_sd_hu=measure_noise_hu(case.low)
+        case.dose: tune(
+            name, case.full.hu, case.low.hu, noise_sd_hu=measure_noise_hu(case.low)
         ).strength
-        for method in METHODS
         for case in validation
     }
 
@@ -260,7 +259,8 @@ def judge(method_of: Callable[[Case], Method], cases: list[Case]) -> list[dict]:
     for case in cases:
         method = method_of(case)
         image = method(case.low.hu)
-        row = {"patient": case.name, "dose": case.dose}
+        row: dict[str, Any] = {"patient": case.name, "dose": case.dose}
+        row["input_psnr_db"] = fidelity(case, case.low.hu)["psnr_db"]
         row |= fidelity(case, image) | texture(case, image)
         if case.name == "sample":
             row["nodules"] = nodules(case, method)
@@ -270,52 +270,66 @@ def judge(method_of: Callable[[Case], Method], cases: list[Case]) -> list[dict]:
 
 def main(work: Path, names: list[str], series: Path, pycerr: Path | None) -> None:
     """Judge everything in ``work/trained`` and write the results, method by method."""
-    torch.set_num_threads(1)
     validation, test = cases_of(series, pycerr)
     results: dict = {
         "command": "python -m experiments.method_comparison evaluate WORK SERIES --pycerr FOLDER",
         "validation_slices": VALIDATION,
         "n_training_patients": 1,
         "definitions": DEFINITIONS,
-        "methods": {"input": {"rows": judge(lambda _case: lambda hu: hu, test)}},
+        "methods": {},
     }
-    strengths = tuned_filters(validation)
-    for filter_name in METHODS:
-
-        def filtered(case: Case, filter_name: str = filter_name) -> Method:
-            noise_hu, strength = measure_noise_hu(case.low), strengths[filter_name, case.dose]
-            return lambda hu: denoise_classic(
-                hu, filter_name, noise_sd_hu=noise_hu, strength=strength
-            )
-
-        used = {f"{dose:g}": strengths[filter_name, dose] for dose in DOSES}
-        results["methods"][filter_name] = {
-            "supervision": "tuned filter",
-            "strengths": used,
-            "rows": judge(filtered, test),
-        }
-        _report(results, filter_name)
-    for name in [SHIPPED, *names]:
-        path = work / "trained" / f"{name}.pt"
-        if name == "shipped" or path.exists():
-            checkpoint = load_checkpoint(None if name == SHIPPED else path)
-            results["methods"][name] = _of_network(checkpoint, path, validation, test)
-            _report(results, name)
-    write_json(RESULTS, _to_five_places(results))
-    write_card(RESULTS)
+    trained = [name for name in names if (work / "trained" / f"{name}.pt").exists()]
+    _judge_all(results, work, [INPUT, *METHODS, SHIPPED, *trained], validation, test)
 
 
 def judge_again(work: Path, names: list[str], validation: list[Case], test: list[Case]) -> None:
-    """Judge these networks anew and leave all else in the results as it stands."""
-    torch.set_num_threads(1)
+    """Judge these methods anew and leave all else in the results as it stands."""
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    _judge_all(results, work, names, validation, test)
+
+
+def are_of_other_images(test: list[Case]) -> bool:
+    """Whether the noisy images of the results are not these: the simulation has changed since."""
+    methods = json.loads(RESULTS.read_text(encoding="utf-8"))["methods"]
+    known = {(row["patient"], row["dose"]): row for row in methods[INPUT]["rows"]}
+    return any(
+        abs(fidelity(case, case.low.hu)["psnr_db"] - known[case.name, case.dose]["psnr_db"]) > 1e-3
+        for case in test
+    )
+
+
+def _judge_all(
+    results: dict, work: Path, names: list[str], validation: list[Case], test: list[Case]
+) -> None:
+    torch.set_num_threads(1)
     for name in names:
         path = work / "trained" / f"{name}.pt"
-        checkpoint = load_checkpoint(None if name == SHIPPED else path)
-        results["methods"][name] = _of_network(checkpoint, path, validation, test)
+        if name == INPUT:
+            found: dict = {"rows": judge(lambda _case: lambda hu: hu, test)}
+        elif name in METHODS:
+            found = _of_filter(name, validation, test)
+        else:
+            checkpoint = load_checkpoint(None if name == SHIPPED else path)
+            found = _of_network(checkpoint, path, validation, test)
+        results["methods"][name] = found
         _report(results, name)
         write_json(RESULTS, _to_five_places(results))
     write_card(RESULTS)
+
+
+def _of_filter(name: str, validation: list[Case], test: list[Case]) -> dict:
+    """A filter at the strengths that are best on the validation slices."""
+    strengths = tuned_strengths(name, validation)
+
+    def filtered(case: Case) -> Method:
+        noise_hu, strength = measure_noise_hu(case.low), strengths[case.dose]
+        return lambda hu: denoise_classic(hu, name, noise_sd_hu=noise_hu, strength=strength)
+
+    return {
+        "supervision": "tuned filter",
+        "strengths": {f"{dose:g}": strengths[dose] for dose in DOSES},
+        "rows": judge(filtered, test),
+    }
 
 
 def _of_network(

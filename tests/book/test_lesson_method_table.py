@@ -82,6 +82,16 @@ def test_the_share_of_the_gain_is_counted_from_the_input(results):
     assert share_of_gain(table, "half", "mine") == 0.5
 
 
+def test_a_method_that_was_given_other_images_gains_over_those(results):
+    found = json.loads(results.read_text())
+    given = {"psnr_db": 22.0, "input_psnr_db": 12.0}
+    found["methods"]["other"] = {"rows": [row("sample", 0.1, 18.0) | given]}
+    results.write_text(json.dumps(found), encoding="utf-8")
+    table = method_table(0.1, ["sample"], path=results)
+    assert table["input PSNR (dB)"].isna().tolist() == [True, True, False]
+    assert share_of_gain(table, "other", "mine") == (22 - 12) / (30 - 10)
+
+
 def test_strange_doses_patients_and_a_missing_file_are_refused_in_words(results, tmp_path):
     with pytest.raises(ValueError, match=r"dose \[0.2\] .* know \[0.05, 0.1\]"):
         method_table(0.2, path=results)

@@ -22,7 +22,7 @@ from ctlab.learn import (
 )
 from ctlab.passport import DEFAULT_LIMITS
 from experiments.method_comparison import card as comparison_card
-from experiments.shipped_model import passport, risk
+from experiments.shipped_model import nodules, passport, risk
 
 SHIPPED = files("ctlab.learn") / "shipped"
 SAMPLE = range(70, 110)
@@ -54,6 +54,9 @@ def test_card_checkpoint_and_configuration_agree():
     assert card["split_hash"] == checkpoint.split_hash
     assert card["range_of_use"] == checkpoint.card["range_of_use"]
     assert card["steps"] == checkpoint.step
+    begun = TrainConfig.from_toml(SHIPPED / "begin.toml")
+    assert card["begun"] == {"configuration": "begin.toml", "steps": begun.steps}
+    assert begun.networks == checkpoint.config.networks, "the noise stays as it was measured"
     assert (SHIPPED / "checkpoint.pt").stat().st_size < 4e6
     assert (SHIPPED / "patches.npz").stat().st_size < 4e6
 
@@ -151,15 +154,31 @@ def test_results_that_must_name_the_checkpoint_do():
 def test_the_model_card_shows_the_passport_and_the_risk_of_this_very_checkpoint():
     """The tables are those of the committed results, whole, and hold every check there is."""
     card = (SHIPPED / "MODEL_CARD.md").read_text()
-    for module in (passport, risk):
+    for module in (nodules, passport, risk):
         found = json.loads(module.RESULTS.read_text())
         assert module.table(found) in card
+    assert nodules.aims(json.loads(nodules.RESULTS.read_text())) in card
     found = json.loads(passport.RESULTS.read_text())
     assert {check["name"] for check in found["checks"]} == set(DEFAULT_LIMITS)
     assert all(check["value"] is not None for check in found["checks"])
     assert {"equivalent dose", "explanation audit", "risk", "detectability"} <= set(found["tables"])
     needed = json.loads(risk.RESULTS.read_text())["patients_needed"]
     assert needed == {"crc": 9, "rcps": 22}
+
+
+def test_nodules_that_keep_too_little_are_named():
+    """Ground glass counts at 200 HU from 6 mm on, solid nodules always; the filter never."""
+
+    def row(kind, contrast_hu, diameter_mm, recovery, method="model"):
+        facts = {"kind": kind, "contrast_hu": contrast_hu, "diameter_mm": diameter_mm}
+        return facts | {"recovery": recovery, "method": method, "dose": 0.1}
+
+    spared = [row("ground-glass", 200.0, 4.0, 0.5), row("ground-glass", 100.0, 10.0, 0.5)]
+    spared += [row("solid", 850.0, 4.0, 0.95), row("solid", 850.0, 4.0, 0.1, "bm3d")]
+    assert nodules.aims({"rows": spared}).endswith("solid nodules 0.95. Reached.")
+    short = [row("ground-glass", 200.0, 6.0, 0.894), row("solid", 850.0, 8.0, 0.94)]
+    missed = "ground-glass of 6 mm at 10 % keeps 0.89; solid of 8 mm at 10 % keeps 0.94."
+    assert nodules.aims({"rows": spared + short}).endswith(f"**Missed**: {missed}")
 
 
 def test_the_model_card_shows_the_results_of_this_very_checkpoint():
@@ -193,6 +212,8 @@ def test_aims_are_counted_case_by_case(tmp_path):
     methods["shipped"] = {"rows": rows(35.5, bias=-2.5)}
     methods["shipped"]["rows"][0] |= {"psnr_db": 34.0}
     path = tmp_path / "results.json"
+    path.write_text(json.dumps({"methods": methods | {"supervised-equal": {"rows": rows(35.5)}}}))
+    assert " steps: 73 to 100 % (aim 85 %: **missed**)." in comparison_card.aims(path)
     path.write_text(json.dumps({"methods": methods}))
     rmse, psnr, _ssim, share, bias = comparison_card.aims(path).splitlines()
     assert rmse == "- RMSE: ahead of every tuned filter in 4 of 4 cases."

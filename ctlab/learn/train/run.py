@@ -312,5 +312,6 @@ def _stop_if_lost(state: TrainState) -> None:
 def _measured_noise(shape: Networks) -> dict[str, Any]:
     """Level and spectrum of the noise as the degrader starts from them, for the card."""
     if shape.degrader == "spectrum":
-        return {"noise_curve": shape.noise_curve, "noise_spectrum": shape.noise_spectrum}
+        names = ("noise_curve", "noise_spectrum", "noise_spread")
+        return {name: getattr(shape, name) for name in names}
     return {"noise_curve": shape.noise_curve} if shape.degrader == "reconstruction" else {}

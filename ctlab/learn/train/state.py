@@ -125,7 +125,7 @@ def _degrader(config: TrainConfig, denoiser: nn.Module) -> nn.Module:
                     "networks.noise_spectrum is still to be measured in the domains; build the "
                     "networks from ctlab.learn.with_measured_noise(config, full, low)"
                 )
-            return SpectralNoise(**known, spectrum=shape.noise_spectrum)
+            return SpectralNoise(**known, spectrum=shape.noise_spectrum, spread=shape.noise_spread)
         if isinstance(denoiser, SwitchableUNet):
             return TrunkNoise(denoiser, *size, **known)
         return ReconstructionNoise(*size, **known)

@@ -140,7 +140,8 @@ def generator_terms(
     weights = config.losses
     rounding = weights.cycle_rounding
     terms: Terms = {}
-    for name, image in (("full", images.full), ("low", images.low)):
+    taught = {"full": images.full} | ({"low": images.low} if weights.low_teaches else {})
+    for name, image in taught.items():
         if image is not None and getattr(weights, name) > 0:
             score = networks[f"critic_{name}"](image)
             is_squares = weights.adversarial == "least_squares"
@@ -214,6 +215,8 @@ def average_gradients(parameters: list[torch.nn.Parameter], fabric: Fabric) -> N
     if fabric.world_size == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
+    if not gradients:  # a network that no term teaches, alike in every process
+        return
     flat = torch.cat([g.flatten() for g in gradients])
     flat = cast(torch.Tensor, fabric.all_reduce(flat, reduce_op="mean"))
     parts = torch.split(flat, [g.numel() for g in gradients])

@@ -8,7 +8,7 @@ from ctlab.lessons.exercises.quizzes import Option, Question
 from ctlab.lessons.material.live_slice import live_answer
 from ctlab.view.live.scene import STATE, without_last_nodule
 
-LOST = 0.8
+LOST = 0.9
 """Share of its contrast below which a nodule counts as lost in the game of the live figure."""
 
 
@@ -42,7 +42,7 @@ EXERCISES: dict[str, Exercise] = {
             ({"edits": [{**_FAINT, "kind": "solid", "diameter_mm": 9, "hu": 0}]}, "fainter"),
             ({"dose": 2.0, "edits": [_FAINT]}, "no settings"),
         ),
-        "computed again from your settings: less than four fifths are left.",
+        "computed again from your settings: less than nine tenths are left.",
         (
             "Which nodules does the noise hide: large or small, dense or faint ones?",
             "Stamp ground glass, make it small, and move its HU towards that of the lung.",

@@ -23,6 +23,7 @@ from ctlab.learn.models.spectral_noise import (
     with_measured_noise,
 )
 from ctlab.learn.train.monitor import anisotropy
+from ctlab.learn.train.state import build_networks
 from ctlab.learn.train.step import degraded
 
 SCALE = HuScale(-300.0, 50.0)
@@ -183,6 +184,15 @@ def test_no_critic_moves_measured_numbers_far():
     assert degrader.spread.item() == pytest.approx(USUAL_SPREAD / NEAR_SPREAD)
     after = degrader.level(torch.full((1, 1, 8, 8), SCALE.to_net(40.0))).mean().item()
     assert after == pytest.approx(before / LEVEL_NEAR_CURVE)
+
+
+def test_the_configuration_says_how_directed_the_noise_is():
+    shape = {"degrader": "spectrum", "noise_curve": [], "noise_spectrum": [0.0] * KNOTS}
+    spreads = [
+        build_networks(TrainConfig.from_dict({"networks": shape | more}))["degrader"].spread.item()
+        for more in ({}, {"noise_spread": 0.975})
+    ]
+    assert spreads == pytest.approx([USUAL_SPREAD, 0.975])
 
 
 def test_a_spectrum_of_another_length_is_refused():

@@ -111,6 +111,20 @@ def test_the_cycle_does_not_teach_a_stopped_degrader(tiny_config, tiny_domains, 
         assert (gradient is None) == stop
 
 
+def test_a_critic_that_does_not_teach_is_trained_and_leaves_the_degrader_alone(
+    tiny_config, tiny_domains
+):
+    config = with_losses(tiny_config, full=1.0, low=1.0, low_teaches=False)
+    state = TrainState.start(config)
+    before = {k: v.clone() for k, v in state.networks.state_dict().items()}
+    rows = list(loop.train(config, *tiny_domains, state=state))
+    assert {"critic_gap_full", "critic_gap_low", "generator_full"} <= set(rows[-1])
+    assert "generator_low" not in rows[-1]
+    after = state.networks.state_dict()
+    changed = {name.partition(".")[0] for name in after if (after[name] != before[name]).any()}
+    assert changed == {"denoiser", "denoiser_ema", "critic_full", "critic_low"}
+
+
 def test_generators_leave_no_gradient_in_critics(tiny_config, tiny_domains):
     state = TrainState.start(tiny_config)
     next(loop.train(tiny_config, *tiny_domains, state=state))
