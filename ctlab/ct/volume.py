@@ -35,6 +35,7 @@ class Volume:
     origin_mm : tuple of float, patient (x, y, z) of the centre of voxel [0, 0, 0]
     orientation : six direction cosines, along a row then down a column (0020,0037)
     sources : files in slice order; empty for phantoms
+    source_frames : place of each slice among the frames of its file, from 0
     shear_mm : shift of each slice against the one before, down a column and along a row; not zero
         only where a tilted stack was read as it is
     current_ma : tube current of each slice; empty where the header does not give every one
@@ -57,6 +58,7 @@ class Volume:
     offsets_mm: tuple[tuple[float, ...], ...] = ()
     units: str = "HU"
     is_placed: bool = True
+    source_frames: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.hu.ndim != 3:
@@ -94,6 +96,7 @@ class Volume:
             hu=self.hu[start:stop],
             origin_mm=tuple(self.slice_origin_mm(start).tolist()),
             sources=self.sources[start:stop],
+            source_frames=self.source_frames[start:stop],
             current_ma=self.current_ma[start:stop],
             offsets_mm=tuple(
                 tuple(np.subtract(o, self.offsets_mm[start]).tolist())

@@ -162,13 +162,14 @@ def _slice(volume: Volume, number: int) -> tuple[Any, dict[str, Any], str]:
     or there is none to refer to; then its class is "". Patient and study stay out of it, because
     highdicom refuses values that scanners do write, such as a sex of "X".
     """
-    from pydicom import dcmread
     from pydicom.dataset import Dataset
     from pydicom.uid import CTImageStorage, generate_uid
 
+    from ctlab.ct.dicom.header import read_dataset
+
     facts, source, image = volume.acquisition, Dataset(), Dataset()
     if volume.sources:
-        source = dcmread(volume.sources[number], stop_before_pixels=True)
+        source = read_dataset(volume.sources[number], pixels=False)  # also a member of a zip
     study = {k: source.get(k) for k in _STUDY_KEYWORDS if k != "StudyDescription" or k in source}
     study["StudyInstanceUID"] = facts.study_uid or generate_uid(prefix=None)
     study["PatientID"] = study["PatientID"] or facts.patient_id

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ctlab import __version__
+from ctlab.ct.dicom.header import read_dataset
 from ctlab.files import write_whole
 from ctlab.passport.document import Passport
 
@@ -47,7 +48,6 @@ def write_structured_report(passport: Passport, path: str | Path, series: Sequen
         ObserverContext,
         TrackingIdentifier,
     )
-    from pydicom import dcmread
     from pydicom.sr.codedict import codes
     from pydicom.uid import generate_uid
 
@@ -57,7 +57,7 @@ def write_structured_report(passport: Passport, path: str | Path, series: Sequen
             f"expected a passport with numbers and the files of a series, got {len(rows)} numbers "
             f"and {len(series)} files; run ctlab passport on a series first"
         )
-    evidence = [dcmread(file, stop_before_pixels=True) for file in series]
+    evidence = [read_dataset(file, pixels=False) for file in series]
     device = DeviceObserverIdentifyingAttributes(
         uid=generate_uid(prefix=None),
         manufacturer_name="CT Lab contributors",

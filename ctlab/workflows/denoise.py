@@ -20,7 +20,7 @@ from ctlab.console import Note, Progress
 from ctlab.ct import Derivation, Volume, check_applicability, measure_noise_hu
 from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
-from ctlab.ct.dicom.read_lazy import open_series
+from ctlab.ct.dicom.read_lazy import hu_findings, open_series
 from ctlab.ct.dicom.write import DENOISED, SeriesWriter
 from ctlab.ct.noise_level import noise_pair_hu
 from ctlab.files import (
@@ -171,6 +171,7 @@ def denoise_series(
     finally:
         unfinished.release()
     seconds = time.perf_counter() - start
+    _tell(note, hu_findings(volume))
     before, after = noise_pair_hu(volume, _made(out, clip, note))
     return DenoiseReport(
         method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size

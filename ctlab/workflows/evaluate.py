@@ -45,8 +45,8 @@ def evaluate_folders(
         A folder lacks a patient of the reference, or holds two series of one; orientation,
         spacing or the position of any slice differ.
     """
-    patients = patients_of(reference, series_uid)
-    images_of = [patients_of(image, series_uid) for image in images]
+    named = partial(patients_of, series_uid=series_uid, skip_damaged=skip_damaged, note=note)
+    patients, *images_of = map(named, (reference, *images))
     refuse_unused(series_uid, {u for part in (patients, *images_of) for u in part.values()})
     tables = []
     total = len(patients) * len(images) * (1 + len(models))
@@ -62,6 +62,10 @@ def evaluate_folders(
                 f"{image} lacks {len(missing)} of {len(patients)} patients of {reference}: "
                 f"{', '.join(missing[:5])}"
             )
+        more = sorted(set(uids) - set(patients))
+        if more:
+            what = f"{len(more)} patients are not in the reference: {', '.join(more[:5])}"
+            note_problems(note, image, [f"left out: {what}"])
         for patient, uid in patients.items():
             first = read_series(reference, series_uid=uid, **allowed)
             second = read_series(image, series_uid=uids[patient], **allowed)
@@ -108,10 +112,24 @@ def _denoised(denoiser: Denoiser, volume: Volume) -> np.ndarray:
     return denoiser.tuned_to(volume)(volume.hu, volume.spacing_mm)
 
 
-def patients_of(folder: str | Path, series_uid: Sequence[str] = ()) -> dict[str, str]:
+def patients_of(
+    folder: str | Path,
+    series_uid: Sequence[str] = (),
+    *,
+    skip_damaged: bool = False,
+    note: Note | None = None,
+) -> dict[str, str]:
     """Patient identifier -> series UID of the folder's CT series, of those named if any are."""
     uid_of: dict[str, str] = {}
-    series = find_series(folder).series
+    contents = find_series(folder)
+    lost = [] if series_uid else contents.lost_series()
+    if lost and not skip_damaged:
+        raise ValueError(
+            f"{folder} holds {len(lost)} damaged files of series that nothing else is left of: "
+            f"{lost[0]}; or pass skip_damaged=True (on the command line --skip-damaged)"
+        )
+    note_problems(note, folder, [f"left out: {text}" for text in lost])
+    series = contents.series
     by_patient: dict[str, list[str]] = {}
     for uid, frames in series.items():
         by_patient.setdefault(frames[0].header.text("patient_id") or "unknown", []).append(uid)

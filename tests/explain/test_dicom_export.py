@@ -102,6 +102,16 @@ def test_local_noise_goes_out_as_a_parametric_map(tmp_path, scan):
     assert not (tmp_path / "x.dcm").exists()
 
 
+def test_a_scan_within_a_zip_lends_its_header_too(tmp_path, scan):
+    shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "scan")
+    zipped = read_series(tmp_path / "zipped.zip")
+    values = zipped.hu[1].astype(np.float32)
+    path = write_parametric_map(values, tmp_path / "m.dcm", zipped, 1, label="HU", unit="HU")
+    source = pydicom.dcmread(scan.sources[1])
+    assert source.SOPInstanceUID in path.read_bytes().decode("latin-1")
+    assert pydicom.dcmread(path).StudyInstanceUID == source.StudyInstanceUID
+
+
 def test_both_are_filed_under_the_patient_and_study_of_the_scan(archived, scan):
     _, capture, seg, _ = archived
     source = pydicom.dcmread(scan.sources[1])

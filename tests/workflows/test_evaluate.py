@@ -87,3 +87,25 @@ def test_a_denoiser_is_an_arm_of_its_own(write):
     made = table[table["arm"] == f"{b}, brighter"]
     assert made["rmse_hu"].to_numpy() == pytest.approx([5.0] * 6, abs=1e-3)
     assert table[table["arm"] == str(b)]["rmse_hu"].tolist() == [0.0] * 6
+
+
+def test_patients_that_are_left_out_are_named(write, tmp_path):
+    """More patients than the reference has, and those of whom no file can be read."""
+
+    def second(k, dataset):
+        dataset.PatientID, dataset.StudyInstanceUID = "P2", "1.2.9"
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.9.1", f"1.2.9.1.{k}"
+
+    reference, both, said = write("one"), tmp_path / "two", []
+    both.mkdir()
+    write("two/P1"), write("two/P2", change=second)
+    table = evaluate_folders(reference, [both], window=CHEST, note=said.append)
+    assert set(table["patient"]) == {"P1"}
+    assert "left out: 1 patients are not in the reference: P2" in " ".join(said)
+    for file in (both / "P2").glob("*.dcm"):
+        file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="6 damaged files of series that nothing else is left of"):
+        evaluate_folders(both, [both], window=CHEST)
+    said.clear()
+    evaluate_folders(both, [both], window=CHEST, skip_damaged=True, note=said.append)
+    assert "left out: 0.dcm is cut short" in " ".join(said)

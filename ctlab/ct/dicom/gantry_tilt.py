@@ -15,6 +15,9 @@ from ctlab.ct.dicom.frames import Frame
 from ctlab.ct.hu import HU_MIN
 from ctlab.ct.volume import Volume
 
+LEAST_TILT_DEG = 1.0
+"""Less is the tolerance of a gantry that stands upright."""
+
 Pair = tuple[float, float]
 
 
@@ -56,6 +59,25 @@ def tilt_findings(frames: list[Frame], step_mm: float) -> tuple[str, np.ndarray]
         f"gantry tilt of {math.degrees(math.atan2(aside, step_mm)):.1f} degrees: slices are right "
         f"one by one, but the stack is sheared by {aside:.2f} mm a slice"
     ), shifts
+
+
+def upright_against_header(frames: list[Frame]) -> list[str]:
+    """A finding where the header says that the gantry was tilted, and planes are upright.
+
+    Then images were resampled, and the rays of the scan do not lie in them, or one of both is
+    wrong. The sign of the tilt counts nothing: vendors differ in it.
+    """
+    said = abs(frames[0].header.number("tilt_deg") or 0.0)
+    if said <= LEAST_TILT_DEG or len(frames[0].orientation) != 6:
+        return []
+    normal = np.cross(*np.reshape(frames[0].orientation, (2, 3)))
+    turned = math.degrees(math.acos(min(abs(float(normal[2])), 1.0)))
+    if turned > said / 2:
+        return []
+    return [
+        f"the header says the gantry was tilted by {said:g} degrees, but the planes are turned by "
+        f"{turned:.0f}: they were resampled, or one of both is wrong"
+    ]
 
 
 def shear_mm(shifts_mm: np.ndarray) -> Pair:

@@ -5,6 +5,7 @@ Parsing every element with a general library costs more than reading the pixels 
 and takes the few elements it needs; everything unusual goes to pydicom.
 """
 
+import re
 import struct
 import warnings
 import zlib
@@ -172,7 +173,7 @@ def _walk(path: Path, data: bytes, elements: dict[str, bytes]) -> tuple[Header, 
     syntax = _text(meta[0x00020010])
     if 0x00020002 in meta:
         elements["sop_class"] = meta[0x00020002]  # the data set's own follows, if it has one
-    explicit = syntax != IMPLICIT
+    explicit = _is_explicit(data, position, syntax)
     while True:
         if position + 8 > len(data):
             raise _End if position == len(data) else _Short
@@ -192,6 +193,13 @@ def _walk(path: Path, data: bytes, elements: dict[str, bytes]) -> tuple[Header, 
             raise _Short
         if tag in _NAMES and (length or _NAMES[tag] not in elements):
             elements[_NAMES[tag]] = data[value:position]
+
+
+def _is_explicit(data: bytes, position: int, syntax: str) -> bool:
+    """Whether elements name their VR; as a length, two letters would be 16 KB or more."""
+    if syntax == IMPLICIT and re.fullmatch(b"[A-Z]{2}", data[position + 4 : position + 6]):
+        raise _Unusual  # declared implicit, and written with VRs all the same
+    return syntax != IMPLICIT
 
 
 def _whole(header: Header, start: int, end: int) -> Header:

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ctlab.ct.dicom.read import (
+    HuTally,
     acquisition_of,
     aside_problems,
-    count_padding,
-    hu_problems,
-    padding_problems,
     set_aside,
-    stream_plan,
+    tallied,
     undecodable,
 )
 from ctlab.ct.dicom.series import Contents, find_series, plan_series, whole_uid
@@ -66,15 +64,14 @@ def report_series(uid: str, contents: Contents) -> SeriesReport:
     problems = [*plan.faults, *plan.gaps, *plan.tilts, *plan.problems]
     if plan.units:
         problems.insert(0, f"expected HU, got {plan.units}: values are of another kind")
-    low, high, padded = math.inf, -math.inf, 0
+    tally = HuTally()
     damaged = contents.damage_of(uid)
     readable = not (plan.faults or plan.units or damaged)
     if readable:
         try:
-            for frame, image in zip(plan.frames, stream_plan(plan), strict=True):
-                low, high = min(low, float(image.min())), max(high, float(image.max()))
-                padded += count_padding(frame, image)
-            problems += hu_problems(low, high) + padding_problems(padded, len(plan.frames))
+            for _ in tallied(plan, tally):
+                continue
+            problems += tally.problems()
         except ValueError as error:
             problems += list(undecodable(plan.frames).values()) or [str(error)]
             readable = False
@@ -87,8 +84,8 @@ def report_series(uid: str, contents: Contents) -> SeriesReport:
         description=facts.description,
         shape=plan.shape,
         spacing_mm=plan.spacing_mm if settled else None,
-        hu_min=low if readable else None,
-        hu_max=high if readable else None,
+        hu_min=tally.low if readable else None,
+        hu_max=tally.high if readable else None,
         kvp=facts.kvp,
         tube_current_ma=facts.tube_current_ma,
         exposure_mas=facts.exposure_mas,

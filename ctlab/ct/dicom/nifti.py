@@ -1,5 +1,6 @@
 """NIfTI in and out, with the patient the right way round."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from ctlab.files import write_whole
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts to the patient's left and back, NIfTI to the right and front."""
+
+FORMS_APART = 0.1
+"""Rounding keeps qform and sform of one file closer, in its unit of length."""
 
 
 def affine_of(volume: Volume) -> np.ndarray:
@@ -101,21 +105,28 @@ def read_nifti(path: str | Path) -> Volume:
     Raises
     ------
     ValueError
-        The file is no NIfTI image, has not three axes, or its axes are sheared.
+        The file is no NIfTI image, has not three axes, its axes are sheared, its values are no
+        numbers one by one, or it does not say where it lies.
     """
     import nibabel
     from nibabel.filebasedimages import ImageFileError
 
     try:
         image: Any = nibabel.load(path)
-        hu = np.asarray(image.dataobj, dtype=np.float32)
-        affine = _LPS_TO_RAS @ np.asarray(image.affine, dtype=np.float64)
+        kind = image.get_data_dtype()
+        hu = np.asarray(image.dataobj if kind.kind in "iuf" else [], dtype=np.float32)
     except FileNotFoundError:
         raise
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is not a readable NIfTI image ({error})") from error
+    if kind.kind not in "iuf":  # a colour, a complex value
+        raise ValueError(f"{path}: expected one number a voxel, got {kind}; it holds no HU")
+    hu = hu.reshape(hu.shape[:3]) if hu.size == math.prod(hu.shape[:3]) else hu
     if hu.ndim != 3:
         raise ValueError(f"{path}: expected three axes, got shape {hu.shape}; choose one volume")
+    if not np.isfinite(hu).all():
+        raise ValueError(f"{path}: expected HU, got values that are infinite or no number")
+    affine = _LPS_TO_RAS @ _affine_mm(path, image)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not (np.isfinite(affine).all() and (spacing > 0).all()):
         raise ValueError(f"{path}: expected a voxel size above 0 mm, got {spacing.tolist()}")
@@ -133,3 +144,24 @@ def read_nifti(path: str | Path) -> Volume:
         origin_mm=(float(origin[0]), float(origin[1]), float(origin[2])),
         orientation=tuple(float(v) for v in (*axes[:, 0], *axes[:, 1])),
     )
+
+
+def _affine_mm(path: str | Path, image: Any) -> np.ndarray:
+    """Voxel to patient in mm, whatever unit the file is in; both its forms must agree.
+
+    NIfTI-1 counts in metres, mm or micrometres (xyzt_units), and says by a code of 0 that a form
+    holds nothing; what libraries then make up knows no left and right.
+    """
+    affine = np.asarray(image.affine, dtype=np.float64)
+    header = image.header
+    if hasattr(header, "get_xyzt_units"):
+        forms = [f for f, code in (image.get_sform(True), image.get_qform(True)) if code]
+        if not forms:
+            raise ValueError(
+                f"{path} does not say where it lies: qform and sform are unset; convert the series "
+                "from DICOM again"
+            )
+        if any(np.abs(f - forms[0]).max() > FORMS_APART for f in forms):
+            raise ValueError(f"{path}: its qform and sform differ; set both to the right one")
+        affine[:3] *= {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
+    return affine

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -238,8 +238,10 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
     first = plan.frames[0]
     problems = plan.problems + plan.gaps + plan.tilts
     if len(hu) == len(plan.frames) and not plan.units:
-        problems += hu_problems(float(hu.min()), float(hu.max()))
-        problems += padding_problems(sum(map(count_padding, plan.frames, hu)), len(hu))
+        tally = HuTally()
+        for frame, image in zip(plan.frames, hu, strict=True):
+            tally.add(frame, image)
+        problems += tally.problems()
     x_mm, y_mm, z_mm = first.position_mm if len(first.position_mm) == 3 else (0.0, 0.0, 0.0)
     orientation = first.orientation if len(first.orientation) == 6 else (1.0, 0, 0, 0, 1.0, 0)
     return Volume(
@@ -249,6 +251,7 @@ def volume_of(plan: Plan, hu: np.ndarray) -> Volume:
         orientation=tuple(orientation),
         acquisition=acquisition_of(plan),
         sources=tuple(f.path for f in plan.frames),
+        source_frames=tuple(f.index for f in plan.frames),
         problems=problems,
         shear_mm=shear_mm(plan.shifts_mm),
         current_ma=slice_currents_ma([f.header for f in plan.frames]),
@@ -263,6 +266,33 @@ def _offsets_mm(plan: Plan) -> tuple[tuple[float, ...], ...]:
     if any(len(p) != 3 for p in places):
         return ()
     return tuple(tuple(np.subtract(p, places[0]).tolist()) for p in places)
+
+
+@dataclass
+class HuTally:
+    """Lowest and highest HU, and padding within the body, of slices as they are read."""
+
+    low: float = math.inf
+    high: float = -math.inf
+    padding: int = 0
+    slices: int = 0
+
+    def add(self, frame: Frame, hu: np.ndarray) -> None:
+        """Take up one slice."""
+        self.low, self.high = min(self.low, float(hu.min())), max(self.high, float(hu.max()))
+        self.padding += count_padding(frame, hu)
+        self.slices += 1
+
+    def problems(self) -> tuple[str, ...]:
+        """What the values give away."""
+        return hu_problems(self.low, self.high) + padding_problems(self.padding, self.slices)
+
+
+def tallied(plan: Plan, tally: HuTally) -> Iterator[np.ndarray]:
+    """As :func:`stream_plan`, each slice taken up as it passes."""
+    for frame, image in zip(plan.frames, stream_plan(plan), strict=True):
+        tally.add(frame, image)
+        yield image
 
 
 def count_padding(frame: Frame, hu: np.ndarray) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
-from ctlab.ct.dicom.read import choose_series, volume_of
+from ctlab.ct.dicom.read import HuTally, choose_series, volume_of
 from ctlab.ct.dicom.series import Plan, find_series
 from ctlab.ct.volume import Volume
 
@@ -31,6 +31,8 @@ class SlicesOnDisk:
         self.frames = list(plan.frames)
         self.shape = plan.shape
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._seen: set[int] = set()
+        self._tally = HuTally()
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -47,14 +49,29 @@ class SlicesOnDisk:
             return self._one(range(len(self))[int(which)])
         return np.stack([self._one(int(k)) for k in which])
 
+    def findings(self) -> tuple[str, ...]:
+        """What the values of all slices give away (:class:`HuTally`)."""
+        for k in sorted(set(range(len(self))) - self._seen):
+            self._one(k)
+        return self._tally.problems()
+
     def _one(self, k: int) -> np.ndarray:
         if k not in self._kept:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 (self._kept[k],) = stream_hu([self.frames[k]])
+            if k not in self._seen:
+                self._seen.add(k)
+                self._tally.add(self.frames[k], self._kept[k])
             if len(self._kept) > KEPT_SLICES:
                 self._kept.popitem(last=False)
         return self._kept[k]
+
+
+def hu_findings(volume: Volume) -> tuple[str, ...]:
+    """What the values of a series give away; slices that nobody asked for yet are read."""
+    lazy: Any = volume.hu
+    return tuple(lazy.findings())
 
 
 def open_series(

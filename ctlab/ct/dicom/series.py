@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ctlab.ct.dicom.checks.completeness import missing_parts, repeated_numbers
+from ctlab.ct.dicom.checks.completeness import missing_parts, repeated_numbers, skipped_numbers
 from ctlab.ct.dicom.checks.consistency import header_problems, mixtures, rescale_faults
 from ctlab.ct.dicom.checks.passes import overlapping_passes
 from ctlab.ct.dicom.checks.placement import SAME_PLACE_MM, positions_mm
 from ctlab.ct.dicom.checks.units import other_units
 from ctlab.ct.dicom.discover import MEDIA_DIRECTORY, find_files, open_source
 from ctlab.ct.dicom.frames import CT_CLASSIC, CT_ENHANCED, Frame, frames_of
-from ctlab.ct.dicom.gantry_tilt import tilt_findings
+from ctlab.ct.dicom.gantry_tilt import tilt_findings, upright_against_header
 from ctlab.ct.dicom.header import Header, NotDicom, read_header
 from ctlab.ct.dicom.pixels.decode import decode_hu
 
@@ -231,7 +231,8 @@ def plan_series(uid: str, frames: Iterable[Frame]) -> Plan:
     problems += flipped(along)
     frames, along = [frames[i] for i in order], along[order]
     frames, along, copies, faults = drop_copies(frames, along)
-    problems += copies
+    problems += copies + upright_against_header(frames)
+    problems += skipped_numbers(frames) if whole_uid(uid) == uid else []  # phases take turns
     step, gaps = slice_step_mm(frames, along)
     gaps += [] if gaps else steps_against_header(frames, step)
     gaps += missing_parts(frames) + repeated_numbers(frames)

@@ -21,6 +21,7 @@ TAGS = {
     "patient_name": 0x00100010,
     "patient_id": 0x00100020,
     "birth_date": 0x00100030,
+    "sex": 0x00100040,
     "contrast": 0x00180010,
     "scan_options": 0x00180022,
     "thickness_mm": 0x00180050,

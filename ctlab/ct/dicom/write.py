@@ -239,15 +239,10 @@ class SeriesWriter:
         ]
 
     def _frame_number(self, source: Any, k: int) -> int | None:
-        """1-based frame of a multi-frame source, counted by the positions of its frames."""
-        if "PerFrameFunctionalGroupsSequence" not in source:
+        """1-based frame of a multi-frame source: places may repeat, of two energies or phases."""
+        if "PerFrameFunctionalGroupsSequence" not in source or not self.geometry.source_frames:
             return None
-        origin_mm = self.geometry.slice_origin_mm(k)
-        for number, group in enumerate(source.PerFrameFunctionalGroupsSequence, 1):
-            place = group.get("PlanePositionSequence")
-            if place and np.allclose(place[0].ImagePositionPatient, origin_mm, atol=0.01):
-                return number
-        return None
+        return self.geometry.source_frames[k] + 1
 
     def _place(self, dataset: Any, source: Any | None, k: int) -> None:
         """Position, orientation and spacing of the slice itself, whatever the header inherited."""

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from ctlab.console import Note, Progress
+from ctlab.ct.dicom.gantry_tilt import upright_against_header
 from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
 from ctlab.ct.dicom.read import (
+    HuTally,
     choose_series,
     slice_currents_ma,
     stream_plan,
+    tallied,
     volume_of,
 )
 from ctlab.ct.dicom.series import Plan, find_series
@@ -130,6 +133,8 @@ def simulate_series(
         skip_damaged=skip_damaged,
     )
     check_gantry_planes(geometry_of(plan))
+    if resampled := upright_against_header(list(plan.frames)):
+        raise ValueError(f"{resampled[0]}; simulate the scanner's own images")
     if note:
         for problem in (*plan.problems, *plan.gaps, *plan.tilts):
             note(problem)
@@ -145,9 +150,13 @@ def simulate_series(
     description = f"Simulated {100 * fraction:g} % dose"
     writer = SeriesWriter.of(geometry_of(plan), description, _derivation(fraction), "none")
     writer = replace(writer, clip=clip)
-    lowered = _lowered(plan, fraction, seeds, scanner)
+    tally = HuTally()
+    lowered = _lowered(plan, fraction, seeds, scanner, tally)
     with fresh_folder(out, overwrite=overwrite) as part:
         after = _written(lowered, plan, writer, part, progress, note)
+    if note:
+        for problem in tally.problems():
+            note(problem)
     reference, noise = noise_pair_hu(before, after, spacing_mm=plan.spacing_mm[1])
     return SimulationReport(
         fraction,
@@ -195,9 +204,9 @@ def _derivation(fraction: float) -> Derivation:
 
 
 def _lowered(
-    plan: Plan, fraction: float, seeds: np.ndarray, scanner: Scanner
+    plan: Plan, fraction: float, seeds: np.ndarray, scanner: Scanner, tally: HuTally
 ) -> Iterator[np.ndarray]:
-    slices = stream_plan(plan)
+    slices = tallied(plan, tally)
     if fraction == 1:
         return slices
     return simulate_slices(

@@ -166,3 +166,14 @@ def test_empty_uids_do_not_hide_a_series(make_series):
     assert {r.kernel for r in reports.values()} == {"B30f", "B70f"}
     one = next(uid for uid, r in reports.items() if r.kernel == "B70f")
     assert read_series(folder, series_uid=one).origin_mm[2] == 20.0
+
+
+@pytest.mark.parametrize(("other", "patients"), [("F", 1), ("M", 2)])
+def test_two_sexes_are_two_patients(make_series, other, patients):
+    """Where names and numbers were emptied, it may be all that is left; not every slice says it."""
+
+    def change(k, dataset):
+        dataset.PatientSex = ["F", "", "F", other][k]
+
+    (report,) = inspect_folder(make_series(4, change))
+    assert any("sexes of the patient" in p for p in report.problems) == (patients > 1)

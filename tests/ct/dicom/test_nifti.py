@@ -70,3 +70,38 @@ def test_bad_files_are_refused(volume, tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.float32), sheared), tmp_path / "s.nii")
     with pytest.raises(ValueError, match="sheared"):
         read_nifti(tmp_path / "s.nii")
+
+
+@pytest.mark.parametrize(("unit", "one_mm"), [("meter", 1e-3), ("micron", 1e3), ("mm", 1)])
+def test_lengths_are_in_mm_whatever_unit_the_file_has(volume, tmp_path, unit, one_mm):
+    image = nibabel.load(write_nifti(volume, tmp_path / "a.nii"))
+    affine = np.diag([one_mm, one_mm, one_mm, 1]) @ image.affine
+    other = nibabel.Nifti1Image(image.get_fdata(dtype=np.float32)[..., None], affine)
+    other.header.set_xyzt_units(unit)
+    nibabel.save(other, tmp_path / "b.nii")  # with a fourth axis of one volume, too
+    found = read_nifti(tmp_path / "b.nii")
+    assert found.spacing_mm == pytest.approx(volume.spacing_mm)
+    assert found.origin_mm == pytest.approx(volume.origin_mm)
+    assert np.array_equal(found.hu, volume.hu)
+
+
+def test_values_and_places_that_mean_nothing_are_refused(volume, tmp_path):
+    whole = write_nifti(volume, tmp_path / "a.nii").read_bytes()
+    no_form = whole[:252] + bytes(4) + whole[256:]  # qform_code and sform_code
+    (tmp_path / "b.nii").write_bytes(no_form)
+    with pytest.raises(ValueError, match="qform and sform are unset"):
+        read_nifti(tmp_path / "b.nii")
+    moved = nibabel.load(tmp_path / "a.nii")
+    moved.set_sform(np.diag([1.0, 1, 2.5, 1]), 1)
+    nibabel.save(moved, tmp_path / "c.nii")
+    with pytest.raises(ValueError, match="qform and sform differ"):
+        read_nifti(tmp_path / "c.nii")
+    colours = np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    for values in (colours, np.zeros((2, 2, 2), np.complex64)):
+        nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "d.nii")
+        with pytest.raises(ValueError, match="one number a voxel"):
+            read_nifti(tmp_path / "d.nii")
+    holes = np.full((2, 2, 2), np.nan, np.float32)
+    nibabel.save(nibabel.Nifti1Image(holes, np.eye(4)), tmp_path / "e.nii")
+    with pytest.raises(ValueError, match="no number"):
+        read_nifti(tmp_path / "e.nii")

@@ -1,5 +1,6 @@
 """Whether all of a series is there, by what its own headers count."""
 
+import itertools
 from collections import Counter, defaultdict
 
 from ctlab.ct.dicom.frames import Frame
@@ -36,6 +37,20 @@ def repeated_numbers(frames: list[Frame]) -> list[str]:
     return [
         f"every instance number occurs {times.pop()} times: perhaps several passes in one series, "
         "which nothing else in the header tells apart"
+    ]
+
+
+def skipped_numbers(frames: list[Frame]) -> list[str]:
+    """A finding where Instance Numbers of slices in order all go up, or down, by the same 2 to 9.
+
+    Nothing else tells a series from which every second slice was taken, where slices overlap.
+    """
+    numbers = [f.header.number("instance_number") or 0.0 for f in frames]
+    steps = {b - a for a, b in itertools.pairwise(numbers)}
+    if len(frames) < 3 or len(steps) != 1 or not 2 <= abs(step := steps.pop()) <= 9:
+        return []
+    return [
+        f"instance numbers go by {abs(step):g} from slice to slice: perhaps those between were lost"
     ]
 
 

@@ -8,6 +8,12 @@ import numpy as np
 from ctlab.ct.dicom.checks.units import units_of
 from ctlab.ct.dicom.frames import Frame
 
+LOSSY = {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51)}
+"""Encodings that always lose detail: JPEG of 8 and 12 bits."""
+
+MAY_LOSE = {f"1.2.840.10008.1.2.4.{n}" for n in (81, 91, 203)}
+"""Encodings that may: JPEG-LS near-lossless, JPEG 2000 and HTJ2K."""
+
 LARGEST_SLOPE, LARGEST_INTERCEPT = 1e4, 1e7
 """Rescales beyond are damaged: no attenuation is that large, in HU."""
 
@@ -49,6 +55,7 @@ def mixtures(frames: list[Frame]) -> list[str]:
 
 
 _ONE_SCAN = {
+    "sexes of the patient": "sex",
     "kernels": "kernel",
     "patient positions": "patient_position",
     "manufacturers": "manufacturer",
@@ -152,7 +159,14 @@ _FINDINGS: dict[str, Callable[[Frame], bool]] = {
     "Rescale Type is 'US', not HU; rescaled values are taken as HU": lambda f: (
         f.header.text("rescale_type").strip().upper() == "US"
     ),
-    "pixels were compressed with loss": lambda f: f.header.text("lossy") == "01",
+    "pixels were compressed with loss": lambda f: (
+        f.header.text("lossy") == "01" or f.header.transfer_syntax in LOSSY
+    ),
+    "the encoding may lose detail, and the header does not say whether it did": (
+        lambda f: (
+            f.header.transfer_syntax in MAY_LOSE and f.header.text("lossy") not in ("00", "01")
+        )
+    ),
     "the header says text is burned into the pixels": lambda f: (
         f.header.text("burned_in").upper() == "YES"
     ),

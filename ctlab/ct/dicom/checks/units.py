@@ -28,7 +28,11 @@ NO_HU = {
 a material was taken out. Standard ones: DICOM PS3.3, C.8.2.1.1.1 and C.8.16.1.4; the rest are
 vendors'. A virtual monoenergetic image (VMI, MONO_E) holds HU."""
 
-_PARTS = ("IODINE", "ZEFF", "EFF_ATOMIC", "ELECTRON_DENS", "STOPPING_POWER", "NON_CONTRAST")
+_PARTS = (
+    *("IODINE", "ZEFF", "EFF_ATOMIC", "ELECTRON_DENS", "STOPPING_POWER", "NON_CONTRAST"),
+    *("CA_SUPP", "CASUPP", "CALCIUM_SUPP", "BONE_REMOV", "BLOOD_FLOW", "BLOOD_VOL", "STDEV"),
+    *("STD_DEV", "NOISE_MAP"),
+)
 """Parts of vendors' words that say the same."""
 
 _HU = {"HU", "[HNSF'U]", "HNSF'U", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNSFIELD UNITS"}

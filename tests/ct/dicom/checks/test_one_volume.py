@@ -98,6 +98,12 @@ def test_findings_of_any_slice(make_series):
         ("MAT_REMOVED", "MAT_REMOVED"),
         ("SUBTRACTION", "SUBTRACTION"),
         ("CT_SOM5 TTP", "CT_SOM5_TTP"),
+        ("CASUPP 50", "CASUPP_50"),
+        ("CALCIUM_SUPP", "CALCIUM_SUPP"),
+        ("BONE REMOVED", "BONE_REMOVED"),
+        ("BLOOD_FLOW", "BLOOD_FLOW"),
+        ("STDEV", "STDEV"),
+        ("CSA RESAMPLED", "HU"),
         ("MONO_E", "HU"),
         ("VMI", "HU"),
         ("PERFUSION", "HU"),  # of the scan: value 3 of images in HU

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ctlab.ct import inspect_folder, read_series
+from ctlab.ct import inspect_folder, read_series, write_series
+from tests.ct.conftest import item
 
 MARKS = [
     ("TemporalPositionIdentifier", [1, 2]),
@@ -157,3 +158,25 @@ def test_marks_in_any_order_leave_an_even_stack_whole(make_series, seed, keyword
     for file in make_series(0).iterdir():  # of the example before
         file.unlink()
     assert read_series(make_series(slices, change)).shape[0] == slices
+
+
+def test_a_written_pass_has_the_facts_of_its_own_frames(make_enhanced, tmp_path):
+    """Two energies at the same places in one object: kVp, mA and source frame are its own."""
+    from pydicom import dcmread
+
+    def two(dataset):
+        groups = dataset.PerFrameFunctionalGroupsSequence
+        for number, group in enumerate(groups):
+            group.PlanePositionSequence = groups[number % 3].PlanePositionSequence
+            group.CTXRayDetailsSequence = [item(KVP=80.0 if number < 3 else 140.0)]
+            group.CTExposureSequence = [item(XRayTubeCurrentInmA=100.0 + number)]
+            group.FrameContentSequence = [item(FrameAcquisitionNumber=1 + number // 3)]
+
+    path = make_enhanced([0, 1, 2, 3, 4, 5], two)
+    volume = read_series(path, series_uid="#2")
+    written = map(dcmread, write_series(volume, tmp_path / "out", description="second pass"))
+    facts = [
+        (d.KVP, d.XRayTubeCurrent, d.SourceImageSequence[0].ReferencedFrameNumber) for d in written
+    ]
+    assert facts == [(140, 103, 4), (140, 104, 5), (140, 105, 6)]
+    assert volume.slices(1, 3).source_frames == (4, 5)
