@@ -177,8 +177,8 @@ def _enhanced(header: Header) -> list[Frame]:
                 _group(groups, "PlanePositionSequence", "ImagePositionPatient"),
                 _group(groups, "PlaneOrientationSequence", "ImageOrientationPatient"),
                 _group(groups, "PixelMeasuresSequence", "PixelSpacing"),
-                _one(_group(groups, _RESCALE, "RescaleSlope")),
-                _one(_group(groups, _RESCALE, "RescaleIntercept")),
+                _rescale(groups, "RescaleSlope"),
+                _rescale(groups, "RescaleIntercept"),
                 index,
             )
         )
@@ -237,6 +237,14 @@ def _exposure(groups: tuple[Any, Any]) -> dict[str, bytes]:
         if value is not None:
             values[name] = encoded(name, value)
     return values | {"mapped_units": _units(groups)}
+
+
+def _rescale(groups: tuple[Any, Any], keyword: str) -> float | None:
+    """Slope or intercept; a frame and its shared groups may not say different ones."""
+    own, shared = (_group((group, None), _RESCALE, keyword) for group in groups)
+    if own and shared and own != shared:
+        raise ValueError(f"{keyword} of a frame is {own}, that of the shared groups {shared}")
+    return _one(_group(groups, _RESCALE, keyword))
 
 
 def _group(groups: tuple[Any, Any], sequence: str, keyword: str) -> tuple[float, ...]:

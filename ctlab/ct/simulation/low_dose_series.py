@@ -132,9 +132,7 @@ def simulate_series(
         allow_tilt=True,
         skip_damaged=skip_damaged,
     )
-    check_gantry_planes(geometry_of(plan))
-    if resampled := upright_against_header(list(plan.frames)):
-        raise ValueError(f"{resampled[0]}; simulate the scanner's own images")
+    _refuse_planes(plan)
     if note:
         for problem in (*plan.problems, *plan.gaps, *plan.tilts):
             note(problem)
@@ -169,6 +167,13 @@ def simulate_series(
         _current_range_ma(plan),
         (min(spread), max(spread)) if spread else None,
     )
+
+
+def _refuse_planes(plan: Plan) -> None:
+    """Raise where the rays of the scan do not lie in the slices, by geometry or by the header."""
+    check_gantry_planes(geometry_of(plan))
+    if resampled := upright_against_header(list(plan.frames)):
+        raise ValueError(f"{resampled[0]}; simulate the scanner's own images")
 
 
 def _written(

@@ -335,3 +335,20 @@ def test_frames_at_one_place_are_named_by_their_numbers(make_enhanced):
 
     with pytest.raises(ValueError, match=r"E\.dcm frame 1 and E\.dcm frame 2"):
         read_series(make_enhanced([0, 1, 2], change))
+
+
+@pytest.mark.parametrize(("intercept", "agrees"), [(-1024, True), (-1000, False)])
+def test_a_frame_and_its_shared_groups_say_one_thing(make_enhanced, intercept, agrees):
+    """A functional group stands in one of both (PS3.3, C.7.6.16); of two values none is right."""
+
+    def change(dataset):
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            own = item(RescaleSlope=1, RescaleIntercept=intercept, RescaleType="HU")
+            group.PixelValueTransformationSequence = [own]
+
+    folder = make_enhanced([0, 1, 2], change)
+    if agrees:
+        assert read_series(folder).shape[0] == 3
+        return
+    with pytest.raises(ValueError, match=r"RescaleIntercept of a frame is \(-1000.0,\)"):
+        read_series(folder)
