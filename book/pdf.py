@@ -55,6 +55,7 @@ STILL = """() => {
     image.alt = [canvas.closest('.ctv').getAttribute('aria-label'),
                  canvas.getAttribute('aria-label')].filter(Boolean).join(', ');
     image.style.width = `${canvas.getBoundingClientRect().width}px`;
+    image.style.maxWidth = '100%';  // the sheet is narrower than the window it was drawn in
     canvas.replaceWith(image);
   }
   for (const gone of document.querySelectorAll(

@@ -243,6 +243,27 @@ def test_the_pdf_is_whole_tagged_and_has_an_outline(small_book, pages):
         assert (pages / "_pdf" / "book" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_on_paper_nothing_is_wider_than_the_page(pages, browser, monkeypatch):
+    """Code, formulas, tables and viewers end within the 170 mm that A4 leaves between margins."""
+    monkeypatch.syspath_prepend(ROOT / "book")
+    import pdf
+
+    for name in ("page", "second"):
+        page = pdf.open_still(browser, pages / "book" / f"{name}.html")
+        page.set_viewport_size({"width": 642, "height": 1000})
+        page.emulate_media(media="print")
+        wide = page.evaluate(
+            """() => { const edge = document.querySelector('article').getBoundingClientRect().right;
+            return [...document.querySelectorAll('article *')].filter((node) => {
+              const box = node.getBoundingClientRect();
+              return box.width && box.right > edge + 2
+                && !node.closest('mjx-assistive-mml, svg, .sr-only');
+            }).map((node) => node.outerHTML.slice(0, 80)); }"""
+        )
+        page.close()
+        assert wide == []
+
+
 def test_downloads_and_launch_buttons_lead_somewhere(pages):
     text = (pages / "book" / "page.html").read_text("utf-8")
     for kind in (
