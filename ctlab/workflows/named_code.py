@@ -41,10 +41,8 @@ def version_of(module: ModuleType, item: Any = None) -> str | None:
         for name in ("version", "__version__"):
             if isinstance(found := getattr(place, name, None), str):
                 return found
-    try:
-        return importlib.metadata.version(top)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
-        return None
+    packages = importlib.metadata.packages_distributions().get(top, [])
+    return importlib.metadata.version(packages[0]) if packages else None
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """A torch module of somebody's code, as the networks of ldct-benchmark are made."""
 
+import importlib.metadata
 import sys
 import textwrap
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from ctlab.workflows.model_spec import load_denoiser
+from ctlab.workflows.named_code import version_of
 
 torch = pytest.importorskip("torch")
 HU = np.random.default_rng(0).normal(-200, 300, (2, 20, 24)).astype(np.float32)
@@ -100,3 +103,10 @@ def test_the_networks_of_ldct_benchmark_untrained(tmp_path, method):
     )
     made = load_denoiser(str(tmp_path / "net.toml"))
     assert made(np.zeros((1, 64, 64)), (2.5, 0.7, 0.7)).shape == (1, 64, 64)
+    assert made.version  # of the package ldct-benchmark, which brings the module ldctbench
+
+
+def test_the_version_of_a_package_that_has_another_name_than_its_module():
+    found = version_of(importlib.import_module("mpl_toolkits"))
+    assert found == importlib.metadata.version("matplotlib")
+    assert version_of(ModuleType("no_such_package")) is None
