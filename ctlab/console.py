@@ -1,6 +1,7 @@
 """What both command lines share: one sentence and exit code 2 on bad input, JSON on request."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,10 @@ EXTRA_OF = {
 """The extra of the project that brings a module which the core does without."""
 
 
+_UsageError: Any = typer.BadParameter.mro()[2]
+"""Of all errors about options and arguments; typer does not name it."""
+
+
 def run(app: typer.Typer, name: str) -> None:
     """Run a command line; bad input becomes one sentence on stderr and exit code 2.
 
@@ -32,13 +37,23 @@ def run(app: typer.Typer, name: str) -> None:
     keeps its traceback.
     """
     try:
-        app(prog_name=name)
+        ended = app(prog_name=name, standalone_mode=False)
+        sys.exit(ended if isinstance(ended, int) else 0)
+    except _UsageError as error:
+        from typer.rich_utils import rich_format_error
+
+        error.message = printable(shortened(error.message))
+        rich_format_error(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.stderr.write("Aborted.\n")
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of our output (head, less) left; that is not an error of ours.
         sys.stderr.close()
         sys.exit(0)
     except (ValueError, OSError) as error:
-        sys.stderr.write(printable(f"{name}: {sentence(error)}\n"))
+        sys.stderr.write(printable(f"{name}: {shortened(sentence(error))}\n"))
         sys.exit(2)
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
@@ -63,6 +78,38 @@ def sentence(error: BaseException) -> str:
         place = f"{error.filename}: " if error.filename else ""
         return place + error.strerror[0].lower() + error.strerror[1:]
     return " ".join(str(error).split()) or type(error).__name__
+
+
+LONGEST_QUOTED = 200
+"""Characters of what somebody wrote that a message repeats."""
+
+_QUOTED = re.compile(r"""(?<!\w)(?P<sign>['"])(?:(?!(?P=sign)(?!\w)).)+(?P=sign)(?!\w)""")
+_WORD = re.compile(r"\S{201,}")
+
+
+def shortened(text: str) -> str:
+    """A message whose quotations are cut at 200 characters; names of files stay whole.
+
+    Examples
+    --------
+    >>> len(shortened(f"expected a number, got '{'9' * 5000}'; write one"))
+    232
+    >>> shortened("/".join(["folder"] * 40)) == "/".join(["folder"] * 40)
+    True
+    """
+    text = _QUOTED.sub(lambda found: _cut(found[0], found["sign"]), text)
+    text = _WORD.sub(lambda found: _cut(found[0]), text)
+    if len(text) <= 10 * LONGEST_QUOTED:
+        return text
+    return f"{text[: 8 * LONGEST_QUOTED]} … {text[-LONGEST_QUOTED:]}"
+
+
+def _cut(text: str, sign: str = "") -> str:
+    """The beginning of a text; a path, whose parts a file system could hold, stays whole."""
+    is_path = "/" in text and max(map(len, text.split("/"))) <= 255  # NAME_MAX
+    if len(text) <= LONGEST_QUOTED or is_path:
+        return text
+    return f"{text[: LONGEST_QUOTED - 2]}…{sign}"
 
 
 def emit(result: dict[str, Any], as_json: bool) -> bool:

@@ -1,12 +1,14 @@
 """What both command lines promise about bad input."""
 
+import random
 import subprocess
 import sys
 
 import pytest
 import typer
 
-from ctlab.console import run
+from ctlab.__main__ import main
+from ctlab.console import run, shortened
 
 
 def test_refused_input_is_one_sentence_and_exit_code_2(capsys, monkeypatch):
@@ -98,3 +100,36 @@ def test_help_fits_80_columns_and_needs_no_torch(package):
     assert done.returncode == 0, done.stderr[-500:]
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert not any(line.rstrip().endswith("| torch") for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evaluate", "{sample}", "{sample}", "--window", "{long}"],
+        ["denoise", "{sample}", "out", "--method", "{long}"],
+        ["denoise", "{sample}", "out", "--{long}"],
+        ["{long}"],
+        ["inspect", "{long}"],
+    ],
+)
+def test_a_message_repeats_at_most_200_characters_of_what_came(words, monkeypatch, capsys):
+    from importlib.resources import files
+
+    sample = str(files("ctlab.ct.datasets") / "sample" / "slices")
+    filled = [word.format(sample=sample, long="x" * 5000) for word in words]
+    monkeypatch.setattr("sys.argv", ["ctlab", *filled])
+    state = random.getstate()  # rich draws names for its links
+    with pytest.raises(SystemExit) as ended:
+        main()
+    random.setstate(state)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert 0 < said.count("x") <= 210
+    assert len(said) < 1200
+
+
+def test_names_of_files_stay_whole():
+    name = "/".join(["a folder with a long name"] * 30)
+    assert shortened(f"{name}/scan.dcm is damaged") == f"{name}/scan.dcm is damaged"
+    assert shortened("expected 'a' or \"b's\", got 'c'") == "expected 'a' or \"b's\", got 'c'"
+    assert len(shortened("word " * 2000)) < 2000

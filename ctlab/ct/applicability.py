@@ -122,13 +122,7 @@ def check_applicability(
     >>> check_applicability({"noise_hu": 12.0}, {}).sentences() == [NO_RANGE]
     True
     """
-    stated = card.get("range_of_use") or {}
-    if not isinstance(stated, Mapping) or set(stated) - set(WORDS):
-        names = ", ".join(sorted(set(stated) - set(WORDS))) if isinstance(stated, Mapping) else ""
-        raise ValueError(
-            f"range_of_use: expected a range for any of {', '.join(WORDS)}, got unknown facts: "
-            f"{names or stated}; correct the card"
-        )
+    stated = check_range(card)
     if not stated:
         return Applicability(())
     facts = describe_series(series) if isinstance(series, Volume) else series
@@ -137,11 +131,41 @@ def check_applicability(
     )
 
 
+def check_range(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The range of use on a card, checked; empty where none is stated.
+
+    Raises
+    ------
+    ValueError
+        It names an unknown fact, or holds what is no range.
+    """
+    stated = card.get("range_of_use") or {}
+    if not isinstance(stated, Mapping) or set(stated) - set(WORDS):
+        names = ", ".join(sorted(set(stated) - set(WORDS))) if isinstance(stated, Mapping) else ""
+        raise ValueError(
+            f"range_of_use: expected a range for any of {', '.join(WORDS)}, got unknown facts: "
+            f"{names or stated}; correct the card"
+        )
+    for name, allowed in stated.items():
+        _check_one(name, [] if allowed is None else allowed)
+    return stated
+
+
+def _check_one(name: str, allowed: Any) -> None:
+    """Raise ``ValueError`` for what is neither empty nor a range, or names of kernels."""
+    is_list = isinstance(allowed, list | tuple)
+    if is_list and name == "kernel" and all(isinstance(kernel, str) for kernel in allowed):
+        return
+    numbers = is_list and all(type(x) in (int, float) and math.isfinite(x) for x in allowed)
+    is_range = numbers and (not allowed or (len(allowed) == 2 and allowed[0] <= allowed[1]))
+    if name == "kernel" or not is_range:
+        wanted = "a list of names" if name == "kernel" else "[low, high]"
+        raise ValueError(f"range_of_use: {name} must be {wanted}, got {allowed}; correct it")
+
+
 def _check(name: str, value: Any, allowed: list[Any]) -> RangeCheck:
     if isinstance(value, float) and not math.isfinite(value):
         value = None
-    if allowed and name != "kernel" and (len(allowed) != 2 or not allowed[0] <= allowed[1]):
-        raise ValueError(f"range_of_use: {name} must be [low, high], got {allowed}; correct it")
     if value is None or not allowed:
         return RangeCheck(name, value, allowed, None)
     inside = value in allowed if name == "kernel" else allowed[0] <= value <= allowed[1]

@@ -26,6 +26,7 @@ from ctlab.explain.probe.denoiser_probe import DenoiserProbe, enlarge
 from ctlab.explain.probe.regions import Region, region_mask
 from ctlab.explain.probe.targets import RegionTarget, Target, make_target
 from ctlab.files import write_whole
+from ctlab.input_files import check_keys, declared, read_arrays
 from ctlab.learn import Checkpoint
 
 FORMAT_VERSION = 1
@@ -285,6 +286,11 @@ def _lines(explanation: Explanation, window: Window, letters: int) -> list[str]:
 def load_explanation(npz: str | Path) -> Explanation:
     """Explanation from the file :func:`write_explanation` wrote.
 
+    Raises
+    ------
+    ValueError
+        The file is damaged, of something else or of a newer format.
+
     Examples
     --------
     >>> hu = np.zeros((4, 4), np.float32)
@@ -296,16 +302,47 @@ def load_explanation(npz: str | Path) -> Explanation:
     >>> load_explanation(npz).method
     'occlusion'
     """
-    with np.load(npz) as content:
-        facts = json.loads(str(content["facts"]))
+    names = ("signed", "native", "mask", "image_hu", "output_hu")
+    stored = read_arrays(npz, [*names, "facts"], _WHAT, _REMEDY, most_bytes=MOST_BYTES)
+    with declared(npz, _WHAT, _REMEDY):
+        facts = json.loads(str(stored.pop("facts")))
+        check_keys(facts, {"format_version": int})
         if facts["format_version"] > FORMAT_VERSION:
             raise ValueError(
                 f"{npz} has format {facts['format_version']}, this version reads up to "
                 f"{FORMAT_VERSION}; update ctlab"
             )
-        arrays = {k: content[k] for k in ("signed", "native", "mask", "image_hu", "output_hu")}
-    kept = {k: facts[k] for k in ("method", "target", "layer", "value", "audit")}
-    return replace(Explanation(**arrays, **kept), field_box=tuple(facts["field_box"]))
+        kept = _checked(facts, stored)
+    return replace(Explanation(**stored, **kept), field_box=tuple(facts["field_box"]))
+
+
+_WHAT, _REMEDY = "is no explanation map", "explain that region again"
+
+MOST_BYTES = 1 << 28
+"""What a map unpacks to; one of 2048 x 2048 pixels has a third of it."""
+
+_KINDS = {"method": str, "target": str, "layer": str | None, "value": int | float, "audit": dict}
+
+
+def _checked(facts: dict[str, Any], stored: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The facts of a map by name; raises ``ValueError`` where they do not fit its arrays."""
+    check_keys(facts, {**_KINDS, "field_box": list})
+    check_keys(facts["audit"], {"verdict": str, "reasons": list})
+    if not all(isinstance(reason, str) for reason in facts["audit"]["reasons"]):
+        raise ValueError("reasons that are no sentences")
+    shape = stored["signed"].shape
+    if stored["mask"].dtype != bool or stored["mask"].shape != shape or len(shape) != 2:
+        raise ValueError(f"a mask {stored['mask'].shape} on a map {shape}")
+    for name in ("signed", "native", "image_hu", "output_hu"):
+        array = stored[name]
+        if array.dtype.kind != "f" or array.ndim < 2 or not np.isfinite(array).all():
+            raise ValueError(f"{name} is no image of numbers")
+        if name != "native" and array.shape[-2:] != shape:
+            raise ValueError(f"{name} has shape {array.shape}, the map {shape}")
+    box = facts["field_box"]
+    if [type(edge) for edge in box] != [int] * 4 or min(box) < 0 or max(box) > max(shape):
+        raise ValueError(f"a field_box {box} on a map {shape}")
+    return {name: facts[name] for name in _KINDS}
 
 
 def _save_png(rgb: np.ndarray, path: Path) -> None:

@@ -68,7 +68,7 @@ class Networks(_Section):
     the convolution-deconvolution network of the supervised baseline."""
     slices: Literal[1, 3] = 1
     """3: the denoiser sees the slices above and below, too ("2.5-D")."""
-    width: int = Field(default=32, ge=4)
+    width: int = Field(default=32, ge=4, le=1024)
     attention: Literal["none", "gate", "cbam"] = "none"
     degrader: Literal["noise", "reconstruction", "spectrum", "unet", "simulator", "none"] = "noise"
     """``noise`` adds learned, signal-dependent, correlated noise; ``reconstruction`` the same
@@ -76,8 +76,8 @@ class Networks(_Section):
     Gaussian noise of a learned radial spectrum, spread of anisotropy and curve of the level
     (:mod:`ctlab.learn.models.spectral_noise`); ``unet`` is deterministic; ``simulator`` is the
     dose simulation itself (needs ``data.paired``); ``none`` goes one way."""
-    noise_kernels: int = Field(default=16, ge=1)
-    noise_kernel_px: int = Field(default=25, ge=3)
+    noise_kernels: int = Field(default=16, ge=1, le=1024)
+    noise_kernel_px: int = Field(default=25, ge=3, le=513)
     noise_ramp: bool = False
     """Noise has the spectrum that a reconstruction's ramp filter gives it, times a learned one.
     False, as in checkpoints from before this key; the recipes set it."""
@@ -95,7 +95,7 @@ class Networks(_Section):
     """With ``spectrum``: how unequal the directions of a patch's noise are before training, about
     the SD over patches of log(power of vertical over horizontal frequencies): 0.5 to 1 in a chest,
     the most at the shoulders."""
-    critic_width: int = Field(default=32, ge=4)
+    critic_width: int = Field(default=32, ge=4, le=1024)
     critic_highpass_px: float = Field(default=6.0, gt=0)
     """Critics see what a Gaussian of this SD removes: texture and edges, not anatomy."""
 

@@ -15,6 +15,7 @@ from ctlab.console import Progress
 from ctlab.ct import LUNG_ROI_HU, Volume, find_rois, simulate_dose
 from ctlab.ct.denoiser import DenoiseImages, Denoiser, behaviour
 from ctlab.files import fresh_folder, plain, write_json
+from ctlab.input_files import check_keys, check_kinds, declared, read_json
 from ctlab.passport import page
 from ctlab.passport.bench import NEEDS, Bench, Finding
 from ctlab.passport.checks import CHECKS
@@ -257,17 +258,37 @@ def read_passport(path: str | Path) -> Passport:
     """Passport from its ``passport.json`` or the folder that holds it; pictures stay there."""
     path = Path(path)
     path = path / "passport.json" if path.is_dir() else path
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no passport: {error}") from error
-    written = content.get("format_version") if isinstance(content, dict) else None
+    content = read_json(path, "is no passport")
+    written = content.get("format_version")
     if not isinstance(written, int) or written > FORMAT_VERSION:
         raise ValueError(
             f"{path} is no passport this version reads: format {written}, known up to "
             f"{FORMAT_VERSION}"
         )
+    with declared(path, "is no passport"):
+        _check_content(content)
     return Passport(content["checks"], content["facts"], content["tables"])
+
+
+def _check_content(content: dict[str, Any]) -> None:
+    """Raise ``ValueError`` where a passport lacks what its readers use."""
+    check_keys(content, {"checks": list, "facts": dict, "tables": dict})
+    text, number = str, int | float | None
+    kinds = {"name": text, "limit": text, "unit": text, "note": text, "value": number}
+    for check in content["checks"]:
+        check_keys(check, {**kinds, "passed": object})
+        value, passed = check["value"], check["passed"]
+        if not isinstance(passed, bool | None) or (value is None) != (passed is None):
+            raise ValueError(f"{check['name']} has the value {value} and passed {passed}")
+    check_keys(content["facts"], {"data": list, "dose": number})
+    check_kinds(content["facts"], {"denoiser": text})
+    for series in content["facts"]["data"]:
+        check_keys(series, {"sha256": text})
+    if not content["checks"]:
+        raise ValueError("it holds no check")
+    for name, rows in content["tables"].items():
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{name} is no table")
 
 
 def _row(name: str, value: float | None, note: str, limit: Limit) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """What a checkpoint has to reach: limits with their sources, and a file that changes them."""
 
-import tomllib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+from ctlab.input_files import read_toml
 
 OURS = "proposal of this project; no standard gives a figure"
 
@@ -77,7 +79,7 @@ def read_limits(path: str | Path) -> dict[str, Limit]:
     ValueError
         An unknown name or a value that is no number.
     """
-    content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    content = read_toml(path, "holds no limits in TOML")
     unknown = sorted(set(content) - set(DEFAULT_LIMITS))
     if unknown:
         raise ValueError(
@@ -85,7 +87,8 @@ def read_limits(path: str | Path) -> dict[str, Limit]:
         )
     limits = dict(DEFAULT_LIMITS)
     for name, bound in content.items():
-        if isinstance(bound, bool) or not isinstance(bound, int | float):
+        is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
+        if not is_number or not math.isfinite(bound):
             raise ValueError(f"{path}: {name!r} must be a number, got {bound!r}")
         limits[name] = replace(limits[name], bound=float(bound), source=f"set in {Path(path).name}")
     return limits

@@ -7,7 +7,6 @@ way, the time it takes and its layers, is left out.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from ctlab.ct.denoiser import Denoiser
 from ctlab.ct.dicom.pixels.encode import stored_values
 from ctlab.ct.dicom.write import Derivation, SeriesWriter
 from ctlab.files import fresh_folder, write_json
+from ctlab.input_files import check_keys, declared, read_arrays, read_json
 from ctlab.passport import page
 from ctlab.passport.document import Passport, measure, unexplained
 from ctlab.passport.facts import code_hash, gather_facts
@@ -198,25 +198,32 @@ def import_probes(
         cannot be told from another.
     """
     facts, arrays = _read_key(Path(probes))
-    keys = sorted((k for k in arrays if k.startswith(("stack", "sheet"))), key=_number)
-    stacks = [a if a.ndim == 3 else a[None] for a in (arrays[k] for k in keys)]
-    given = [image for stack in stacks for image in stack]
-    uids = [uid for key in keys for uid in facts["series"][key]]
+    key = Path(probes) / "key.json"
+    with declared(key, *_KEY):
+        check_keys(facts, _KINDS)
+        keys = sorted((k for k in arrays if k.startswith(("stack", "sheet"))), key=_number)
+        stacks = [a if a.ndim == 3 else a[None] for a in (arrays[k] for k in keys)]
+        given = [image for stack in stacks for image in stack]
+        uids = [uid for key in keys for uid in facts["series"][key]]
+        volumes = [
+            Volume(
+                arrays[f"full{k}"],
+                tuple(p["spacing_mm"]),
+                acquisition=Acquisition(**p["acquisition"]),
+            )
+            for k, p in enumerate(facts["patients"])
+        ]
+        shapes = [tuple(shape) for shape in facts["shapes"]]
     answers = match_images(given, uids, read_images(processed))
     parts = np.split(np.arange(len(given)), np.cumsum([len(s) for s in stacks])[:-1])
     out = {k: np.stack([answers[i] for i in part]) for k, part in zip(keys, parts, strict=True)}
-    asked, answered = _by_shape(arrays, out, [tuple(shape) for shape in facts["shapes"]])
-    replay = ProbeAnswers(asked, answered)
-    volumes = [
-        Volume(
-            arrays[f"full{k}"], tuple(p["spacing_mm"]), acquisition=Acquisition(**p["acquisition"])
-        )
-        for k, p in enumerate(facts["patients"])
-    ]
     dose, seed = facts["dose"], facts["seed"]
-    scans = [
-        _scan(volume, arrays[f"low{k}"], replay.together, dose) for k, volume in enumerate(volumes)
-    ]
+    with declared(key, *_KEY):
+        replay = ProbeAnswers(*_by_shape(arrays, out, shapes))
+        scans = [
+            _scan(volume, arrays[f"low{k}"], replay.together, dose)
+            for k, volume in enumerate(volumes)
+        ]
     checks, tables = measure(
         scans,
         replay.alone,
@@ -372,11 +379,14 @@ def _one(writer: SeriesWriter, place: Path, k: int, image: np.ndarray, number: i
     return str(dataset.SOPInstanceUID)
 
 
+_KEY = "is no key of exported probes", "copy it again, or export them anew"
+_KINDS = {"series": dict, "shapes": list, "patients": list, "dose": float | int, "seed": int}
+
+
 def _read_key(probes: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
-        facts = json.loads((probes / "key.json").read_text(encoding="utf-8"))
-        with np.load(probes / "key.npz") as content:
-            arrays = dict(content)
+        facts = read_json(probes / "key.json", *_KEY)
+        arrays = read_arrays(probes / "key.npz", None, *_KEY)
     except FileNotFoundError as error:
         raise ValueError(
             f"expected the folder of --export-probes, with key.json and key.npz, got {probes} "

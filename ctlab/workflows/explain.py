@@ -5,8 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ctlab.console import Note, Progress
 from ctlab.ct import Lesion, Volume, read_series
 from ctlab.ct.denoiser import Denoiser
@@ -23,6 +21,7 @@ from ctlab.explain import (
 from ctlab.explain.black_box import explain_black_box
 from ctlab.explain.explanation_page import write_page
 from ctlab.files import refuse_full_folder
+from ctlab.input_files import read_array
 from ctlab.learn import load_checkpoint
 from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
 
@@ -62,7 +61,7 @@ def find_region(
         return region_of_nodule(ball, number, shape, spacing_mm=volume.spacing_mm)
     if mask is not None:
         try:
-            return np.load(mask, allow_pickle=False) != 0
+            return read_array(mask, "is none") != 0
         except ValueError as error:
             raise ValueError(f"--mask must be an NPY file with a mask (y, x): {error}") from None
     return list(disc or box or ())

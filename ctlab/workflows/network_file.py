@@ -118,7 +118,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Values of a TOML file; what is no TOML is refused with its name."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: expected TOML, one line each as {_LINES}, got {error}") from None
 
 

@@ -89,7 +89,7 @@ def unseal(sealed: bytes, passphrase: str, *, commitment: str) -> dict[str, Any]
     header = {name: box[name] for name in ("format_version", "kind", "scrypt", "aes_256_gcm")}
     try:
         cost = {name: int(box["scrypt"][name]) for name in ("n", "r", "p")}
-        if cost["n"] * cost["r"] * cost["p"] > 2**24:
+        if cost["n"] * cost["r"] * cost["p"] > 2**22:
             raise ValueError("it asks for more memory or time than any of ours")
         salt, iv, cipher = (
             base64.b64decode(text)
@@ -101,7 +101,7 @@ def unseal(sealed: bytes, passphrase: str, *, commitment: str) -> dict[str, Any]
             "wrong passphrase, or the sealed key was changed; a key locked with two passphrases "
             "needs both, in the same order"
         ) from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
         raise ValueError(f"the sealed key was changed ({error})") from None
     if hashlib.sha256(plain).hexdigest() != commitment:
         raise ValueError("this is not the key that was committed to when the study was locked")
@@ -120,7 +120,7 @@ def _read_box(sealed: bytes) -> dict[str, Any]:
                 f"up to {FORMAT_VERSION}: install a newer ctlab"
             )
         box["scrypt"]["salt"], box["aes_256_gcm"]["iv"], box["ciphertext"]  # all must be there
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
         raise ValueError("the file is no sealed key of a reader study") from None
     return box
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from ctlab.input_files import MOST_TOML_BYTES, NestedTooDeeply, check_depth, read_bytes
 from reader_study.design.protocol import FORMAT_VERSION, Protocol
 
 _HEADER = re.compile(r"^\s*\[(\[)?\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]")
@@ -25,15 +26,16 @@ def read_protocol(path: str | Path) -> tuple[Protocol, str]:
         key, and what to write instead.
     """
     path = Path(path)
-    raw = path.read_bytes()
+    raw = read_bytes(path, MOST_TOML_BYTES)
     try:
         text = raw.decode("utf-8")
         table = tomllib.loads(text)
+        check_depth(table)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not a text file in UTF-8 ({error.reason})") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path.name} is not valid TOML: {error}") from None
-    except RecursionError:
+    except (RecursionError, NestedTooDeeply):
         raise ValueError(f"{path.name} nests its tables too deeply to be a protocol") from None
     return check_protocol(table, text=text, name=path.name), hashlib.sha256(raw).hexdigest()
 

@@ -1,9 +1,10 @@
 """Words of the reading room, one file per language."""
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
+
+from ctlab.input_files import read_toml
 
 FOLDER = Path(__file__).parent / "languages"
 OWN_FOLDER = "CTLAB_TEXTS"  # names a further folder with languages of one's own
@@ -41,10 +42,7 @@ def _files() -> dict[str, Path]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as texts: {error}") from None
+    return read_toml(path, "cannot be read as texts")
 
 
 def problem_text(texts: dict[str, Any], said: str) -> str:

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ctlab.input_files import check_depth, check_keys, read_bytes
 from reader_study.record.migrations import FORMAT_VERSION, migrated
 
 STUDY_FILE = "study.json"
@@ -116,18 +118,49 @@ def open_bundle(folder: str | Path) -> Bundle:
     path = Path(folder) / STUDY_FILE
     if not path.is_file():
         raise ValueError(f"{folder} holds no locked study; run reader-study lock first")
-    raw = path.read_bytes()
+    raw = read_bytes(path)
     try:
         facts = json.loads(raw)
         version = int(facts["format_version"])
-        facts["study_id"], facts["commitment"], facts["items"]  # all must be there
-        facts["slots"], facts["images"], facts["design"]
-        facts = facts if version > FORMAT_VERSION else migrated(facts, version)
-    except (ValueError, KeyError, TypeError):
+        bundle = None if version > FORMAT_VERSION else _bundle(Path(folder), facts, raw)
+    except Exception:  # whatever is missing from it or of another kind
         raise ValueError(f"{path} is damaged; copy the bundle again") from None
-    if version > FORMAT_VERSION:
+    if bundle is None:
         raise ValueError(
             f"{path.name} has format_version {version}; this program reads up to "
             f"{FORMAT_VERSION}: install a newer ctlab"
         )
-    return Bundle(Path(folder), facts, hashlib.sha256(raw).hexdigest())
+    return bundle
+
+
+_KINDS = {
+    **dict.fromkeys(("study_id", "commitment"), str),
+    **dict.fromkeys(("items", "slots"), list),
+    **dict.fromkeys(("images", "design", "view"), dict),
+}
+
+
+def _bundle(folder: Path, facts: dict[str, Any], raw: bytes) -> Bundle:
+    """Bundle of the contents of its file, each image and trial looked at once."""
+    bundle = Bundle(
+        folder, migrated(facts, facts["format_version"]), hashlib.sha256(raw).hexdigest()
+    )
+    check_keys(bundle.facts, _KINDS)
+    check_depth(bundle.facts)
+    for token, image in bundle.images.items():
+        sizes = [*image.shape, *image.spacing_mm]
+        is_whole = len(sizes) == 6 and all(isinstance(n, int | float) and n > 0 for n in sizes)
+        if not is_whole or not _TOKEN.fullmatch(token) or not isinstance(image.sha256, str):
+            raise ValueError(token)
+    for slot in range(1, bundle.n_slots + 1):
+        for trial in bundle.trials(slot):
+            shown = {trial.left, trial.right} - {None}
+            if not shown <= bundle.images.keys() or not isinstance(trial.token, str):
+                raise ValueError(trial.token)
+    for item in bundle.items:
+        check_keys(item, {"name": str, "kind": str})
+    return bundle
+
+
+_TOKEN = re.compile(r"[\w-]+")
+"""A name within the folder of pixels, so that no token leads out of it."""

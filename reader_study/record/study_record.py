@@ -4,11 +4,11 @@ Everything that reports on a study works from such a record and opens neither fi
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctlab.input_files import declared, read_json
 from reader_study.design.protocol import Protocol
 from reader_study.design.protocol_file import read_protocol
 from reader_study.record.bundle import Bundle, open_bundle
@@ -159,7 +159,9 @@ def read_key(study: str | Path) -> Key:
     path = Path(study) / "unblinded" / "key.json"
     if not path.is_file():
         raise ValueError("the study is not unblinded; reader-study close and unblind come first")
-    return key_from(json.loads(path.read_text("utf-8")))
+    facts = read_json(path, "is no opened key", "unblind again")
+    with declared(path, "is no opened key", "unblind again"):
+        return key_from(facts)
 
 
 def _protocol_in_force(record: StudyRecord, key: Key) -> tuple[Protocol, str]:

@@ -13,7 +13,13 @@ from typing import Any
 from ctlab.files import fresh_folder
 from reader_study.report import words
 from reader_study.report.checklist_facts import read_model
-from reader_study.report.page import markdown_page, markdown_text, pictures, read_analysis
+from reader_study.report.page import (
+    analysis_read,
+    markdown_page,
+    markdown_text,
+    pictures,
+    read_analysis,
+)
 from reader_study.report.signature import Signature, read_signature
 
 CHAPTERS = {
@@ -58,8 +64,11 @@ def write_chapters(study: str | Path, out: str | Path) -> list[str]:
     facts = read_analysis(study)
     own = Path(study) / "book"
     own.mkdir(exist_ok=True)
-    signed = read_signature(study, int(facts["integrity"]["unblinded_at"][:4]))
-    sections, figures = _sections(markdown_page(facts, model=read_model(study))), _figures(facts)
+    with analysis_read(study):
+        year = int(facts["integrity"]["unblinded_at"][:4])
+        sections = _sections(markdown_page(facts, model=read_model(study)))
+        figures = _figures(facts)
+    signed = read_signature(study, year)
     with fresh_folder(out, overwrite=True) as part:
         data = _copy_data(Path(study) / "report", part)
         (part / "index.md").write_text(_front(facts, signed), "utf-8")

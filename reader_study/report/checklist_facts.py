@@ -1,11 +1,10 @@
 """What a study's files say that a reporting checklist asks for, each with the file it stands in."""
 
 import csv
-import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
+from ctlab.input_files import declared, read_bytes, read_json, read_toml
 from reader_study.report.words import headline, plural
 
 Facts = dict[str, tuple[str, str]]
@@ -30,31 +29,31 @@ def read_model(study: str | Path) -> dict[str, Any]:
         A file is there and cannot be read.
     """
     folder = Path(study) / "model"
-    passport = _read(folder, ("passport.json",), json.loads)
-    card = _read(folder, ("card.json",), json.loads)
+    passport = _read(folder, ("passport.json",), read_json)
+    card = _read(folder, ("card.json",), read_json)
     return {
         "passport": passport,
         "card": card or passport.get("facts", {}).get("card", {}),
         "card_from": "card.json" if card else "passport.json",
-        "config": _read(folder, ("config.toml", "train.toml"), tomllib.loads),
-        "split": _read(folder, ("split.csv",), lambda text: [*csv.DictReader(text.splitlines())]),
+        "config": _read(folder, ("config.toml", "train.toml"), read_toml),
+        "split": _read(folder, ("split.csv",), _read_rows),
     }
+
+
+def _read_rows(path: Path, what: str, remedy: str) -> list[dict[str, str]]:
+    with declared(path, what, remedy):
+        return [*csv.DictReader(read_bytes(path).decode("utf-8-sig").splitlines())]
 
 
 def _read(folder: Path, names: tuple[str, ...], parse: Any) -> Any:
     path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
         return {}
-    try:
-        content = parse(path.read_text("utf-8"))
-        if path.suffix == ".json" and not isinstance(content, dict):
-            raise ValueError("it holds no JSON object")
-        return content
-    except ValueError as error:
-        raise ValueError(
-            f"expected {path.name} as ctlab writes it in {folder}, got an error: {error}; copy the "
-            "file again or remove it"
-        ) from None
+    return parse(
+        path,
+        f"is damaged: expected {path.name} as ctlab writes it",
+        "copy the file again or remove it",
+    )
 
 
 def known_facts(facts: dict[str, Any], model: dict[str, Any]) -> Facts:

@@ -1,13 +1,14 @@
 """From ``analysis.json`` to the report: HTML, Markdown, R script."""
 
-import json
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from ctlab.files import fresh_folder, write_csv, write_whole
+from ctlab.input_files import declared, read_json
 from reader_study.report import checklists, figures, words
 from reader_study.report.checklist_facts import read_model
 from reader_study.report.rscript import r_script
@@ -27,11 +28,10 @@ def read_analysis(study: str | Path) -> dict[str, Any]:
     path = Path(study) / "report" / "analysis.json"
     if not path.is_file():
         raise ValueError(f"{path} is not there; run reader-study analyse first")
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-        version = int(facts["format_version"])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged; run reader-study analyse again") from None
+    facts = read_json(path, *_ANALYSIS)
+    version = facts.get("format_version")
+    if not isinstance(version, int):
+        raise ValueError(f"{path} is damaged; run reader-study analyse again")
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{path.name} has format_version {version}; this program reads up to "
@@ -39,6 +39,14 @@ def read_analysis(study: str | Path) -> dict[str, Any]:
         )
     # Analyses of before texture was measured at the lock.
     return {"texture": {"arms": "as-made", "recognised": []}, **facts}
+
+
+_ANALYSIS = "is damaged", "run reader-study analyse again"
+
+
+def analysis_read(study: str | Path) -> AbstractContextManager[None]:
+    """Around what uses an analysis: what is missing or wrong in it becomes one sentence."""
+    return declared(Path(study) / "report" / "analysis.json", *_ANALYSIS)
 
 
 def write_report(study: str | Path) -> list[Path]:
@@ -55,14 +63,16 @@ def write_report(study: str | Path) -> list[Path]:
     """
     facts, model = read_analysis(study), read_model(study)
     folder = Path(study) / "report"
-    script = r_script(facts)
-    shown = pictures(in_order(facts))
-    texts = {
-        "report.html": html_page(facts, script, shown=shown, model=model),
-        "report.md": markdown_page(facts, shown=shown, model=model),
-        "supplement.html": supplement_page(facts, shown=shown),
-    }
-    texts["primary.R"] = script
+    with analysis_read(study):
+        script = r_script(facts)
+        shown = pictures(in_order(facts))
+        texts = {
+            "report.html": html_page(facts, script, shown=shown, model=model),
+            "report.md": markdown_page(facts, shown=shown, model=model),
+            "supplement.html": supplement_page(facts, shown=shown),
+            "primary.R": script,
+        }
+        rows = checklists.as_table(facts, model)
     paths = []
     with fresh_folder(folder / "figures", overwrite=True) as part:
         for picture in shown:
@@ -71,7 +81,7 @@ def write_report(study: str | Path) -> list[Path]:
         with write_whole(folder / name) as part:
             part.write_text(text, "utf-8")
         paths.append(folder / name)
-    write_csv(folder / "checklists.csv", checklists.as_table(facts, model))
+    write_csv(folder / "checklists.csv", rows)
     return [*paths, folder / "checklists.csv"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ctlab.files import fresh_folder, write_whole
 from reader_study.report import words
-from reader_study.report.page import read_analysis
+from reader_study.report.page import analysis_read, read_analysis
 from reader_study.report.signature import Signature, read_signature
 
 SPEC = "https://w3id.org/ro/crate/1.2"
@@ -68,7 +68,9 @@ def write_crate(study: str | Path, out: str | Path, *, overwrite: bool = False) 
         raise ValueError(
             f"expected {study / 'report' / 'report.html'}, got none; run reader-study report first"
         )
-    signed = read_signature(study, int(facts["integrity"]["unblinded_at"][:4]))
+    with analysis_read(study):
+        year = int(facts["integrity"]["unblinded_at"][:4])
+    signed = read_signature(study, year)
     with fresh_folder(out, overwrite=overwrite) as part:
         for name in found:
             (part / name).parent.mkdir(parents=True, exist_ok=True)

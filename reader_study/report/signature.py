@@ -6,11 +6,11 @@ the first build and never overwritten.
 
 import html
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctlab.files import write_whole
+from ctlab.input_files import read_toml
 
 FILE = "publication.toml"
 UNSIGNED = "Authors not named yet"
@@ -83,12 +83,7 @@ def read_signature(study: str | Path, year: int) -> Signature:
         path.parent.mkdir(exist_ok=True)
         with write_whole(path) as part:
             part.write_text(_ASKED.format(year=year), "utf-8")
-    try:
-        stated = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"expected TOML in {path}, got an error: {error}; mend that line"
-        ) from None
+    stated = read_toml(path, "is not TOML")
     asked = {"authors": list, "year": int, "licence": str, "data_credit": str, "contact": str}
     for name, value in stated.items():
         if name not in asked:

@@ -1,19 +1,27 @@
 """NIfTI in and out, with the patient the right way round."""
 
+import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ctlab.ct.dicom.media.zips import BEST_RATIO, LARGEST_UNPACKED
 from ctlab.ct.volume import Volume
 from ctlab.files import write_whole
+from ctlab.input_files import declared
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """DICOM counts to the patient's left and back, NIfTI to the right and front."""
 
 FORMS_APART = 0.1
 """Rounding keeps qform and sform of one file closer, in its unit of length."""
+
+DEFLATE_RATIO = 1032
+"""No deflated byte gives more (zlib, technical details); so a header that asks for it is wrong."""
 
 
 def affine_of(volume: Volume) -> np.ndarray:
@@ -99,6 +107,46 @@ def _refuse_uneven(volume: Volume) -> None:
         )
 
 
+@contextmanager
+def _repairs() -> Iterator[list[str]]:
+    """What nibabel says that it mends in headers meanwhile, which it would print."""
+    from nibabel.imageglobals import logger
+
+    said: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    kept, before, passes_on = Kept(), logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [kept], False
+    try:
+        yield said
+    finally:
+        logger.handlers, logger.propagate = before, passes_on
+
+
+_GUESSES = ("form_code", "too low", "should be non-zero")
+"""Repairs that put the patient elsewhere, give him another size, or take other bytes as HU."""
+
+LARGEST_VOXEL_MM = 1000.0
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """Raise ``ValueError`` where a file cannot hold the voxels that its header speaks of."""
+    import nibabel
+
+    if not isinstance(image, nibabel.Nifti1Pair):  # also the parent of NIfTI-2
+        raise ValueError(f"it is a {type(image).__name__}")
+    wanted = math.prod(image.shape) * image.get_data_dtype().itemsize
+    held = Path(image.file_map["image"].filename).stat().st_size
+    packed = path.suffix in (".gz", ".bz2", ".zst")
+    if wanted > held * (DEFLATE_RATIO if packed else 1) or (
+        packed and wanted > max(LARGEST_UNPACKED, held * BEST_RATIO)
+    ):
+        raise ValueError(f"its {held} bytes do not hold {image.shape} voxels, {wanted} bytes")
+
+
 def read_nifti(path: str | Path) -> Volume:
     """A NIfTI image in HU as a volume; slices along its third axis.
 
@@ -109,26 +157,28 @@ def read_nifti(path: str | Path) -> Volume:
         numbers one by one, or it does not say where it lies.
     """
     import nibabel
-    from nibabel.filebasedimages import ImageFileError
 
-    try:
+    with declared(path, "is not a readable NIfTI image"), _repairs() as repairs:
         image: Any = nibabel.load(path)
+        _check_size(Path(path), image)
+        if guessed := [said for said in repairs if any(word in said for word in _GUESSES)]:
+            raise ValueError(guessed[0])
         kind = image.get_data_dtype()
         hu = np.asarray(image.dataobj if kind.kind in "iuf" else [], dtype=np.float32)
-    except FileNotFoundError:
-        raise
-    except (ImageFileError, OSError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} is not a readable NIfTI image ({error})") from error
     if kind.kind not in "iuf":  # a colour, a complex value
         raise ValueError(f"{path}: expected one number a voxel, got {kind}; it holds no HU")
     hu = hu.reshape(hu.shape[:3]) if hu.size == math.prod(hu.shape[:3]) else hu
-    if hu.ndim != 3:
+    if hu.ndim != 3 or hu.size == 0:
         raise ValueError(f"{path}: expected three axes, got shape {hu.shape}; choose one volume")
     if not np.isfinite(hu).all():
-        raise ValueError(f"{path}: expected HU, got values that are infinite or no number")
+        raise ValueError(
+            f"{path}: expected HU in every voxel, got values that are infinite or no number; "
+            "fill them, with -1024 where there is no image"
+        )
     affine = _LPS_TO_RAS @ _affine_mm(path, image)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not (np.isfinite(affine).all() and (spacing > 0).all()):
+    is_size = ((spacing > 0) & (spacing < LARGEST_VOXEL_MM)).all() and spacing.min() > 1e-6
+    if not (np.isfinite(affine).all() and is_size):
         raise ValueError(f"{path}: expected a voxel size above 0 mm, got {spacing.tolist()}")
     axes = affine[:3, :3] / spacing
     if np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3:

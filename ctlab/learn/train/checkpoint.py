@@ -6,7 +6,6 @@ A checkpoint is a dictionary of tensors and plain Python values, so that
 
 import hashlib
 import io
-import pickle
 import warnings
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from ctlab.ct import HuScale
+from ctlab.ct.applicability import check_range
 from ctlab.files import write_whole
+from ctlab.input_files import check_archive, check_keys, declared
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train.state import STORED_NETWORKS, TrainState, build_denoiser
 
@@ -80,9 +81,7 @@ class Checkpoint:
     def denoiser(self, device: torch.device | str = "cpu") -> HuDenoiser:
         """The trained denoiser (averaged weights), ready for use; a new copy at each call."""
         network = build_denoiser(self.config)
-        prefix = "denoiser_ema."
-        weights = {k: v for k, v in self.state[STORED_NETWORKS].items() if k.startswith(prefix)}
-        network.load_state_dict({k.removeprefix(prefix): v for k, v in weights.items()})
+        network.load_state_dict(denoiser_weights(self.state))
         network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         return HuDenoiser(network, self.scale).eval().requires_grad_(False)
 
@@ -164,11 +163,13 @@ def load_checkpoint(path: str | Path | None = None, *, scale: HuScale | None = N
             f"{path} has checkpoint format {written}, this version reads up to {FORMAT_VERSION}; "
             "update ctlab"
         )
-    missing = {"config", "hu_scale", "split_hash", "card", "state", "code_version"} - set(content)
-    if missing:
-        raise ValueError(f"{path} is a damaged checkpoint: it lacks {', '.join(sorted(missing))}")
-    stored = HuScale(**content["hu_scale"])
-    config = TrainConfig.from_dict(content["config"])
+    with declared(path, "is a damaged checkpoint", _REMEDY):
+        check_keys(content, _KINDS)
+        check_keys(content["hu_scale"], {"centre_hu": float | int, "unit_hu": float | int})
+        stored = HuScale(**content["hu_scale"])
+        config = TrainConfig.from_dict(content["config"])
+        _check_state(config, content["state"])
+        check_range(content["card"])
     for other, whose in ((config.scale, "its own configuration"), (scale, "the scale asked for")):
         if other is not None and other != stored:
             raise ValueError(
@@ -187,15 +188,46 @@ def load_checkpoint(path: str | Path | None = None, *, scale: HuScale | None = N
     )
 
 
+_REMEDY = "copy it again or train anew"
+_KINDS = {
+    **dict.fromkeys(("config", "hu_scale", "card", "state"), dict),
+    **dict.fromkeys(("split_hash", "code_version"), str),
+}
+
+
+def _check_state(config: TrainConfig, state: dict[str, Any]) -> None:
+    """Raise ``ValueError`` unless there are finite weights for the denoiser of a configuration.
+
+    Shapes are compared without making the network: a configuration may ask for any size.
+    """
+    check_keys(state, {"step": int, STORED_NETWORKS: dict})
+    weights = denoiser_weights(state)
+    with torch.device("meta"):
+        wanted = {name: w.shape for name, w in build_denoiser(config).state_dict().items()}
+    stored = {n: w.shape if isinstance(w, Tensor) else type(w) for n, w in weights.items()}
+    if wanted != stored:
+        differ = sorted(n for n in {*wanted, *stored} if wanted.get(n) != stored.get(n))
+        raise ValueError(f"weights that do not fit its configuration: {', '.join(differ)}")
+    if not all(w.isfinite().all() for w in weights.values()):
+        raise ValueError("weights that are no numbers")
+
+
+def denoiser_weights(state: dict[str, Any]) -> dict[str, Tensor]:
+    """Averaged weights of the denoiser in the state of a training, by their own names."""
+    prefix = "denoiser_ema."
+    stored = state[STORED_NETWORKS].items()
+    return {k.removeprefix(prefix): w for k, w in stored if k.startswith(prefix)}
+
+
 def _read(raw: bytes, path: str | Path) -> dict[str, Any]:
     """Content of a checkpoint file; ``ValueError`` for anything else."""
-    foreign = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, UserWarning)
     try:
+        check_archive(path)
         with warnings.catch_warnings():
             # A pickle of another protocol is read with a warning only; ours never warns.
             warnings.simplefilter("error", UserWarning)
             content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except foreign as error:
+    except Exception as error:  # of pickle, zip or torch, which have no common class
         raise ValueError(
             f"{path} cannot be read as a checkpoint: it is cut short, damaged, or not a file that "
             "ctlab train wrote; copy it again or train anew"
