@@ -313,7 +313,7 @@ def load_explanation(npz: str | Path) -> Explanation:
                 f"{FORMAT_VERSION}; update ctlab"
             )
         kept = _checked(facts, stored)
-    return replace(Explanation(**stored, **kept), field_box=tuple(facts["field_box"]))
+        return Explanation(**{**stored, **kept, "field_box": tuple(facts["field_box"])})
 
 
 _WHAT, _REMEDY = "is no explanation map", "explain that region again"
@@ -335,7 +335,7 @@ def _checked(facts: dict[str, Any], stored: dict[str, np.ndarray]) -> dict[str, 
         raise ValueError(f"a mask {stored['mask'].shape} on a map {shape}")
     for name in ("signed", "native", "image_hu", "output_hu"):
         array = stored[name]
-        if array.dtype.kind != "f" or array.ndim < 2 or not np.isfinite(array).all():
+        if array.dtype.kind != "f" or array.ndim not in (2, 3) or not np.isfinite(array).all():
             raise ValueError(f"{name} is no image of numbers")
         if name != "native" and array.shape[-2:] != shape:
             raise ValueError(f"{name} has shape {array.shape}, the map {shape}")

@@ -139,7 +139,7 @@ def _check_size(path: Path, image: Any) -> None:
     if not isinstance(image, nibabel.Nifti1Pair):  # also the parent of NIfTI-2
         raise ValueError(f"it is a {type(image).__name__}")
     wanted = math.prod(image.shape) * image.get_data_dtype().itemsize
-    held = Path(image.file_map["image"].filename).stat().st_size
+    held = Path(str(image.file_map["image"].filename)).stat().st_size
     packed = path.suffix in (".gz", ".bz2", ".zst")
     if wanted > held * (DEFLATE_RATIO if packed else 1) or (
         packed and wanted > max(LARGEST_UNPACKED, held * BEST_RATIO)
