@@ -37,6 +37,7 @@ def as_stranger(words, temporary):
     )
 
 
+@pytest.mark.slow
 @needs_root
 def test_a_stranger_on_a_read_only_install_denoises(tmp_path):
     sample = Path(__file__).parents[1] / "ctlab" / "ct" / "datasets" / "sample" / "slices"
