@@ -24,6 +24,7 @@ from plain import Book, numbers_of, plain, without_glue
 from ctlab.passport.class_table import STARTER
 
 TEACHING = HERE / "teaching"
+CELL_S = 3600  # of a wall clock: a loaded machine takes long without being stuck
 CHECK = re.compile(r'check\(\s*"([\w.]+)"')
 README = """\
 Student notebooks are in student/, everything for teachers in instructor/ (do not hand it out).
@@ -144,6 +145,8 @@ def capstone_rubric_text(rubric: dict[str, Any]) -> str:
 def write_assignment(target: Path, chapters: list[Path], *, exemplar: bool = True) -> None:
     """Write the folders ``student`` and ``instructor``; a folder that is there is replaced.
 
+    The graded report comes last, into the finished folder.
+
     Raises
     ------
     ValueError
@@ -171,10 +174,11 @@ def write_assignment(target: Path, chapters: list[Path], *, exemplar: bool = Tru
     texts += ["", "## Capstone", "", capstone_rubric_text(rubrics["capstone"]), ""]
     (teacher / "rubrics.md").write_text("\n".join(texts), "utf-8")
     _write_marks(teacher / "marks.csv", marks)
-    if exemplar:
-        write_exemplar(teacher)
     shutil.rmtree(target, ignore_errors=True)
     part_folder.rename(target)
+    if exemplar:  # last, and in place: it runs for minutes, and students need not wait for it
+        print(f"Homework is in {target / 'student'}; the capstone report for teachers runs now.")
+        write_exemplar(target / "instructor")
 
 
 def _write_marks(path: Path, marks: list[tuple[str, str, int]]) -> None:
@@ -188,7 +192,9 @@ def write_exemplar(folder: Path) -> None:
     """Run the graded capstone report, and keep it as a notebook and as a page with its pictures."""
     import nbconvert
 
-    notebook, _ = execute.run_notebook(TEACHING / "capstone-exemplar.md", without_torch=False)
+    notebook, _ = execute.run_notebook(
+        TEACHING / "capstone-exemplar.md", without_torch=False, timeout_s=CELL_S
+    )
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     book = Book(numbers=numbers_of(outputs))
     notebook.cells = [
@@ -240,7 +246,7 @@ def main() -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"Homework for students and teachers: {options.out}")
+    print(f"Done: homework for students and all that teachers need is in {options.out}.")
     return 0
 
 

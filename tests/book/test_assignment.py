@@ -107,3 +107,17 @@ def test_folders_are_whole_or_not_there(made, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         assignment.write_assignment(tmp_path / "out", chapters[:1], exemplar=False)
     assert not (tmp_path / "out").exists()
+
+
+def test_students_have_their_part_where_the_report_for_teachers_fails(made, tmp_path, monkeypatch):
+    assignment, _, chapters = made
+
+    def fails(folder):
+        assert folder == tmp_path / "out" / "instructor"
+        raise RuntimeError("the kernel died")
+
+    monkeypatch.setattr(assignment, "write_exemplar", fails)
+    with pytest.raises(RuntimeError, match="kernel died"):
+        assignment.write_assignment(tmp_path / "out", chapters[:1])
+    assert list((tmp_path / "out" / "student").glob("*.ipynb"))
+    assert not (tmp_path / "out.part").exists()
