@@ -38,7 +38,7 @@ PACKAGES = {
         {"es5/tex-svg.js": "tex-svg.js", "LICENSE": "tex-svg.LICENSE"},
     ),
 }
-# What runs networks in a page. Their licences are their first comments.
+# What runs networks in a page, and what reads a reader's own slice there.
 LIVE = {
     "onnxruntime-web": (
         "1.30.0",
@@ -47,6 +47,34 @@ LIVE = {
             "dist/ort.wasm.bundle.min.mjs": "onnxruntime.mjs",
             "dist/ort-wasm-simd-threaded.wasm": "onnxruntime.wasm",
         },
+    ),
+    "dicom-parser": (
+        "1.8.21",
+        "lYCweHQDsC8UFpXErPlg86Px2A8bay0HiUY+wzoG3xv5GzgqVHU3lziwSc/Gzn7VV7y2KeP072SzCviuOoU02w==",
+        {"dist/dicomParser.min.js": "dicom.parser"},
+    ),
+    "@cornerstonejs/codec-charls": (
+        "1.2.7",
+        "kNfQ7J8LIrfQUbt56fPJ0SEvevLlAAbsLHjqPS4DUDWVSuAHb5Fn0cMIV/U0SYkJRJqKvzyLJYF1hl7/xQGqLQ==",
+        {"dist/charlsjs_decode.js": "dicom.charls"},
+    ),
+    "@cornerstonejs/codec-openjpeg": (
+        "1.3.6",
+        "bSdZXF+2GxfBkWHUr7yGLQtIwbAm9wOl3e4ARee/9Z9lfKyVqhUCixI6+ZjIn9YKTIuDcn/NZNK94XEUg1SBtw==",
+        {"dist/openjpegjs_decode.js": "dicom.openjpeg"},
+    ),
+}
+# Each script of live figures: its variable, which holds the files of its name by their endings, and
+# its first comment. The licences of the second stand beside it.
+SCRIPTS = {
+    "onnxruntime": (
+        "ctlabEngine",
+        "ONNX Runtime Web, Copyright (c) Microsoft Corporation, MIT License",
+    ),
+    "dicom": (
+        "ctlabReaders",
+        "dicomParser and codecs of Cornerstone, Copyright (c) Chris Hafey, MIT License; CharLS, "
+        "BSD-3-Clause; OpenJPEG, BSD-2-Clause. Their texts: dicom.LICENSE",
     ),
 }
 
@@ -94,10 +122,10 @@ def anywidget_script() -> Path:
 
 
 def fetch_engine(folder: Path) -> bool:
-    """Write the engine of the live figures as one script; false where it cannot be fetched.
+    """Write what the live figures need as two scripts; false where it cannot be fetched.
 
-    A page from ``file://`` may load scripts and nothing else, so that the engine's own script and
-    its WebAssembly travel as texts: base64 of gzip, a third of the size of the binary.
+    A page from ``file://`` may load scripts and nothing else, so that the engine's own script, its
+    WebAssembly and the readers of files travel as texts: base64 of gzip, a third of the size.
     """
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -106,13 +134,14 @@ def fetch_engine(folder: Path) -> bool:
         except (OSError, subprocess.CalledProcessError) as error:
             print(f"note: live figures will not move, their engine is missing: {error}")
             return False
-        parts = {}
-        for path in sorted(Path(scratch).glob("onnxruntime.*")):
-            packed = gzip.compress(path.read_bytes(), 9, mtime=0)
-            parts[path.suffix[1:]] = base64.b64encode(packed).decode()
-    head = "ONNX Runtime Web, Copyright (c) Microsoft Corporation, MIT License"
-    script = f"/*! {head} */\nwindow.ctlabEngine = {json.dumps(parts)};\n"
-    (folder / "onnxruntime.js").write_text(script, "utf-8")
+        for stem, (variable, head) in SCRIPTS.items():
+            parts = {}
+            for path in sorted(Path(scratch).glob(f"{stem}.*")):
+                packed = gzip.compress(path.read_bytes(), 9, mtime=0)
+                parts[path.suffix[1:]] = base64.b64encode(packed).decode()
+            script = f"/*! {head} */\nwindow.{variable} = {json.dumps(parts)};\n"
+            (folder / f"{stem}.js").write_text(script, "utf-8")
+    shutil.copy(HERE / "dicom.LICENSE", folder)
     return True
 
 

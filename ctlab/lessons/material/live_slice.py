@@ -1,12 +1,15 @@
 """The live figure of the chapters: the sample's lung, and networks that answer the reader."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from ctlab.ct import simulate_dose
+from ctlab.ct.series_facts import WORDS
 from ctlab.ct.simulation.calibration import calibrate
 from ctlab.lessons.material.images import nodule_slice
 from ctlab.view.live.scene import Answer, Scene, ask
@@ -46,6 +49,8 @@ def live_slice(networks: Sequence[str] = tuple(NETWORKS), **traits: Any) -> Live
     **traits : ``setting``, ``fallback``, ``goals``, ``offer``, ``alt`` and others
     """
     labels = {name: NETWORKS[name] for name in networks}
+    card = json.loads((files("ctlab.learn") / "shipped" / "card.json").read_text("utf-8"))
+    traits = {"applicability": {"range": card["range_of_use"], "words": dict(WORDS)}, **traits}
     return live_viewer(live_scene(), labels, denoise=_denoise, **traits)
 
 

@@ -31,6 +31,7 @@ class LiveViewer extends Viewer {
   }
 
   load() {
+    if (this.book) return;  // the reader's own slice is shown, of another shape
     super.load();
     const [, rows, columns] = this.get("shape"), size = rows * columns, truth = readPixels(this.model, "truth");
     const unit = this.get("noise_unit_hu"), noise = readPixels(this.model, "noise");
@@ -75,7 +76,8 @@ class LiveViewer extends Viewer {
     const c = this.controls = {}, part = (...nodes) => element("div", { class: "ctl-row" }, ...nodes);
     c.dose = this.slider("Dose", { low: 0, high: DOSE_STEPS, value: stepOf(this.now.dose),
       read: (step) => doseText(doseOf(step)), change: (step) => this.change({ dose: doseOf(step) }) });
-    const rows = [part(c.dose.node, this.button("New noise", "n", () => this.newNoise()))];
+    this.noiseRow = part(c.dose.node, this.button("New noise", "n", () => this.newNoise()));
+    const rows = [this.noiseRow];
     const networks = this.get("networks").map(({ name, label }) => [name, label]);
     c.network = this.choice("Network", networks, (network) => this.change({ network }));
     c.strength = this.slider("Strength", { low: 0, high: 100, value: 100 * this.now.strength,
@@ -88,7 +90,9 @@ class LiveViewer extends Viewer {
     this.python = element("code", { tabindex: "0" });
     const found = element("details", { class: "ctl-more" }, element("summary", { text: "These settings, for check(…)" }), this.python);
     this.why = new WhyPanel();
-    this.panel.append(...rows, this.why.node, this.readouts, this.goals, found);
+    this.found = found;
+    if (window.ctlabStatic && this.offersPart("own")) this.own = new OwnSlice(this);  // a kernel reads files itself
+    this.panel.append(...rows, ...(this.own ? [this.own.node] : []), this.why.node, this.readouts, this.goals, found);
     this.goals.hidden = !this.get("goals").length;
     this.put();
   }
@@ -175,7 +179,8 @@ class LiveViewer extends Viewer {
   nameSides() {
     const label = this.get("networks").find(({ name }) => name === this.now.network)?.label ?? this.now.network;
     const right = this.engine ? `${label}, now` : this.get("fallback_label");
-    const labels = [`${this.get("given_label")}, ${doseText(this.now.dose)} dose`, right];
+    const left = this.book ? "Your slice" : `${this.get("given_label")}, ${doseText(this.now.dose)} dose`;
+    const labels = [left, this.book && !this.engine ? "Your slice, not denoised" : right];
     if (labels.join() !== this.get("labels").join()) this.set({ labels }, { save: false });
   }
 
@@ -267,7 +272,8 @@ class LiveViewer extends Viewer {
   showNumbers() {
     const n = this.numbers, hu = (value) => value === undefined ? "…" : `${value.toFixed(1)} HU`;
     const nodule = withoutLastNodule(this.now.edits) !== null;
-    const rows = [["Noise", `${hu(n.noise_before_hu)} → ${hu(n.noise_after_hu)}`], ["Error to the truth (RMSE)", `${hu(n.rmse_before_hu)} → ${hu(n.rmse_after_hu)}`],
+    const rows = this.book ? [["Taken away (RMS)", hu(n.removed_hu)], ...(nodule ? [["Contrast kept of the nodule", n.kept == null ? "…" : percent(n.kept)]] : [])]
+      : [["Noise", `${hu(n.noise_before_hu)} → ${hu(n.noise_after_hu)}`], ["Error to the truth (RMSE)", `${hu(n.rmse_before_hu)} → ${hu(n.rmse_after_hu)}`],
       ["Taken away (RMS)", hu(n.removed_hu)], ...(nodule ? [["Contrast kept of the nodule", n.kept == null ? "…" : percent(n.kept)]] : [])];
     if (!this.engine) rows.length = 0;
     const said = JSON.stringify(rows);
@@ -278,6 +284,7 @@ class LiveViewer extends Viewer {
 
   // A goal is met where a number lies below (or above) a limit, with the network it names.
   checkGoals(state) {
+    if (this.book) return;
     this.met ??= new Set();
     this.get("goals").forEach((goal, k) => {
       const value = this.numbers[goal.number], { kind } = state.edits[state.edits.length - 1] ?? {};
@@ -348,7 +355,7 @@ class LiveViewer extends Viewer {
 
   act(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const press = { n: () => this.newNoise(), u: () => this.undo() }[key];
+    const press = { n: () => !this.book && this.newNoise(), u: () => this.undo(), ...(this.own ? { o: () => this.own.file.click() } : {}) }[key];
     if (!press || event.ctrlKey) return super.act(event);
     press();
     return true;

@@ -8,13 +8,14 @@ import numpy as np
 import traitlets as t
 
 from ctlab.ct.hu import LUNG, Window
+from ctlab.ct.series_facts import WORDS
 from ctlab.view.compare import CompareViewer, compare
 from ctlab.view.live.scene import NOISE_UNIT_HU, STATE, Scene, compose
 from ctlab.view.map_viewer import shared_traits
 
 _HERE = Path(__file__).parent
-_PARTS = ("scene", "engine", "why", "live")
-OFFERED = ("network", "brush", "disturb", "why")
+_PARTS = ("scene", "engine", "why", "range_of_use", "slice_file", "own_slice", "live")
+OFFERED = ("network", "brush", "disturb", "why", "own")
 
 Denoise = Callable[[str, np.ndarray], np.ndarray]
 """From the name of a network and a slice (y, x) in HU to the denoised slice."""
@@ -31,8 +32,9 @@ class LiveViewer(CompareViewer):
     setting : dict, as :data:`ctlab.view.live.scene.STATE`
         What the reader has set; hand it to ``check`` where an exercise asks for it.
     networks : list of ``{"name", "label"}``
-    offer : controls beside dose and new noise: any of ``network``, ``brush``, ``disturb`` and,
-        in the brush, ``why``
+    offer : controls beside dose and new noise: any of ``network``, ``brush``, ``disturb``, ``own``
+        (a file of the reader's own, in a built page) and, in the brush, ``why``
+    applicability : ``range``, the range of use on the first network's card, and ``words`` of it
     goals : tasks that are ticked off, ``{"text", "number", "below" or "above", ...}``
     given_label, fallback_label : text over the left image, and over the right one until the
         network answers
@@ -51,6 +53,7 @@ class LiveViewer(CompareViewer):
     setting = t.Dict().tag(sync=True)
     offer = t.List(t.Unicode(), ["network", "brush", "disturb"]).tag(sync=True)
     goals = t.List(t.Dict()).tag(sync=True)
+    applicability = t.Dict({"range": {}, "words": dict(WORDS)}).tag(sync=True)
     given_label = t.Unicode("Input").tag(sync=True)
     fallback_label = t.Unicode("Full dose").tag(sync=True)
 
