@@ -142,9 +142,8 @@ def denoise_series(
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
-    volume = open_series(
-        path, series_uid=series_uid, allow_gaps=allow_gaps, skip_damaged=skip_damaged
-    )
+    reading = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
+    volume = open_series(path, series_uid=series_uid, **reading)
     _tell(note, volume.problems)
     before = measure_noise_hu(volume)
     if stranger is not None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 from typing import get_args
 
@@ -98,11 +99,16 @@ def test_answers_name_their_file_and_what_nobody_said_stays_open(facts, model):
         assert bare[number]["answer"] == "To be written by the authors."
     known = fill("claim-2024", facts, model)
     rows = {row["number"]: row for row in known["rows"]}
-    assert "model afae375ee30b (model) [passport.json]" in rows["22"]["answer"]
+    passport = json.loads((ROOT / "experiments" / "shipped_model" / "passport.json").read_text())
+    name = f"model {passport['checkpoint_sha256'][:12]} (model) [passport.json]"
+    assert name in rows["22"]["answer"]
     assert "generator unet" in rows["22"]["answer"]
-    assert "1500 steps, batch 4, learning rate 0.0007, seed 1" in rows["25"]["answer"]
+    run = tomllib.loads((SHIPPED / "train.toml").read_text("utf-8"))
+    said = f"{run['steps']} steps, batch {run['batch']}, learning rate {run['learning_rate']:g}"
+    assert f"{said}, seed {run['seed']}" in rows["25"]["answer"]
     assert rows["20"]["answer"].startswith("Slabs of slices: patients are shared")
-    assert "7000 steps of begin.toml [card.json]" in rows["24"]["answer"]
+    begun = json.loads((SHIPPED / "card.json").read_text("utf-8"))["begun"]["steps"]
+    assert f"{begun} steps of begin.toml [card.json]" in rows["24"]["answer"]
     assert rows["13"]["answer"].startswith("GE MEDICAL SYSTEMS LightSpeed Plus, kernel STANDARD")
     assert "worst nodule" in rows["39"]["answer"]
     assert rows["33"]["state"] == "open", "its only test series is one it was trained on"
