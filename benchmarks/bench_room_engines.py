@@ -284,7 +284,7 @@ def surface(study: Path) -> Iterator[dict[str, Any]]:
     """Routes that answer, and what a browser must allow the page to do."""
     from reader_study.room.served_study import open_study
     from reader_study.room.server import PLACES
-    from reader_study.room.voila_room import reading_room
+    from reader_study.room.voila.room import reading_room
     from reader_study.room.web import application
 
     opened = open_study(study, proxies=(), places=PLACES["voila"])

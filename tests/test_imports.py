@@ -14,7 +14,7 @@ SERVING = [
     "reader_study.room.login",
     "reader_study.room.server",
     "reader_study.room.web",
-    "reader_study.room.voila_room",
+    "reader_study.room.voila.room",
     "ctlab.view.compare",
 ]
 

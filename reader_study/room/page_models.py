@@ -9,6 +9,7 @@ from typing import Any
 from ctlab.view.compare import CompareViewer
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.room.display import viewer_traits
+from reader_study.room.phone import pad_state
 from reader_study.room.session import ReadingSession
 from reader_study.room.widget import Panel, Room
 
@@ -109,6 +110,7 @@ class PageRoom(Room):
         super().__init__(bundle, session, logout=logout)
 
     def _panel(self, reader: dict[str, Any]) -> PageModel:
+        reader = {**reader, "pad": True}
         traits = {**_defaults(Panel), "texts": self._words, "reader": reader}
         return PageModel("panel", traits, self._sent)
 
@@ -143,6 +145,10 @@ class PageRoom(Room):
         model.heard(message)
         sent, self._sent[:] = list(self._sent), []
         return sent
+
+    def for_phone(self) -> dict[str, Any]:
+        """What the reader's telephone shows of the screen."""
+        return pad_state(self.panel.screen, self._words)
 
     def shown(self, token: str) -> ShownTrial | None:
         """The trial of this name if its images are on the screen or next; no others leave."""

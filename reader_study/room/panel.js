@@ -24,19 +24,21 @@ class Panel extends Screens {
     document.addEventListener("ctv-region", this.onRegion);
     model.on("change:screen", () => this.show());
     model.on("change:marks", () => this.showMarks());
+    model.on("change:pad", () => this.onPad(this.model.get("pad")));
     this.identify(el);
     this.show();
   }
 
   // Who reads here, and the way out; after an idle time the way out is taken by itself.
   identify(el) {
-    const { name, logout, idle_minutes } = this.model.get("reader");
+    const { name, logout, idle_minutes, pad } = this.model.get("reader");
     if (!name) return;
     const who = node("p", { class: "rs-who dim" }, this.say("reader_is", { reader: name }));
     el.append(who);
     if (!logout) return;
     this.leave = (how) => (how === "stay" ? fetch(`${logout}?stay`, { cache: "no-store" }) : location.assign(logout));
     who.append(" ", node("button", { type: "button", onclick: () => this.leave() }, this.say("not_you")));
+    if (pad) who.append(" ", node("button", { type: "button", onclick: () => this.model.send({ action: "pad" }) }, this.say("pad_button")));
     const wait = () => {
       clearTimeout(this.idle);
       this.idle = setTimeout(() => this.leave(), idle_minutes * 60_000);
@@ -46,7 +48,31 @@ class Panel extends Screens {
     wait();
   }
 
+  // A telephone beside the screen: the code that pairs one, and what is pressed on it. A press is one
+  // of the keys: it waits for the images like they do, and is timed and kept here.
+  onPad({ press, address, qr, local, joined }) {
+    if (press) {
+      this.onUse?.();
+      if (press.id !== this.screen.id) return;
+      if (press.action === "undo") this.keys.u?.();
+      else this.answer(press.value);
+      return;
+    }
+    this.pairing?.remove();
+    const close = () => { this.pairing?.remove(); this.pairing = undefined; };
+    const told = joined ? [node("p", { role: "status" }, this.say("pad_joined"))]
+      : local ? [node("p", {}, this.say("pad_local"))]
+      : [node("p", {}, this.say("pad_help")), node("img", { src: qr, alt: address, class: "rs-qr" }), node("p", { class: "dim" }, address)];
+    this.pairing = node("dialog", { class: "rs rs-pad" }, ...told,
+      node("button", { type: "button", onclick: close }, this.say("continue")));
+    this.pairing.addEventListener("close", close);
+    document.body.append(this.pairing);
+    this.pairing.showModal();
+    if (joined) setTimeout(close, 1500);
+  }
+
   close() {
+    this.pairing?.remove();
     clearTimeout(this.idle);
     for (const kind of ["keydown", "pointerdown", "wheel"]) document.removeEventListener(kind, this.onUse);
     document.removeEventListener("ctv-region", this.onRegion);
@@ -171,7 +197,7 @@ class Panel extends Screens {
     const { tagName, type } = event.target, enter = event.key === "Enter";
     const typing = /^(TEXTAREA|SELECT)$/.test(tagName) || (tagName === "INPUT" && type !== "range" && !enter)
       || (tagName === "BUTTON" && enter && event.target !== this.pointed);
-    if (typing || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    if (this.pairing || typing || event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
     const hides = event.key.toLowerCase() === "q" && /question|feedback/.test(this.screen.kind);
     const act = hides ? () => this.toggleQuestion() : this.keys[event.key.toLowerCase()];
     if (!act) return;

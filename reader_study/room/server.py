@@ -1,7 +1,7 @@
 """``reader-study serve``: checks a study and opens its reading room.
 
 One process serves all readers (:mod:`reader_study.room.web`). The room in notebooks, behind Voila
-with a kernel for each reader, stays as the other engine (:mod:`reader_study.room.voila_room`).
+with a kernel for each reader, stays as the other engine (:mod:`reader_study.room.voila.room`).
 """
 
 import threading
@@ -57,7 +57,7 @@ def serve(
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     if engine == "voila":
-        from reader_study.room.voila_room import run_voila
+        from reader_study.room.voila.room import run_voila
 
         run_voila(opened, host=host, port=port, tls=context, ready=announce)
         return

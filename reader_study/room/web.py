@@ -6,174 +6,26 @@ widgets say (:mod:`reader_study.room.page_models`); images are fetched by themse
 held in memory here.
 """
 
-import asyncio
 import json
 import logging
-import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import jinja2
 from tornado import web
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from ctlab.view.compare import CompareViewer
 from reader_study.record.bundle import PIXEL_FOLDER
-from reader_study.record.store import Reader
-from reader_study.room.login import LONGEST_LOGIN_DAYS, caller_of
-from reader_study.room.page_models import PageRoom, PixelFreeBundle
+from reader_study.room.pad import PadCode, PadPage, PadSocket, offered
+from reader_study.room.page_models import PageRoom
+from reader_study.room.pages import ELSEWHERE, FAILED, FULL, LOGGED_OUT, Page, Rooms
+from reader_study.room.phone import pad_state
 from reader_study.room.served_study import ServedStudy
-from reader_study.room.session import ReadingSession
-from reader_study.room.widget import Panel, keep_anchor
 
 _LOG = logging.getLogger(__name__)
-_ROOM = Path(__file__).parent
-_THREADS = 8  # for the database: a commit that waits for the disk holds nobody else up
 _CHUNK = 1 << 18  # bytes of an image on their way at a time, for each reader
 _LARGEST_MESSAGE = 200_000  # bytes; 200 marks and a long comment are a tenth of it
 _PING_S = 15  # a page that is gone without a word has lost its place after twice this long
-
-ELSEWHERE, LOGGED_OUT, FULL, FAILED = 4001, 4002, 4003, 4004
-"""Why a socket was closed; ``room.js`` knows them too."""
-
-# Everything comes from this server, and no script but its files runs.
-_POLICY = (
-    "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'{sockets}; "
-    "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
-)
-_T = TypeVar("_T")
-
-
-class Rooms:
-    """The rooms of a study: who is in, and how many may be."""
-
-    def __init__(self, study: ServedStudy) -> None:
-        self.study = study
-        bundle = study.bundle
-        self.bundle = PixelFreeBundle(bundle.folder, bundle.facts, bundle.sha256)
-        self.open: dict[str, Socket] = {}
-        self._threads = ThreadPoolExecutor(_THREADS, "room")
-        self.scripts = {
-            "room.js": (_ROOM / "room.js").read_text("utf-8"),
-            "viewer.js": str(CompareViewer._esm),
-            "panel.js": str(Panel._esm),
-            "room.css": f"{CompareViewer._css}\n{Panel._css}",
-        }
-        self.pages = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_ROOM / "template"), autoescape=True
-        )
-        self.pages.globals["room_texts"] = study.texts
-
-    async def run(self, work: Callable[[], _T]) -> _T:
-        """Result of ``work``, which waits for the database, away from the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    def is_full_for(self, reader: str) -> bool:
-        """Whether all places are taken by others; who comes again takes the own place."""
-        return len(self.open.keys() - {reader}) >= self.study.places
-
-    def end(self, login: str) -> None:
-        """End a login, if there is one, and the room that it has open."""
-        if login:
-            self.study.logins.end(login)
-        for socket in list(self.open.values()):
-            if login and socket.login == login:
-                socket.close(LOGGED_OUT)
-
-    def session(self, reader: Reader) -> PageRoom:
-        """A new visit of a reader."""
-        study = self.study
-        anchor = partial(keep_anchor, study.folder)
-        session = ReadingSession(self.bundle, study.store, reader, on_anchor=anchor)
-        return PageRoom(self.bundle, session, logout="logout")
-
-
-class Page(web.RequestHandler):
-    """A page of the room, and who asks for it; by default one for readers alone."""
-
-    for_strangers = False
-    reader: Reader | None = None
-    login = ""
-
-    @property
-    def rooms(self) -> Rooms:
-        """All rooms of the study."""
-        return self.settings["rooms"]  # type: ignore[no-any-return]
-
-    def set_default_headers(self) -> None:
-        """What every answer says."""
-        host = self.request.host if re.fullmatch(r"[\w.:\[\]-]+", self.request.host) else ""
-        sockets = f" ws://{host} wss://{host}" if host else ""  # older browsers: not in 'self'
-        self.clear_header("Server")
-        self.set_header("Content-Security-Policy", _POLICY.format(sockets=sockets))
-        self.set_header("Referrer-Policy", "same-origin")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
-        self.set_header("Cache-Control", "no-store")
-
-    async def prepare(self) -> None:
-        """Find out who asks; strangers see the form, whatever they asked for."""
-        await self._recognise()
-        if self.reader is None and not self.for_strangers:
-            if type(self) is RoomPage:
-                self.redirect("/login?next=%2F")
-            else:
-                raise web.HTTPError(403)
-
-    async def _recognise(self) -> None:
-        """Reader of the signed cookie, unless that login is over or the reader has left."""
-        cookie = self.get_signed_cookie(self.cookie_name, max_age_days=LONGEST_LOGIN_DAYS)
-        if not cookie:
-            return
-        facts, logins = json.loads(cookie), self.rooms.study.logins
-        if not logins.is_over(facts["login"]):
-            self.login = facts["login"]
-            self.reader = await self.rooms.run(partial(logins.active_reader, facts["reader"]))
-
-    @property
-    def cookie_name(self) -> str:
-        """Cookies are not parted by ports; studies on one computer are."""
-        return "username-" + re.sub(r"\W", "-", self.request.host)
-
-    @property
-    def caller(self) -> str:
-        """Address of whoever asks."""
-        forwarded = self.request.headers.get("X-Forwarded-For", "")
-        return caller_of(self._peer, forwarded, self.rooms.study.logins.proxies)
-
-    @property
-    def _peer(self) -> str:
-        return self.request.remote_ip or ""
-
-    @property
-    def is_encrypted(self) -> bool:
-        """Whether the browser speaks TLS, with us or with a proxy that was named."""
-        named = self._peer in self.rooms.study.logins.proxies
-        said = self.request.headers.get("X-Forwarded-Proto", "") if named else ""
-        return self.request.protocol == "https" or said == "https"
-
-    def show(self, template: str, **facts: Any) -> None:
-        """Finish with a page."""
-        page = self.rooms.pages.get_template(template)
-        self.finish(page.render(base_url="/", xsrf_form_html=self.xsrf_form_html, **facts))
-
-    def write_error(self, status_code: int, **_: Any) -> None:
-        """A page in the reader's language."""
-        self.show("error.html", status_code=status_code)
-
-    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
-        """What strangers cause is one line at most, and never holds what they sent."""
-        if isinstance(error, web.HTTPError):
-            return
-        told = (kind, error, trace) if self.reader else None
-        request = self.request
-        _LOG.error("%s %s: %s", request.method, request.path, kind.__name__, exc_info=told)
 
 
 class NoPage(Page):
@@ -243,6 +95,8 @@ class Logout(Page):
 class RoomPage(Page):
     """The page of a reader; everything on it comes through the socket."""
 
+    shows_login = True
+
     def get(self) -> None:
         """Show it, unless all places are taken."""
         if self.rooms.is_full_for(self.reader.reader if self.reader else ""):
@@ -259,6 +113,12 @@ class Script(Page):
         self.set_header("Content-Type", f"{kind}; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
         self.finish(self.rooms.scripts[name])
+
+
+class PhoneScript(Script):
+    """Script of a telephone, which has no login."""
+
+    for_strangers = True
 
 
 class Images(Page):
@@ -301,8 +161,9 @@ class Socket(Page, WebSocketHandler):
         rooms.study.logins.seen(self.login)
         try:
             room = await rooms.run(partial(rooms.session, reader))
-            self._tell({"open": room.opening()})
+            self.tell({"open": room.opening()})
             self.room = room
+            self.rooms.pads.show(self._name, room.for_phone())
         except Exception as error:
             self._failed(error)
 
@@ -315,12 +176,21 @@ class Socket(Page, WebSocketHandler):
         if self.room is None:
             return
         try:
-            told = await self.rooms.run(partial(self.room.heard, json.loads(message)))
-            self._tell({"told": told})
+            said = json.loads(message)
+            if isinstance(said, dict) and said.get("say") == {"action": "pad"}:
+                self.tell({"told": [["panel", {"pad": offered(self, self._name)}]]})
+                return
+            self.tell({"told": await self.rooms.run(partial(self.room.heard, said))})
+            self.rooms.pads.show(self._name, self.room.for_phone())
         except Exception as error:
             self._failed(error)
 
-    def _tell(self, what: dict[str, Any]) -> None:
+    @property
+    def _name(self) -> str:
+        return self.reader.reader if self.reader else "?"
+
+    def tell(self, what: dict[str, Any]) -> None:
+        """Say something to the page, unless it is gone."""
         try:
             self.write_message(json.dumps(what))
         except WebSocketClosedError:
@@ -328,8 +198,7 @@ class Socket(Page, WebSocketHandler):
 
     def _failed(self, error: Exception) -> None:
         """The page opens again, at the first open question; the server's log says why."""
-        name = self.reader.reader if self.reader else "?"
-        _LOG.error("room of %s: %s: %s", name, type(error).__name__, error)
+        _LOG.error("room of %s: %s: %s", self._name, type(error).__name__, error)
         self.close(FAILED)
 
     def on_pong(self, data: bytes) -> None:  # noqa: ARG002 (as in Tornado)
@@ -338,9 +207,9 @@ class Socket(Page, WebSocketHandler):
 
     def on_close(self) -> None:
         """The place is free."""
-        name = self.reader.reader if self.reader else ""
-        if self.rooms.open.get(name) is self:
-            del self.rooms.open[name]
+        if self.rooms.open.get(self._name) is self:
+            del self.rooms.open[self._name]
+            self.rooms.pads.show(self._name, pad_state({}, self.rooms.study.texts))
 
 
 def application(study: ServedStudy) -> web.Application:
@@ -353,6 +222,10 @@ def application(study: ServedStudy) -> web.Application:
             (r"/reading", Socket),
             (r"/images/([0-9a-f]{1,64})", Images),
             (r"/(room\.js|viewer\.js|panel\.js|room\.css)", Script),
+            (r"/(phone\.js)", PhoneScript),
+            (r"/pad", PadPage),
+            (r"/pad/([\w-]{10,40})", PadCode),
+            (r"/pad-socket", PadSocket),
         ],
         default_handler_class=NoPage,
         rooms=Rooms(study),

@@ -36,6 +36,7 @@ class Panel(anywidget.AnyWidget):
     texts = t.Dict().tag(sync=True)
     marks = t.List(t.Dict()).tag(sync=True)
     reader = t.Dict().tag(sync=True)  # who reads, and for served rooms the way out
+    pad = t.Dict().tag(sync=True)  # what a paired telephone pressed, or the code to pair one
 
 
 class Room:

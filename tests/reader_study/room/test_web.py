@@ -5,7 +5,6 @@ import json
 import logging
 import re
 import urllib.parse
-from contextlib import asynccontextmanager
 
 import pytest
 from tornado.httpclient import HTTPClientError
@@ -15,38 +14,6 @@ from reader_study.room import listen, web
 from reader_study.room.login import Logins
 from reader_study.room.served_study import open_study
 from tests.reader_study.room.browser_stub import Browser, hang_up, heard, in_loop, say
-
-
-@pytest.fixture
-def room(locked, monkeypatch):
-    """Function that serves a study here: ``async with room() as (codes, url, rooms)``."""
-    study = locked(n_cases=4)
-    codes = [add_reader(study, name)[1] for name in ("one", "two")]
-
-    @asynccontextmanager
-    async def serve(*, places=9, proxies=(), study=study):
-        served = open_study(study, proxies=proxies, places=places)
-        servers = []
-        made = listen.HTTPServer
-
-        def kept(*args, **kwargs):
-            servers.append(made(*args, **kwargs))
-            return servers[-1]
-
-        monkeypatch.setattr(listen, "HTTPServer", kept)
-        app = web.application(served)
-        url = listen.listen(app, "127.0.0.1", 0, None)
-        try:
-            yield codes, url, app.settings["rooms"]
-        finally:
-            monkeypatch.setattr(listen, "HTTPServer", made)
-            servers[0].stop()
-            await hang_up()
-            await servers[0].close_all_connections()
-            served.store.close()
-
-    serve.study = study
-    return serve
 
 
 def test_a_stranger_gets_the_form_and_nothing_else(room, caplog):

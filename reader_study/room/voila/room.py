@@ -20,10 +20,10 @@ from voila.app import Voila
 
 from reader_study.room.listen import listen
 from reader_study.room.served_study import ServedStudy
-from reader_study.room.voila_login import CodeIdentityProvider, OwnKernelOnly
+from reader_study.room.voila.login import CodeIdentityProvider, OwnKernelOnly
 
 _LOG = logging.getLogger(__name__)
-_ROOM = Path(__file__).parent
+_ROOM = Path(__file__).parents[1]
 _GIVEN_BACK_S = 40  # the place of a kernel that no page is connected to, looked for every
 _LOOKED_FOR_S = 10
 _UNTIL_RESTARTED_S = 30  # a kernel cannot be shut down while it starts

@@ -1,0 +1,1 @@
+"""The reading room behind Voila: a kernel for each reader."""
