@@ -130,18 +130,19 @@ def write_live_networks(texts: list[str]) -> None:
     """
     if not any("live_slice" in text for text in texts):
         return
-    path = HERE / "_vendor" / "live" / "networks.js"
+    folder = HERE / "_vendor" / "live"
     sources = [*LIVE_SOURCES, *sorted((ROOT / "ctlab/lessons/material").glob("live_*.py"))]
     digest = hashlib.sha256(os.environ.get("CTLAB_FAST", "").encode())
     for source in sources:
         digest.update((ROOT / source).read_bytes())
-    stamp = path.with_suffix(".digest")
-    if path.is_file() and stamp.is_file() and stamp.read_text("utf-8") == digest.hexdigest():
+    stamp = folder / "networks.digest"
+    if stamp.is_file() and stamp.read_text("utf-8") == digest.hexdigest():
         return
     code = "import sys; from pathlib import Path; from ctlab.lessons.material import live_networks"
     code += "; live_networks.write_networks(Path(sys.argv[1]))"
     environment = execute.environment(without_torch=False)
-    done = subprocess.run([sys.executable, "-c", code, str(path)], env=environment, cwd=ROOT)
+    shutil.rmtree(folder, ignore_errors=True)
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, cwd=ROOT)
     if done.returncode:
         print("note: live figures will not move, their networks were not made", file=sys.stderr)
         return

@@ -9,7 +9,7 @@ import pytest
 from ctlab.learn.inference import denoise_slices
 from ctlab.lessons.material import live_networks
 from ctlab.lessons.material.lesion_eraser import eraser_to_onnx
-from ctlab.lessons.material.live_slice import NETWORKS
+from ctlab.lessons.material.live_slice import LIVE_TRAINING, NETWORKS, live_slice
 from ctlab.view.live.scene import Scene, ask
 
 
@@ -38,6 +38,34 @@ def test_the_eraser_takes_nodules_and_leaves_vessels(scene):
     assert erased.denoised[vessel].mean() > kept.denoised[vessel].mean() - 60
 
 
+def test_a_small_network_learns_while_it_trains(scene, monkeypatch):
+    """Untrained it gives back its input; then the error to the truth falls."""
+    monkeypatch.setattr(live_networks, "STEPS", 100)
+    monkeypatch.setattr(live_networks, "_slices", lambda: (scene.truth[None], scene.noise[:1]))
+    live_networks._train.cache_clear()
+    kept = live_networks._train()
+    live_networks._train.cache_clear()
+    assert list(kept) == [0, 5, 10, 20, 40, 80, 100]
+
+    def error(step):
+        def denoise(hu):
+            return denoise_slices(hu[None], kept[step])[0]
+
+        return ask(scene, {}, denoise).numbers["rmse_after_hu"]
+
+    assert error(0) == pytest.approx(40, rel=0.02)
+    assert error(100) < 0.95 * error(40) < 0.95**2 * error(10)
+
+
+def test_states_of_training_are_offered_in_their_order():
+    steps = list(live_networks.KEPT_STEPS.values())
+    assert steps == sorted(steps)
+    assert list(LIVE_TRAINING) == [*live_networks.KEPT_STEPS, "supervised"]
+    labels = [f"after {step} steps" for step in [*steps, live_networks.STEPS]]
+    viewer = live_slice(LIVE_TRAINING, networks_slider="Training")
+    assert [network["label"] for network in viewer.networks] == labels
+
+
 def test_shuffled_weights_denoise_nothing(scene):
     after = numbers(scene, "random").numbers
     assert after["noise_after_hu"] > 0.7 * after["noise_before_hu"]
@@ -54,11 +82,14 @@ def test_the_graph_of_the_eraser_gives_what_torch_gives(scene):
 
 def test_a_page_loads_every_network_and_the_adjoint_of_two(tmp_path):
     names = [name for name in NETWORKS if name != "supervised"]  # that one trains
-    live_networks.write_networks(tmp_path / "live" / "networks.js", names)
-    text = (tmp_path / "live" / "networks.js").read_text("utf-8")
-    kept = json.loads(text.removeprefix("window.ctlabNetworks = ").rstrip(";\n"))
-    assert list(kept) == names
-    assert [name for name in kept if "adjoint" in kept[name]] == ["shipped", "random"]
+    live_networks.write_networks(tmp_path / "live", names)
+    kept = {}
+    for path in (tmp_path / "live").iterdir():
+        key, graphs = path.read_text("utf-8").split(")[")[1].split("] = ")
+        kept[json.loads(key)] = json.loads(graphs.rstrip(";\n"))
+        assert path.stem == json.loads(key)
+    assert sorted(kept) == sorted(names)
+    assert sorted(name for name in kept if "adjoint" in kept[name]) == ["random", "shipped"]
     assert b"denoised" in base64.b64decode(kept["eraser"]["forward"])
     assert set(NETWORKS) == set(live_networks.NAMES)
     with pytest.raises(ValueError, match="expected one of shipped"):

@@ -75,8 +75,9 @@ def static(networks, tmp_path_factory):
         for name, model in networks.items()
     }
     (folder / "live").mkdir()
-    script = f"window.ctlabNetworks = {json.dumps(graphs)};"
-    (folder / "live" / "networks.js").write_text(script, "utf-8")
+    for name, kept in graphs.items():
+        script = f"(window.ctlabNetworks ??= {{}})['{name}'] = {json.dumps(kept)};"
+        (folder / "live" / f"{name}.js").write_text(script, "utf-8")
     return folder
 
 
@@ -274,3 +275,17 @@ def test_axe_finds_nothing(open_live, scene, static, options):
     assert [fault["id"] for fault in found] == []
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= 360
+
+
+def test_a_slider_goes_through_the_states_of_a_training(open_live, scene, static):
+    labels = {"random": "0 steps", "shipped": "9 steps"}
+    viewer = live_viewer(scene, labels, alt="Drawn lung", networks_slider="Training")
+    page = open_live(viewer, static)
+    slider = page.get_by_label("Training")
+    assert slider.get_attribute("aria-valuetext") == "0 steps"
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    answered(page)
+    assert page.evaluate("viewer.last.state.network") == "shipped"
+    assert slider.get_attribute("aria-valuetext") == "9 steps"
+    assert "9 steps, now" in page.locator(".ctv-label").nth(1).inner_text()

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,8 @@ from ctlab.view.live.scene import noise_factor
 NAMES = ("shipped", "supervised", "eraser", "random")
 EXPLAINED = ("shipped", "random")
 WIDTH, PATCH_PX, BATCH, STEPS, RATE = 16, 64, 4, 150, 3e-3
+KEPT_STEPS = {f"step-{step}": step for step in (0, 5, 10, 20, 40, 80)}
+"""States of the network with pairs that are kept while it trains, by their names."""
 DOSES = (0.03, 0.05, 0.1, 0.25)
 SLICES = (3, 10, 34)  # of the sample; its nodule lies between 10 and 34
 
@@ -44,13 +47,15 @@ def live_network(name: str) -> HuDenoiser:
         denoiser: HuDenoiser = load_checkpoint().denoiser()
         return denoiser
     if name == "supervised":
-        return _train()
+        return _train()[STEPS]
+    if name in KEPT_STEPS:
+        return _train()[KEPT_STEPS[name]]
     if name == "eraser":
         return lesion_eraser(live_network("shipped"))
     if name == "random":
         probe = DenoiserProbe(live_network("shipped"))
         return cast("HuDenoiser", probe.randomised(np.random.default_rng(0)).model)
-    raise ValueError(f"expected one of {', '.join(NAMES)}, got {name!r}")
+    raise ValueError(f"expected one of {', '.join([*NAMES, *KEPT_STEPS])}, got {name!r}")
 
 
 def denoise_live(name: str, hu: np.ndarray) -> np.ndarray:
@@ -59,23 +64,23 @@ def denoise_live(name: str, hu: np.ndarray) -> np.ndarray:
     return denoised
 
 
-def write_networks(path: Path, names: Iterable[str] = NAMES) -> None:
-    """Write the networks as the script that pages load: ``window.ctlabNetworks``.
+def write_networks(folder: Path, names: Iterable[str] = (*NAMES, *KEPT_STEPS)) -> None:
+    """Write ``NAME.js`` of each network, which a page loads when a reader asks that network.
 
-    Each is an ONNX graph in base64; of the shipped network and the shuffled one the adjoint as
-    well, and how far an input pixel can matter.
+    Each adds to ``window.ctlabNetworks`` an ONNX graph in base64; of the shipped network and the
+    shuffled one the adjoint as well, and how far an input pixel can matter.
     """
-    kept: dict[str, Any] = {}
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         model = live_network(name)
         is_eraser = name == "eraser"
         graph = eraser_to_onnx(live_network("shipped")) if is_eraser else to_onnx(model)
-        kept[name] = {"forward": _text(graph)}
+        kept: dict[str, Any] = {"forward": _text(graph)}
         if name in EXPLAINED:
             reach = DenoiserProbe(model).reach_px
-            kept[name] |= {"adjoint": _text(adjoint_graph(model)), "reach_px": reach}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"window.ctlabNetworks = {json.dumps(kept)};\n", "utf-8")
+            kept |= {"adjoint": _text(adjoint_graph(model)), "reach_px": reach}
+        script = f"(window.ctlabNetworks ??= {{}})[{json.dumps(name)}] = {json.dumps(kept)};\n"
+        (folder / f"{name}.js").write_text(script, "utf-8")
 
 
 def _text(graph: bytes) -> str:
@@ -95,8 +100,9 @@ def _slices() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([one.hu for one in full]), np.stack(noise)
 
 
-def _train() -> HuDenoiser:
-    """A small U-Net trained with pairs: nodules of low dose in, of full dose out."""
+@cache
+def _train() -> dict[int, HuDenoiser]:
+    """States, by step, of a small U-Net that learns nodules at full dose from those at a low one."""
     scale, volume = load_checkpoint().scale, load_sample()
     pixel_mm, slice_mm = volume.spacing_mm[1], volume.spacing_mm[0]
     rng = np.random.default_rng(0)
@@ -105,7 +111,10 @@ def _train() -> HuDenoiser:
         network = ResidualUNet(WIDTH)
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    for _ in range(STEPS):
+    kept = {}
+    for step in range(STEPS + 1):
+        if step in {*KEPT_STEPS.values(), STEPS}:
+            kept[step] = HuDenoiser(deepcopy(network), scale).eval().requires_grad_(False)
         drawn = [_patch(rng, pixel_mm, slice_mm) for _ in range(BATCH)]
         full, noise, nodule = (np.stack(part)[:, None] for part in zip(*drawn, strict=True))
         given = scale.to_net(torch.from_numpy(full + noise + nodule))
@@ -114,7 +123,7 @@ def _train() -> HuDenoiser:
         torch.autograd.backward(nn.functional.smooth_l1_loss(network(given), wanted))
         optimiser.step()
         schedule.step()
-    return HuDenoiser(network, scale).eval().requires_grad_(False)
+    return kept
 
 
 def _patch(
@@ -124,7 +133,7 @@ def _patch(
     all_full, all_noise = _slices()
     for _ in range(20):  # patches without lung are drawn again
         y, x = (int(rng.integers(0, side - PATCH_PX)) for side in all_full.shape[1:])
-        place = (rng.integers(len(SLICES)), slice(y, y + PATCH_PX), slice(x, x + PATCH_PX))
+        place = (rng.integers(len(all_full)), slice(y, y + PATCH_PX), slice(x, x + PATCH_PX))
         full = all_full[place].astype(np.float32)
         if np.mean((full > -950) & (full < -700)) > 0.3:
             break

@@ -24,6 +24,9 @@ NETWORKS = {
     "random": "shuffled weights",
 }
 """Networks of the live figure, each with its label; made in ``live_networks.py``."""
+LIVE_TRAINING = {f"step-{step}": f"after {step} steps" for step in (0, 5, 10, 20, 40, 80)}
+LIVE_TRAINING["supervised"] = "after 150 steps"
+"""The network that is trained with pairs, while it trains."""
 _DRAWS = 2
 
 
@@ -40,15 +43,18 @@ def live_scene() -> Scene:
     return Scene(truth, np.stack([low[LIVE_CROP] - truth for low in draws]), volume.spacing_mm[1])
 
 
-def live_slice(networks: Sequence[str] = tuple(NETWORKS), **traits: Any) -> LiveViewer:
+def live_slice(
+    networks: Sequence[str] | Mapping[str, str] = tuple(NETWORKS), **traits: Any
+) -> LiveViewer:
     """Live figure of the sample's lung; see :func:`ctlab.view.live_viewer`.
 
     Parameters
     ----------
-    networks : names from :data:`NETWORKS`, the first one first
+    networks : names from :data:`NETWORKS`, the first one first, or labels by name
     **traits : ``setting``, ``fallback``, ``goals``, ``offer``, ``alt`` and others
     """
-    labels = {name: NETWORKS[name] for name in networks}
+    named = isinstance(networks, Mapping)
+    labels = dict(networks) if named else {name: NETWORKS[name] for name in networks}
     card = json.loads((files("ctlab.learn") / "shipped" / "card.json").read_text("utf-8"))
     traits = {"applicability": {"range": card["range_of_use"], "words": dict(WORDS)}, **traits}
     return live_viewer(live_scene(), labels, denoise=_denoise, **traits)

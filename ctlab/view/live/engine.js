@@ -58,8 +58,6 @@ class PageEngine {
     say("Loading the engine (5 MB, once) …");
     await new Promise((done) => setTimeout(done, 30));  // so that the line is seen
     if (!window.ctlabEngine) await loadScript(`${base}vendor/onnxruntime.js`);
-    say("Loading the networks …");
-    if (!window.ctlabNetworks) await loadScript(`${base}live/networks.js`);
     const code = new Blob([`(${liveWorker})()`], { type: "text/javascript" });
     this.worker = new Worker(URL.createObjectURL(code));
     this.worker.onmessage = ({ data: { id, value, error } }) => {
@@ -70,6 +68,7 @@ class PageEngine {
     say("Starting the engine …");
     await this.ask({ kind: "open", engine: window.ctlabEngine });
     delete window.ctlabEngine;  // the texts are 5 MB; the worker has them
+    Object.assign(this, { base, graphs: new Map() });
     return this;
   }
 
@@ -81,10 +80,13 @@ class PageEngine {
     });
   }
 
+  // A network comes from a script of its own, when it is first asked.
   async graph(name, kind) {
-    const network = window.ctlabNetworks[name];
+    if (!window.ctlabNetworks?.[name]) await loadScript(`${this.base}live/${name}.js`);
+    const network = window.ctlabNetworks[name], key = `${name} ${kind}`;
     if (!network?.[kind]) throw new Error(`this copy of the book has no network "${name}"`);
-    await this.ask({ kind: "load", name: `${name} ${kind}`, graph: network[kind] });
+    if (!this.graphs.has(key)) this.graphs.set(key, this.ask({ kind: "load", name: key, graph: network[kind] }));
+    await this.graphs.get(key);
     return network;
   }
 

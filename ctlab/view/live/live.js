@@ -79,7 +79,7 @@ class LiveViewer extends Viewer {
     this.noiseRow = part(c.dose.node, this.button("New noise", "n", () => this.newNoise()));
     const rows = [this.noiseRow];
     const networks = this.get("networks").map(({ name, label }) => [name, label]);
-    c.network = this.choice("Network", networks, (network) => this.change({ network }));
+    c.network = this.networkChoice(networks);
     c.strength = this.slider("Strength", { low: 0, high: 100, value: 100 * this.now.strength,
       read: (v) => `${v} %`, change: (v) => this.change({ strength: v / 100 }) });
     if (this.offersPart("network")) rows.push(part(c.network.node, c.strength.node));
@@ -95,6 +95,15 @@ class LiveViewer extends Viewer {
     this.panel.append(...rows, ...(this.own ? [this.own.node] : []), this.why.node, this.readouts, this.goals, found);
     this.goals.hidden = !this.get("goals").length;
     this.put();
+  }
+
+  // A list, or a slider where the networks are states of one, in turn.
+  networkChoice(networks) {
+    const change = (network) => this.change({ network }), names = networks.map(([name]) => name), text = this.get("networks_slider");
+    if (!text) return this.choice("Network", networks, change);
+    const slider = this.slider(text, { low: 0, high: names.length - 1, value: names.indexOf(this.now.network),
+      read: (k) => networks[k][1], change: (k) => change(names[k]) });
+    return { node: slider.node, put: (name) => slider.put(names.indexOf(name)) };
   }
 
   brushRow(part) {

@@ -34,6 +34,7 @@ class LiveViewer(CompareViewer):
     networks : list of ``{"name", "label"}``
     offer : controls beside dose and new noise: any of ``network``, ``brush``, ``disturb``, ``own``
         (a file of the reader's own, in a built page) and, in the brush, ``why``
+    networks_slider : name of a slider that chooses the network; a list does where it is empty
     applicability : ``range``, the range of use on the first network's card, and ``words`` of it
     goals : tasks that are ticked off, ``{"text", "number", "below" or "above", ...}``
     given_label, fallback_label : text over the left image, and over the right one until the
@@ -50,6 +51,7 @@ class LiveViewer(CompareViewer):
     noise_unit_hu = t.Float(NOISE_UNIT_HU).tag(sync=True)
     noise_dose = t.Float(0.1).tag(sync=True)
     networks = t.List(t.Dict()).tag(sync=True)
+    networks_slider = t.Unicode("").tag(sync=True)
     setting = t.Dict().tag(sync=True)
     offer = t.List(t.Unicode(), ["network", "brush", "disturb"]).tag(sync=True)
     goals = t.List(t.Dict()).tag(sync=True)
