@@ -291,6 +291,26 @@ def limits(
     _show(facts, table, as_json, stats_lines.limit_lines)
 
 
+@app.command("forced-choice")
+def forced_choice(
+    file: File,
+    places: Annotated[int, typer.Option(min=2, help="places to choose from")],
+    observers: Annotated[
+        Path | None, typer.Option(help="table arm, contrast_hu, observer, d_prime")
+    ] = None,
+    where: Drop = None,
+    as_json: Json = False,
+) -> None:
+    """D' among several places: columns reader, case, arm, contrast_hu, correct; also chosen."""
+    from reader_study.cli import stats_forced_choice as told
+    from reader_study.stats.read_table import read_table
+
+    table = read_table(file, where=where or ())
+    models = read_table(observers) if observers else None
+    facts = told.forced_choice_facts(table, places, models)
+    _show(facts, table, as_json, told.forced_choice_lines)
+
+
 def _names(group: str) -> list[str]:
     return [name.strip() for name in re.split(r"[/:]", group)]
 
