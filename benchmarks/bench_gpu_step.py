@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.driver import compare
-from benchmarks.plain_step import plain_step
+from benchmarks.peers.plain_step import plain_step
 from ctlab.learn.config import TrainConfig
 from ctlab.learn.train.devices import make_fabric
 from ctlab.learn.train.loop import train

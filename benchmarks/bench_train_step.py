@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from benchmarks.driver import compare
-from benchmarks.plain_step import plain_step
+from benchmarks.peers.plain_step import plain_step
 from ctlab.learn import TrainConfig, load_checkpoint, shipped_domains
 from ctlab.learn.train.devices import has_fast_bf16, make_fabric
 from ctlab.learn.train.loop import train

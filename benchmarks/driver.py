@@ -27,7 +27,7 @@ from ctlab.files import write_whole
 
 FOLDER = Path(__file__).parent
 MIN_ROUNDS = 5
-MINUTES = ("audit", "memory", "reading_room", "room_engines")
+MINUTES = ("audit", "lecture", "memory", "reading_room", "room_engines")
 """Benchmarks that take minutes or a browser: they run when they are named."""
 
 

@@ -10,6 +10,7 @@ from reader_study.cli import stats, unblind
 from reader_study.cli.analyse import register
 from reader_study.cli.arguments import Json, Passphrase, Study
 from reader_study.cli.demo import demo
+from reader_study.cli.lecture import register as register_lecture
 from reader_study.cli.room import register as register_room
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.add_typer(stats.app, name="stats")
 register(app)
 register_room(app)
+register_lecture(app)
 app.command()(demo)
 
 

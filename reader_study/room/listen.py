@@ -45,6 +45,19 @@ def listen(app: web.Application, host: str, port: int, tls: ssl.SSLContext | Non
     return f"{'https' if tls else 'http'}://{name}:{bound}/"
 
 
+def network_address() -> str:
+    """Address of this computer in the network that leads outside; its name where there is none.
+
+    Nothing is sent: a datagram socket only chooses the address that it would send from.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        try:
+            out.connect(("192.0.2.1", 9))  # RFC 5737: an address for documents
+            return str(out.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
 def _allow_many_connections() -> None:
     """As many open connections as this process may have: a browser takes up to seven."""
     if sys.platform == "win32":

@@ -69,8 +69,10 @@ class PadPage(_OfPhone):
     def get(self) -> None:
         """The page of a paired telephone; others are told to ask for a new code."""
         words = self.rooms.study.texts
-        gone = "" if self.pairing() else words["pad_gone"]
-        self.show("phone.html", title=words["pad_title"], socket="pad-socket", gone=gone)
+        over = words["pad_gone"]
+        gone = "" if self.pairing() else over
+        title = words["pad_title"]
+        self.show("phone.html", title=title, socket="pad-socket", gone=gone, over=over)
 
 
 class PadSocket(_OfPhone, WebSocketHandler):

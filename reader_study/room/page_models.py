@@ -158,6 +158,10 @@ class PageRoom(Room):
 @cache
 def _defaults(widget: type) -> dict[str, Any]:
     """Traits of a new widget that its JavaScript sees."""
-    state = widget().get_state()
-    ours = {k: v for k, v in state.items() if k[0] != "_" and k not in _OF_WIDGETS_ALONE}
-    return {name: value for name, value in ours.items() if name not in _PIXELS}
+    return widget_traits(widget())
+
+
+def widget_traits(widget: Any) -> dict[str, Any]:
+    """Traits of a widget that its JavaScript sees, without pixels."""
+    left_out = _OF_WIDGETS_ALONE | _PIXELS
+    return {k: v for k, v in widget.get_state().items() if k[0] != "_" and k not in left_out}
