@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "exercises.checking": ["Exercise", "Feedback", "check"],
         "exercises.inventory": ["inventory", "inventory_gain", "read_inventories"],
         "exercises.nodule_hunt": ["hunt_curve", "nodule_hunt"],
+        "exercises.overlay_reading": ["overlay_reading"],
         "material.images": [
             "AROUND_NODULE",
             "CREDIT",

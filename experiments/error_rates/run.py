@@ -17,10 +17,15 @@ import numpy as np
 import typer
 
 from ctlab.files import write_json
-from experiments.error_rates import null_agreement, null_designs, null_studies
+from experiments.error_rates import null_agreement, null_designs, null_reliance, null_studies
 from experiments.error_rates.null_studies import Procedure
 
-PROCEDURES = (*null_studies.PROCEDURES, *null_designs.PROCEDURES, *null_agreement.PROCEDURES)
+PROCEDURES = (
+    *null_studies.PROCEDURES,
+    *null_designs.PROCEDURES,
+    *null_agreement.PROCEDURES,
+    *null_reliance.PROCEDURES,
+)
 RESULTS = Path(__file__).parent / "results.json"
 SEED = 20261124
 COMMAND = "python -m experiments.error_rates.run --sims 10000 --resume"
@@ -71,6 +76,13 @@ REASONS = {
     ("OR equivalence at the margin", "conservative"): (
         "both one-sided tests have to reject, and the interval of five readers is nearly as wide "
         "as the two margins"
+    ),
+    ("own and shuffled maps, crossed", "conservative"): (
+        "the reader term always stays in the degrees of freedom; with three readers it is guarded "
+        "from below"
+    ),
+    ("forced choice, two arms", "conservative"): (
+        "the reader term always stays in the degrees of freedom, also where readers hardly differ"
     ),
     ("Gwet's AC2, quadratic, interval", "liberal"): (
         "its error is a limit for many subjects; forty, with ratings missing, are few"

@@ -311,6 +311,22 @@ def forced_choice(
     _show(facts, table, as_json, told.forced_choice_lines)
 
 
+@app.command()
+def reliance(
+    file: File,
+    first: Annotated[str, typer.Option(help="overlay compared; default the first of two")] = "",
+    second: Annotated[str, typer.Option(help="overlay it is compared with")] = "",
+    where: Drop = None,
+    as_json: Json = False,
+) -> None:
+    """Use of overlays: columns reader, case, overlay, advice_right, first_right, final_right."""
+    from reader_study.cli import stats_reliance as told
+    from reader_study.stats.read_table import KEYS, read_table
+
+    table = read_table(file, keys={*KEYS, "overlay"}, where=where or ())
+    _show(told.reliance_facts(table, first, second), table, as_json, told.reliance_lines)
+
+
 def _names(group: str) -> list[str]:
     return [name.strip() for name in re.split(r"[/:]", group)]
 

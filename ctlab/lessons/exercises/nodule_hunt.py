@@ -35,7 +35,9 @@ class Hunt:
     spacing_mm: float
 
     def _repr_html_(self) -> str:
-        pictures = [[_png(patch) for patch in doses] for doses in self.patches_hu]
+        pictures = [
+            [grey_png(WINDOW.render(patch)) for patch in doses] for doses in self.patches_hu
+        ]
         return _figure(
             "hunt",
             {
@@ -70,16 +72,17 @@ def _figure(kind: str, facts: dict[str, Any]) -> str:
     )
 
 
-def _png(patch_hu: np.ndarray) -> str:
+def grey_png(grey: np.ndarray) -> str:
+    """An image of grey levels (uint8) as PNG in base64."""
     from PIL import Image
 
     target = io.BytesIO()
-    Image.fromarray(WINDOW.render(patch_hu)).save(target, "PNG", optimize=True)
+    Image.fromarray(grey).save(target, "PNG", optimize=True)
     return base64.b64encode(target.getvalue()).decode()
 
 
 @cache
-def _scenes(tries: int) -> tuple[np.ndarray, tuple[tuple[int, int], ...], np.ndarray, float]:
+def scenes(tries: int) -> tuple[np.ndarray, tuple[tuple[int, int], ...], np.ndarray, float]:
     """Patches with a nodule (tries, doses, y, x), its places, the lung without, pixel in mm."""
     from ctlab.assess import LesionTask
     from ctlab.lessons.material.images import dose_ladder, nodule_slice
@@ -123,7 +126,7 @@ def _place(lung: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
 
 def nodule_hunt() -> Hunt:
     """The game of ten tries: a faint nodule of 6 mm in patches of real lung at five doses."""
-    patches, places, _, spacing_mm = _scenes(len(ASKED))
+    patches, places, _, spacing_mm = scenes(len(ASKED))
     return Hunt(patches, places, spacing_mm)
 
 
@@ -137,7 +140,7 @@ def hunt_curve(tries: int = 24) -> HuntCurve:
     """
     from ctlab.assess import LesionTask, ideal_d_prime, nps
 
-    patches, places, clean, spacing_mm = _scenes(tries)
+    patches, places, clean, spacing_mm = scenes(tries)
     inner = np.s_[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX]
     fits = ((PATCH_PX - 2 * EDGE_PX) * spacing_mm) ** 2 / (np.pi * (DIAMETER_MM / 2) ** 2)
     task = LesionTask("solid", DIAMETER_MM, CONTRAST_HU)

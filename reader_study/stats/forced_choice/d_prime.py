@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
+from reader_study.stats.paired.crossed_share import wilson_limits
+
 LOWEST, HIGHEST = -1.0, 8.0
 _NODES, _WEIGHTS = np.polynomial.hermite.hermgauss(40)
 
@@ -117,10 +119,7 @@ def d_prime_estimate(
     if not 0 <= right <= n or n <= 0:
         raise ValueError(f"expected 0 <= right <= n and n above 0, got {right} of {n}")
     share = right / n
-    t = float(stats.t.ppf(0.5 + level / 2, df))
-    middle = (share + t**2 / (2 * n)) / (1 + t**2 / n)
-    half = t / (1 + t**2 / n) * np.sqrt(share * (1 - share) / n + t**2 / (4 * n**2))
-    low, high = float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+    low, high = wilson_limits(share, n, df=df, level=level)
     d = d_prime_of(share, places)
     inside = np.isfinite(d) and d > LOWEST
     se = np.sqrt(share * (1 - share) / n) / slope_of_share(d, places) if inside else np.nan

@@ -17,7 +17,8 @@ from reader_study.stats.forced_choice.d_prime import (
     slope_of_share,
 )
 from reader_study.stats.forced_choice.internal_noise import internal_noise
-from reader_study.stats.paired.crossed_mean import CrossedMean, crossed_mean
+from reader_study.stats.paired.crossed_mean import crossed_mean
+from reader_study.stats.paired.crossed_share import crossed_share
 from reader_study.stats.tables import check_table, refuse
 
 COLUMNS = ("reader", "case", "arm", "contrast_hu", "correct")
@@ -92,9 +93,9 @@ def forced_choice(
 
     Notes
     -----
-    Trials of one reader, and of one image, are not independent: shares have the standard error of
-    :func:`~reader_study.stats.paired.crossed_mean.crossed_mean` and Wilson's limits on the sample
-    that is worth as much; differences between arms are taken within reader and image.
+    Trials of one reader, and of one case, are not independent: shares have the standard error of
+    :func:`~reader_study.stats.paired.crossed_share.crossed_share`; differences
+    between arms are taken within reader and case.
     """
     first, repeated = _checked(table, places)
     arms = list(dict.fromkeys(first["arm"]))
@@ -142,17 +143,6 @@ def _checked(table: pd.DataFrame, places: int) -> tuple[pd.DataFrame, pd.DataFra
     return first, made[made[REPEAT] == 2]
 
 
-def _estimate(mean: CrossedMean, places: int) -> DPrime:
-    """Share and d' on the sample of independent trials that is worth as much."""
-    share = min(max(mean.mean, 0.0), 1.0)
-    if not (np.isfinite(mean.se) and mean.se > 0 and 0 < share < 1):
-        worth = float(mean.n_cases)
-        return d_prime_estimate(share * worth, worth, places)
-    worth = min(share * (1 - share) / mean.se**2, float(mean.n))
-    df = mean.df if mean.df > 0 else np.inf
-    return d_prime_estimate(share * worth, worth, places, df=df)
-
-
 def _arms(first: pd.DataFrame, places: int) -> pd.DataFrame:
     rows = []
     for arm, part in first.groupby("arm", sort=False):
@@ -161,10 +151,11 @@ def _arms(first: pd.DataFrame, places: int) -> pd.DataFrame:
         if len(contrasts) > 1:
             groups += [(c, part[part["contrast_hu"] == c]) for c in contrasts]
         for contrast, group in groups:
-            mean = crossed_mean(group["correct"], group["reader"], group["case"])
-            found = _estimate(mean, places)
+            seen = crossed_share(group["correct"], group["reader"], group["case"])
+            right = seen.share * seen.worth
+            found = d_prime_estimate(right, seen.worth, places, df=seen.df)
             at = contrasts[0] if len(contrasts) == 1 else contrast
-            rows.append({"arm": arm, "contrast_hu": at, **asdict(found), "n": mean.n})
+            rows.append({"arm": arm, "contrast_hu": at, **asdict(found), "n": seen.n})
     return pd.DataFrame(rows)
 
 

@@ -1,0 +1,113 @@
+"""The command ``reader-study stats reliance``: its result in numbers and words."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from reader_study.cli.stats_lines import number
+from reader_study.stats.conduct.reading_time import time_ratios
+from reader_study.stats.reliance import change
+from reader_study.stats.reliance.calibration import calibration
+
+
+def reliance_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any]:
+    """All that a table of readings with overlays tells, as plain data."""
+    found = change.checked_readings(table)
+    kinds = list(dict.fromkeys(found["overlay"].astype(str)))
+    one, other = _compared(kinds, first, second)
+    locked = "first_right" in found and found["first_right"].notna().any()
+    compared = [one, other] if other else []
+    facts: dict[str, Any] = {
+        "overlays": kinds,
+        "contrast": asdict(change.overlay_contrast(found, first=one, second=other))
+        if compared
+        else None,
+        "changes": change.change_matrix(found).to_dict("records") if locked else [],
+        "reliance": [],
+        "trust": [],
+        "harmed": [],
+        "calibration": {},
+        "times": [],
+    }
+    if found["advice_right"].notna().any():
+        facts["reliance"] = change.reliance(found).to_dict("records")
+        facts["trust"] = change.d_prime_of_trust(found).to_dict("records")
+    if compared:
+        facts["harmed"] = change.harmed_readers(found, first=one, second=other).to_dict("records")
+    if "confidence" in found:
+        for kind, part in found.groupby("overlay", sort=False):
+            stated = pd.to_numeric(part["confidence"])
+            facts["calibration"][str(kind)] = asdict(calibration(stated, part["final_right"]))
+    if "seconds" in found and len(kinds) > 1:
+        times = found.rename(columns={"overlay": "arm"})[["reader", "case", "arm", "seconds"]]
+        facts["times"] = _times(times)
+    return facts
+
+
+def _times(times: pd.DataFrame) -> list[dict[str, Any]]:
+    """Ratios within reader and case where a case was read under both kinds; else none."""
+    both = times.groupby(["reader", "case"])["arm"].nunique().max() > 1
+    return time_ratios(times).to_dict("records") if both else []
+
+
+def _compared(kinds: list[str], first: str, second: str) -> tuple[str, str]:
+    """The two overlays of the primary comparison."""
+    if (first or second) and not {first, second} <= set(kinds):
+        raise ValueError(
+            f"expected --first and --second among {', '.join(kinds)}, got {first or 'none'} and "
+            f"{second or 'none'}"
+        )
+    if first:
+        return first, second
+    return (kinds[0], kinds[1]) if len(kinds) == 2 else (kinds[0], "")
+
+
+def reliance_lines(facts: dict[str, Any]) -> list[str]:
+    """The comparison, changes, reliance, trust, harm and calibration, a line each."""
+    lines = []
+    if facts["contrast"]:
+        row = facts["contrast"]
+        lines.append(
+            f"{row['first']} - {row['second']}: right answers {_points(row['difference'])} points "
+            f"[{_points(row['low'])}, {_points(row['high'])}], p = {number(row['p'])}"
+        )
+    else:
+        lines.append("several overlays: name two by --first and --second to compare them")
+    lines.extend(
+        f"{row['overlay']}: right to wrong {row['right_wrong']}, wrong to right "
+        f"{row['wrong_right']} of {row['n']}; net {_points(row['net'])} points "
+        f"[{_points(row['net_low'])}, {_points(row['net_high'])}]"
+        for row in facts["changes"]
+    )
+    for row in facts["reliance"]:
+        said = change.MEASURES[row["measure"]]
+        if row["share"] is None:
+            lines.append(f"{said}: not known, {row['reason']}")
+            continue
+        why = f" ({row['reason']})" if row["reason"] else ""
+        limits = f"[{row['low']:.1%}, {row['high']:.1%}]"
+        lines.append(f"{said}: {row['share']:.1%} {limits}, n = {row['n']}{why}")
+    if facts["trust"]:
+        row = facts["trust"][-1]
+        lines.append(
+            f"telling right advice from wrong: d' {number(row['d_prime'])} "
+            f"[{number(row['low'])}, {number(row['high'])}]"
+        )
+    if facts["harmed"]:
+        worst = facts["harmed"][0]
+        lines.append(
+            f"least helped: {worst['reader']}, {_points(worst['shrunk'])} points after shrinkage, "
+            f"harmed with probability {worst['harmed']:.2f}"
+        )
+    lines.extend(
+        f"confidence under {kind}: Brier {number(row['brier'])}, calibration error "
+        f"{number(row['ece'])} (by chance alone {number(row['ece_if_calibrated'])}), "
+        f"over-confidence {_points(row['over_confidence'])} points"
+        for kind, row in facts["calibration"].items()
+    )
+    return lines
+
+
+def _points(value: float) -> str:
+    return "-" if value is None else f"{100 * value:+.1f}"

@@ -1,0 +1,1 @@
+"""How readers use advice or an overlay: changed answers, reliance, calibration, harm."""
