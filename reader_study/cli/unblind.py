@@ -1,5 +1,6 @@
 """Commands of a closed study: unblind, adjudicate, export, preference."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,6 +69,22 @@ def export(
         typer.echo("\n".join(str(path) for path in paths))
 
 
+def own_results(
+    study: Study,
+    maps: Annotated[
+        Path | None, typer.Option(help="folder with pictures CASE.png to stand beside missed cases")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a page for each reader of an unblinded study, with the own answers alone."""
+    from reader_study.report.own_pages import write_own_pages
+
+    paths = write_own_pages(study, maps=maps)
+    if not emit({"pages": [str(path) for path in paths]}, as_json):
+        typer.echo("\n".join(str(path) for path in paths))
+        typer.echo("Each page is for its own reader; hand it to nobody else.")
+
+
 def preference(
     study: Study,
     item: Annotated[str, typer.Option(help="which item, where there are several")] = "",
@@ -89,5 +106,5 @@ def preference(
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line of reader studies."""
-    for command in (unblind, adjudicate, export, preference):
+    for command in (unblind, adjudicate, export, own_results, preference):
         app.command()(command)

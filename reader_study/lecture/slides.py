@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.ct.hu import LUNG, Window, named_window
+from ctlab.ct.hu import LUNG, Window
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.study_record import Key
-from reader_study.room.display import room_words
+from reader_study.room.display import first_window, room_words
 from reader_study.room.phone import answers_of
 from reader_study.room.questions import questions_of
 
@@ -97,11 +97,7 @@ def slides_of(bundle: Bundle, key: Key, words: dict[str, Any], *, most: int) -> 
 
 def _slides(bundle: Bundle, key: Key, words: dict[str, Any]) -> Iterator[Slide]:
     any_lesion = any(case.lesions for case in key.protocol.cases)
-    windows = {
-        w["name"]: Window(w["level_hu"], w["width_hu"]) for w in bundle.facts["view"]["windows"]
-    }
-    name = bundle.facts["view"]["window"]
-    window = windows.get(name) or named_window(name)
+    window = first_window(bundle)
     for trial in bundle.trials(1):
         if trial.practice or key.trials[trial.token].kind != "main":
             continue

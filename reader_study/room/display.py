@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ctlab.ct.hu import HU_MIN, WINDOWS
+from ctlab.ct.hu import HU_MIN, WINDOWS, Window
 from reader_study.design.texts import load_texts
 from reader_study.record.bundle import Bundle, Image, ShownTrial
 
@@ -54,6 +54,13 @@ def _windows(view: dict[str, Any]) -> dict[str, tuple[float, float]]:
     """Level and width of the windows offered, by name."""
     own = {w["name"]: (w["level_hu"], w["width_hu"]) for w in view["windows"]}
     return {name: (w.level_hu, w.width_hu) for name, w in WINDOWS.items()} | own
+
+
+def first_window(bundle: Bundle) -> Window:
+    """The window that images are first shown in."""
+    name = bundle.facts["view"]["window"]
+    level_hu, width_hu = _windows(bundle.facts["view"])[name]
+    return Window(level_hu, width_hu, name)
 
 
 def _answering(bundle: Bundle, words: dict[str, Any]) -> list[list[str]]:
