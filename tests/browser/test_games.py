@@ -1,13 +1,17 @@
-"""Games in a page: the CycleGAN steps as the Python toy does; the nodule hunt keeps its score."""
+"""Figures driven in a page: CycleGAN, gantry and sand compute as Python does; nodule hunt."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import wasserstein_distance
 
+from ctlab.ct.simulation.parallel_beam import ParallelBeam, fbp, project
 from ctlab.lessons.exercises.nodule_hunt import ASKED, DOSES, PATCH_PX, Hunt, HuntCurve
 from ctlab.lessons.material import toy_cyclegan as toy
+from ctlab.view.live.gantry import Gantry
+from ctlab.view.live.sand import SandHeaps
 from ctlab.view.live.toy import ToyGan
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -174,3 +178,101 @@ def test_arrow_keys_and_enter_answer_as_well(hunt):
     before = hunt.get_attribute(".stage img", "src")
     hunt.keyboard.press("ArrowRight")
     assert hunt.get_attribute(".stage img", "src") != before
+
+
+def _run(browser, widget, call, given):
+    """What a call answers in a page that holds the widget's script."""
+    page = browser.new_page()
+    page.set_content(
+        f"<html lang='en'><title>Figure</title><style>{widget._css}</style><main></main>"
+    )
+    page.add_script_tag(content=str(widget._esm).split("export default")[0])
+    answer = page.evaluate(call, given)
+    return page, answer
+
+
+@pytest.fixture(scope="module")
+def gantry_image():
+    image = np.zeros((32, 32))
+    image[6:26, 4:28] = 0.02
+    image[10:14, 16:22] = 0.05
+    return image
+
+
+def test_the_gantry_measures_and_rebuilds_as_python_does(browser, gantry_image):
+    widget = Gantry(gantry_image, pixel_mm=2.5)
+    beam = ParallelBeam.covering((32, 32), 2.5, views=180)
+    call = """([mu, side, mm]) => { const scan = new Scan(Float64Array.from(mu), side, mm);
+      return { sinogram: [...scan.sinogram], image: [...scan.smear(180, true)] }; }"""
+    page, found = _run(browser, widget, call, [gantry_image.ravel().tolist(), 32, 2.5])
+    sinogram = project(gantry_image, beam)
+    theirs = np.reshape(found["sinogram"], beam.sinogram_shape)
+    np.testing.assert_allclose(theirs, sinogram, atol=1e-4)
+    rebuilt = np.reshape(found["image"], (32, 32))
+    np.testing.assert_allclose(rebuilt, fbp(sinogram, beam), atol=1e-4)
+    page.close()
+
+
+def test_the_gantry_shows_one_ray_in_three_places_and_says_its_integral(browser, gantry_image):
+    widget = Gantry(gantry_image, pixel_mm=2.5)
+    call = """([mu, side, mm]) => { window.figure = new GantryFigure(document.querySelector("main"),
+      new Scan(Float64Array.from(mu), side, mm)); }"""
+    page, _ = _run(browser, widget, call, [gantry_image.ravel().tolist(), 32, 2.5])
+    page.get_by_role("slider", name="Angle").focus()
+    page.keyboard.press("Home")  # straight from the front
+    said = page.inner_text("[role=status]")
+    p = gantry_image[:, 15:17].mean(axis=1).sum() * 2.5
+    assert said.startswith("Angle 0°, ray at ")
+    assert f"p = {p:.2f}" in said
+    assert "1 of 180 views" in said
+    assert "unfiltered" in said
+    at_once = page.evaluate("figure.canvases.image.toDataURL()")
+    page.get_by_label("ramp filter").check()
+    assert "filtered with the ramp" in page.inner_text("[role=status]")
+    assert page.evaluate("figure.canvases.image.toDataURL()") != at_once
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page, {"include": [[".gantry"]]}).response["violations"]
+    assert [fault["id"] for fault in found] == []
+    page.close()
+
+
+def test_prices_of_the_sand_are_the_dual_and_no_steeper(browser):
+    rng = np.random.default_rng(2)
+    piles = [(rng.normal(0, 1, 12), rng.normal(k, 2, 12)) for k in range(3)]
+    call = """(piles) => piles.map(([x, y]) => [cheapest(x, y).cost,
+      ...[0.5, 1, 1.5].map((slope) => pricing(x, y, slope))])"""
+    page, found = _run(browser, SandHeaps(), call, [[x.tolist(), y.tolist()] for x, y in piles])
+    for (x, y), (cost, flat, right, steep) in zip(piles, found, strict=True):
+        w1 = wasserstein_distance(x, y)
+        assert cost == pytest.approx(w1)
+        assert right["gap"] == pytest.approx(w1)
+        assert right["refused"] == 0
+        assert flat["gap"] == pytest.approx(w1 / 2)
+        assert flat["refused"] == 0
+        assert steep["gap"] > w1
+        assert steep["refused"] > 0
+    page.close()
+
+
+def test_the_sand_says_when_prices_are_too_steep_and_grains_can_be_dragged(browser):
+    call = "() => { window.figure = new SandFigure(document.querySelector('main')); }"
+    page, _ = _run(browser, SandHeaps(), call, None)
+    page.get_by_label("Steepest price").focus()
+    assert "leaves money" in page.inner_text("[role=status]")
+    page.keyboard.press("End")
+    assert "Too steep" in page.inner_text("[role=status]")
+    before = page.evaluate("[figure.found.cost, Math.min(...figure.x)]")
+    box = page.locator("canvas").bounding_box()
+    scale = box["width"] / 720
+    x, y = box["x"] + scale * 720 * (0.5 + before[1] / 12), box["y"] + scale * 121
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 60 * scale, y)
+    page.mouse.up()
+    after = page.evaluate("[figure.found.cost, Math.min(...figure.x)]")
+    assert after[1] == pytest.approx(before[1] - 1, abs=0.05)
+    assert after[0] > before[0]
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page, {"include": [[".sand"]]}).response["violations"]
+    assert [fault["id"] for fault in found] == []
+    page.close()

@@ -5,6 +5,8 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "gantry": ["Gantry"],
+        "sand": ["SandHeaps"],
         "scene": ["Answer", "Scene", "ask", "compose"],
         "toy": ["ToyGan"],
         "viewer": ["LiveViewer", "live_viewer"],
