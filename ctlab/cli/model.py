@@ -81,6 +81,10 @@ def denoise(
     force: Annotated[
         bool, typer.Option("--force", help="also outside the model's range of use")
     ] = False,
+    adapt: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="train the model on this very series first"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with what a killed run left")
     ] = False,
@@ -110,6 +114,7 @@ def denoise(
             engine=engine,
             strength=strength,
             force=force,
+            adapt_s=adapt,
             overwrite=overwrite,
             resume=resume,
             progress=progress,
@@ -132,6 +137,12 @@ def _say_denoised(report: "DenoiseReport", out: Path | str) -> None:
         f"noise in soft tissue {report.noise_before_hu:.1f} HU before, "
         f"{report.noise_after_hu:.1f} HU after"
     )
+    if report.adaptation:
+        say(
+            "adapted to this series in {steps} steps, {seconds:.0f} s (loss on a slice left out "
+            "{loss_ratio:.3f} of\nwhat it was; level {level:.2f} and spectrum {shape:.2f} of the "
+            "noise it was adapted with)".format(**report.adaptation)
+        )
     for reason in report.applicability.get("reasons", []):
         say(f"- outside the model's range of use: {reason}")
     for note in report.applicability.get("notes", []):

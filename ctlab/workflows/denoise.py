@@ -8,20 +8,18 @@ import datetime
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from ctlab.classic import METHODS, denoise_classic
+from ctlab.classic import METHODS
 from ctlab.console import Note, Progress
-from ctlab.ct import Derivation, Volume, check_applicability, measure_noise_hu
+from ctlab.ct import Volume, measure_noise_hu
 from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
 from ctlab.ct.dicom.read_lazy import hu_findings, open_series
-from ctlab.ct.dicom.write import DENOISED, SeriesWriter
+from ctlab.ct.dicom.write import SeriesWriter
 from ctlab.ct.noise_level import noise_pair_hu
 from ctlab.files import (
     FilledMeanwhile,
@@ -31,6 +29,7 @@ from ctlab.files import (
     write_whole,
 )
 from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
+from ctlab.workflows.slice_work import Work, with_filter, with_model, with_stranger
 
 BATCH = 2
 """Slices that are in memory and pass through the network together."""
@@ -38,7 +37,10 @@ BATCH = 2
 
 @dataclass(frozen=True)
 class DenoiseReport:
-    """What was done: method, slices, seconds, noise SD before and after, and applicability."""
+    """What was done: method, slices, seconds, noise SD before and after, and applicability.
+
+    ``adaptation`` holds the fields of :class:`ctlab.learn.adapt.Adaptation`, or nothing.
+    """
 
     method: str
     slices: int
@@ -46,22 +48,13 @@ class DenoiseReport:
     noise_before_hu: float
     noise_after_hu: float
     applicability: dict[str, Any] = field(default_factory=dict)
+    adaptation: dict[str, Any] = field(default_factory=dict)
     resumed_slices: int = 0
     processes: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """How slices ``start`` to ``stop`` of a stack are denoised, and what the files say of it."""
-
-    part: Callable[[Any, int, int], np.ndarray]
-    derivation: Derivation
-    facts: dict[str, Any]
-    fits: dict[str, Any]
 
 
 class _Processes(Protocol):
@@ -99,6 +92,7 @@ def denoise_series(
     engine: str = "torch",
     strength: float | None = None,
     force: bool = False,
+    adapt_s: float | None = None,
     series_uid: str | None = None,
     allow_gaps: bool = False,
     skip_damaged: bool = False,
@@ -119,6 +113,8 @@ def denoise_series(
     engine : what runs the model: torch, onnx or openvino
     strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
+    adapt_s : seconds of training on this very series first, without clean images; refused where
+        its noise is not the simulated one, see :mod:`ctlab.learn.adapt`
     series_uid, allow_gaps, skip_damaged : as for :func:`ctlab.ct.read_series`
     clip : clamp HU to what one rescale holds, and count them
     resume : go on with what a killed run left of the same work
@@ -132,12 +128,14 @@ def denoise_series(
     Raises
     ------
     ValueError
-        Unknown method, a checkpoint or an engine given to a filter, a series that cannot be read or
-        lies outside the model's range of use, or an output folder that is not empty.
+        Unknown method, a checkpoint or an engine given to a filter, a series that cannot be read,
+        lies outside the model's range of use or allows no adaptation, or an output folder that is
+        not empty.
     """
     method, checkpoint, strength, stranger = _asked_for(
         model, method, checkpoint, strength, time_limit_s
     )
+    _check_adaptation(adapt_s, method, resume)
     _check_choice(method, engine, strength)  # refused before minutes of work, not after
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
@@ -148,11 +146,11 @@ def denoise_series(
     before = measure_noise_hu(volume)
     if stranger is not None:
         tell_behaviour([stranger], note)
-        work = _with_stranger(stranger, volume)
+        work = with_stranger(stranger, volume)
     elif method == "model":
-        work = _with_model(volume, checkpoint, engine, strength, force, processes)
+        work = with_model(volume, checkpoint, engine, strength, force, adapt_s, processes.device)
     else:
-        work = _with_filter(method, before, strength)
+        work = with_filter(method, before, strength)
     start = time.perf_counter()
     unfinished, writer = _begun(volume, out, work, method, processes, resume, overwrite, clip)
     ready = {p.name for p in unfinished.folder.glob("IM*.dcm")}
@@ -173,7 +171,15 @@ def denoise_series(
     _tell(note, hu_findings(volume))
     before, after = noise_pair_hu(volume, _made(out, clip, note))
     return DenoiseReport(
-        method, len(volume.hu), seconds, before, after, work.fits, len(ready), processes.world_size
+        method,
+        len(volume.hu),
+        seconds,
+        before,
+        after,
+        work.fits,
+        work.adaptation,
+        len(ready),
+        processes.world_size,
     )
 
 
@@ -201,7 +207,7 @@ def _processes(engine: str) -> _Processes:
 def _begun(
     volume: Volume,
     out: str | Path,
-    work: _Work,
+    work: Work,
     method: str,
     processes: _Processes,
     resume: bool,
@@ -227,7 +233,7 @@ def _begun(
 
 def _denoise(
     volume: Volume,
-    work: _Work,
+    work: Work,
     writer: SeriesWriter,
     folder: Path,
     ready: set[str],
@@ -261,47 +267,6 @@ def _runs(indices: list[int], size: int) -> Iterator[tuple[int, int]]:
             stop += 1
         at += stop - start
         yield start, stop
-
-
-def _with_model(
-    volume: Volume,
-    path: str | Path | None,
-    engine: str,
-    strength: float | None,
-    force: bool,
-    processes: _Processes,
-) -> _Work:
-    from ctlab.learn import applicability, load_checkpoint
-    from ctlab.learn.inference import refuse_outside_range, slice_denoiser
-
-    checkpoint = load_checkpoint(path)
-    if not force:
-        refuse_outside_range(volume, checkpoint)
-    how = 1.0 if strength is None else strength
-    denoise = slice_denoiser(checkpoint, engine=engine, strength=how, device=processes.device)
-    strength_words = "" if how == 1.0 else f", strength {how:g}"
-    derivation = Derivation(
-        f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
-        f"{checkpoint.step}{strength_words}); for research and teaching, not for diagnosis",
-        algorithm="CT Lab OT-CycleGAN",
-        code=DENOISED,
-    )
-    facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
-    fits = applicability(volume, checkpoint).to_dict()
-    fits["notes"] = [*fits["notes"], *_near_identity(checkpoint.card)]
-    return _Work(denoise.part, derivation, facts, fits)
-
-
-def _near_identity(card: Mapping[str, Any]) -> list[str]:
-    """What the card's warnings tell of a network that hardly changes an image."""
-    from ctlab.learn.train.monitor import COLLAPSE
-
-    return [
-        f"this network is close to the identity: at the end of its training it took away "
-        f"{100 * warning['value']:.0f} % of the noise SD; train it anew ({warning['remedy']})"
-        for warning in card.get("alarms", ())
-        if warning["name"] == COLLAPSE
-    ]
 
 
 Asked = tuple[str, str | Path | None, float | None, Denoiser | None]
@@ -339,27 +304,17 @@ def _asked_for(
     return denoiser.name, None, None, denoiser
 
 
-def _with_stranger(denoiser: Denoiser, volume: Volume) -> _Work:
-    """Slices among as many neighbours as it sees; the whole stack, once, where that is unknown."""
-    whole: list[np.ndarray] = []
-
-    def part(hu: Any, start: int, stop: int) -> np.ndarray:
-        if denoiser.slices is None:
-            if not whole:
-                whole.append(denoiser(np.asarray(hu[0 : len(hu)]), volume.spacing_mm))
-            return whole[0][start:stop]
-        first = max(start - denoiser.slices // 2, 0)
-        near = denoiser(np.asarray(hu[first : stop + denoiser.slices // 2]), volume.spacing_mm)
-        return near[start - first : stop - first]
-
-    sha = "" if denoiser.sha256 is None else f" (sha256 {denoiser.sha256[:12]})"
-    derivation = Derivation(
-        f"Denoised by {denoiser.name}{sha}; for research and teaching, not for diagnosis",
-        algorithm=denoiser.name[:64],
-        code=DENOISED,
-    )
-    facts = {"method": denoiser.name, "sha256": denoiser.sha256}
-    return _Work(part, derivation, facts, check_applicability(volume, denoiser.card).to_dict())
+def _check_adaptation(adapt_s: float | None, method: str, resume: bool) -> None:
+    """Refuse to adapt what is no network, or half a series: other weights would do the rest."""
+    if adapt_s is None:
+        return
+    if method != "model":
+        raise ValueError(f"--adapt trains the model, not {method!r}; leave --adapt out")
+    if resume or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "--adapt denoises a series in one go and in one process; leave --resume out (with "
+            "--overwrite to begin anew), and start it without torchrun"
+        )
 
 
 def _check_choice(method: str, engine: str, strength: float | None) -> None:
@@ -373,20 +328,3 @@ def _check_choice(method: str, engine: str, strength: float | None) -> None:
         raise ValueError(
             f"--strength of {method} goes {unit}, got {strength:g}; leave it out for the default"
         )
-
-
-def _with_filter(method: str, noise_sd_hu: float, strength: float | None) -> _Work:
-    how = METHODS[method] if strength is None else strength
-
-    def part(hu: Any, start: int, stop: int) -> np.ndarray:
-        return np.asarray(
-            denoise_classic(hu[start:stop], method, noise_sd_hu=noise_sd_hu, strength=how)
-        )
-
-    derivation = Derivation(
-        f"Denoised with the filter {method}, strength {how:g}, for a noise SD of "
-        f"{noise_sd_hu:.1f} HU; for research and teaching, not for diagnosis",
-        algorithm=f"CT Lab {method}",
-        code=DENOISED,
-    )
-    return _Work(part, derivation, {"method": method, "strength": how}, {})

@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 
 import numpy as np
+import pydicom
 import pytest
 import torch
 
@@ -20,13 +21,14 @@ from ctlab.ct import (
 from ctlab.files import ResumableFolder
 from ctlab.learn import (
     TrainConfig,
+    adapt,
     denoise_volume,
     load_checkpoint,
     save_checkpoint,
 )
 from ctlab.learn.train.monitor import COLLAPSE, RaisedWarning
 from ctlab.learn.train.state import TrainState
-from ctlab.workflows import denoise
+from ctlab.workflows import slice_work
 from ctlab.workflows.denoise import denoise_series
 
 SLICES, SIDE = 9, 72
@@ -130,7 +132,7 @@ def test_a_network_close_to_the_identity_is_named_by_what_its_card_knows(
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_series(tmp_path, monkeypatch):
-    monkeypatch.setattr(denoise, "denoise_classic", lambda hu, method, **other: hu.copy())
+    monkeypatch.setattr(slice_work, "denoise_classic", lambda hu, method, **other: hu.copy())
     side, peaks = 192, []
     for slices in (12, 36):
         folder = series_of(tmp_path / f"in{slices}", slices, side=side)
@@ -211,3 +213,39 @@ def test_a_damaged_slice_leaves_nothing_behind(scan, tmp_path):
     with pytest.raises(ValueError, match="IM0006"):
         denoise_series(bad, tmp_path / "out", method="bilateral")
     assert {p.name for p in tmp_path.iterdir()} == {"bad"}
+
+
+def test_adapted_weights_are_told_in_header_and_report(tmp_path, checkpoint, monkeypatch):
+    """The gate and what it asks are tested with :mod:`ctlab.learn.adapt`."""
+    plain = load_checkpoint(checkpoint)
+    done = adapt.Adaptation(12, 3.0, 1.02, 0.03, 0.9, 0.4, "ab" * 32)
+    asked = []
+
+    def adapted(volume, given, *, seconds):
+        asked.append((len(volume.hu), given.sha256, seconds))
+        return load_checkpoint(), done  # other weights than those it was given
+
+    monkeypatch.setattr(adapt, "adapt_to_series", adapted)
+    scan = series_of(tmp_path / "scan", 3)
+    report = denoise_series(scan, tmp_path / "out", checkpoint=checkpoint, adapt_s=3.0)
+    assert asked == [(3, plain.sha256, 3.0)]
+    assert report.adaptation["weights_sha256"] == "ab" * 32
+    written = read_series(tmp_path / "out")
+    whole = denoise_volume(read_series(scan), load_checkpoint(), force=True)
+    assert np.array_equal(written.hu, np.rint(whole.hu))
+    told = pydicom.dcmread(written.sources[0]).DerivationDescription
+    assert f"sha256 {plain.sha256[:12]}, step 0, adapted to this series in 12 steps" in told
+    assert "weights sha256 abababababab" in told
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        ({"method": "nlm"}, "--adapt trains the model, not 'nlm'"),
+        ({"resume": True}, "leave --resume out"),
+    ],
+)
+def test_what_cannot_be_adapted_is_refused_first(asked, refusal, scan, tmp_path):
+    with pytest.raises(ValueError, match=refusal):
+        denoise_series(scan, tmp_path / "x", adapt_s=5.0, **asked)
+    assert not (tmp_path / "x").exists()
