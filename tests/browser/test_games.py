@@ -221,7 +221,7 @@ def test_the_gantry_shows_one_ray_in_three_places_and_says_its_integral(browser,
     page.get_by_role("slider", name="Angle").focus()
     page.keyboard.press("Home")  # straight from the front
     said = page.inner_text("[role=status]")
-    p = gantry_image[:, 15:17].mean(axis=1).sum() * 2.5
+    p = gantry_image[:, 16].sum() * 2.5  # half a pixel right of the axis
     assert said.startswith("Angle 0°, ray at ")
     assert f"p = {p:.2f}" in said
     assert "1 of 180 views" in said
