@@ -31,7 +31,7 @@ def reliance_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, An
         "times": [],
     }
     if found["advice_right"].notna().any():
-        facts["reliance"] = change.reliance(found).to_dict("records")
+        facts["reliance"] = change.reliance_shares(found).to_dict("records")
         facts["trust"] = change.d_prime_of_trust(found).to_dict("records")
     if compared:
         facts["harmed"] = change.harmed_readers(found, first=one, second=other).to_dict("records")

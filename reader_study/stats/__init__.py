@@ -53,6 +53,17 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "share_per_reader",
             "trials_from_ratings",
         ],
+        "paired.crossed_share": ["Contrast", "crossed_contrast", "crossed_share"],
+        "reliance.change": [
+            "change_matrix",
+            "d_prime_of_trust",
+            "harmed_readers",
+            "overlay_contrast",
+            "reliance_shares",
+        ],
+        "reliance.calibration": ["Calibration", "calibration"],
+        "forced_choice.panel": ["ForcedChoice", "forced_choice"],
+        "forced_choice.d_prime": ["d_prime_estimate", "d_prime_of", "share_correct"],
         "proportions": ["clopper_pearson"],
         "conduct.order_effects": [
             "first_seen_effect",

@@ -23,6 +23,7 @@ CHAPTERS = (
     "design",
     "study",
     "ratings",
+    "overlays",
     "reporting",
     "capstone",
 )

@@ -13,6 +13,7 @@ from ctlab.lessons.exercises.nodule_hunt import (
     hunt_curve,
     nodule_hunt,
 )
+from ctlab.lessons.exercises.overlay_reading import MARKED_SD, PLAN, overlay_reading
 
 
 def test_the_share_found_is_that_of_forced_choice():
@@ -35,3 +36,17 @@ def test_nodules_lie_in_the_patch_and_less_dose_hides_them():
     assert curve.computed[0] == 1.0
     assert curve.computed[-1] < 0.9
     assert (np.diff(curve.ideal) <= 1e-9).all()
+
+
+@pytest.mark.slow
+def test_maps_of_the_reading_are_right_where_own_and_wrong_where_shuffled():
+    reading = overlay_reading()
+    for place, map_sd, kind in zip(reading.places, reading.maps_sd, reading.kinds, strict=True):
+        best = np.unravel_index(int(np.argmax(map_sd)), map_sd.shape)
+        points = map_sd.max() > MARKED_SD
+        at_nodule = place is not None and np.hypot(*np.subtract(best, place)) <= 6
+        says_right = (points and at_nodule) if place is not None else not points
+        assert says_right == (kind == "own")
+    assert reading.advice_right == tuple(kind == "own" for kind in reading.kinds)
+    counts = [(p is not None, k) for p, k in zip(reading.places, reading.kinds, strict=True)]
+    assert sorted(counts) == sorted(PLAN)

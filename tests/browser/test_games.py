@@ -9,6 +9,7 @@ from scipy.stats import wasserstein_distance
 
 from ctlab.ct.simulation.parallel_beam import ParallelBeam, fbp, project
 from ctlab.lessons.exercises.nodule_hunt import ASKED, DOSES, PATCH_PX, Hunt, HuntCurve
+from ctlab.lessons.exercises.overlay_reading import PLAN, OverlayReading
 from ctlab.lessons.material import toy_cyclegan as toy
 from ctlab.view.live.gantry import Gantry
 from ctlab.view.live.sand import SandHeaps
@@ -276,3 +277,49 @@ def test_the_sand_says_when_prices_are_too_steep_and_grains_can_be_dragged(brows
     found = axe.Axe().run(page, {"include": [[".sand"]]}).response["violations"]
     assert [fault["id"] for fault in found] == []
     page.close()
+
+
+@pytest.fixture
+def overlays(open_page, tmp_path):
+    patches = np.full((len(PLAN), 32, 32), -800.0)
+    maps = np.zeros_like(patches)
+    maps[:, 10:14, 10:14] = 9.0
+    places = tuple((12, 12) if present else None for present, _ in PLAN)
+    kinds = tuple(kind for _, kind in PLAN)
+    right = tuple(kind == "own" for kind in kinds)
+    body = OverlayReading(patches, maps, places, kinds, right)._repr_html_()
+    path = tmp_path / "overlays.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{body}", "utf-8")
+    return open_page(path.as_uri())[0]
+
+
+COLOUR = """() => { const [r, g, b] = document.querySelector("canvas").getContext("2d")
+  .getImageData(12, 12, 1, 1).data; return r > b + 40; }"""
+
+
+def test_the_map_comes_after_the_first_answer_and_changes_of_mind_are_counted(overlays):
+    first_wrong = {0, 3}  # maps that are right: both errors are mended
+    spoilt = {1}  # a map that is wrong
+    for number, (present, _) in enumerate(PLAN):
+        overlays.wait_for_selector(f"canvas[data-shown='{number}false']")
+        assert not overlays.evaluate(COLOUR), "no map before an answer is locked"
+        said = present if number not in first_wrong else not present
+        overlays.click(f"button:text-is('{'Nodule' if said else 'No nodule'}')")
+        overlays.wait_for_selector(f"canvas[data-shown='{number}true']")
+        assert overlays.evaluate(COLOUR)
+        said = present if number not in spoilt else not present
+        overlays.click(f"button:text-is('{'Nodule' if said else 'No nodule'}')")
+    rows = [row.inner_text().split("\t") for row in overlays.locator("tr").all()[1:]]
+    assert rows == [["own", "3", "5", "2", "0"], ["shuffled", "5", "4", "0", "1"]]
+    assert "followed 5 of 5 right maps and 1 of 5 wrong ones" in overlays.inner_text(
+        "[role=status]"
+    )
+    table = overlays.evaluate("decodeURIComponent(document.querySelector('a').href)").split(",", 1)[
+        1
+    ]
+    lines = table.strip().splitlines()
+    assert lines[0] == "reader,case,overlay,advice_right,first_right,final_right"
+    assert len(lines) == 11
+    assert lines[1] == "me,1,own,1,0,1"
+    overlays.click("text=Read again")
+    assert "Patch 1 of 10" in overlays.inner_text(".question")

@@ -82,7 +82,9 @@ def grey_png(grey: np.ndarray) -> str:
 
 
 @cache
-def scenes(tries: int) -> tuple[np.ndarray, tuple[tuple[int, int], ...], np.ndarray, float]:
+def scenes(
+    tries: int, doses: tuple[float, ...] = DOSES
+) -> tuple[np.ndarray, tuple[tuple[int, int], ...], np.ndarray, float]:
     """Patches with a nodule (tries, doses, y, x), its places, the lung without, pixel in mm."""
     from ctlab.assess import LesionTask
     from ctlab.lessons.material.images import dose_ladder, nodule_slice
@@ -93,7 +95,7 @@ def scenes(tries: int) -> tuple[np.ndarray, tuple[tuple[int, int], ...], np.ndar
     corners = quiet_places(lung, 12, size_px=PATCH_PX)
     size = 33
     lesion = LesionTask("solid", DIAMETER_MM, CONTRAST_HU).draw((size, size), volume.spacing_mm[1:])
-    ladders = [dose_ladder(volume, DOSES, seed=k) for k in range(-(-tries // len(corners)))]
+    ladders = [dose_ladder(volume, doses, seed=k) for k in range(-(-tries // len(corners)))]
     patches, places, clean = [], [], []
     for number in range(tries):
         y, x = corners[number % len(corners)]

@@ -12,10 +12,10 @@ from importlib.resources import files
 import numpy as np
 from scipy import ndimage
 
+from ctlab.ct.tissue import LUNG_ROI_HU
 from ctlab.lessons.exercises.nodule_hunt import DIAMETER_MM, EDGE_PX, WINDOW, grey_png, scenes
 
-DOSE_PLACE = 3
-"""Place of the reading's dose, 5 %, among those of the nodule hunt."""
+DOSE = 0.05
 MARKED_SD = 4.2
 """Response to the nodule's shape, in SDs of the patch, from which a map is coloured."""
 PLAN = (
@@ -65,16 +65,17 @@ def overlay_reading() -> OverlayReading:
     simulation knows: what a good detector would mark. ``own`` is that of the patch; ``shuffled``
     that of another patch with the other answer, so it is always wrong.
     """
-    patches, places, clean, spacing_mm = scenes(24)
-    with_nodule = patches[:, DOSE_PLACE]
+    patches, places, clean, spacing_mm = scenes(24, (1.0, DOSE))
+    with_nodule = patches[:, 1]
     without = with_nodule - (patches[:, 0] - clean)
     width = DIAMETER_MM / spacing_mm / 3
     maps = {
         True: [_responses(p - c, width) for p, c in zip(with_nodule, clean, strict=True)],
         False: [_responses(p - c, width) for p, c in zip(without, clean, strict=True)],
     }
-    seen = [i for i in range(len(places)) if _marks(maps[True][i], places[i])]
-    silent = [i for i in range(len(places)) if maps[False][i].max() < MARKED_SD]
+    lungs_only = [i for i in range(len(places)) if _is_lung(clean[i])]
+    seen = [i for i in lungs_only if _marks(maps[True][i], places[i])]
+    silent = [i for i in lungs_only if maps[False][i].max() < MARKED_SD]
     if min(len(seen), len(silent)) < 5:
         raise ValueError("expected five patches whose map is right, of each kind")
     lungs = [lung.tobytes() for lung in clean]
@@ -89,12 +90,17 @@ def _deal(
     sound: dict[bool, list[int]],
     lungs: list[bytes],
 ) -> OverlayReading:
-    """Trials in the order of the plan; no lung is shown twice with a nodule and without."""
-    used: set[bytes] = set()
+    """Trials in the order of the plan; no lung comes again before all have been shown."""
+    used: list[bytes] = []
+    numbers: list[int] = []
     shown, overlays, truth, right = [], [], [], []
     for present, kind in PLAN:
-        number = next(i for i in sound[present] if lungs[i] not in used)
-        used.add(lungs[number])
+        number = min(
+            (i for i in sound[present] if i not in numbers),
+            key=lambda i: (used.count(lungs[i]), i),
+        )
+        used.append(lungs[number])
+        numbers.append(number)
         shown.append((with_nodule if present else without)[number])
         other = sound[not present][len(shown) % len(sound[not present])]
         overlays.append(maps[present][number] if kind == "own" else maps[not present][other])
@@ -117,6 +123,13 @@ def _responses(noise_hu: np.ndarray, width_px: float) -> np.ndarray:
     made = np.zeros_like(smooth)
     made[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX] = (inner - np.median(inner)) / spread
     return made
+
+
+def _is_lung(patch_hu: np.ndarray) -> bool:
+    """Whether most of the patch, less its border, is lung and not air or chest wall."""
+    low, high = LUNG_ROI_HU
+    inner = patch_hu[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX]
+    return bool(np.mean((inner > low) & (inner < high)) > 0.5)
 
 
 def _marks(map_sd: np.ndarray, place: tuple[int, int]) -> bool:

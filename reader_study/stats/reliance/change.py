@@ -115,7 +115,7 @@ MEASURES = {
 doi:10.1145/3581641.3584066: one plotted against the other, ideal (1, 1)."""
 
 
-def reliance(table: pd.DataFrame, *, overlays: Sequence[str] = ()) -> pd.DataFrame:
+def reliance_shares(table: pd.DataFrame, *, overlays: Sequence[str] = ()) -> pd.DataFrame:
     """Reliance of the panel on advice, with limits for new readers and cases.
 
     Answers are right or wrong, so a final answer follows advice where both are right or both wrong.
@@ -135,7 +135,7 @@ def reliance(table: pd.DataFrame, *, overlays: Sequence[str] = ()) -> pd.DataFra
     Examples
     --------
     >>> rows = [("A", 1, "own", 1, 0, 1), ("A", 2, "own", 0, 1, 1), ("B", 1, "own", 1, 0, 0)]
-    >>> found = reliance(pd.DataFrame(rows, columns=COLUMNS)).set_index("measure")
+    >>> found = reliance_shares(pd.DataFrame(rows, columns=COLUMNS)).set_index("measure")
     >>> found["share"].tolist()
     [0.0, 0.5, 0.5, 1.0]
     """

@@ -19,7 +19,7 @@ from reader_study.stats.reliance.change import (
     d_prime_of_trust,
     harmed_readers,
     overlay_contrast,
-    reliance,
+    reliance_shares,
 )
 from reader_study.stats.reliance.simulated import (
     OverlayReaders,
@@ -42,7 +42,7 @@ def test_published_totals_of_appropriate_reliance_come_out():
     """139 of 1384 and 487 of 569: the skin study in which both measures were introduced."""
     rows = [("A", f"w{i}", "own", 1, 0, int(i < 139)) for i in range(1384)]
     rows += [("A", f"r{i}", "own", 0, 1, int(i < 487)) for i in range(569)]
-    found = reliance(readings(rows)).set_index("measure")
+    found = reliance_shares(readings(rows)).set_index("measure")
     assert found.loc["relied_on_right_advice", "share"] == pytest.approx(139 / 1384)
     assert found.loc["held_against_wrong_advice", "share"] == pytest.approx(487 / 569)
     assert found.loc["over_reliance", "share"] == pytest.approx(1 - 487 / 569)
@@ -50,7 +50,7 @@ def test_published_totals_of_appropriate_reliance_come_out():
 
 def test_a_first_answer_that_agreed_with_the_advice_tells_nothing_of_reliance():
     rows = [("A", 1, "own", 1, 1, 1), ("A", 2, "own", 0, 0, 0), ("B", 1, "own", 1, 1, 0)]
-    found = reliance(readings(rows)).set_index("measure")
+    found = reliance_shares(readings(rows)).set_index("measure")
     for name in ("relied_on_right_advice", "held_against_wrong_advice"):
         assert found.loc[name, "n"] == 0
         assert np.isnan(found.loc[name, "share"])
@@ -181,7 +181,7 @@ def test_changes_need_an_answer_locked_before_the_overlay(study):
     later = study.drop(columns="first_right")
     with pytest.raises(ValueError, match="locked before the overlay"):
         change_matrix(later)
-    assert reliance(later).set_index("measure").loc["relied_on_right_advice", "n"] == 0
+    assert reliance_shares(later).set_index("measure").loc["relied_on_right_advice", "n"] == 0
     half = study.copy()
     half.loc[half.index[0], "first_right"] = np.nan
     with pytest.raises(ValueError, match="first_right is empty"):
