@@ -27,7 +27,7 @@ from ctlab.files import write_whole
 
 FOLDER = Path(__file__).parent
 MIN_ROUNDS = 5
-MINUTES = ("audit", "lecture", "memory", "reading_room", "room_engines")
+MINUTES = ("audit", "lecture", "live", "memory", "reading_room", "room_engines")
 """Benchmarks that take minutes or a browser: they run when they are named."""
 
 
@@ -71,6 +71,9 @@ AIMS = (
     Aim("next pair, 95th percentile", 100.0, is_most=True),
     Aim("usable after", 10.0, is_most=True),
     Aim("windowing", 60.0),
+    Aim("live: first answer", 3.0, is_most=True),
+    Aim("live: answers while dragging", 15.0),
+    Aim("live: release zip grows by", 20.0, is_most=True),
     Aim("web: 30 at once", 60.0, is_most=True),
     Aim("web: opening, a reader alone", 100.0, is_most=True),
 )

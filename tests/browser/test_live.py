@@ -17,6 +17,7 @@ from ctlab.explain.probe.targets import make_target
 from ctlab.learn import load_checkpoint
 from ctlab.learn.engines import to_onnx
 from ctlab.learn.inference import denoise_slices
+from ctlab.lessons.material import live_networks
 from ctlab.view.live.scene import STATE, Scene, ask
 from ctlab.view.live.viewer import live_viewer
 from tests.browser.viewer_page import MODEL
@@ -120,6 +121,29 @@ def open_live(browser, tmp_path):
         page.close()
 
 
+def connect(page, viewer):
+    """A kernel behind the page: what the widget sends goes through ipywidgets to Python."""
+    told = []
+    viewer.send = lambda reply, buffers=(): told.append([reply, buffers])
+
+    def hear(_source, content, texts):
+        viewer._handle_custom_msg(content, [memoryview(base64.b64decode(text)) for text in texts])
+        reply, buffers = told.pop()
+        return [reply, [base64.b64encode(part).decode() for part in buffers]]
+
+    page.expose_binding("kernel", hear)
+    page.evaluate(
+        """() => { const bytes = (t) => Uint8Array.from(atob(t), (c) => c.charCodeAt(0));
+        const text = (b) => btoa(Array.from(new Uint8Array(b), (v) => String.fromCharCode(v))
+          .join(""));
+        const on = model.on, view = (t) => new DataView(bytes(t).buffer);
+        let hear;
+        model.on = (event, f) => event === "msg:custom" ? (hear = f) : on(event, f);
+        model.send = (content, _, buffers) => kernel(content, (buffers ?? []).map(text))
+          .then(([reply, parts]) => hear(reply, parts.map(view))); }"""
+    )
+
+
 def figure(scene, **traits):
     labels = {"shipped": "shipped network", "random": "shuffled weights"}
     return live_viewer(scene, labels, alt="Drawn lung", **traits)
@@ -155,6 +179,31 @@ def test_the_page_answers_as_the_product_in_ten_states(open_live, scene, static,
                 assert made["numbers"][name] is None
             else:
                 assert made["numbers"][name] == pytest.approx(number, abs=2e-3), (name, state)
+
+
+def test_a_kernel_answers_as_the_page_in_ten_states(open_live, scene, static, networks):
+    """Controls, answers and read-outs; the kernel runs the product by ipywidgets' messages."""
+    offer = ["network", "brush", "disturb", "why", "own"]
+
+    def denoise(name, hu):
+        return denoise_slices(hu[None], networks[name])[0]
+
+    in_notebook = figure(scene, offer=offer, denoise=denoise)
+    page, notebook = open_live(figure(scene, offer=offer), static), open_live(in_notebook)
+    connect(notebook, in_notebook)
+    seen = []
+    for one in (page, notebook):
+        seen.append([])
+        for state in STATES:
+            put(one, **{**STATE, **state})
+            facts = one.evaluate("() => ({out: [...viewer.last.out], numbers: viewer.numbers})")
+            seen[-1].append(facts)
+    names = """() => [...viewer.panel.querySelectorAll('button, label, summary, option')]
+        .map((node) => node.textContent)"""
+    assert page.evaluate(names) == notebook.evaluate(names)
+    for state, own, kernels in zip(STATES, *seen, strict=True):
+        np.testing.assert_allclose(own["out"], kernels["out"], atol=0.01, err_msg=str(state))
+        assert own["numbers"] == pytest.approx(kernels["numbers"], abs=2e-3), state
 
 
 def test_the_screen_shows_the_answer_and_the_numbers(open_live, scene, static):
@@ -236,11 +285,16 @@ def test_the_networks_work_blocks_no_frame_and_only_the_last_of_many_moves_is_an
     assert page.evaluate("viewer.engine.worker instanceof Worker")
 
 
-def test_a_pixel_asked_why_gets_the_maps_of_pytorch(open_live, scene, static, networks):
+@pytest.mark.parametrize("where", ["page", "notebook"])
+def test_a_pixel_asked_why_gets_the_maps_of_pytorch(open_live, scene, static, networks, where):
     """Each within 1e-4 of its largest value, beside those of the shuffled weights."""
-    page = open_live(figure(scene, offer=["network", "brush", "why"]), static)
+    calls = {"denoise": live_networks.denoise_live, "explain": live_networks.explain_live}
+    viewer = figure(scene, offer=["network", "brush", "why"], **calls)
+    page = open_live(viewer, static if where == "page" else None)
+    if where == "notebook":
+        connect(page, viewer)
     put(page, dose=0.2)
-    page.evaluate("viewer.askWhy({ y: 41, x: 46 })")
+    page.evaluate("() => void viewer.askWhy({ y: 41, x: 46 })")
     page.wait_for_selector(".ctl-maps figure", timeout=120_000)
     made = page.evaluate(
         """() => ({given: [...viewer.last.composed.given], own: maps(viewer.why.found.own),

@@ -19,7 +19,7 @@ from ctlab.ct.series_facts import WORDS
 from ctlab.learn import load_checkpoint
 from ctlab.learn.inference import denoise_slices
 from tests.browser import test_live
-from tests.browser.test_live import answered, figure
+from tests.browser.test_live import answered, connect, figure
 
 pytestmark = pytest.mark.browser
 
@@ -92,10 +92,10 @@ def drop(page, path):
     return page.inner_text(".ctl-own p")
 
 
-def own_figure(scene):
+def own_figure(scene, **traits):
     card = load_checkpoint().card
-    traits = {"range": card["range_of_use"], "words": dict(WORDS)}
-    return figure(scene, offer=["network", "brush", "own"], applicability=traits)
+    traits["applicability"] = {"range": card["range_of_use"], "words": dict(WORDS)}
+    return figure(scene, offer=["network", "brush", "own"], **traits)
 
 
 def test_a_file_is_read_as_the_kit_reads_it(open_live, scene, static, chest, tmp_path):
@@ -130,6 +130,30 @@ def test_a_file_is_read_as_the_kit_reads_it(open_live, scene, static, chest, tmp
         assert listed == checked.sentences(), name
         assert ("outside the range of use" in said) == bool(checked.reasons), name
     assert page.evaluate("window.ctlabLiveEngine === undefined"), "looked at after a click only"
+
+
+def test_in_a_notebook_the_kit_reads_the_file(open_live, scene, chest, tmp_path):
+    viewer = own_figure(scene, denoise=lambda name, hu: hu - 1)
+    page = open_live(viewer)
+    connect(page, viewer)
+    path = write_dicom(tmp_path / "own.dcm", chest, syntax=JPEGLSLossless)
+    assert "outside the range of use" in drop(page, path)
+    wanted, listed = describe_series(read_series(path)), page.locator(".ctl-own li")
+    checked = check_applicability(wanted, load_checkpoint().card)
+    assert listed.all_inner_texts() == checked.sentences()
+    page.get_by_role("button", name="Look all the same").click()
+    answered(page)
+    top, left = page.evaluate("viewer.own.place")
+    given = chest[top : top + 160, left : left + 160].astype(np.float32)
+    made = page.evaluate("({given: [...viewer.last.composed.given], out: [...viewer.last.out]})")
+    np.testing.assert_array_equal(made["given"], given.ravel())
+    np.testing.assert_array_equal(made["out"], given.ravel() - 1)
+    assert "goes to the kernel" in page.inner_text(".ctl-own p")
+    (tmp_path / "cut.dcm").write_bytes(path.read_bytes()[:-9000])
+    said = drop(page, tmp_path / "cut.dcm")
+    assert "cut.dcm" in said
+    assert str(tmp_path.parent) not in said
+    assert "own-slice-" not in said
 
 
 def test_outside_its_range_the_network_answers_after_a_click(

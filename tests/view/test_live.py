@@ -119,8 +119,8 @@ def test_a_kernel_answers_with_the_network_it_was_given(scene):
     viewer.answer({"id": 1, "kind": "open"}, [])
     question = {"id": 2, "kind": "denoise", "name": "abc", "rows": 2, "columns": 3}
     viewer.answer(question, [hu.tobytes()])
-    assert sent[0] == ({"id": 1}, [])
-    assert sent[1][0] == {"id": 2}
+    assert sent[0] == ({"id": 1, "maps": []}, [])
+    assert sent[1][0] == {"id": 2, "maps": [["denoised", 2, 3]]}
     np.testing.assert_array_equal(np.frombuffer(sent[1][1][0], "<f4"), hu.ravel() + 3)
     viewer.denoise = None
     viewer.answer({"id": 3, "kind": "open"}, [])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ctlab.lessons.exercises.checking import Exercise, numeric
+from ctlab.lessons.exercises.checking import Exercise, near, number, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
 from ctlab.lessons.material.live_slice import live_answer
 from ctlab.view.live.scene import STATE, without_last_nodule
@@ -29,6 +29,30 @@ def _judge_lost(answer: Any) -> str | None:
     return f"The kit finds {100 * kept:.0f} % of its contrast left. Make it fainter or smaller."
 
 
+def _equal_dose() -> float:
+    """Dose whose undenoised image has the RMSE of the network's answer at a tenth of the dose.
+
+    The variance of the noise grows as 1/dose - 1, as in :func:`ctlab.view.live.scene.compose`.
+    """
+    told = live_answer({"dose": 0.1}).numbers
+    ratio = float(told["rmse_after_hu"] or 0) / float(told["rmse_before_hu"] or 1)
+    return 1 / (1 + (1 / 0.1 - 1) * ratio**2)
+
+
+def _judge_equal_dose(answer: Any) -> str | None:
+    setting = getattr(answer, "setting", answer)
+    dose = setting.get("dose") if isinstance(setting, Mapping) else setting
+    if number(dose) is None:
+        return "Give the settings of the live figure, or the dose alone as a share of one."
+    if near(dose, _equal_dose(), relative=0.06):
+        return None
+    if near(dose, 100 * _equal_dose(), relative=0.06):
+        return "That is in per cent. Give the share, between 0 and 1."
+    if near(dose, 0.1):
+        return "That is the dose of the denoised image. At which dose is the other one as good?"
+    return ""
+
+
 _FAINT = {"kind": "ground glass", "y": 45, "x": 125, "diameter_mm": 4, "hu": -800}
 
 EXERCISES: dict[str, Exercise] = {
@@ -47,6 +71,22 @@ EXERCISES: dict[str, Exercise] = {
             "Which nodules does the noise hide: large or small, dense or faint ones?",
             "Stamp ground glass, make it small, and move its HU towards that of the lung.",
             "A diameter of 4 mm and -800 HU, at a twentieth of the dose.",
+        ),
+    ),
+    "equal_dose": Exercise(
+        _judge_equal_dose,
+        _equal_dose,
+        (
+            ("a quarter", "as a share"),
+            ({"network": "shipped"}, "as a share"),
+            ({"dose": 0.1, "edits": []}, "dose of the denoised image"),
+            (22.6, "per cent"),
+        ),
+        "by this error. By the task of finding a faint nodule it may be worth nothing.",
+        (
+            "Which of the two errors belongs to the image without the network?",
+            "Note the right one at a tenth of the dose, then raise it until the left is as large.",
+            "Its square is to fall by the square of right over left; it goes with 1/dose - 1.",
         ),
     ),
     "invented": numeric(

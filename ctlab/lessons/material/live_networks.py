@@ -14,8 +14,11 @@ from torch import nn
 
 from ctlab.ct import load_sample, simulate_dose
 from ctlab.ct.simulation.calibration import calibrate
-from ctlab.explain import DenoiserProbe
+from ctlab.explain import DenoiserProbe, jacobian_row, region_mask
 from ctlab.explain.adjoint_graph import adjoint_graph
+from ctlab.explain.maps.attribution import occlusion
+from ctlab.explain.maps.cam import cam_map
+from ctlab.explain.probe.targets import make_target
 from ctlab.learn import load_checkpoint
 from ctlab.learn.data.nodule_augmentation import FREE_HU, TAKEN_HU, random_nodule
 from ctlab.learn.engines import to_onnx
@@ -64,6 +67,17 @@ def denoise_live(name: str, hu: np.ndarray) -> np.ndarray:
     return denoised
 
 
+def explain_live(name: str, hu: np.ndarray, y: int, x: int) -> dict[str, np.ndarray]:
+    """Why a network gave a pixel its HU: ``row`` (Jacobian), ``cam`` (HiResCAM), ``occlusion``."""
+    probe = DenoiserProbe(live_network(name))
+    target = make_target("mean", region_mask((y, x, 0), hu.shape))
+    return {
+        "row": jacobian_row(probe, hu, (y, x, 0)).weights,
+        "cam": cam_map(probe, hu, target, method="hirescam", layer=probe.default_layer()),
+        "occlusion": occlusion(probe, hu, target),
+    }
+
+
 def write_networks(folder: Path, names: Iterable[str] = (*NAMES, *KEPT_STEPS)) -> None:
     """Write ``NAME.js`` of each network, which a page loads when a reader asks that network.
 
@@ -102,7 +116,7 @@ def _slices() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _train() -> dict[int, HuDenoiser]:
-    """States, by step, of a small U-Net that learns nodules at full dose from those at a low one."""
+    """States, by step, of a small U-Net that trains with pairs: nodules at low and full dose."""
     scale, volume = load_checkpoint().scale, load_sample()
     pixel_mm, slice_mm = volume.spacing_mm[1], volume.spacing_mm[0]
     rng = np.random.default_rng(0)

@@ -57,7 +57,7 @@ def live_slice(
     labels = dict(networks) if named else {name: NETWORKS[name] for name in networks}
     card = json.loads((files("ctlab.learn") / "shipped" / "card.json").read_text("utf-8"))
     traits = {"applicability": {"range": card["range_of_use"], "words": dict(WORDS)}, **traits}
-    return live_viewer(live_scene(), labels, denoise=_denoise, **traits)
+    return live_viewer(live_scene(), labels, denoise=_denoise, explain=_explain, **traits)
 
 
 def live_answer(setting: Mapping[str, Any]) -> Answer:
@@ -77,3 +77,9 @@ def _denoise(name: str, hu: np.ndarray) -> np.ndarray:
     from ctlab.lessons.material.live_networks import denoise_live  # torch, where it is asked for
 
     return denoise_live(name, hu)
+
+
+def _explain(name: str, hu: np.ndarray, y: int, x: int) -> dict[str, np.ndarray]:
+    from ctlab.lessons.material.live_networks import explain_live
+
+    return explain_live(name, hu, y, x)

@@ -143,9 +143,25 @@ class KernelEngine {
     });
   }
 
+  // Images by name: {data, rows, columns}.
+  async images(content, array) {
+    const { maps, buffers, ...facts } = await this.ask(content, [array]);
+    return [Object.fromEntries(maps.map(([name, rows, columns], k) => [name, { data: floats(buffers[k]), rows, columns }])), facts];
+  }
+
   async denoise(name, hu, rows, columns) {
-    const { buffers } = await this.ask({ kind: "denoise", name, rows, columns }, [hu]);
-    return floats(buffers[0]);
+    const [{ denoised }] = await this.images({ kind: "denoise", name, rows, columns }, hu);
+    return denoised.data;
+  }
+
+  async explain(name, hu, rows, columns, { y, x }) {
+    return (await this.images({ kind: "explain", name, rows, columns, y, x }, hu))[0];
+  }
+
+  // A DICOM file, read by the kit; a page has a reader of its own.
+  async read(file) {
+    const [{ hu }, { spacing, facts }] = await this.images({ kind: "read", name: file.name }, new Uint8Array(await file.arrayBuffer()));
+    return { kind: "dicom", name: file.name, hu: hu.data, rows: hu.rows, columns: hu.columns, spacing, facts };
   }
 }
 

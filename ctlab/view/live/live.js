@@ -85,15 +85,14 @@ class LiveViewer extends Viewer {
     if (this.offersPart("network")) rows.push(part(c.network.node, c.strength.node));
     if (this.offersPart("brush")) rows.push(this.brushRow(part));
     if (this.offersPart("disturb")) rows.push(this.disturbRow(part));
-    this.goals = element("ol", { class: "ctl-goals" });
+    this.goals = new Goals(this.get("goals"));
     this.readouts = element("dl", { class: "ctl-numbers" });
     this.python = element("code", { tabindex: "0" });
     const found = element("details", { class: "ctl-more" }, element("summary", { text: "These settings, for check(…)" }), this.python);
     this.why = new WhyPanel();
     this.found = found;
-    if (window.ctlabStatic && this.offersPart("own")) this.own = new OwnSlice(this);  // a kernel reads files itself
-    this.panel.append(...rows, ...(this.own ? [this.own.node] : []), this.why.node, this.readouts, this.goals, found);
-    this.goals.hidden = !this.get("goals").length;
+    if (this.offersPart("own")) this.own = new OwnSlice(this);
+    this.panel.append(...rows, ...(this.own ? [this.own.node] : []), this.why.node, this.readouts, this.goals.node, found);
     this.put();
   }
 
@@ -275,7 +274,7 @@ class LiveViewer extends Viewer {
       this.numbers.kept = keptShare(composed.given, bare.given, out, outBare);
     }
     this.showNumbers();
-    this.checkGoals(state);
+    if (!this.book) this.goals.check(this.numbers, state);
   }
 
   showNumbers() {
@@ -289,24 +288,6 @@ class LiveViewer extends Viewer {
     if (this.readouts.said === said) return;
     this.readouts.said = said;
     this.readouts.replaceChildren(...rows.map(([name, value]) => element("div", {}, element("dt", { text: name }), element("dd", { text: value }))));
-  }
-
-  // A goal is met where a number lies below (or above) a limit, with the network it names.
-  checkGoals(state) {
-    if (this.book) return;
-    this.met ??= new Set();
-    this.get("goals").forEach((goal, k) => {
-      const value = this.numbers[goal.number], { kind } = state.edits[state.edits.length - 1] ?? {};
-      if (value == null || (goal.network && goal.network !== state.network) || (goal.kind && goal.kind !== kind) || state.strength < 1) return;
-      if (goal.dose_above && state.dose < goal.dose_above) return;
-      if ((goal.below !== undefined && value < goal.below) || (goal.above !== undefined && value > goal.above)) this.met.add(k);
-    });
-    this.showGoals();
-  }
-
-  showGoals() {
-    this.goals.replaceChildren(...this.get("goals").map((goal, k) => element("li", { text: `${this.met?.has(k) ? "✓ found: " : ""}${goal.text}`,
-      class: this.met?.has(k) ? "ctl-met" : "" })));
   }
 
   // ---------------------------------------------------------------- brush
@@ -386,11 +367,6 @@ class LiveViewer extends Viewer {
     if (!at) return;
     const [x, y] = onScreen(spot, at), radius = (this.brush.diameter_mm / 2) * spot.perMm;
     outline(spot, (path) => path.arc(x, y, radius, 0, 7));
-  }
-
-  draw() {
-    super.draw();
-    if (this.goals && !this.goals.hidden && !this.goals.children.length) this.showGoals();
   }
 }
 

@@ -2,7 +2,7 @@
 // use, and cut to a window that can be moved. It never leaves the computer.
 
 const WINDOW_PX = 160, SMALLEST_PX = 32, BLACK_HU = -1350, WHITE_HU = 150, PNG_PIXEL_MM = 0.7;
-const PRIVATE = "It is read in this page and never leaves your computer.";
+const privacy = () => window.ctlabStatic ? "It is read in this page and never leaves your computer." : "It goes to the kernel of this notebook, and no further.";
 
 // Where the window holds most lung, the nearest to the middle of those.
 function lungWindow({ hu, rows, columns }, size) {
@@ -26,7 +26,7 @@ class OwnSlice {
     this.file = element("input", { type: "file", accept: ".dcm,.png,application/dicom,image/png", "aria-label": "CT slice, DICOM or PNG", tabindex: "-1" });
     this.file.hidden = true;
     this.file.addEventListener("change", () => { this.take([...this.file.files]); this.file.value = ""; });
-    this.words = element("p", { role: "status", text: `Or drop a DICOM or PNG file of a CT slice here. ${PRIVATE}` });
+    this.words = element("p", { role: "status", text: `Or drop a DICOM or PNG file of a CT slice here. ${privacy()}` });
     this.notes = element("ul");
     this.asks = element("div", { class: "ctl-row" });
     this.back = viewer.button("Back to the book's slice", "", () => this.giveBack());
@@ -53,7 +53,7 @@ class OwnSlice {
     const asked = this.asked = Symbol("file");  // a second file may come while one is read
     this.say(`Reading ${files[0].name} …`);
     try {
-      const slice = await readSlice(files[0], window.ctlabStatic);
+      const slice = await this.read(files[0]);
       if (asked !== this.asked) return;
       this.slice = slice;
       if (Math.min(slice.rows, slice.columns) < SMALLEST_PX) throw new Error(`${slice.name}: expected at least ${SMALLEST_PX} x ${SMALLEST_PX} pixels, got ${slice.rows} x ${slice.columns}.`);
@@ -61,6 +61,16 @@ class OwnSlice {
     } catch (error) {
       if (asked === this.asked) this.say(error.message);
     }
+  }
+
+  // In a notebook the kernel reads DICOM.
+  async read(file) {
+    const { viewer } = this, start = new Uint8Array(await file.slice(128, 132).arrayBuffer());
+    if (window.ctlabStatic || String.fromCharCode(...start) !== "DICM") return readSlice(file, window.ctlabStatic);
+    viewer.wake();
+    await viewer.opening;
+    if (!viewer.engine) throw new Error("There is no kernel to read it; run the cell again.");
+    return viewer.engine.read(file);
   }
 
   // A PNG has no HU: the reader says what black and white mean.
@@ -94,7 +104,7 @@ class OwnSlice {
       this.cut(slice, place);
     };
     const way = (text, size, key) => this.viewer.slider(text, { low: 0, high: size, value: place[key], read: (v) => `${v} px`, change: (v) => move({ [key]: v }) }).node;
-    this.say(`${slice.name}: ${words} ${PRIVATE}`, slice.notes, [
+    this.say(`${slice.name}: ${words} ${privacy()}`, slice.notes, [
       ...(slice.rows > tall ? [way("Window from above", slice.rows - tall, "top")] : []),
       ...(slice.columns > wide ? [way("Window from the left", slice.columns - wide, "left")] : [])]);
     this.back.hidden = false;
@@ -114,14 +124,14 @@ class OwnSlice {
     const { scene, spacing } = this.viewer.book;
     this.viewer.book = null;
     this.back.hidden = true;
-    this.say(`Or drop a DICOM or PNG file of a CT slice here. ${PRIVATE}`);
+    this.say(`Or drop a DICOM or PNG file of a CT slice here. ${privacy()}`);
     this.put(scene, spacing, structuredClone(this.viewer.begun));
   }
 
   put(scene, spacing, values) {
     const { viewer } = this, { noiseRow, goals, found } = viewer;
     Object.assign(viewer, { scene, numbers: {}, last: null });
-    for (const node of [noiseRow, goals, found]) node.hidden = Boolean(viewer.book) || (node === goals && !viewer.get("goals").length);
+    for (const node of [noiseRow, goals.node, found]) node.hidden = Boolean(viewer.book) || (node === goals.node && !goals.goals.length);
     viewer.set({ spacing_mm: spacing }, { save: false });
     viewer.change({ edits: [], shift_hu: 0, turns: 0, cut_px: 0, ...values });
     viewer.layPlane();

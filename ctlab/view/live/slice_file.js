@@ -159,7 +159,7 @@ const IN_SLICE_WORKER = [bitsOf, paddingMask, paddingRange, decodedPixels, store
 
 // The slice in a file of the reader's; rejects with one sentence. Nothing is sent anywhere.
 async function readSlice(file, base) {
-  if (!window.ctlabReaders) await loadScript(`${base}vendor/dicom.js`).catch(() => {});
+  if (base && !window.ctlabReaders) await loadScript(`${base}vendor/dicom.js`).catch(() => {});
   const readers = await Promise.all(Object.values(window.ctlabReaders ?? {}).map(async (text) => {
     const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();

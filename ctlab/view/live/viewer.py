@@ -10,15 +10,18 @@ import traitlets as t
 from ctlab.ct.hu import LUNG, Window
 from ctlab.ct.series_facts import WORDS
 from ctlab.view.compare import CompareViewer, compare
+from ctlab.view.live.own_file import read_own_file
 from ctlab.view.live.scene import NOISE_UNIT_HU, STATE, Scene, compose
 from ctlab.view.map_viewer import shared_traits
 
 _HERE = Path(__file__).parent
-_PARTS = ("scene", "engine", "why", "range_of_use", "slice_file", "own_slice", "live")
+_PARTS = ("scene", "engine", "why", "range_of_use", "slice_file", "own_slice", "goals", "live")
 OFFERED = ("network", "brush", "disturb", "why", "own")
 
 Denoise = Callable[[str, np.ndarray], np.ndarray]
 """From the name of a network and a slice (y, x) in HU to the denoised slice."""
+Explain = Callable[[str, np.ndarray, int, int], Mapping[str, np.ndarray]]
+"""From a network, a slice and a pixel (y, x) to maps ``row``, ``cam`` and ``occlusion``."""
 
 
 class LiveViewer(CompareViewer):
@@ -33,10 +36,12 @@ class LiveViewer(CompareViewer):
         What the reader has set; hand it to ``check`` where an exercise asks for it.
     networks : list of ``{"name", "label"}``
     offer : controls beside dose and new noise: any of ``network``, ``brush``, ``disturb``, ``own``
-        (a file of the reader's own, in a built page) and, in the brush, ``why``
+        (a file of the reader's own) and, in the brush, ``why``
     networks_slider : name of a slider that chooses the network; a list does where it is empty
     applicability : ``range``, the range of use on the first network's card, and ``words`` of it
-    goals : tasks that are ticked off, ``{"text", "number", "below" or "above", ...}``
+    goals : tasks that are ticked off, ``{"text", "number"}`` with any of ``below`` and ``above``
+        (limits of the number), ``dose_below``, ``dose_above``, ``network``, ``kind`` (of the last
+        stroke), ``strength`` (least, default 1) and ``bare`` (no strokes)
     given_label, fallback_label : text over the left image, and over the right one until the
         network answers
     """
@@ -60,21 +65,37 @@ class LiveViewer(CompareViewer):
     fallback_label = t.Unicode("Full dose").tag(sync=True)
 
     denoise: Denoise | None = None
+    explain: Explain | None = None
 
     def answer(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
         """Answer a question of the browser, whose number comes back with the result."""
         reply: dict[str, Any] = {"id": content.get("id")}
         made: list[bytes] = []
         try:
-            if content.get("kind") == "denoise" and self.denoise is not None:
-                shape = int(content["rows"]), int(content["columns"])
-                given = np.frombuffer(buffers[0], "<f4").reshape(shape)
-                made = [self.denoise(content["name"], given).astype("<f4").tobytes()]
-            elif content.get("kind") != "open" or self.denoise is None:
-                reply["error"] = "this figure came without a network"
-        except (ValueError, ImportError, RuntimeError) as error:
+            maps, facts = self._found(content, buffers)
+            reply |= facts | {"maps": [[name, *image.shape] for name, image in maps.items()]}
+            made = [image.astype("<f4").tobytes() for image in maps.values()]
+        except Exception as error:  # the page waits for every reply
             reply["error"] = str(error)
         self.send(reply, made)
+
+    def _found(
+        self, content: Mapping[str, Any], buffers: Sequence[Any]
+    ) -> tuple[Mapping[str, np.ndarray], dict[str, Any]]:
+        """Images by name, and facts, that answer a question of the browser."""
+        kind = content.get("kind")
+        if self.denoise is None or (kind == "explain" and self.explain is None):
+            raise ValueError("this figure came without a network")
+        if kind == "open":
+            return {}, {}
+        if kind == "read":
+            hu, facts = read_own_file(content["name"], bytes(buffers[0]))
+            return {"hu": hu}, facts
+        shape = content["rows"], content["columns"]
+        given = np.frombuffer(buffers[0], "<f4").reshape(shape).copy()  # writable
+        if kind == "explain" and self.explain is not None:
+            return self.explain(content["name"], given, content["y"], content["x"]), {}
+        return {"denoised": self.denoise(content["name"], given)}, {}
 
 
 def live_viewer(
@@ -82,6 +103,7 @@ def live_viewer(
     networks: Mapping[str, str],
     *,
     denoise: Denoise | None = None,
+    explain: Explain | None = None,
     setting: Mapping[str, Any] | None = None,
     fallback: np.ndarray | None = None,
     window: Window = LUNG,
@@ -92,7 +114,7 @@ def live_viewer(
     Parameters
     ----------
     networks : label of each network by its name, the first one first
-    denoise : what answers in a notebook; the built book answers by itself
+    denoise, explain : what answers in a notebook; the built book answers by itself
     setting : what differs from :data:`ctlab.view.live.scene.STATE` at the start
     fallback : ndarray, HU, shape of the scene, optional
         Shown right until the network answers, and where it cannot. Default: the truth.
@@ -129,6 +151,6 @@ def live_viewer(
         setting=state,
         **traits,
     )
-    viewer.denoise = denoise
+    viewer.denoise, viewer.explain = denoise, explain
     viewer.on_msg(lambda _, content, buffers: viewer.answer(content, buffers))
     return viewer

@@ -78,7 +78,6 @@ class WhyPanel {
   say(words) { this.node.hidden = false; this.words.textContent = words; }
 
   async show(engine, { state, composed, label }, point) {
-    if (!engine.explain) return this.say("In a notebook ask ctlab.explain: jacobian_row, explain_region.");
     this.say("Asking why …");
     const { given, rows, columns } = composed;
     const own = await engine.explain(state.network, given, rows, columns, point);
