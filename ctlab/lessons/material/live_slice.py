@@ -53,11 +53,11 @@ def live_slice(
     networks : names from :data:`NETWORKS`, the first one first, or labels by name
     **traits : ``setting``, ``fallback``, ``goals``, ``offer``, ``alt`` and others
     """
-    named = isinstance(networks, Mapping)
-    labels = dict(networks) if named else {name: NETWORKS[name] for name in networks}
+    if not isinstance(networks, Mapping):
+        networks = {name: NETWORKS[name] for name in networks}
     card = json.loads((files("ctlab.learn") / "shipped" / "card.json").read_text("utf-8"))
     traits = {"applicability": {"range": card["range_of_use"], "words": dict(WORDS)}, **traits}
-    return live_viewer(live_scene(), labels, denoise=_denoise, explain=_explain, **traits)
+    return live_viewer(live_scene(), networks, denoise=_denoise, explain=_explain, **traits)
 
 
 def live_answer(setting: Mapping[str, Any]) -> Answer:
