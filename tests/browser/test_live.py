@@ -319,12 +319,43 @@ def test_a_pixel_asked_why_gets_the_maps_of_pytorch(open_live, scene, static, ne
     assert "shuffled weights" in page.inner_text(".ctl-maps")
 
 
-@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}])
-def test_axe_finds_nothing(open_live, scene, static, options):
+def test_fingers_stamp_and_turn_the_dose(open_live, scene, static):
+    page = open_live(figure(scene), static, has_touch=True)
+    page.get_by_label("Diameter").fill("12")
+    assert page.evaluate("viewer.tool") == "brush", "whoever sets the brush wants to use it"
+    page.locator(".ctv canvas").first.tap()
+    answered(page)
+    (edit,) = page.evaluate("model.get('setting').edits")
+    assert (edit["kind"], edit["diameter_mm"]) == ("solid", 12)
+    assert max(abs(edit["y"] - 48), abs(edit["x"] - 48)) <= 1
+    box = page.get_by_label("Dose", exact=True).bounding_box()
+    page.touchscreen.tap(box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2)
+    answered(page)
+    assert page.evaluate("viewer.last.state.dose") > 0.5
+
+
+def test_the_numbers_are_read_out_once_all_is_settled(open_live, scene, static):
+    page = open_live(figure(scene), static)
+    put(page, dose=0.05, edits=[NODULE])
+    spoken = page.locator(".ctl-spoken[role='status']").inner_text()
+    said = page.locator(".ctl-numbers > div").all_inner_texts()
+    assert spoken == "; ".join(text.replace("\n", ": ") for text in said)
+    assert "Noise: " in spoken
+    assert "Contrast kept" in spoken
+
+
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark", "reduced_motion": "reduce"}])
+def test_axe_finds_nothing_in_any_panel(open_live, scene, static, options):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = open_live(figure(scene), static, **options)
-    put(page, edits=[NODULE])
+    every = ["network", "brush", "disturb", "why", "own"]
+    goal = {"text": "some is kept", "number": "kept", "above": -9}
+    page = open_live(figure(scene, offer=every, goals=[goal]), static, **options)
     page.set_viewport_size({"width": 360, "height": 800})
+    put(page, edits=[NODULE])
+    page.evaluate("() => void viewer.askWhy({ y: 41, x: 46 })")
+    page.wait_for_selector(".ctl-maps figure", timeout=120_000)
+    page.evaluate("document.querySelectorAll('.ctl details').forEach((d) => { d.open = true; })")
+    page.get_by_role("button", name="Brush").click()
     found = axe.Axe().run(page, {"include": [[".ctv"]]}).response["violations"]
     assert [fault["id"] for fault in found] == []
     wide = page.evaluate("document.documentElement.scrollWidth")

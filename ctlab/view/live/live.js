@@ -6,7 +6,8 @@ const LIVE_KEYS = [["T", "brush: click, or move the cross by arrows and press Sp
   ["N", "new noise"], ["U", "take the last stroke back"]];
 const BRUSHES = { solid: "solid nodule", "ground glass": "ground-glass nodule", erase: "eraser", paint: "paint", why: "ask why" };
 const percent = (value, digits = 0) => `${(100 * value).toFixed(digits)} %`;
-const DOSE_STEPS = 200, doseOf = (step) => DOSES[0] * (DOSES[1] / DOSES[0]) ** (step / DOSE_STEPS);
+// With 158 steps a twentieth, a tenth, a fifth and a half of the dose lie on one.
+const DOSE_STEPS = 158, doseOf = (step) => DOSES[0] * (DOSES[1] / DOSES[0]) ** (step / DOSE_STEPS);
 const stepOf = (dose) => Math.round(DOSE_STEPS * Math.log(dose / DOSES[0]) / Math.log(DOSES[1] / DOSES[0]));
 const doseText = (dose) => percent(dose, dose < 0.1 ? 1 : 0);
 
@@ -87,12 +88,13 @@ class LiveViewer extends Viewer {
     if (this.offersPart("disturb")) rows.push(this.disturbRow(part));
     this.goals = new Goals(this.get("goals"));
     this.readouts = element("dl", { class: "ctl-numbers" });
+    this.spoken = element("p", { class: "ctl-spoken", role: "status" });  // for who listens, once all is settled
     this.python = element("code", { tabindex: "0" });
     const found = element("details", { class: "ctl-more" }, element("summary", { text: "These settings, for check(…)" }), this.python);
     this.why = new WhyPanel();
     this.found = found;
     if (this.offersPart("own")) this.own = new OwnSlice(this);
-    this.panel.append(...rows, ...(this.own ? [this.own.node] : []), this.why.node, this.readouts, this.goals.node, found);
+    this.panel.append(...rows, ...(this.own ? [this.own.node] : []), this.why.node, this.readouts, this.spoken, this.goals.node, found);
     this.put();
   }
 
@@ -145,6 +147,7 @@ class LiveViewer extends Viewer {
   // The nodule stamped last follows the sliders of the brush.
   reshape(values) {
     Object.assign(this.brush, values);
+    if (this.tool !== "brush") this.useTool("brush");
     const last = this.now.edits[this.now.edits.length - 1];
     if (last?.kind === this.brush.kind && ["solid", "ground glass"].includes(last.kind)) {
       this.change({ edits: [...this.now.edits.slice(0, -1), { ...last, ...values }] });
@@ -274,6 +277,7 @@ class LiveViewer extends Viewer {
       this.numbers.kept = keptShare(composed.given, bare.given, out, outBare);
     }
     this.showNumbers();
+    this.say(this.spoken, [...this.readouts.children].map((part) => [...part.children].map((node) => node.textContent).join(": ")).join("; "));
     if (!this.book) this.goals.check(this.numbers, state);
   }
 
