@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ctlab.files import write_csv, write_whole
-from reader_study.analysis.localisation import (
+from reader_study.analysis.endpoints.localisation import (
     case_truth,
     lesion_table,
     marks_mm,

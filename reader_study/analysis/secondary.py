@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from reader_study.analysis.outcome_tables import (
+from reader_study.analysis.endpoints.outcome_tables import (
     main_answers,
     outcome_table,
     trial_scores,

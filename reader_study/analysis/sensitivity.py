@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reader_study.analysis.endpoint_result import Estimate
-from reader_study.analysis.endpoints import estimate
-from reader_study.analysis.outcome_tables import (
+from reader_study.analysis.endpoints.estimates import estimate
+from reader_study.analysis.endpoints.outcome_tables import (
     cluster_of,
     outcome_table,
     paired_differences,
     trial_seconds,
 )
+from reader_study.analysis.endpoints.result import Estimate
 from reader_study.design.analysis_plan import CALLED, FEW_READERS, LEVEL, Planned
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.ordinal.vgc import vgc

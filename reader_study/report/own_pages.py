@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ctlab.files import write_whole
-from reader_study.analysis.outcome_tables import main_answers, outcome_table
+from reader_study.analysis.endpoints.outcome_tables import main_answers, outcome_table
 from reader_study.analysis.tables import final_ratings, ratings_table
 from reader_study.design.analysis_plan import Planned, plan_of
 from reader_study.design.protocol import Case

@@ -29,7 +29,7 @@ def study_rows(endpoint, rng):
 def analysed(endpoint, rng):
     """An analysis as ``analysis.json`` holds it, and its rows, without a locked study."""
     from ctlab.files import plain
-    from reader_study.analysis.endpoints import estimate, judged
+    from reader_study.analysis.endpoints.estimates import estimate, judged
 
     rows = study_rows(endpoint, rng)
     truth = rows[["case", "truth"]].drop_duplicates() if endpoint == "auc" else None

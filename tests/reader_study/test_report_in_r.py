@@ -55,7 +55,7 @@ def test_base_r_examines_the_likelihood_of_odds(change, message, rng, tmp_path):
 @pytest.mark.parametrize("change", ["value", "rows", "one reader", "two readers", "unanimous"])
 def test_r_notices_a_difference_and_copes_with_odd_studies(change, rng, tmp_path):
     from ctlab.files import plain
-    from reader_study.analysis.endpoints import estimate, judged
+    from reader_study.analysis.endpoints.estimates import estimate, judged
 
     facts, rows = analysed("share", rng)
     if change == "value":

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from reader_study.analysis.analyse import analyse
-from reader_study.analysis.endpoints import estimate, judged
+from reader_study.analysis.endpoints.estimates import estimate, judged
 from reader_study.design.analysis_plan import Planned, plan_of
 from reader_study.report import write_report
 from reader_study.room.answer_check import checked_value

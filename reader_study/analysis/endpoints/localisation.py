@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reader_study.analysis.binary_and_model import with_model
-from reader_study.analysis.endpoint_result import Estimate, from_mrmc, nothing
-from reader_study.analysis.outcome_tables import cluster_of, outcome_table
+from reader_study.analysis.endpoints.binary_and_model import with_model
+from reader_study.analysis.endpoints.outcome_tables import cluster_of, outcome_table
+from reader_study.analysis.endpoints.result import Estimate, from_mrmc, nothing
 from reader_study.design.analysis_plan import CALLED, Planned
 from reader_study.design.protocol import Protocol
 from reader_study.record.study_record import UnblindedStudy

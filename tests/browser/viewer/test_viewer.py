@@ -221,7 +221,7 @@ def test_full_screen_and_every_word_can_be_translated(open_viewer):
     import tomllib
     from pathlib import Path
 
-    texts = Path(__file__).parents[2] / "reader_study" / "design" / "languages" / "en.toml"
+    texts = Path(__file__).parents[3] / "reader_study" / "design" / "languages" / "en.toml"
     known = tomllib.loads(texts.read_text("utf-8"))["viewer"]
     page = open_viewer(
         compare(stack(0, 1, 2, 3), stack(0, 1, 2, 3), spacing_mm=(1, 1, 1), marking=True)

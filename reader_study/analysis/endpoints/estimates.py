@@ -7,9 +7,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.analysis.binary_and_model import called_share, model_beside_readers, read_by_all
-from reader_study.analysis.endpoint_result import Estimate, from_mrmc, nothing, records
-from reader_study.analysis.outcome_tables import cluster_of, of_one_patient, paired_differences
+from reader_study.analysis.endpoints.binary_and_model import (
+    called_share,
+    model_beside_readers,
+    read_by_all,
+)
+from reader_study.analysis.endpoints.outcome_tables import (
+    cluster_of,
+    of_one_patient,
+    paired_differences,
+)
+from reader_study.analysis.endpoints.result import Estimate, from_mrmc, nothing, records
 from reader_study.design.analysis_plan import (
     CALLED,
     FEW_READERS,
@@ -38,7 +46,7 @@ def estimate(
 
     Parameters
     ----------
-    table : as :func:`reader_study.analysis.outcome_tables.outcome_table` gives
+    table : as :func:`reader_study.analysis.endpoints.outcome_tables.outcome_table` gives
     truth : ``case, truth`` for areas under the ROC curve
     changes : options of :func:`reader_study.stats.roc.mrmc.mrmc` in place of the planned ones; for
         odds ``near``, a fit from which the search starts; for a model its ``scores`` by case

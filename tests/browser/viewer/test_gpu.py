@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from ctlab.view import compare
-
-from .conftest import CHROMIUM, FLAGS
+from tests.browser.conftest import CHROMIUM, FLAGS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

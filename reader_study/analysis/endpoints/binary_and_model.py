@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.analysis.endpoint_result import Estimate, from_mrmc, nothing
-from reader_study.analysis.outcome_tables import cluster_of
+from reader_study.analysis.endpoints.outcome_tables import cluster_of
+from reader_study.analysis.endpoints.result import Estimate, from_mrmc, nothing
 from reader_study.design.analysis_plan import LEVEL, Planned
 from reader_study.stats.roc.ai_versus_readers import AiVersusReaders, ai_versus_readers
 from reader_study.stats.roc.mrmc import figure_named, mrmc

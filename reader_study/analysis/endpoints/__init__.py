@@ -1,0 +1,1 @@
+"""Endpoints of a study: each planned endpoint estimated from its outcome table."""
