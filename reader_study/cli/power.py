@@ -37,6 +37,17 @@ EffectOption = Annotated[
         "ratio, share that prefers the new arm, or the share to be estimated"
     ),
 ]
+RocEffectOption = Annotated[
+    float | None,
+    typer.Option(help="with wafroc: effect in ROC area, scaled by the search model to wAFROC area"),
+]
+SearchOption = Annotated[
+    str,
+    typer.Option(
+        help="with --roc-effect: mu=,lambda=,nu=,lesions=SHARE/SHARE; else the pilot's",
+        metavar="TEXT",
+    ),
+]
 ReadersOption = Annotated[int | None, typer.Option(min=1, max=500, help="only this many")]
 CasesOption = Annotated[int | None, typer.Option(min=4, max=10_000, help="only this many")]
 MarginOption = Annotated[float, typer.Option(min=0, help="non-inferiority margin; 0: none")]
@@ -82,6 +93,8 @@ AsJsonOption = Annotated[bool, typer.Option("--json", help="print one JSON objec
 def power(
     kind: KindArgument = None,
     effect: EffectOption = None,
+    roc_effect: RocEffectOption = None,
+    search: SearchOption = "",
     readers: ReadersOption = None,
     cases: CasesOption = None,
     margin: MarginOption = 0.0,
@@ -106,7 +119,7 @@ def power(
     """Power over readers and cases, and the smallest design that reaches the target."""
     from ctlab.console import working
     from reader_study.power.closed_form_plan import Layout
-    from reader_study.power.pilot_components import read_components, read_pilot
+    from reader_study.power.pilot_components import read_parts
     from reader_study.power.sample_size import CASES, READERS, USUAL_EFFECT, Aim, plan_power
 
     if kind == "precision":
@@ -115,10 +128,8 @@ def power(
     observed = _observe(from_images, passphrase_file, seed) if from_images else None
     chosen = _kind(kind, observed, given=pilot is not None or bool(components))
     usual = observed.effect if observed is not None else USUAL_EFFECT[chosen]
-    effect = usual if effect is None else effect
-    parts = read_components(chosen, components) if components else None
-    if pilot is not None:
-        parts = read_pilot(chosen, pilot, cases=pilot_cases, cut=cut, ai=ai)
+    effect, scaled = _effect(chosen, effect, usual, roc_effect, search, pilot, pilot_cases)
+    parts = read_parts(chosen, components, pilot, cases=pilot_cases, cut=cut, ai=ai)
     with working("Simulating studies") as advance:
         facts = plan_power(
             chosen,
@@ -130,6 +141,7 @@ def power(
             cases=(cases,) if cases else CASES,
             progress=advance,
         )
+    facts["assumptions"] |= scaled
     if observed is not None:
         facts["pilot"] = observed.facts()
     if page is not None:
@@ -156,6 +168,38 @@ def _kind(kind: Kind | None, observed: "Pilot | None", *, given: bool) -> str:
             f"{chosen}; use it with the design roc, or leave the pilot out"
         )
     return chosen
+
+
+def _effect(
+    kind: str,
+    effect: float | None,
+    usual: float,
+    roc_effect: float | None,
+    search: str,
+    pilot: Path | None,
+    cases: Path | None,
+) -> tuple[float, dict[str, Any]]:
+    """The effect, and what a wAFROC effect scaled from one in ROC area rests on."""
+    from reader_study.power.pilot_components import read_search
+    from reader_study.stats.free_response.search_model import search_scale
+
+    if roc_effect is None:
+        if search:
+            raise ValueError("expected --roc-effect with --search, got none; give it or drop both")
+        return (usual if effect is None else effect), {}
+    if kind != "wafroc" or effect is not None:
+        raise ValueError(
+            "expected --roc-effect with the design wafroc and without --effect, got "
+            f"{kind}{'' if effect is None else ' and both'}; give one effect"
+        )
+    model = read_search(search, pilot, cases)
+    scale = search_scale(model)
+    return scale * roc_effect, {
+        "effect in ROC area": roc_effect,
+        "wAFROC effect per ROC effect": scale,
+        "search model": f"mu {model.mu:.3f}, lambda {model.false_per_case:.3f}, "
+        f"nu {model.found:.3f}",
+    }
 
 
 def _precision(
@@ -198,6 +242,12 @@ def _print(facts: dict[str, Any]) -> None:
     if facts["label"]:
         typer.echo(facts["label"] + "\n")
     margin = f", margin {facts['margin']:g}" if facts["margin"] else ""
+    assumed = facts["assumptions"]
+    if "search model" in assumed:
+        typer.echo(
+            f"An effect of {assumed['effect in ROC area']:.3g} in ROC area is "
+            f"{facts['effect']:.3g} in wAFROC area\n(search model: {assumed['search model']})."
+        )
     typer.echo(
         f"Effect {facts['effect']:.3g} ({facts['effect_is']}){margin}.\n"
         f"Power by readers (down) and {facts['cases_are']} (across):"

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from reader_study.stats.free_response.froc import froc
+from reader_study.stats.free_response.search_model import Search, fit_search
 from reader_study.stats.power.closed_form import OrComponents, components_of
 from reader_study.stats.power.panel import PanelComponents
 from reader_study.stats.read_table import read_table
@@ -57,6 +58,51 @@ def read_pilot(
     if kind != "roc":
         used = table[table["truth"].astype(float) == (1 if kind == "sensitivity" else 0)]
     return components_of(result, cases=int(used["case"].nunique()))
+
+
+def read_parts(
+    kind: str,
+    components: str,
+    pilot: Path | None,
+    *,
+    cases: Path | None,
+    cut: float,
+    ai: str,
+) -> Parts | None:
+    """Components of the pilot, else as written, else None."""
+    if pilot is not None:
+        return read_pilot(kind, pilot, cases=cases, cut=cut, ai=ai)
+    return read_components(kind, components) if components else None
+
+
+def read_search(text: str, marks: Path | None, cases: Path | None) -> Search:
+    """The search model as ``"mu=3.3,lambda=1.7,nu=0.7,lesions=0.69/0.2/0.11"``, or of a pilot.
+
+    Examples
+    --------
+    >>> read_search("mu=3.3,lambda=1.7,nu=0.7,lesions=0.6/0.4", None, None)
+    Search(mu=3.3, false_per_case=1.7, found=0.7, lesions=(0.6, 0.4))
+    """
+    if not text:
+        if marks is None or cases is None:
+            raise ValueError(
+                "expected --search mu=,lambda=,nu=,lesions= or a pilot (--pilot, --pilot-cases) "
+                "with --roc-effect, got neither; give one, or --effect in wAFROC area"
+            )
+        return fit_search(read_table(marks), read_table(cases))
+    said = {
+        key.strip().lower(): value
+        for key, _, value in (part.partition("=") for part in text.split(","))
+    }
+    try:
+        shares = tuple(float(share) for share in said.get("lesions", "1").split("/"))
+        mu, false_per_case, found = (float(said[name]) for name in ("mu", "lambda", "nu"))
+    except (KeyError, ValueError):
+        raise ValueError(
+            f"expected mu=,lambda=,nu= and lesions=SHARE/SHARE, each a number, got {text!r}; take "
+            "them from the fit of the published study"
+        ) from None
+    return Search(mu, false_per_case, found, shares)
 
 
 def read_components(kind: str, text: str) -> Parts:

@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "paired.crossed_mean": ["CrossedMean", "crossed_mean"],
         "free_response.froc": ["froc_curve", "froc_figures", "radius_sensitivity"],
         "free_response.match_marks": ["match_marks"],
+        "free_response.search_model": ["Search", "fit_search", "search_areas", "search_scale"],
         "roc.mrmc": [
             "binormal_area",
             "contaminated_area",

@@ -96,6 +96,34 @@ def test_components_of_a_paper_are_read_by_the_names_in_use():
     assert json.loads(done.stdout)["assumptions"]["cov1"] == 0.001
 
 
+SEARCH = "mu=3.311706,lambda=1.714368,nu=0.70366,lesions=0.69/0.2/0.11"
+
+
+def test_an_effect_in_roc_area_becomes_the_wafroc_effect_of_rjafroc():
+    """RJafroc, data set 4, arms 1 and 2: 0.03 in ROC area, 5 readers, 100 cases, power 0.669."""
+    text = "VarTR=-0.00044393,Var=0.00090814,Cov1=0.00037368,Cov2=0.00035672,Cov3=0.00030589"
+    line = ["power", "wafroc", "--components", f"{text},cases=200", "--roc-effect", "0.03"]
+    line += ["--readers", "5", "--cases", "100", "--search", SEARCH]
+    facts = json.loads(CliRunner().invoke(app, [*line, "--json"]).stdout)
+    assert facts["effect"] == pytest.approx(0.03 * 2.169205861317, rel=1e-5)
+    assert facts["curve"][0]["power"] == pytest.approx(0.6688243, abs=1e-4)
+    assert facts["assumptions"]["wAFROC effect per ROC effect"] == pytest.approx(2.1692, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["wafroc"], "--search mu=,lambda=,nu=,lesions= or a pilot"),
+        (["wafroc", "--search", "mu=3"], "expected mu=,lambda=,nu="),
+        (["wafroc", "--search", SEARCH, "--effect", "0.05"], "without --effect"),
+        (["roc", "--search", SEARCH], "with the design wafroc"),
+    ],
+)
+def test_an_effect_in_roc_area_needs_a_search_model(options, message):
+    done = CliRunner().invoke(app, ["power", *options, "--roc-effect", "0.03"])
+    assert message in str(done.exception)
+
+
 def test_lesions_for_the_interval_of_a_share():
     line = ["power", "precision", "--effect", "0.8", "--icc", "0.2", "--per-patient", "2.5"]
     done = CliRunner().invoke(app, line)
