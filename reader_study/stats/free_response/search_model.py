@@ -176,7 +176,8 @@ def _fit(negative: np.ndarray, positive: np.ndarray, shares: np.ndarray) -> np.n
     numbers = np.arange(1, len(shares) + 1)
 
     def unlikely(point: np.ndarray) -> float:
-        mu, false_per_case, found = *np.exp(point[:2]).tolist(), float(special.expit(point[2]))
+        mu, false_per_case = np.exp(point[:2])
+        found = special.expit(point[2])
         cuts = point[3] + np.concatenate([[0.0], np.cumsum(np.exp(point[4:]))])
         quiet = np.exp(-false_per_case * special.ndtr(-cuts))
         missed = 1 - found * special.ndtr(mu - cuts)
