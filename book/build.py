@@ -21,6 +21,7 @@ import notebooks
 import vendor
 import yaml
 from address import publication
+from first_frame import with_first_frames
 from pages import page_names, read_toc, source_of
 
 HERE = Path(__file__).resolve().parent
@@ -200,7 +201,7 @@ def build(config: Path, toc: Path, output: Path = HERE) -> int:
 
 
 def mend_pages(folder: Path) -> None:
-    """Mend what fails on a page that was opened from disk.
+    """Mend what fails on a page that was opened from disk; put first frames into it.
 
     The theme preloads its icon fonts across origins; from ``file://`` a browser refuses that and
     reports an error, though the style sheet loads the same fonts without trouble. Notebooks are
@@ -212,7 +213,8 @@ def mend_pages(folder: Path) -> None:
     for page in folder.rglob("*.html"):
         text = preload.sub("", page.read_text("utf-8"))
         text = text.replace('role="doc-biblioentry"', 'role="listitem"')
-        page.write_text(saved.sub(r"\1 download", text), "utf-8")
+        text = saved.sub(r"\1 download", text)
+        page.write_text(with_first_frames(text), "utf-8")
 
 
 def prepare(toc: dict[str, Any], *, force: bool = False) -> tuple[Path, list[str]]:

@@ -91,6 +91,17 @@ def brightest(page) -> list[int]:
     )
 
 
+def test_without_scripts_a_viewer_is_a_picture(pages, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((pages / "book" / "page.html").as_uri())
+    picture = page.locator(".ctlab-first img").first
+    assert picture.is_visible()
+    assert picture.get_attribute("alt") == "Two grey squares, the right one brighter"
+    assert picture.bounding_box()["width"] > 50
+    context.close()
+
+
 def test_maths_viewer_figure_and_quiz_live_without_network_and_kernel(pages, open_page):
     page = open_page(pages / "book" / "page.html")
     page.wait_for_selector("mjx-container svg")
@@ -99,6 +110,7 @@ def test_maths_viewer_figure_and_quiz_live_without_network_and_kernel(pages, ope
     page.wait_for_function("document.querySelector('.ctv-state').textContent.includes('slice 1')")
     assert brightest(page)[1] > brightest(page)[0] - 1
     assert min(brightest(page)) > 100
+    assert not page.locator(".ctlab-first").first.is_visible(), "the viewer took its place"
     page.click(".ctv canvas")
     page.keyboard.press("ArrowDown")
     page.wait_for_function("document.querySelector('.ctv-state').textContent.includes('slice 2')")

@@ -257,9 +257,11 @@ def test_a_click_stamps_where_it_points_also_in_a_turned_image(open_live, scene,
     assert left_image > before + 50
 
 
-def test_without_an_engine_the_figure_says_so_and_still_moves(open_live, scene, tmp_path):
-    for static in (None, tmp_path):
-        page = open_live(figure(scene), static)
+def test_without_an_engine_the_figure_says_so_and_still_moves(open_live, scene, static, tmp_path):
+    """Without engine and kernel, without its file, and without WebAssembly."""
+    for place in (None, tmp_path, static):
+        page = open_live(figure(scene), place)
+        page.evaluate("delete window.WebAssembly")
         page.evaluate("viewer.change({dose: 0.5})")
         page.wait_for_function("viewer.root.dataset.live === 'failed'", timeout=20_000)
         assert "The network cannot answer here" in page.inner_text(".ctl-say")
