@@ -30,7 +30,7 @@ from reader_study.design.allocation import Allocation, draw_allocation
 from reader_study.design.balance_check import check_balance
 from reader_study.design.protocol import Protocol
 from reader_study.design.protocol_file import read_protocol
-from reader_study.design.texts import load_texts
+from reader_study.design.texts import unreviewed
 from reader_study.design.trial_order import Trial
 from reader_study.record.anchors import ANCHORS, write_anchor
 from reader_study.record.bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
@@ -87,7 +87,8 @@ def lock_study(
     if bundle_folder(study).exists():
         raise ValueError(f"{study} is locked already; amend it, or make a new study")
     protocol, protocol_sha256 = read_protocol(study / "protocol.toml")
-    load_texts(protocol.language)  # refused now rather than before the first reader
+    if note := unreviewed(protocol.language):  # a missing language is refused here, too
+        say(note)
     seed = secrets.randbits(256)
     allocation, balance = _balanced(protocol, seed)
     checked = preflight(study, protocol) if read is None else Preflight()

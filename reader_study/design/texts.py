@@ -35,6 +35,22 @@ def load_texts(language: str = "en") -> dict[str, Any]:
     return {"language": language} | english | own | tables
 
 
+def unreviewed(language: str) -> str:
+    """What to know of a language before a study is locked; empty for one that was reviewed.
+
+    Examples
+    --------
+    >>> unreviewed("en")
+    ''
+    """
+    if load_texts(language).get("reviewed", True):
+        return ""
+    return (
+        f"The room's texts in {language!r} were not reviewed by a native radiologist; let one read "
+        f"{_files()[language].name} before readers do."
+    )
+
+
 def _files() -> dict[str, Path]:
     own = os.environ.get(OWN_FOLDER)
     folders = [FOLDER, *([Path(own)] if own else [])]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reader_study.design import texts
-from reader_study.design.texts import load_texts, problem_text
+from reader_study.design.texts import load_texts, problem_text, unreviewed
 from reader_study.record.coordinator import add_reader, opened
 from reader_study.record.store import Store
 from reader_study.room.session import ReadingSession
@@ -63,6 +63,44 @@ def test_what_the_page_asks_for_is_in_the_file_and_nothing_there_is_unused():
     assert [w for w in sorted(words) if not re.search(rf"\b{w}\b", everything)] == []
 
 
+def entries(language):
+    """Every text of a language by table and name; keys of the keyboard are no words."""
+    path = SOURCE / "design" / "languages" / f"{language}.toml"
+    tables = tomllib.loads(path.read_text("utf-8"))
+    top = {("", k): v for k, v in tables.items() if not isinstance(v, dict | bool)}
+    inner = {
+        (t, k): v for t, each in tables.items() if isinstance(each, dict) for k, v in each.items()
+    }
+    return {k: v for k, v in (top | inner).items() if not re.fullmatch(r"\W*|[A-Z?]|1:1|MIP", v)}
+
+
+SHIPPED = ("de", "es", "fr")
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_no_text_of_a_shipped_language_is_missing_or_left_in_english(language):
+    english, own = entries("en"), entries(language)
+    assert own.keys() == english.keys()
+    places = re.compile(r"\{\w+\}")
+    for key, text in own.items():
+        assert sorted(places.findall(text)) == sorted(places.findall(english[key])), key
+        ends = [said.rstrip()[-1] in ".?:" for said in (text, english[key])]
+        if len(english[key]) > 60:
+            assert ends[0] == ends[1], f"cut off? {text}"
+    alike = {"axial, coronal, sagittal", "zoom {zoom}", "Mediastinum"}  # in both languages
+    same = [v for k, v in own.items() if v == english[k] and len(v) > 9 and v not in alike]
+    assert same == [], "left in English"
+
+
+@pytest.mark.parametrize("language", SHIPPED)
+def test_a_language_that_no_native_radiologist_has_read_says_so_at_the_lock(language):
+    path = SOURCE / "design" / "languages" / f"{language}.toml"
+    assert "Not reviewed by a native radiologist." in path.read_text("utf-8").splitlines()[0]
+    assert f"texts in {language!r}" in unreviewed(language)
+    assert "native radiologist" in unreviewed(language)
+    assert unreviewed("en") == ""
+
+
 def test_a_translation_of_ones_own_is_used_and_english_stands_in(tmp_path, monkeypatch, locked):
     (tmp_path / "de.toml").write_text(
         'undo = "Zurück"\n[problems]\n"this question does not offer the answer" = "Unmöglich:"\n'
@@ -70,6 +108,7 @@ def test_a_translation_of_ones_own_is_used_and_english_stands_in(tmp_path, monke
     monkeypatch.setenv("CTLAB_TEXTS", str(tmp_path))
     words = load_texts("de")
     assert (words["language"], words["undo"], words["pause"]) == ("de", "Zurück", "Pause")
+    assert words["save"] == "Save answer", "one's own file stands before the shipped one"
     assert words["viewer"] == ENGLISH["viewer"]
     assert problem_text(words, "the study has been closed") == "the study has been closed"
     assert problem_text(words, "something nobody thought of") == "something nobody thought of"
@@ -83,8 +122,8 @@ def test_a_translation_of_ones_own_is_used_and_english_stands_in(tmp_path, monke
     (tmp_path / "de.toml").write_text("undo = ")
     with pytest.raises(ValueError, match=r"de\.toml cannot be read as texts"):
         load_texts("de")
-    with pytest.raises(ValueError, match="no texts for language 'fr'; known: de, en"):
-        load_texts("fr")
+    with pytest.raises(ValueError, match="no texts for language 'it'; known: de, en, es, fr"):
+        load_texts("it")
 
 
 def test_a_reader_is_told_of_a_failing_database_in_words(locked, monkeypatch):
