@@ -319,7 +319,9 @@ class LiveViewer extends Viewer {
   // The map of a pixel, once the network's answer to these settings is there.
   async askWhy(point) {
     this.wake();
+    this.asked = point;
     this.why.say("Asking why …");
+    this.invalidate();
     while (!this.failed && (!this.engine || this.busy || !this.last)) {
       if (this.engine && !this.last) this.request();
       await new Promise((done) => setTimeout(done, 50));
@@ -367,6 +369,10 @@ class LiveViewer extends Viewer {
 
   drawTools(spot, panelSide, mode) {
     super.drawTools(spot, panelSide, mode);
+    if (!this.why.node.hidden && this.asked) {  // the pixel that was asked
+      const [x, y] = onScreen(spot, this.asked);
+      outline(spot, (path) => path.arc(x, y, 7, 0, 7));
+    }
     const at = this.tool === "brush" && (this.probe ?? (this.steersCross() ? this.cursor : null));
     if (!at) return;
     const [x, y] = onScreen(spot, at), radius = (this.brush.diameter_mm / 2) * spot.perMm;
