@@ -24,7 +24,7 @@ from plain import Book, numbers_of, plain, without_glue
 from ctlab.passport.class_table import STARTER
 
 TEACHING = HERE / "teaching"
-CELL_S = 3600  # of a wall clock: a loaded machine takes long without being stuck
+REPORT_CPU_S = 900  # of processor time: a loaded machine takes long without being stuck
 CHECK = re.compile(r'check\(\s*"([\w.]+)"')
 README = """\
 Student notebooks are in student/, everything for teachers in instructor/ (do not hand it out).
@@ -52,8 +52,8 @@ def read_rubrics(path: Path = TEACHING / "rubrics.toml") -> dict[str, Any]:
     return tomllib.loads(path.read_text("utf-8"))
 
 
-def rubric_of(part: Part, rubrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Criteria of an open exercise, each with its points.
+def rubric_of(part: Part, rubrics: dict[str, Any]) -> dict[str, Any]:
+    """Criteria of an open exercise, each with its points, and answers that earn 0, 1 and 2.
 
     Raises
     ------
@@ -61,15 +61,17 @@ def rubric_of(part: Part, rubrics: dict[str, Any]) -> list[dict[str, Any]]:
         The exercise has no rubric.
     """
     if part.label in rubrics["exercise"]:
-        return rubrics["exercise"][part.label]["criteria"]
+        return rubrics["exercise"][part.label]
     if part.text.lstrip().startswith("**Predict"):
-        return rubrics["predict"]["criteria"]
+        return rubrics["predict"]
     raise ValueError(f"exercise {part.label!r} has no rubric in {TEACHING.name}/rubrics.toml")
 
 
 def points_of(part: Part, rubrics: dict[str, Any]) -> int:
     """Points of an exercise: one for each check, and those of its rubric."""
-    open_points = sum(c["points"] for c in rubric_of(part, rubrics)) if is_open(part) else 0
+    open_points = (
+        sum(c["points"] for c in rubric_of(part, rubrics)["criteria"]) if is_open(part) else 0
+    )
     return len(checks_of(part)) + open_points
 
 
@@ -131,7 +133,10 @@ def solution_notebook(path: Path, book: Book, rubrics: dict[str, Any]) -> nbform
 
 def rubric_text(part: Part, rubrics: dict[str, Any]) -> str:
     """The rubric as Markdown."""
-    rows = [f"- **{c['points']}** {c['text']}" for c in rubric_of(part, rubrics)]
+    rubric = rubric_of(part, rubrics)
+    rows = [f"- **{c['points']}** {c['text']}" for c in rubric["criteria"]]
+    rows += ["", "Answers that earn"]
+    rows += [f"- {points}: *{text}*" for points, text in enumerate(rubric["examples"])]
     return "\n".join([f"**Rubric** (`{part.label}`)", "", *rows])
 
 
@@ -193,7 +198,7 @@ def write_exemplar(folder: Path) -> None:
     import nbconvert
 
     notebook, _ = execute.run_notebook(
-        TEACHING / "capstone-exemplar.md", without_torch=False, timeout_s=CELL_S
+        TEACHING / "capstone-exemplar.md", without_torch=False, timeout_s=None, cpu_s=REPORT_CPU_S
     )
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
     book = Book(numbers=numbers_of(outputs))
@@ -246,6 +251,13 @@ def main() -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    except execute.FAILURES as error:
+        print(
+            f"Homework, rubrics and solutions are in {options.out}. The graded capstone report is "
+            f"missing: {str(error).strip().splitlines()[-1]} Run the command again for it.",
+            file=sys.stderr,
+        )
+        return 1
     print(f"Done: homework for students and all that teachers need is in {options.out}.")
     return 0
 

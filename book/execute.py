@@ -25,6 +25,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from pages import HERE, is_notebook, needs_torch
 
 WORKERS = 2
+FAILURES = (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError)
 CHAPTER_S, AVERAGE_S, BOOK_S, MEMORY_MIB = 90, 35, 600, 4096
 LITE = HERE / "lite"
 
@@ -78,10 +79,30 @@ def environment(*, without_torch: bool) -> dict[str, str]:
     return variables
 
 
+def limited(cpu_s: int) -> dict[str, Any]:
+    """Options of a process that the system ends after so much processor time, where it can."""
+    if sys.platform == "win32":
+        return {}
+    import resource
+
+    # The child alone runs this, between fork and exec: nothing is imported or locked there.
+    limit = resource.setrlimit, (resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    return {"preexec_fn": lambda: limit[0](*limit[1])}
+
+
 def run_notebook(
-    path: Path, *, without_torch: bool, timeout_s: float = 600
+    path: Path, *, without_torch: bool, timeout_s: int | None = 600, cpu_s: int = 0
 ) -> tuple[nbformat.NotebookNode, Cost]:
-    """The executed notebook of a chapter's source, and what it took."""
+    """The executed notebook of a chapter's source, and what it took.
+
+    ``timeout_s`` is the wall time of one cell, without a limit if None; ``cpu_s`` the processor
+    time of the whole kernel, without a limit if 0.
+
+    Raises
+    ------
+    DeadKernelError
+        The kernel used its processor time up, or ended by itself.
+    """
     notebook = read_myst_markdown_notebook(path.read_text("utf-8"), add_source_map=True, path=path)
     client = MeasuredClient(
         notebook,
@@ -92,7 +113,17 @@ def run_notebook(
         resources={"metadata": {"path": str(path.parent)}},
     )
     start = time.monotonic()
-    asyncio.run(client.async_execute(env=environment(without_torch=without_torch)))
+    options = limited(cpu_s) if cpu_s else {}
+    options["env"] = environment(without_torch=without_torch)
+    try:
+        asyncio.run(client.async_execute(**options))
+    except DeadKernelError as error:
+        if cpu_s:
+            raise DeadKernelError(
+                f"expected {path.stem} to need less than {cpu_s} s of processor time, it used that "
+                "up or ran out of memory."
+            ) from error
+        raise
     cpu_s, peak_mib = client.cost
     cost = Cost(path.stem, time.monotonic() - start, cpu_s, peak_mib, without_torch)
     return notebook, cost
@@ -101,7 +132,7 @@ def run_notebook(
 def _work(path: Path) -> tuple[Path, Any, Cost | None, str]:
     try:
         notebook, cost = run_notebook(path, without_torch=not needs_torch(path.read_text("utf-8")))
-    except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
+    except FAILURES as error:
         return path, None, None, str(error)
     return path, notebook, cost, ""
 

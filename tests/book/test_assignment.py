@@ -75,6 +75,8 @@ def test_rubrics_are_of_exercises_that_exist_and_each_criterion_earns_a_point(ma
     assert set(rubrics["exercise"]) <= labels
     for rubric in [*rubrics["exercise"].values(), rubrics["predict"]]:
         assert all(c["points"] >= 1 and len(c["text"]) > 30 for c in rubric["criteria"])
+        most = sum(c["points"] for c in rubric["criteria"])
+        assert len(rubric["examples"]) == min(most, 2) + 1, "answers that earn 0, 1 and 2 points"
 
 
 def test_the_capstone_has_five_levels_in_each_criterion_and_the_exemplar_marks_each(made):
@@ -121,3 +123,35 @@ def test_students_have_their_part_where_the_report_for_teachers_fails(made, tmp_
         assignment.write_assignment(tmp_path / "out", chapters[:1])
     assert list((tmp_path / "out" / "student").glob("*.ipynb"))
     assert not (tmp_path / "out.part").exists()
+
+
+@pytest.mark.slow
+def test_a_kernel_that_uses_its_processor_time_up_ends_and_one_that_waits_does_not(
+    book_script, tmp_path
+):
+    execute = book_script("execute")
+    head = "---\nkernelspec:\n  name: python3\n---\n\n```{code-cell} python3\n"
+    (tmp_path / "busy.md").write_text(f"{head}while True: pass\n```\n", "utf-8")
+    (tmp_path / "waits.md").write_text(f"{head}import time; time.sleep(6)\n```\n", "utf-8")
+    limits = {"without_torch": True, "timeout_s": None, "cpu_s": 5}
+    with pytest.raises(execute.DeadKernelError, match="less than 5 s of processor time"):
+        execute.run_notebook(tmp_path / "busy.md", **limits)
+    _, cost = execute.run_notebook(tmp_path / "waits.md", **limits)
+    assert cost.wall_s > 6
+
+
+def test_homework_ends_with_a_sentence_also_where_the_report_fails(
+    book_script, tmp_path, monkeypatch, capsys
+):
+    assignment = book_script("assignment")
+
+    def fail(_folder):
+        raise assignment.execute.DeadKernelError("expected less than 5 s of processor time.")
+
+    monkeypatch.setattr(assignment, "write_exemplar", fail)
+    out = tmp_path / "homework"
+    monkeypatch.setattr("sys.argv", ["assignment", "--chapters", "start", "--out", str(out)])
+    assert assignment.main() == 1
+    said = capsys.readouterr().err
+    assert "processor time. Run the command again" in said
+    assert len(list((out / "student").glob("*.ipynb"))) == 1
