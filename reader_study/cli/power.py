@@ -12,14 +12,24 @@ if TYPE_CHECKING:
     from reader_study.power.model_observer_pilot import Pilot
 
 Kind = Literal[
-    "roc", "wafroc", "sensitivity", "specificity", "ai", "rating", "preference", "precision"
+    "roc",
+    "wafroc",
+    "sensitivity",
+    "specificity",
+    "correct",
+    "recall",
+    "ai",
+    "limits",
+    "rating",
+    "preference",
+    "precision",
 ]
 KIND_OF = {
     "auc": "roc",
     "odds": "rating",
     "difference": "rating",
     "share": "preference",
-    **{name: name for name in ("wafroc", "sensitivity", "specificity", "ai")},
+    **{name: name for name in ("sensitivity", "specificity", "correct", "recall")},
 }
 
 
@@ -53,7 +63,8 @@ CasesOption = Annotated[int | None, typer.Option(min=4, max=10_000, help="only t
 MarginOption = Annotated[float, typer.Option(min=0, help="non-inferiority margin; 0: none")]
 TargetOption = Annotated[float, typer.Option(help="power to reach")]
 PilotOption = Annotated[
-    Path | None, typer.Option(help="table reader, case, arm, truth, rating (wafroc: marks)")
+    Path | None,
+    typer.Option(help="table reader, case, arm, truth, rating (wafroc: marks; limits: measure)"),
 ]
 PilotCasesOption = Annotated[
     Path | None, typer.Option(help="with wafroc: table case, truth, n_lesions")
@@ -61,7 +72,10 @@ PilotCasesOption = Annotated[
 CutOption = Annotated[float, typer.Option(help="lowest rating of the pilot that counts as called")]
 AiOption = Annotated[str, typer.Option(help="name of the model among the pilot's readers")]
 ComponentsOption = Annotated[
-    str, typer.Option(help="of a study: VarTR=,Var=,Cov1=,Cov2=,Cov3=,cases=[,VarR=]")
+    str,
+    typer.Option(
+        help="of a study: VarTR=,Var=,Cov1=,Cov2=,Cov3=,cases=[,VarR=]; limits: VarR=,VarC=,VarE="
+    ),
 ]
 DesignOption = Annotated[
     str,
@@ -159,7 +173,7 @@ def _kind(kind: Kind | None, observed: "Pilot | None", *, given: bool) -> str:
     chosen = kind or (KIND_OF[observed.endpoint] if observed is not None else None)
     if chosen is None:
         raise ValueError(
-            "expected a design (roc, wafroc, sensitivity, specificity, ai, rating or preference), "
+            f"expected a design ({', '.join(CLOSED_FORM)}, rating or preference), "
             "got none; name it, or pass --from-images STUDY"
         )
     if given and chosen not in CLOSED_FORM:

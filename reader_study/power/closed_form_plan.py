@@ -13,17 +13,28 @@ from reader_study.stats.power.closed_form import (
     power_curve,
     smallest_design,
 )
-from reader_study.stats.power.panel import PanelComponents, design_effect, panel_power
+from reader_study.stats.power.panel import (
+    MeasureComponents,
+    PanelComponents,
+    design_effect,
+    measure_power,
+    panel_power,
+)
 from reader_study.stats.power.roe_metz_components import components_of_model
 from reader_study.stats.roc.roe_metz import RoeMetz
 
-CLOSED_FORM = ("roc", "wafroc", "sensitivity", "specificity", "ai")
-CLOSED_FORM_EFFECT = dict.fromkeys(CLOSED_FORM, 0.05) | {"sensitivity": 0.1, "specificity": 0.1}
+BINARY = ("sensitivity", "specificity", "correct", "recall")
+CLOSED_FORM = ("roc", "wafroc", *BINARY, "ai", "limits")
+CLOSED_FORM_EFFECT = dict.fromkeys(CLOSED_FORM, 0.05) | dict.fromkeys(BINARY, 0.1)
+CLOSED_FORM_EFFECT["limits"] = 1.0
 CLOSED_FORM_IS = {
     "roc": "difference of areas under the ROC curve, new minus reference",
     "wafroc": "difference of weighted AFROC areas, new minus reference",
     "sensitivity": "difference of sensitivities, new minus reference",
     "specificity": "difference of specificities, new minus reference",
+    "correct": "difference of shares of cases called rightly, new minus reference",
+    "recall": "difference of shares of cases called, new minus reference",
+    "limits": "mean difference of measurements, in their units, new minus reference",
     "ai": "figure of the model minus the mean of the readers",
 }
 CASES_ARE = {
@@ -59,7 +70,8 @@ class Layout:
         return f"{self.design}, {self.blocks} blocks" if self.blocks > 1 else self.design
 
 
-Parts = OrComponents | PanelComponents
+Parts = OrComponents | PanelComponents | MeasureComponents
+NEEDED = {"ai": PanelComponents, "limits": MeasureComponents}
 Plan = tuple[pd.DataFrame, pd.DataFrame, list[dict[str, Any]], dict[str, Any]]
 
 
@@ -85,12 +97,16 @@ def closed_form_plan(
         half = USUAL_CASES // 2
         parts = components_of_model(RoeMetz(), area=USUAL_AREA, diseased=half, healthy=half)
         source = "the Roe-Metz model, high correlation and reader variance"
-    if not isinstance(parts, PanelComponents if kind == "ai" else OrComponents):
+    if not isinstance(parts, NEEDED.get(kind, OrComponents)):
         raise ValueError(
             f"expected the components of a pilot or a published study for {kind}, got none; pass "
             "--pilot FILE or --components"
         )
     readers = tuple(count for count in readers if count >= max(2, layout.blocks))
+    if kind in NEEDED and layout.design != "crossed":
+        raise ValueError(
+            f"expected the crossed design for {kind}, got {layout.design}; leave --design out"
+        )
     if not readers:
         raise ValueError(
             f"expected {max(2, layout.blocks)} readers or more with the design {layout.label}; "
@@ -117,7 +133,7 @@ def closed_form_plan(
 
 def _layouts(kind: str, chosen: Layout) -> list[Layout]:
     """The layout chosen first, then the others that a coordinator may weigh against it."""
-    if kind == "ai":
+    if kind in NEEDED:
         return [chosen]
     every = [replace(chosen, design=name, blocks=1) for name in get_args(Design)]
     every = [one for one in every if one.design != "split-plot"]
@@ -133,6 +149,8 @@ def _power(
     scaled: Parts = replace(parts, cases=parts.cases * alike)
     if isinstance(scaled, PanelComponents):
         found = panel_power(scaled, readers=readers, cases=cases, effect=effect, margin=margin)
+    elif isinstance(scaled, MeasureComponents):
+        found = measure_power(scaled, readers=readers, cases=cases, effect=effect, margin=margin)
     else:
         found = or_power(
             scaled,

@@ -17,7 +17,7 @@ from scipy.special import logit
 from reader_study.blinding.render import Renderer, Rendition, SeriesReader, default_reader
 from reader_study.blinding.sealed_key import unseal
 from reader_study.design.allocation import draw_allocation
-from reader_study.design.analysis_plan import Planned, plan_of
+from reader_study.design.analysis_plan import CALLED, Planned, plan_of
 from reader_study.design.protocol import Case, Lesion, Protocol
 from reader_study.design.protocol_file import read_protocol
 from reader_study.design.trial_order import Trial
@@ -28,13 +28,25 @@ from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.power.closed_form import OrComponents, components_of
 from reader_study.stats.power.simulated import LikertTruth, PreferenceTruth
-from reader_study.stats.roc.mrmc import mrmc
+from reader_study.stats.roc.mrmc import figure_named, mrmc
 
 ASSUMPTION = (
     "In-silico pilot: model observers, not radiologists, read these images. Noise level, sharpness "
     "and lesion contrast in the images are real; how strongly readers weigh them, how much "
-    "readers differ and how steady they are is assumed."
+    "readers differ and how steady they are is assumed. Where answers are calls, observers call as "
+    "many cases in the reference arm as have the finding."
 )
+
+# Endpoints for which observers look at the lesion; else at noise and sharpness.
+CASES_OF = {"sensitivity": (1,), "specificity": (0,)}
+DETECTED = ("auc", *CALLED)
+NO_OBSERVER = {
+    "wafroc": "got wafroc, and none searches for lesions; use power wafroc with --pilot, or plan "
+    "the endpoint auc",
+    "ai": "got ai, and none is like the readers beside whom the model stands; use power ai with "
+    "--pilot FILE or --components",
+    "limits": "got limits, and none measures lengths; use power limits with --pilot",
+}
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,8 @@ def run_pilot(
     study, observers = Path(study), observers or Observers()
     protocol, _ = read_protocol(study / "protocol.toml")
     test = plan_of(protocol).tests[0]
-    if test.endpoint == "wafroc":
-        raise ValueError("no model observer searches for lesions; plan the endpoint auc instead")
+    if problem := NO_OBSERVER.get(test.endpoint):
+        raise ValueError(f"expected an endpoint that model observers can read, {problem}")
     slots = _slots(study, protocol, passphrase, rng)
     signals = _signals(study, protocol, test, rng, read, progress)
     answers = _answers(protocol, test, slots, signals, observers, rng)
@@ -148,7 +160,7 @@ def _signals(
     for done, number in enumerate(reading, start=1):
         case = protocol.cases[number]
         renditions = renderer.case(number)
-        spot = _spot(case, renditions[0], diameters, rng) if test.endpoint == "auc" else None
+        spot = _spot(case, renditions[0], diameters, rng) if test.endpoint in DETECTED else None
         for rendition in renditions:
             hu = np.frombuffer(rendition.pixels, "<i2").reshape(rendition.shape).astype(float)
             if spot is None:
@@ -254,10 +266,16 @@ def _pilot(test: Planned, answers: pd.DataFrame) -> Pilot:
             f"expected two readers and two cases or more for variance components, got {counts[0]} "
             f"and {counts[1]}; plan more in the protocol"
         )
-    if test.endpoint == "auc":
-        result = mrmc(answers, method="delong", arms=(test.new, test.reference))
+    if test.endpoint in DETECTED:
+        figure = None
+        if test.endpoint in CALLED:
+            cut = _criterion(answers[answers["arm"] == test.reference])
+            figure = figure_named(f"{test.endpoint}:{cut!r}")
+        arms = (test.new, test.reference)
+        result = mrmc(answers, method="delong", figure=figure, arms=arms)
         effect = float(result.differences.iloc[0]["difference"])
-        parts = components_of(result, cases=counts[1])
+        used = answers[answers["truth"].isin(CASES_OF.get(test.endpoint, (0, 1)))]
+        parts = components_of(result, cases=int(used["case"].nunique()))
         return Pilot(test.endpoint, answers, parts, None, None, effect, *counts)
     if test.endpoint in {"odds", "difference"}:
         truth = _likert_truth(test, answers)
@@ -267,6 +285,11 @@ def _pilot(test: Planned, answers: pd.DataFrame) -> Pilot:
     share, sd_reader, sd_case = _logit_components(won)
     preference = PreferenceTruth(share, 0.0, sd_reader, sd_case)
     return Pilot(test.endpoint, answers, None, None, preference, share, *counts)
+
+
+def _criterion(answers: pd.DataFrame) -> float:
+    """The rating from which observers call as many cases as have the finding."""
+    return float(np.quantile(answers["rating"], 1 - answers["truth"].mean()))
 
 
 def _likert_truth(test: Planned, answers: pd.DataFrame) -> LikertTruth:

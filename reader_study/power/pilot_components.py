@@ -3,18 +3,23 @@
 from dataclasses import fields
 from pathlib import Path
 
+import pandas as pd
+
+from reader_study.stats.agreement.mrmc_limits import difference_components
 from reader_study.stats.free_response.froc import froc
 from reader_study.stats.free_response.search_model import Search, fit_search
 from reader_study.stats.power.closed_form import OrComponents, components_of
-from reader_study.stats.power.panel import PanelComponents
+from reader_study.stats.power.panel import MeasureComponents, PanelComponents
 from reader_study.stats.read_table import read_table
 from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
 from reader_study.stats.roc.mrmc import figure_named, mrmc
 
-Parts = OrComponents | PanelComponents
+Parts = OrComponents | PanelComponents | MeasureComponents
 # How papers and packages write them.
 ALIASES = {
     "varr": "var_reader",
+    "varc": "var_case",
+    "vare": "var_error",
     "vartr": "var_arm_reader",
     "var": "var_error",
     "msr": "ms_readers",
@@ -29,10 +34,11 @@ def read_pilot(
 
     Parameters
     ----------
-    kind : "roc", "sensitivity", "specificity" (``reader, case, arm, truth, rating``), "ai" (the
-        same, one arm) or "wafroc" (``reader, arm, case, mark, lesion, rating``)
+    kind : "roc", "sensitivity", "specificity", "correct", "recall" (``reader, case, arm, truth,
+        rating``), "ai" (the same, one arm), "wafroc" (``reader, arm, case, mark, lesion, rating``)
+        or "limits" (``reader, case, arm, measure``; two arms)
     cases : for "wafroc", the table ``case, truth, n_lesions``
-    cut : for sensitivity and specificity, the lowest rating that counts as called
+    cut : for sensitivity to recall, the lowest rating that counts as called
     ai : name of the model among the readers
 
     Raises
@@ -52,10 +58,20 @@ def read_pilot(
         parts = ai_versus_readers(table, ai=ai).components
         count = int(table["case"].nunique())
         return PanelComponents(parts["ms_readers"], parts["var"], parts["cov2"], count)
+    if kind == "limits":
+        if "showing" in table:
+            table = table[pd.to_numeric(table["showing"]) == 1]
+        arms = [*dict.fromkeys(table["arm"])] if "arm" in table else []
+        if len(arms) != 2:
+            raise ValueError(
+                f"expected a column arm with two arms in {path}, got {len(arms)}; keep two"
+            )
+        found = difference_components(table, first=str(arms[1]), second=str(arms[0]))
+        return MeasureComponents(*found)
     figure = kind if kind == "roc" else f"{kind}:{cut:g}"
     result = mrmc(table, figure=figure_named("auc" if kind == "roc" else figure))
     used = table
-    if kind != "roc":
+    if kind in ("sensitivity", "specificity"):
         used = table[table["truth"].astype(float) == (1 if kind == "sensitivity" else 0)]
     return components_of(result, cases=int(used["case"].nunique()))
 
@@ -108,16 +124,18 @@ def read_search(text: str, marks: Path | None, cases: Path | None) -> Search:
 def read_components(kind: str, text: str) -> Parts:
     """Components as ``"VarTR=0.0002,Var=0.0008,Cov1=...,Cov2=...,Cov3=...,cases=114"``.
 
-    For "ai": ``"MSR=...,Var=...,Cov2=...,cases=..."``.
+    For "ai": ``"MSR=...,Var=...,Cov2=...,cases=..."``; for "limits": ``"VarR=...,VarC=...,
+    VarE=..."``.
 
     Examples
     --------
     >>> read_components("ai", "MSR=0.004,Var=0.0025,Cov2=0.0012,cases=90")
     PanelComponents(ms_readers=0.004, var=0.0025, cov2=0.0012, cases=90)
     """
-    wanted = PanelComponents if kind == "ai" else OrComponents
+    wanted = {"ai": PanelComponents, "limits": MeasureComponents}.get(kind, OrComponents)
     names = [field.name for field in fields(wanted)]
-    needed = [name for name in names if name != "var_reader"]
+    free = "cases" if kind == "limits" else "var_reader"
+    needed = [name for name in names if name != free]
     found: dict[str, float] = {}
     for part in text.split(","):
         key, sign, value = part.partition("=")
@@ -135,4 +153,6 @@ def read_components(kind: str, text: str) -> Parts:
             + (f"no {', '.join(missing)}" if missing else f"{', '.join(unknown)}")
             + "; take them from the study's Obuchowski-Rockette analysis"
         )
-    return wanted(**{**found, "cases": int(found["cases"])})
+    if "cases" in found:
+        found["cases"] = int(found["cases"])
+    return wanted(**found)

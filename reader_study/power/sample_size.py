@@ -15,15 +15,14 @@ from reader_study.power.closed_form_plan import (
     CLOSED_FORM_EFFECT,
     CLOSED_FORM_IS,
     Layout,
+    Parts,
     closed_form_plan,
 )
 from reader_study.power.model_observer_pilot import Pilot
 from reader_study.stats.power.closed_form import (
     MOST_CASES,
-    OrComponents,
     smallest_on_grid,
 )
-from reader_study.stats.power.panel import PanelComponents
 from reader_study.stats.power.simulated import (
     LikertTruth,
     PreferenceTruth,
@@ -63,7 +62,7 @@ def plan_power(
     aim: Aim,
     *,
     pilot: Pilot | None = None,
-    components: OrComponents | PanelComponents | None = None,
+    components: Parts | None = None,
     layout: Layout | None = None,
     readers: tuple[int, ...] = READERS,
     cases: tuple[int, ...] = CASES,
@@ -73,8 +72,8 @@ def plan_power(
 
     Parameters
     ----------
-    kind : "roc", "wafroc", "sensitivity", "specificity", "ai" (closed form), "rating" or
-        "preference" (simulated)
+    kind : "roc", "wafroc", "sensitivity", "specificity", "correct", "recall", "ai", "limits"
+        (closed form), "rating" or "preference" (simulated)
     pilot : an in-silico pilot whose components are used
     components : of a pilot or published study; for "roc" without any, those of the Roe-Metz model
     layout : who reads what, and lesions of one patient; default crossed, one case each
@@ -122,6 +121,7 @@ def _check(kind: str, aim: Aim) -> None:
     if kind not in KINDS:
         raise ValueError(f"expected a design of {', '.join(KINDS)}, got {kind!r}; name one")
     limits = {"rating": (0.0, np.inf), "preference": (0.0, 1.0)}
+    limits["limits"] = (-np.inf, np.inf)
     low, high = limits.get(kind, (-0.5, 0.5))
     if not low < aim.effect < high:
         raise ValueError(

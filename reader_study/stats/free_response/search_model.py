@@ -129,8 +129,10 @@ def fit_search(marks: pd.DataFrame, cases: pd.DataFrame) -> Search:
         highest = part.groupby("case")["rating"].max().reindex(known["case"])
         grades = _grades(highest.to_numpy(float))
         size = int(grades.max()) + 1
-        counts = [np.bincount(grades[kind], minlength=size) for kind in (lesions == 0, lesions > 0)]
-        found.append(_fit(*counts, shares))
+        negative, positive = (
+            np.bincount(grades[kind], minlength=size) for kind in (lesions == 0, lesions > 0)
+        )
+        found.append(_fit(negative, positive, shares))
     mu, false, nu = (float(value) for value in np.median(found, axis=0))
     middle = np.array([mu, false, nu])
     if np.any((middle < LEAST * 1.01) | (middle > MOST * 0.99)):

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ctlab.ct.volume import Volume
+from reader_study.cli.power import KIND_OF
 from reader_study.cli.study import app
 from reader_study.power.closed_form_plan import Layout
 from reader_study.power.model_observer_pilot import (
@@ -22,6 +23,7 @@ from reader_study.power.pilot_components import read_components, read_pilot
 from reader_study.power.sample_size import Aim, plan_power
 from reader_study.report.power_page import write_power_page
 from reader_study.stats.power.closed_form import OrComponents, or_power, smallest_on_grid
+from reader_study.stats.power.panel import measure_power
 
 ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 SMALL = ["--readers", "6", "--cases", "100"]
@@ -69,16 +71,26 @@ def test_lesions_of_patients_count_as_fewer_cases():
         ("wafroc", {"cases": ORACLES / "froc_cases.csv"}),
         ("sensitivity", {"cut": 3}),
         ("specificity", {"cut": 3}),
+        ("correct", {"cut": 3}),
         ("ai", {"ai": "AI"}),
+        ("limits", {}),
     ],
 )
 def test_a_pilot_of_every_kind_gives_the_components_of_its_analysis(kind, options):
-    table = {"wafroc": "froc", "ai": "extended/ai_vs_readers"}.get(kind, "mrmc_balanced")
+    table = {
+        "wafroc": "froc",
+        "ai": "extended/ai_vs_readers",
+        "limits": "extended/loa",
+    }.get(kind, "mrmc_balanced")
     parts = read_pilot(kind, ORACLES / f"{table}.csv", **options)
-    count = {"wafroc": 60, "sensitivity": 50, "specificity": 40, "ai": 90}[kind]
+    count = {"wafroc": 60, "sensitivity": 50, "specificity": 40, "limits": 1}.get(kind, 90)
     assert parts.cases == count
     if kind == "ai":
         assert parts.ms_readers == pytest.approx(0.00416539583, rel=1e-6)
+    if kind == "limits":
+        # iMRMC on the same table: variance of the mean of 5 readers and 24 cases 0.08184.
+        of_mean = measure_power(parts, readers=5, cases=24, effect=0.1).se ** 2
+        assert of_mean == pytest.approx(0.081840821, rel=1e-6)
     facts = plan_power(kind, Aim(0.05), components=parts, readers=(6,), cases=(200,))
     assert 0.05 < facts["curve"][0]["power"] < 1
     with pytest.raises(ValueError, match="components of a pilot or a published study"):
@@ -161,7 +173,11 @@ def test_a_dip_of_simulated_power_is_averaged_so_that_a_lucky_point_reaches_noth
 @pytest.mark.parametrize(
     ("kind", "aim", "message"),
     [
-        ("froc", Aim(0.1), "roc, wafroc, sensitivity, specificity, ai, rating"),
+        (
+            "froc",
+            Aim(0.1),
+            "roc, wafroc, sensitivity, specificity, correct, recall, ai, limits, rating",
+        ),
         ("roc", Aim(0.7), "effect between -0.5 and 0.5"),
         ("preference", Aim(1.2), "effect between 0 and 1"),
         ("roc", Aim(0.1, target=80), "0 < target < 1"),
@@ -220,19 +236,49 @@ answers = ["no", "yes"]
 """
 
 
-def test_observers_of_lesions_give_components_for_the_sample_size(unlocked):
+def lesion_study(unlocked, tail: str) -> Path:
+    """Sixteen cases read one at a time by four readers; odd cases have a lesion."""
     cases = "\n".join(
         f'[[cases]]\nname = "case-{i}"\npatient = "pat-{i}"\n'
         + ("lesions = [{ centre_zyx = [1, 21.5, 21.5], diameter_mm = 2.8 }]\n" if i % 2 else "")
         for i in range(16)
     )
-    study = unlocked(
+    return unlocked(
         n_cases=0,
         readers=4,
         items=SLIDER + cases,
-        tail='endpoint = "auc"\n',
+        tail=tail,
         design='layout = "single"\nsessions = 2\nrepeats = 0\ncatch_trials = 0\n',
     )
+
+
+@pytest.mark.parametrize("kind", ["sensitivity", "specificity", "correct"])
+def test_observers_call_lesions_where_the_endpoint_is_a_share_called(unlocked, kind):
+    study = lesion_study(unlocked, f'endpoint = "{kind}"\ncalled_from = 50\n')
+    pilot = run_pilot(
+        study,
+        rng=np.random.default_rng(2),
+        read=make_reader(edge_hu=0),
+        observers=Observers(internal_noise=0.3),
+    )
+    assert pilot.components.cases == (16 if kind == "correct" else 8)
+    if kind != "specificity":
+        assert pilot.effect > 0.05  # more noise, fewer lesions called
+    facts = plan_power(KIND_OF[pilot.endpoint], Aim(0.1), pilot=pilot, readers=(6,), cases=(40,))
+    assert 0.05 <= facts["curve"][0]["power"] <= 1
+
+
+def test_endpoints_that_no_observer_reads_say_what_to_do(unlocked):
+    study = lesion_study(unlocked, 'endpoint = "wafroc"\n')
+    protocol = study / "protocol.toml"
+    marked = protocol.read_text("utf-8").replace('"slider"', '"slider"\nmarks = ["lesion"]')
+    protocol.write_text(marked, "utf-8")
+    with pytest.raises(ValueError, match="use power wafroc with --pilot"):
+        run_pilot(study, rng=np.random.default_rng(2), read=make_reader(edge_hu=0))
+
+
+def test_observers_of_lesions_give_components_for_the_sample_size(unlocked):
+    study = lesion_study(unlocked, 'endpoint = "auc"\n')
     pilot = run_pilot(
         study,
         rng=np.random.default_rng(2),
