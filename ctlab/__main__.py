@@ -30,6 +30,7 @@ for command in (
     model.denoise,
     model.export,
     model.arms,
+    model.forced_choice,
     model.benchmark,
     judge.evaluate,
     judge.explain,

@@ -177,6 +177,57 @@ def arms(
         say(f"next: reader-study new STUDY --from {out}")
 
 
+def forced_choice(
+    series: Annotated[Path, typer.Argument(help="folder with one series at its own dose")],
+    out: Annotated[Path, typer.Option(help="folder for the set; new or empty")],
+    model: Models = None,
+    execute: Exec = None,
+    time_limit: TimeLimit = 600.0,
+    dose: Annotated[float, typer.Option(help="dose fraction to simulate")] = 0.1,
+    contrast_hu: Annotated[
+        list[float] | None, typer.Option(help="of the lesion over lung; repeat. Default 40 80 160")
+    ] = None,
+    diameter_mm: Annotated[float, typer.Option(help="of the lesion")] = 6.0,
+    places: Annotated[int, typer.Option(min=2, max=8, help="to choose from")] = 4,
+    trials: Annotated[int, typer.Option(min=1, help="per contrast")] = 8,
+    seed: Annotated[int, typer.Option(help="same seed, same places and noise")] = 0,
+    as_json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a forced-choice test: lesions of known contrast, low dose and every --model on it."""
+    from ctlab.ct import read_series
+    from ctlab.workflows.forced_choice_images import ForcedChoicePlan, write_forced_choice
+    from ctlab.workflows.model_spec import load_denoisers
+
+    contrasts = tuple(contrast_hu or ForcedChoicePlan.contrasts_hu)
+    plan = ForcedChoicePlan(dose, contrasts, diameter_mm, places, trials, seed=seed)
+    denoisers = load_denoisers(model, execute, time_limit_s=time_limit) if model or execute else []
+    problems: list[str] = []
+    with working("arms of every contrast"):
+        made = write_forced_choice(
+            read_series(series),
+            out,
+            denoisers,
+            plan=plan,
+            overwrite=overwrite,
+            note=problems.append,
+        )
+    if not emit({**made, "problems": problems}, as_json):
+        rows = [
+            (
+                r["arm"],
+                r["contrast_hu"],
+                r["observer"],
+                round(r["d_prime"], 2),
+                f"{r['share_expected']:.0%}",
+            )
+            for r in made["observers"]
+        ]
+        say(table(["arm", "contrast (HU)", "observer", "d'", "right"], rows))
+        say_problems(problems)
+        say(f"next: reader-study forced-choice pages {out} OUT --reader NAME")
+
+
 def export(
     out: Out,
     checkpoint: Checkpoint = None,

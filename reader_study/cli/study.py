@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ctlab.console import emit, run
-from reader_study.cli import stats, unblind
+from reader_study.cli import forced_choice, stats, unblind
 from reader_study.cli.analyse import register
 from reader_study.cli.arguments import Json, Passphrase, Study
 from reader_study.cli.demo import demo
@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Blinded reader studies of CT images, from protocol to tables.",
 )
 app.add_typer(stats.app, name="stats")
+app.add_typer(forced_choice.app, name="forced-choice")
 register(app)
 register_room(app)
 register_lecture(app)

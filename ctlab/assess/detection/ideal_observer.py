@@ -49,7 +49,8 @@ def ideal_d_prime(
     square = np.abs(dy * dx * np.fft.fft2(signal)) ** 2
     area = 1 / (power.shape[0] * dy * power.shape[1] * dx)
     used = np.ones(power.shape, bool)
-    used[0, 0] = power[0, 0] > 0
+    # Regions less their mean leave rounding there, not power.
+    used[0, 0] = power[0, 0] > 1e-9 * power.max()
     if prewhitening:
         if np.any(used & (power <= 0) & (square > 1e-12 * square.max())):
             raise ValueError("the noise has no power at a frequency of the signal; pass its NPS")

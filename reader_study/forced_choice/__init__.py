@@ -1,0 +1,1 @@
+"""Forced-choice tests as pages that need no server: made for each reader, scored with the key."""
