@@ -112,14 +112,19 @@ def write_json(path: str | Path, value: Any) -> None:
 def spreadsheet_safe(cell: Any) -> Any:
     """The cell as a spreadsheet shows it: text that would run as a formula gets a quote before it.
 
-    Source: OWASP, CSV injection: cells that start with ``= + - @``, a tab or a line end.
+    Source: OWASP, CSV injection: cells that start with ``= + - @``, a tab or a line end. A carriage
+    return becomes a line feed: Python before 3.13 leaves it without quotes, and what follows it
+    would begin a row.
 
     Examples
     --------
     >>> [spreadsheet_safe(cell) for cell in ("=1+1", "-0.5", "- none", "fine", -2.0)]
     ["'=1+1", '-0.5', "'- none", 'fine', -2.0]
     """
-    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+    if not isinstance(cell, str):
+        return cell
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\n")):
         return cell
     try:
         float(cell)
