@@ -201,7 +201,8 @@ def forced_choice(
 
     contrasts = tuple(contrast_hu or ForcedChoicePlan.contrasts_hu)
     plan = ForcedChoicePlan(dose, contrasts, diameter_mm, places, trials, seed=seed)
-    denoisers = load_denoisers(model, execute, time_limit_s=time_limit) if model or execute else []
+    asked = model or execute
+    denoisers = load_denoisers(model or [], execute, time_limit_s=time_limit) if asked else []
     problems: list[str] = []
     with working("arms of every contrast"):
         made = write_forced_choice(

@@ -139,7 +139,7 @@ def write_forced_choice(
     }
     with fresh_folder(out, overwrite=overwrite) as folder:
         write_json(folder / "set.json", facts)
-        numbered = {f"arm_{k}": shown for k, shown in enumerate(tiles.values())}
+        numbered: dict[str, Any] = {f"arm_{k}": t for k, t in enumerate(tiles.values())}
         np.savez_compressed(folder / "tiles.npz", **numbered)
         write_csv(folder / "observers.csv", pd.DataFrame(observers))
     return {**facts, "observers": observers}

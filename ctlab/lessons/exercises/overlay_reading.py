@@ -55,7 +55,7 @@ class OverlayReading:
 def _levels(map_sd: np.ndarray) -> np.ndarray:
     """The map as grey levels, which the page colours; 0 is see-through."""
     above = np.clip((map_sd - MARKED_SD) / MARKED_SD, 0, 1)
-    return np.where(map_sd > MARKED_SD, 90 + 165 * above, 0).astype(np.uint8)
+    return np.asarray(np.where(map_sd > MARKED_SD, 90 + 165 * above, 0), np.uint8)
 
 
 def overlay_reading() -> OverlayReading:
