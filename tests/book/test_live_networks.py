@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +11,15 @@ import pytest
 from ctlab.learn.inference import denoise_slices
 from ctlab.lessons.material import live_networks
 from ctlab.lessons.material.lesion_eraser import eraser_to_onnx
-from ctlab.lessons.material.live_slice import LIVE_TRAINING, NETWORKS, live_slice
+from ctlab.lessons.material.live_slice import (
+    LIVE_TRAINING,
+    NETWORKS,
+    live_answer,
+    live_slice,
+)
 from ctlab.view.live.scene import Scene, ask
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +73,39 @@ def test_states_of_training_are_offered_in_their_order():
     labels = [f"after {step} steps" for step in [*steps, live_networks.STEPS]]
     viewer = live_slice(LIVE_TRAINING, networks_slider="Training")
     assert [network["label"] for network in viewer.networks] == labels
+
+
+@pytest.mark.parametrize("chapter", ["start", "hallucination"])
+def test_the_goals_of_a_chapter_are_in_reach(chapter):
+    """What is found in a figure there is: one setting for each of its goals."""
+    text = (ROOT / "book" / f"{chapter}.md").read_text("utf-8")
+    faint = {"kind": "ground glass", "y": 45, "x": 125, "diameter_mm": 4, "hu": -800}
+    strong = {**faint, "kind": "solid", "diameter_mm": 12, "hu": 0}
+    equal = {"after_hu": live_answer({"dose": 0.1}).numbers["rmse_after_hu"]}
+    goals = [
+        goal
+        for part in re.findall(r"goals=(\[.*?\n    \]),", text, re.DOTALL)
+        for goal in eval(part, equal)
+    ]
+    settings = [
+        {"network": network, "dose": dose, "edits": edits}
+        for network in {goal.get("network", "shipped") for goal in goals}
+        for dose in (0.05, 0.075, 0.1, 0.225)
+        for edits in ([], [faint], [strong])
+    ]
+    answers = [(setting, live_answer(setting).numbers) for setting in settings]
+    assert goals
+    for goal in goals:
+        low, high = goal.get("above", -np.inf), goal.get("below", np.inf)
+        met = [
+            low < numbers[goal["number"]] < high
+            for setting, numbers in answers
+            if setting["network"] == goal.get("network", "shipped")
+            and goal.get("dose_above", 0) <= setting["dose"] <= goal.get("dose_below", 1)
+            and bool(setting["edits"]) == (goal["number"] == "kept")
+        ]
+        assert any(met), goal["text"]
+        assert not all(met), goal["text"]
 
 
 def test_shuffled_weights_denoise_nothing(scene):

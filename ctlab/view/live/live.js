@@ -375,7 +375,7 @@ class LiveViewer extends Viewer {
     }
     const at = this.tool === "brush" && (this.probe ?? (this.steersCross() ? this.cursor : null));
     if (!at) return;
-    const [x, y] = onScreen(spot, at), radius = (this.brush.diameter_mm / 2) * spot.perMm;
+    const [x, y] = onScreen(spot, at), radius = this.brush.kind === "why" ? 7 : (this.brush.diameter_mm / 2) * spot.perMm;
     outline(spot, (path) => path.arc(x, y, radius, 0, 7));
   }
 }
