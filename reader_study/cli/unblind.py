@@ -77,9 +77,10 @@ def own_results(
     as_json: Json = False,
 ) -> None:
     """Write a page for each reader of an unblinded study, with the own answers alone."""
+    from reader_study.analysis.own_readings import own_readings
     from reader_study.report.own_pages import write_own_pages
 
-    paths = write_own_pages(study, maps=maps)
+    paths = write_own_pages(study, own_readings(study, maps=maps))
     if not emit({"pages": [str(path) for path in paths]}, as_json):
         typer.echo("\n".join(str(path) for path in paths))
         typer.echo("Each page is for its own reader; hand it to nobody else.")

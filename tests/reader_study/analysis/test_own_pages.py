@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from reader_study.analysis.own_readings import own_readings
 from reader_study.record.study_record import read_study as read_record
 from reader_study.report.own_pages import write_own_pages
 
@@ -57,7 +58,7 @@ def test_each_page_tells_its_own_reader_what_was_missed(read_study, tmp_path):
     maps = tmp_path / "maps"
     maps.mkdir()
     (maps / "case-0.png").write_bytes(b"\x89PNG a map")
-    paths = write_own_pages(study, maps=maps)
+    paths = write_own_pages(study, own_readings(study, maps=maps))
     slots = {r.reader: r.slot for r in read_record(study).readers}
     assert [path.stem for path in paths] == sorted(slots)
     pages = {slots[path.stem]: path.read_text("utf-8") for path in paths}
@@ -80,6 +81,6 @@ def test_each_page_tells_its_own_reader_what_was_missed(read_study, tmp_path):
 
 def test_no_page_before_the_key_is_open(locked):
     with pytest.raises(ValueError, match="not unblinded"):
-        write_own_pages(locked(n_cases=4))
+        own_readings(locked(n_cases=4))
     with pytest.raises(ValueError, match="is no folder; name one with pictures"):
-        write_own_pages("anywhere", maps="nowhere")
+        own_readings("anywhere", maps="nowhere")
