@@ -75,6 +75,9 @@ def denoise(
     execute: Exec = None,
     time_limit: TimeLimit = 600.0,
     engine: Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")] = "torch",
+    precision: Annotated[
+        str, typer.Option(help="of the model with torch: float32, or bfloat16 for speed")
+    ] = "float32",
     strength: Annotated[
         float | None, typer.Option(help="of a filter in noise SDs, of a switchable model 0 to 1")
     ] = None,
@@ -112,6 +115,7 @@ def denoise(
             model=one_spec(model, execute),
             time_limit_s=time_limit,
             engine=engine,
+            precision=precision,
             strength=strength,
             force=force,
             adapt_s=adapt,

@@ -90,6 +90,7 @@ def denoise_series(
     model: str | None = None,
     time_limit_s: float = TIME_LIMIT_S,
     engine: str = "torch",
+    precision: str = "float32",
     strength: float | None = None,
     force: bool = False,
     adapt_s: float | None = None,
@@ -111,6 +112,8 @@ def denoise_series(
     model : any denoiser, in place of the two above; see :mod:`ctlab.workflows.model_spec`
     time_limit_s : for one call of a denoiser that is not the kit's own
     engine : what runs the model: torch, onnx or openvino
+    precision : float32, or bfloat16 with torch: three times as fast where the processor has it, and
+        HU that differ by 0.7 RMS with the shipped model
     strength : of a filter in noise SDs; of a switchable model from 0 to 1. Default: as tuned
     force : use the model even outside the range of use on its card
     adapt_s : seconds of training on this very series first, without clean images; refused where
@@ -136,7 +139,7 @@ def denoise_series(
         model, method, checkpoint, strength, time_limit_s
     )
     _check_adaptation(adapt_s, method, resume)
-    _check_choice(method, engine, strength)  # refused before minutes of work, not after
+    _check_choice(method, engine, precision, strength)  # refused before minutes of work, not after
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
@@ -148,7 +151,16 @@ def denoise_series(
         tell_behaviour([stranger], note)
         work = with_stranger(stranger, volume)
     elif method == "model":
-        work = with_model(volume, checkpoint, engine, strength, force, adapt_s, processes.device)
+        work = with_model(
+            volume,
+            checkpoint,
+            strength=strength,
+            force=force,
+            adapt_s=adapt_s,
+            engine=engine,
+            precision=precision,
+            device=processes.device,
+        )
     else:
         work = with_filter(method, before, strength)
     start = time.perf_counter()
@@ -317,8 +329,14 @@ def _check_adaptation(adapt_s: float | None, method: str, resume: bool) -> None:
         )
 
 
-def _check_choice(method: str, engine: str, strength: float | None) -> None:
-    """Refuse an engine for a filter, and a strength that no model or filter knows."""
+def _check_choice(method: str, engine: str, precision: str, strength: float | None) -> None:
+    """Refuse an engine for a filter, and a precision or strength that nothing here knows."""
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"expected --precision float32 or bfloat16, got {precision!r}; choose one")
+    if precision != "float32" and (method != "model" or engine != "torch"):
+        raise ValueError(
+            f"--precision {precision} belongs to the model and the torch engine; leave it out"
+        )
     if method != "model" and engine != "torch":
         raise ValueError(
             f"--engine {engine} runs the model, not the filter {method!r}; leave --engine out"

@@ -31,13 +31,16 @@ class Work:
 def with_model(
     volume: Volume,
     path: str | Path | None,
-    engine: str,
+    *,
     strength: float | None,
     force: bool,
     adapt_s: float | None,
-    device: Any,
+    **how_run: Any,
 ) -> Work:
-    """The kit's network, or one that a checkpoint holds; adapted to the series for ``adapt_s``."""
+    """The kit's network, or one that a checkpoint holds; adapted to the series for ``adapt_s``.
+
+    ``how_run`` is engine, precision and device, for :func:`ctlab.learn.inference.slice_denoiser`.
+    """
     from ctlab.learn import applicability, load_checkpoint
     from ctlab.learn.inference import refuse_outside_range, slice_denoiser
 
@@ -51,8 +54,10 @@ def with_model(
         network, done = adapt_to_series(volume, checkpoint, seconds=adapt_s)
         adapted_words, adaptation = f", {done.in_words()}", asdict(done)
     how = 1.0 if strength is None else strength
-    denoise = slice_denoiser(network, engine=engine, strength=how, device=device)
+    denoise = slice_denoiser(network, strength=how, **how_run)
     strength_words = "" if how == 1.0 else f", strength {how:g}"
+    if how_run["precision"] != "float32":
+        strength_words += f", in {how_run['precision']}"
     derivation = Derivation(
         f"Denoised by an OT-CycleGAN (checkpoint sha256 {checkpoint.sha256[:12]}, step "
         f"{checkpoint.step}{strength_words}{adapted_words}); "
@@ -60,7 +65,8 @@ def with_model(
         algorithm="CT Lab OT-CycleGAN",
         code=DENOISED,
     )
-    facts = {"method": "model", "checkpoint": checkpoint.sha256, "engine": engine, "strength": how}
+    facts = {"method": "model", "checkpoint": checkpoint.sha256, "strength": how}
+    facts |= {"engine": how_run["engine"], "precision": how_run["precision"]}
     fits = applicability(volume, checkpoint).to_dict()
     fits["notes"] = [*fits["notes"], *_near_identity(checkpoint.card)]
     return Work(denoise.part, derivation, facts, fits, adaptation)

@@ -215,6 +215,29 @@ def test_a_damaged_slice_leaves_nothing_behind(scan, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"bad"}
 
 
+def test_bfloat16_is_told_and_moves_little(tmp_path, checkpoint, scan):
+    denoise_series(scan, tmp_path / "exact", checkpoint=checkpoint)
+    denoise_series(scan, tmp_path / "fast", checkpoint=checkpoint, precision="bfloat16")
+    exact, fast = read_series(tmp_path / "exact"), read_series(tmp_path / "fast")
+    apart = np.sqrt(np.mean((exact.hu - fast.hu) ** 2))
+    assert 0 < apart < 0.1 * (exact.hu - read_series(scan).hu).std()
+    assert "in bfloat16" in pydicom.dcmread(fast.sources[0]).DerivationDescription
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"precision": "float16"},
+        {"precision": "bfloat16", "method": "nlm"},
+        {"precision": "bfloat16", "engine": "onnx"},
+    ],
+)
+def test_a_precision_that_cannot_be_is_refused_first(asked, scan, tmp_path):
+    with pytest.raises(ValueError, match="--precision"):
+        denoise_series(scan, tmp_path / "x", **asked)
+    assert not (tmp_path / "x").exists()
+
+
 def test_adapted_weights_are_told_in_header_and_report(tmp_path, checkpoint, monkeypatch):
     """The gate and what it asks are tested with :mod:`ctlab.learn.adapt`."""
     plain = load_checkpoint(checkpoint)
