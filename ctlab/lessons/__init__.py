@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "nodule_slice",
             "without_nodule",
         ],
+        "material.adaptation_table": ["adaptation_table", "read_adaptation"],
         "material.filter_ladders": ["errors_by_place", "filter_ladder", "rmse_ladder"],
         "material.lesion_survival": ["lesion_pages", "lesion_survival", "quiet_places"],
         "material.live_slice": ["LIVE_CROP", "LIVE_TRAINING", "live_answer", "live_slice"],

@@ -313,7 +313,7 @@ def _judge_all(
             found = _of_network(checkpoint, path, validation, test)
         results["methods"][name] = found
         _report(results, name)
-        write_json(RESULTS, _to_five_places(results))
+        write_json(RESULTS, to_five_places(results))
     write_card(RESULTS)
 
 
@@ -350,11 +350,12 @@ def _of_network(
     }
 
 
-def _to_five_places(results: Any) -> Any:
+def to_five_places(results: Any) -> Any:
+    """Results with all floats rounded, so that files change where numbers do."""
     if isinstance(results, dict):
-        return {key: _to_five_places(value) for key, value in results.items()}
+        return {key: to_five_places(value) for key, value in results.items()}
     if isinstance(results, list):
-        return [_to_five_places(value) for value in results]
+        return [to_five_places(value) for value in results]
     return round(float(results), 5) if isinstance(results, float) else results
 
 

@@ -21,7 +21,7 @@ import torch
 from ctlab.classic import METHODS
 from ctlab.learn import load_checkpoint
 from experiments.method_comparison import evaluate
-from experiments.shipped_model import image_quality, nodules, passport, risk
+from experiments.shipped_model import adaptation, image_quality, nodules, passport, risk
 
 
 def comparison(series: Path, pycerr: Path) -> None:
@@ -56,6 +56,10 @@ def main() -> None:
         "comparison": (
             evaluate.RESULTS,
             lambda: comparison(given.series, given.pycerr),
+        ),
+        "adaptation": (
+            adaptation.RESULTS,
+            lambda: adaptation.main(lambda: evaluate.cases_of(given.series, given.pycerr)[1]),
         ),
         "passport": (passport.RESULTS, passport.main),
         "risk": (risk.RESULTS, risk.main),
