@@ -1,8 +1,8 @@
-"""Files and folders that appear whole or not at all, folders whose writing can be resumed, JSON.
+"""Files and folders that appear whole or not at all; JSON.
 
 - :func:`write_whole`, :func:`write_json`: a file.
 - :func:`fresh_folder`: a folder; an error leaves nothing.
-- :class:`ResumableFolder`: a folder of many files; a killed run is continued.
+- :class:`ctlab.resumable_folder.ResumableFolder`: a folder of many files; a killed run goes on.
 """
 
 import json
@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +106,17 @@ def write_json(path: str | Path, value: Any) -> None:
     with write_whole(path) as part:
         text = json.dumps(plain(value), indent=1, allow_nan=False)
         part.write_text(text + "\n", encoding="utf-8")
+
+
+def canonical(value: Any) -> str:
+    r"""JSON with sorted keys and no spaces: one text for one value, so that hashes agree.
+
+    Examples
+    --------
+    >>> print(canonical({"b": 1, "a": [None, "ü"]}))
+    {"a":[null,"\u00fc"],"b":1}
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def spreadsheet_safe(cell: Any) -> Any:
@@ -204,18 +214,18 @@ def fresh_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]
     refuse_full_folder(path, overwrite=overwrite)
     out = settled(path)
     with FolderLock(out), named_errors(out):
-        _clear(out)
+        clear_leftovers(out)
         refuse_full_folder(path, overwrite=overwrite)
         part = aside(out, "part")
         part.mkdir()
         try:
             yield part
-            _put(part, out, overwrite=overwrite)
+            put_in_place(part, out, overwrite=overwrite)
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
 
-def _clear(out: Path) -> None:
+def clear_leftovers(out: Path) -> None:
     """Remove what killed runs left beside a folder, and put back what they had moved aside."""
     shutil.rmtree(aside(out, "part"), ignore_errors=True)
     old = aside(out, "old")
@@ -235,7 +245,7 @@ class FilledMeanwhile(ValueError):  # noqa: N818  (a finding, not a fault)
         )
 
 
-def _put(part: Path, out: Path, *, overwrite: bool) -> None:
+def put_in_place(part: Path, out: Path, *, overwrite: bool) -> None:
     """Move a finished folder to its place: atomically where that is free."""
     if contents(out) and not overwrite:
         raise FilledMeanwhile(out)
@@ -277,121 +287,3 @@ def _exchange(present: list[Path], old: Path, made: list[Path], out: Path) -> No
         for each in old.iterdir():
             each.rename(out / each.name)
         raise
-
-
-_STATE = "unfinished.json"
-
-
-@dataclass(frozen=True)
-class ResumableFolder:
-    """A folder in the making, which becomes ``out`` when :meth:`finish` is called.
-
-    Attributes
-    ----------
-    out : where it will lie
-    facts : what is being made and from what: only work on the same facts is continued
-    given : values drawn at the start (new identifiers), which a continued run must share
-    lock : of the process that began it
-    """
-
-    out: Path
-    facts: dict[str, Any]
-    given: dict[str, Any]
-    lock: FolderLock | None = field(default=None, compare=False)
-
-    @staticmethod
-    def folder_of(out: str | Path) -> Path:
-        """Where unfinished work on ``out`` lies."""
-        return aside(settled(out), "unfinished")
-
-    @property
-    def folder(self) -> Path:
-        """Where files are written until all are there."""
-        return self.folder_of(self.out)
-
-    @classmethod
-    def begin(
-        cls,
-        out: str | Path,
-        facts: dict[str, Any],
-        given: dict[str, Any],
-        *,
-        resume: bool = False,
-        overwrite: bool = False,
-    ) -> "ResumableFolder":
-        """Start work on ``out``, or go on with what a killed run left.
-
-        Raises
-        ------
-        ValueError
-            ``out`` is full; unfinished work is there and neither ``resume`` nor ``overwrite`` is
-            true; it was begun with other facts; or another process is at it.
-        """
-        refuse_full_folder(out, overwrite=overwrite)
-        lock = FolderLock(out)
-        try:
-            _clear(settled(out))
-            refuse_full_folder(out, overwrite=overwrite)
-            begun = cls._begun(out, facts, given, resume=resume, overwrite=overwrite)
-        except BaseException:
-            lock.release()
-            raise
-        return replace(begun, lock=lock)
-
-    @classmethod
-    def _begun(
-        cls,
-        out: str | Path,
-        facts: dict[str, Any],
-        given: dict[str, Any],
-        *,
-        resume: bool,
-        overwrite: bool,
-    ) -> "ResumableFolder":
-        folder = cls.folder_of(out)
-        if folder.exists() and not (resume or overwrite):
-            raise ValueError(
-                f"work on {out} was cut short; pass --resume to go on, or --overwrite to begin anew"
-            )
-        if resume and (folder / _STATE).exists():
-            begun = cls.join(out)
-            for name, value in facts.items():
-                if begun.facts.get(name) != plain(value):
-                    raise ValueError(
-                        f"work on {out} was begun with {name} {begun.facts.get(name)!r}, now it is "
-                        f"{value!r}; use what it was begun with, or --overwrite"
-                    )
-            return begun
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_json(folder / _STATE, {"facts": facts, "given": given})
-        return cls.join(out)
-
-    @classmethod
-    def join(cls, out: str | Path) -> "ResumableFolder":
-        """The work on ``out`` that another process, or an earlier run, began."""
-        kept = json.loads((cls.folder_of(out) / _STATE).read_text(encoding="utf-8"))
-        return cls(Path(out), kept["facts"], kept["given"])
-
-    def abandon(self) -> None:
-        """Remove what was made."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.release()
-
-    def release(self) -> None:
-        """Let other processes go on with it."""
-        if self.lock is not None:
-            self.lock.release()
-
-    def finish(self, *, overwrite: bool = False) -> None:
-        """Put the folder in its place; with ``overwrite`` also where that was filled meanwhile."""
-        state = self.folder / _STATE
-        kept = state.read_bytes()
-        state.unlink()
-        try:
-            _put(self.folder, settled(self.out), overwrite=overwrite)
-        except BaseException:
-            state.write_bytes(kept)  # so that it can be resumed
-            raise
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.release()

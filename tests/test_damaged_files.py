@@ -28,25 +28,12 @@ from reader_study.__main__ import main as reader_study
 from reader_study.design.protocol_file import read_protocol
 from reader_study.record.bundle import open_bundle
 from reader_study.report.page import write_report
+from tests.damage import damaged
 
 DATA = Path(__file__).parent / "data"
 PASSPORT = Path(__file__).parents[1] / "experiments" / "shipped_model" / "passport.json"
 OTHER_KINDS = [None, True, -1, 10**30, float("nan"), "", "x", "9" * 300, [], {}, ["a"], {"a": 1}]
 OTHER_KINDS += [[[[[]]]], {"name": None}]
-
-
-def flipped(raw, draw):
-    """Cut short, bits flipped, a stretch overwritten, taken out or doubled."""
-    way, at, stretch = draw.randrange(5), draw.randrange(len(raw)), draw.choice([1, 4, 100, 4096])
-    if way == 0:
-        return raw[:at]
-    if way == 1:
-        damaged = bytearray(raw)
-        for _ in range(draw.choice([1, 3, 30])):
-            damaged[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
-        return bytes(damaged)
-    put = {2: draw.randbytes(stretch), 3: b"", 4: raw[at : at + stretch] * 2}[way]
-    return raw[:at] + put + raw[at + stretch :]
 
 
 def places(value, place=()):
@@ -83,7 +70,7 @@ def damaged_json(content, seed, count):
     yield b"[1]"
     raw = json.dumps(content).encode()
     for number in range(count):
-        yield flipped(raw, draw) if number % 3 == 0 else json.dumps(changed(content, draw)).encode()
+        yield damaged(raw, draw) if number % 3 == 0 else json.dumps(changed(content, draw)).encode()
 
 
 def outcome(action):
@@ -142,7 +129,7 @@ def test_an_explanation_map(tmp_path):
     raw, draw, refused = path.read_bytes(), random.Random(2), 0
     assert load_explanation(path).in_words()
     for _ in range(150):
-        path.write_bytes(flipped(raw, draw))
+        path.write_bytes(damaged(raw, draw))
         found = outcome(lambda: load_explanation(path))
         refused += found is None
         assert found is None or np.array_equal(found.signed, ramp)
@@ -167,7 +154,7 @@ def test_nifti(ending, tmp_path):
     nibabel.save(image, path)
     raw, draw, refused = path.read_bytes(), random.Random(3), 0
     for _ in range(150):
-        path.write_bytes(flipped(raw, draw))
+        path.write_bytes(damaged(raw, draw))
         found = outcome(lambda: read_nifti(path))
         refused += found is None
         if found is not None:
@@ -196,7 +183,7 @@ def test_a_checkpoint(tmp_path):
     shipped = Path(str(files("ctlab.learn") / "shipped" / "checkpoint.pt"))
     raw, path, draw = shipped.read_bytes(), tmp_path / "c.pt", random.Random(4)
     for _ in range(12):
-        path.write_bytes(flipped(raw, draw))
+        path.write_bytes(damaged(raw, draw))
         outcome(lambda: load_checkpoint(path).denoiser())
     whole = torch.load(shipped, weights_only=True)
     weights = whole["state"]["players"]
@@ -236,7 +223,7 @@ def test_toml(name, tmp_path, study_folder):
     }[name]
     path, draw = tmp_path / f"{name}.toml", random.Random(5)
     deep = b"a = " + b"[" * 3000 + b"]" * 3000, b"a" + b".a" * 3000 + b" = 1"
-    for raw in (*deep, b"\xff", b"format_version = []", *(flipped(text, draw) for _ in range(80))):
+    for raw in (*deep, b"\xff", b"format_version = []", *(damaged(text, draw) for _ in range(80))):
         path.write_bytes(raw)
         outcome(lambda: read(path))
     path.write_bytes(deep[0])

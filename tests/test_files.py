@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctlab.files import ResumableFolder, fresh_folder, plain, write_json, write_whole
+from ctlab.files import fresh_folder, plain, write_json, write_whole
+from ctlab.resumable_folder import ResumableFolder
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

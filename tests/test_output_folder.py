@@ -8,14 +8,9 @@ from pathlib import Path
 import pytest
 
 from ctlab import output_folder
-from ctlab.files import (
-    FilledMeanwhile,
-    ResumableFolder,
-    fresh_folder,
-    refuse_full_folder,
-    write_whole,
-)
+from ctlab.files import FilledMeanwhile, fresh_folder, refuse_full_folder, write_whole
 from ctlab.output_folder import FolderLock
+from ctlab.resumable_folder import ResumableFolder
 
 
 def names(folder):
@@ -30,6 +25,7 @@ def write(folder, name="new", **options):
 def run(code, *words):
     """Code in another process, which is not cleaned up after."""
     head = "import os, sys\nfrom pathlib import Path\nfrom ctlab.files import *\n"
+    head += "from ctlab.resumable_folder import *\n"
     return subprocess.run(
         [sys.executable, "-c", head + code, *map(str, words)],
         check=False,

@@ -8,7 +8,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "safety.applicability": [
+        "safety.range_of_use": [
             "Applicability",
             "check_applicability",
         ],

@@ -23,7 +23,7 @@ from ctlab.explain.explanation_page import limits_in_words
 from ctlab.explain.maps.methods import METHODS, check_method, is_possible
 from ctlab.explain.probe.denoiser_probe import DenoiserProbe
 from ctlab.explain.probe.regions import Region, region_of_nodule
-from ctlab.files import write_whole
+from ctlab.files import write_json
 from ctlab.learn import Checkpoint, load_checkpoint
 
 STUDY_COMMAND = "ctlab explain --study"
@@ -142,8 +142,7 @@ def study_of_sample(
         "usefulness": json.loads(finds.to_json(orient="records")),
     }
     if out is not None:
-        with write_whole(out) as part:
-            part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(out, result)
     return result
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ctlab.ct import Volume
-from ctlab.ct.applicability import Applicability, check_applicability
 from ctlab.ct.hu import HU_MAX, HU_MIN
+from ctlab.ct.range_of_use import Applicability, check_applicability
 from ctlab.learn.engines import Engine, open_engine
 from ctlab.learn.models.switchable import SwitchableUNet
 from ctlab.learn.train.checkpoint import Checkpoint, HuDenoiser, load_checkpoint

@@ -21,13 +21,8 @@ from ctlab.ct.dicom.pixels.encode import count_beyond, note_clipped
 from ctlab.ct.dicom.read_lazy import hu_findings, open_series
 from ctlab.ct.dicom.write import SeriesWriter
 from ctlab.ct.noise_level import noise_pair_hu
-from ctlab.files import (
-    FilledMeanwhile,
-    ResumableFolder,
-    refuse_full_folder,
-    refuse_own_source,
-    write_whole,
-)
+from ctlab.files import FilledMeanwhile, refuse_full_folder, refuse_own_source, write_whole
+from ctlab.resumable_folder import ResumableFolder
 from ctlab.workflows.model_spec import TIME_LIMIT_S, load_denoiser
 from ctlab.workflows.slice_work import Work, with_filter, with_model, with_stranger
 

@@ -6,7 +6,6 @@ The low dose of these scans is simulated: noise was inserted into real projectio
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +20,7 @@ from ctlab.console import Progress
 from ctlab.ct import Volume
 from ctlab.ct.datasets.layouts import Scan, benchmark_split, open_collection
 from ctlab.ct.denoiser import Denoiser
-from ctlab.files import write_csv, write_whole
+from ctlab.files import write_csv, write_json
 
 METRICS = ("ssim", "psnr_db", "vif", "rmse_hu")
 PUBLISHED = {  # SSIM, PSNR, VIF of chest in the benchmark's table; all but the first are supervised
@@ -116,8 +115,7 @@ def mayo_chest(
 
 def _write(out: str | Path, slices: pd.DataFrame, results: dict[str, Any]) -> None:
     write_csv(Path(out) / "slices.csv", slices)
-    with write_whole(Path(out) / "results.json") as part:
-        part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write_json(Path(out) / "results.json", results)
 
 
 def mayo_chest_of(data: str | Path, out: str | Path, denoiser: Denoiser) -> dict[str, Any]:

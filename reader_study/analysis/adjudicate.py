@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ctlab.files import fresh_folder, write_csv
+from ctlab.files import canonical, fresh_folder, write_csv
 from reader_study.analysis.tables import marks_table
 from reader_study.blinding.sealed_key import FORMAT_VERSION, seal, unseal
 from reader_study.design.random_streams import Stream
@@ -20,7 +20,7 @@ from reader_study.design.texts import load_texts
 from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
 from reader_study.record.paths import sealed_key
-from reader_study.record.store import Store, canonical, latest, utc_now
+from reader_study.record.store import Store, latest, utc_now
 from reader_study.record.study_record import UnblindedStudy, read_unblinded
 
 FOLDER = "adjudication"

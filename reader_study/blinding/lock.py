@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ctlab.files import scratch_folder
+from ctlab.files import canonical, scratch_folder
 from reader_study.blinding import sealed_key
 from reader_study.blinding.amend import reader_facts
 from reader_study.blinding.difference_slice import slice_of_largest_difference
@@ -36,7 +36,7 @@ from reader_study.record.anchors import ANCHORS, write_anchor
 from reader_study.record.bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
 from reader_study.record.migrations import FORMAT_VERSION
 from reader_study.record.paths import bundle_folder, database_url, locked_protocol
-from reader_study.record.store import Store, canonical, utc_now
+from reader_study.record.store import Store, utc_now
 
 _ONE_TIME = 946_684_800  # 1 January 2000; zip archives know no time before 1980
 

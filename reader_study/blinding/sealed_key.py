@@ -18,20 +18,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from ctlab.files import canonical
+
 FORMAT_VERSION = 1
 SHORTEST_PASSPHRASE = 12
 _COST = {"n": 2**17, "r": 8, "p": 1}
-
-
-def canonical(value: Any) -> bytes:
-    r"""JSON with sorted keys and no spaces: one text for one value, so that hashes agree.
-
-    Examples
-    --------
-    >>> canonical({"b": 1, "a": [None, "ü"]})
-    b'{"a":[null,"\\u00fc"],"b":1}'
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def read_passphrase(path: str | Path) -> str:
@@ -63,7 +54,7 @@ def seal(secret: dict[str, Any], passphrase: str) -> tuple[bytes, str]:
     >>> unseal(sealed, "correct horse battery", commitment=commitment)["seed"]
     7
     """
-    plain = canonical({**secret, "nonce": secrets.token_hex(32)})
+    plain = canonical({**secret, "nonce": secrets.token_hex(32)}).encode()
     salt, iv = secrets.token_bytes(16), secrets.token_bytes(12)
     header = {
         "format_version": FORMAT_VERSION,
@@ -71,7 +62,7 @@ def seal(secret: dict[str, Any], passphrase: str) -> tuple[bytes, str]:
         "scrypt": {**_COST, "salt": base64.b64encode(salt).decode()},
         "aes_256_gcm": {"iv": base64.b64encode(iv).decode()},
     }
-    cipher = AESGCM(_derive(passphrase, salt, _COST)).encrypt(iv, plain, canonical(header))
+    cipher = AESGCM(_derive(passphrase, salt, _COST)).encrypt(iv, plain, canonical(header).encode())
     sealed = {**header, "ciphertext": base64.b64encode(cipher).decode()}
     return json.dumps(sealed, indent=1).encode(), hashlib.sha256(plain).hexdigest()
 
@@ -95,7 +86,9 @@ def unseal(sealed: bytes, passphrase: str, *, commitment: str) -> dict[str, Any]
             base64.b64decode(text)
             for text in (box["scrypt"]["salt"], box["aes_256_gcm"]["iv"], box["ciphertext"])
         )
-        plain = AESGCM(_derive(passphrase, salt, cost)).decrypt(iv, cipher, canonical(header))
+        plain = AESGCM(_derive(passphrase, salt, cost)).decrypt(
+            iv, cipher, canonical(header).encode()
+        )
     except InvalidTag:
         raise ValueError(
             "wrong passphrase, or the sealed key was changed; a key locked with two passphrases "

@@ -6,13 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ctlab.files import fresh_folder
+from ctlab.files import canonical, fresh_folder
 from reader_study.record import schema
 from reader_study.record.anchors import write_anchor
 from reader_study.record.coordinator import active_reader, opened
 from reader_study.record.hash_chain import verify_store
 from reader_study.record.paths import bundle_folder
-from reader_study.record.store import Event, Store, canonical
+from reader_study.record.store import Event, Store
 
 _OF_THE_STUDY = {"locked", "amended", "reader-added", "reader-withdrawn"}
 

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from ctlab.files import canonical
 from reader_study.record import schema
 
 GENESIS = "0" * 64
@@ -73,11 +74,6 @@ class Contents:
     events: tuple[Event, ...]
     answers: tuple[Answer, ...]
     readers: tuple[Reader, ...]
-
-
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: one text for one value, so that hashes agree."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def link_hash(prev: str, seq: int, at: str, kind: str, reader: str, payload: dict[str, Any]) -> str:

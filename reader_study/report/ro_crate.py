@@ -5,13 +5,12 @@ is a CreateAction as in Process Run Crate. Readers stay numbers: no entity names
 """
 
 import hashlib
-import json
 import mimetypes
 import shutil
 from pathlib import Path
 from typing import Any
 
-from ctlab.files import fresh_folder, write_whole
+from ctlab.files import fresh_folder, write_json
 from reader_study.report import words
 from reader_study.report.page import analysis_read, read_analysis
 from reader_study.report.signature import Signature, read_signature
@@ -76,8 +75,7 @@ def write_crate(study: str | Path, out: str | Path, *, overwrite: bool = False) 
             (part / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(study / name, part / name)
         content = {"@context": f"{SPEC}/context", "@graph": _graph(part, found, facts, signed)}
-        with write_whole(part / METADATA) as file:
-            file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_json(part / METADATA, content)
     return Path(out) / METADATA
 
 

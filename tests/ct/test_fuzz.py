@@ -44,7 +44,7 @@ def seeds():
 
 
 def mutate(data, rng):
-    """One damaged copy; most damage lies in the header, where it matters."""
+    """As :mod:`tests.damage`, but with bytes that mean something to DICOM, behind the preamble."""
     data = bytearray(data)
     for _ in range(int(rng.integers(1, 4))):
         kind = rng.integers(6)

@@ -11,21 +11,7 @@ from reader_study.blinding.unblind import verify
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import add_reader, opened
 from reader_study.record.merge import merge_study
-
-
-def spoilt(raw: bytes, draw: random.Random) -> bytes:
-    """Cut short, bytes flipped, a stretch overwritten, or a stretch taken out."""
-    way, at = draw.randrange(4), draw.randrange(len(raw))
-    if way == 0:
-        return raw[:at]
-    if way == 1:
-        damaged = bytearray(raw)
-        for _ in range(draw.choice([1, 3, 30])):
-            damaged[draw.randrange(len(raw))] ^= 1 << draw.randrange(8)
-        return bytes(damaged)
-    stretch = draw.choice([4, 100, 4096])
-    filler = draw.randbytes(stretch) if way == 2 else b""
-    return raw[:at] + filler + raw[at + stretch :]
+from tests.damage import damaged
 
 
 def said(action) -> str:
@@ -65,7 +51,7 @@ def test_a_damaged_copy_is_merged_whole_or_not_at_all(read_elsewhere):
             (study / rest).unlink(missing_ok=True)
             (laptop / rest).unlink(missing_ok=True)
         (study / "study.db").write_bytes(clean)
-        (laptop / "study.db").write_bytes(spoilt(raw, draw))
+        (laptop / "study.db").write_bytes(damaged(raw, draw))
         sentence = said(lambda: merge_study(study, laptop))
         refused += bool(sentence)
         with opened(study) as (_, store):
@@ -91,9 +77,9 @@ def test_a_damaged_bundle_key_or_anchor_is_refused_in_one_line(locked, passphras
 
     assert said(use) == ""
     for _ in range(100):
-        damaged = spoilt(raw, draw)
-        (study / name).write_bytes(damaged)
+        copy = damaged(raw, draw)
+        (study / name).write_bytes(copy)
         sentence = said(use)
         refused += bool(sentence)
-        assert sentence or name == "anchors.txt" or damaged == raw
+        assert sentence or name == "anchors.txt" or copy == raw
     assert refused > 40

@@ -18,7 +18,6 @@ from ctlab.ct import (
     read_series,
     write_series,
 )
-from ctlab.files import ResumableFolder
 from ctlab.learn import (
     TrainConfig,
     adapt,
@@ -28,6 +27,7 @@ from ctlab.learn import (
 )
 from ctlab.learn.train.monitor import COLLAPSE, RaisedWarning
 from ctlab.learn.train.state import TrainState
+from ctlab.resumable_folder import ResumableFolder
 from ctlab.workflows import slice_work
 from ctlab.workflows.denoise import denoise_series
 

@@ -36,6 +36,7 @@ from ctlab.ct.dicom.kept_attributes import (
 from ctlab.ct.dicom.media.dicomdir import is_index, patient_records
 from ctlab.ct.dicom.pixels.scrub import scrub_pixels
 from ctlab.ct.dicom.series import NO_DATA, overwritten, reason_aside
+from ctlab.ct.dicom.tags import code_item
 from ctlab.files import fresh_folder, refuse_own_source
 
 NOT_DICOM = "not DICOM"
@@ -270,16 +271,8 @@ def _anywhere() -> Any:
 
     item = Dataset()
     item.FrameLaterality = "U"
-    item.AnatomicRegionSequence = [_code("38266002", "SCT", "Entire body")]
+    item.AnatomicRegionSequence = [code_item("38266002", "SCT", "Entire body")]
     return item
-
-
-def _code(value: str, scheme: str, meaning: str) -> Any:
-    from pydicom.dataset import Dataset
-
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
-    return code
 
 
 def _short(dataset: Any) -> list[Any]:
@@ -369,7 +362,7 @@ def _declare(dataset: Any) -> None:
 
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "CT Lab: dicognito, then a list of kept attributes"
-    dataset.DeidentificationMethodCodeSequence = [_code(v, "DCM", m) for v, m in _PROFILE]
+    dataset.DeidentificationMethodCodeSequence = [code_item(v, "DCM", m) for v, m in _PROFILE]
     dataset.LongitudinalTemporalInformationModified = "MODIFIED"
     meta = FileMetaDataset()
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None

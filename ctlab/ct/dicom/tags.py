@@ -1,4 +1,6 @@
-"""The elements of a header that geometry, HU and identity rest on, by the name used here."""
+"""Elements of a header that geometry, HU and identity rest on, by the names used here; codes."""
+
+from typing import Any
 
 TAGS = {
     "character_set": 0x00080005,
@@ -83,3 +85,18 @@ TAGS = {
     "frame_reference_ms": 0x00541300,
     "frame_offsets": 0x7FE00001,
 }
+
+
+def code_item(value: str, scheme: str, meaning: str) -> Any:
+    """Item of a code sequence, such as ``("109103", "DCM", "Modifying Equipment")`` (PS3.3, 8.8).
+
+    Examples
+    --------
+    >>> code_item("109103", "DCM", "Modifying Equipment").CodeMeaning
+    'Modifying Equipment'
+    """
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item

@@ -20,6 +20,7 @@ from ctlab.ct.dicom.pixels.encode import (
     rescale_of,
     stored_values,
 )
+from ctlab.ct.dicom.tags import code_item
 from ctlab.ct.volume import Volume
 from ctlab.files import fresh_folder
 
@@ -230,7 +231,8 @@ class SeriesWriter:
             f"({derivation.algorithm} {derivation.version})"[:1024]
         )
         if derivation.code:
-            dataset.DerivationCodeSequence = [_code(derivation.code[0], "DCM", derivation.code[1])]
+            value, meaning = derivation.code
+            dataset.DerivationCodeSequence = [code_item(value, "DCM", meaning)]
         if source is not None:
             dataset.SourceImageSequence = [_reference(source, self._frame_number(source, k))]
         dataset.ContributingEquipmentSequence = [
@@ -288,7 +290,7 @@ def _reference(source: Any, frame: int | None) -> Any:
     if frame is not None:
         item.ReferencedFrameNumber = frame
     item.PurposeOfReferenceCodeSequence = [
-        _code("121322", "DCM", "Source image for image processing operation")
+        code_item("121322", "DCM", "Source image for image processing operation")
     ]
     return item
 
@@ -298,20 +300,12 @@ def _equipment(derivation: Derivation, when: datetime.datetime) -> Any:
     from pydicom.dataset import Dataset
 
     item = Dataset()
-    item.PurposeOfReferenceCodeSequence = [_code("109103", "DCM", "Modifying Equipment")]
+    item.PurposeOfReferenceCodeSequence = [code_item("109103", "DCM", "Modifying Equipment")]
     item.Manufacturer = "CT Lab contributors"
     item.ManufacturerModelName = derivation.algorithm[:64]
     item.SoftwareVersions = derivation.version[:64]
     item.ContributionDateTime = when.strftime("%Y%m%d%H%M%S")
     item.ContributionDescription = derivation.description[:1024]
-    return item
-
-
-def _code(value: str, scheme: str, meaning: str) -> Any:
-    from pydicom.dataset import Dataset
-
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
 
 

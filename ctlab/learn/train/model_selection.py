@@ -59,7 +59,7 @@ def gsure(denoise: nn.Module, noisy: Tensor, noise: Tensor) -> float:
 
 
 @torch.no_grad()
-def nps_distance(image: Tensor, reference: Tensor) -> float:
+def log_nps_distance(image: Tensor, reference: Tensor) -> float:
     """Mean absolute log ratio of two textures' power, over rings of frequency; 0 for the same.
 
     The patches (B, 1, H, W) need not show the same anatomy; their mean is taken away and they

@@ -21,7 +21,7 @@ from ctlab.learn.config import TrainConfig
 from ctlab.learn.data.patches import PatchDomain
 from ctlab.learn.models.critic import highpass
 from ctlab.learn.models.unet import centre
-from ctlab.learn.train.model_selection import added_nps_distance, gsure, nps_distance
+from ctlab.learn.train.model_selection import added_nps_distance, gsure, log_nps_distance
 from ctlab.learn.train.state import CycleNetworks
 from ctlab.learn.train.step import degraded
 
@@ -139,7 +139,7 @@ def compute_metrics(
         "watch_residual_anisotropy": anisotropy(residual),
         "watch_residual_coarse": coarse_share(residual),
         "watch_gsure": gsure(denoise, low, _another_draw(networks, validation, config, denoised)),
-        "watch_nps_distance": nps_distance(denoised, routine),
+        "watch_nps_distance": log_nps_distance(denoised, routine),
     }
     if config.networks.degrader in ("simulator", "none"):  # nothing was learned that could hide
         names = ("degrader_ratio", "degrader_nps", "hidden")

@@ -1,6 +1,5 @@
 """A training run on disk: a folder that says what was done and can be continued at any time."""
 
-import json
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from ctlab.files import write_whole
+from ctlab.files import write_json, write_whole
 from ctlab.learn.config import Networks, TrainConfig
 from ctlab.learn.data.domains import Domains, build_domains
 from ctlab.learn.data.split import split_csv
@@ -256,8 +255,7 @@ class _Run:
             **known,
         }
         # The card goes first: a checkpoint never stands without one that is as new.
-        with write_whole(self.out / "card.json") as part:
-            part.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        write_json(self.out / "card.json", card)
         for name in ["selected.pt"] * is_best + ["checkpoint.pt"]:
             save_checkpoint(self.out / name, config, state, split_hash=split_hash, card=known)
         self.saved = state.step

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ctlab.learn.train.model_selection import added_nps_distance, gsure, nps_distance
+from ctlab.learn.train.model_selection import added_nps_distance, gsure, log_nps_distance
 
 
 def noise(seed, patches=64, size=32, sd=1.0):
@@ -56,11 +56,11 @@ def test_removing_structure_is_punished():
 
 def test_textures_are_compared_in_power():
     """A tenth of the SD is a hundredth of the power, at every frequency: distance ln 100."""
-    assert nps_distance(noise(0), noise(0)) == 0.0
-    assert nps_distance(0.1 * noise(0), noise(0)) == pytest.approx(math.log(100), rel=1e-4)
-    assert nps_distance(noise(2, patches=256), noise(3, patches=256)) < 0.1
-    assert nps_distance(smooth(noise(2)), noise(3)) > 1.0
-    assert nps_distance(noise(2) + 50.0, noise(2)) < 1e-3  # HU level is not texture
+    assert log_nps_distance(noise(0), noise(0)) == 0.0
+    assert log_nps_distance(0.1 * noise(0), noise(0)) == pytest.approx(math.log(100), rel=1e-4)
+    assert log_nps_distance(noise(2, patches=256), noise(3, patches=256)) < 0.1
+    assert log_nps_distance(smooth(noise(2)), noise(3)) > 1.0
+    assert log_nps_distance(noise(2) + 50.0, noise(2)) < 1e-3  # HU level is not texture
 
 
 def test_added_noise_is_compared_with_what_low_dose_holds_more():

@@ -5,6 +5,7 @@ import pytest
 from reader_study.record.coordinator import status
 from reader_study.record.store import NotSavedError
 from reader_study.room.answer_check import display_facts
+from tests.reader_study.room.reader_acts import begin, give
 
 BOTH = """
 [[items]]
@@ -17,16 +18,6 @@ kind = "scale"
 question = "How noisy?"
 answers = ["much", "some", "little"]
 """
-
-
-def begin(session):
-    assert session.screen()["kind"] == "consent"
-    return session.act({"action": "consent"})
-
-
-def give(session, value, **more):
-    screen = session.screen()
-    return session.act({"action": "answer", "id": screen["id"], "value": value, **more})
 
 
 def test_an_answer_to_images_that_nobody_can_have_seen_does_not_count(visit):

@@ -7,6 +7,7 @@ import pytest
 from reader_study.record.coordinator import override_washout
 from reader_study.record.store import NotSavedError
 from reader_study.room.answer_check import checked_marks, checked_value
+from tests.reader_study.room.reader_acts import begin, give
 
 BOTH = """
 [[items]]
@@ -21,16 +22,6 @@ answers = ["much", "some", "little"]
 about = "each"
 """
 SCALE = '[[items]]\nname = "noise"\nkind = "scale"\nquestion = "?"\nanswers = ["1", "2"]'
-
-
-def begin(session):
-    assert session.screen()["kind"] == "consent"
-    return session.act({"action": "consent"})
-
-
-def give(session, value, **more):
-    screen = session.screen()
-    return session.act({"action": "answer", "id": screen["id"], "value": value, **more})
 
 
 def test_practice_comes_first_then_feedback_then_the_pairs_with_their_number(visit):
