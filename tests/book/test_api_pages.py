@@ -15,7 +15,9 @@ LAZY = ("ctlab.ct", "ctlab.assess", "ctlab.learn", "ctlab.explain", "reader_stud
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
-def test_the_worked_example_of_a_page_comes_out_as_written(path):
+def test_the_worked_example_of_a_page_comes_out_as_written(path, request):
+    if path.stem == "reader-study":
+        request.getfixturevalue("quick_arms")
     (example,) = EXAMPLE.findall(path.read_text("utf-8"))
     test = doctest.DocTestParser().get_doctest(example, {}, path.stem, str(path), 0)
     assert len(test.examples) >= 3

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
 
 from reader_study.design.analysis_plan import plan_of
 from reader_study.design.protocol_file import line_of, read_protocol
@@ -103,13 +102,9 @@ def test_a_damaged_protocol_is_read_or_refused_in_one_line(tmp_path, cuts, noise
     assert "\n" not in said
 
 
-def test_the_example_locks_and_serves_as_it_stands(tmp_path, cheap_seal, read_all, monkeypatch):
-    """From one command to a whole reading, without an edit; filters of a second, not a minute."""
-    blurs = {"tv": 1.0, "bilateral": 0.7}
-    monkeypatch.setattr(
-        "ctlab.classic.denoise_classic",
-        lambda hu, method, **_: gaussian_filter(hu, (0, blurs[method], blurs[method])),
-    )
+@pytest.mark.usefixtures("cheap_seal", "quick_arms")
+def test_the_example_locks_and_serves_as_it_stands(tmp_path, read_all):
+    """From one command to a whole reading, without an edit."""
     study = tmp_path / "study"
     written = new_study(study)
     protocol, _ = read_protocol(written)

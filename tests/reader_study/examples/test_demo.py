@@ -76,7 +76,8 @@ def test_simulated_readers_read_a_whole_study_up_to_its_report(unlocked, fake_re
 
 
 @pytest.mark.slow
-def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path, cheap_seal):
+@pytest.mark.usefixtures("cheap_seal", "quick_arms")
+def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path):
     """Fifteen cases, three again, two catch trials; blinded until the last answer."""
     folder = tmp_path / "twenty"
     with pytest.raises(ValueError, match="no demonstration study"):
