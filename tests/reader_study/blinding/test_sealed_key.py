@@ -6,9 +6,9 @@ import json
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ctlab.files import canonical
 from reader_study.blinding import sealed_key
 from reader_study.blinding.sealed_key import (
-    canonical,
     read_passphrase,
     seal,
     unseal,
@@ -29,7 +29,7 @@ def test_scrypt_at_full_cost_and_the_format_worked_out_again_with_the_standard_l
         b"a long passphrase", salt=salt, n=cost["n"], r=cost["r"], p=1, maxmem=2**28, dklen=32
     )
     header = {n: box[n] for n in ("format_version", "kind", "scrypt", "aes_256_gcm")}
-    plain = AESGCM(key).decrypt(iv, base64.b64decode(box["ciphertext"]), canonical(header))
+    plain = AESGCM(key).decrypt(iv, base64.b64decode(box["ciphertext"]), canonical(header).encode())
     assert hashlib.sha256(plain).hexdigest() == commitment
     assert {n: json.loads(plain)[n] for n in SECRET} == SECRET
     assert len(json.loads(plain)["nonce"]) == 64
