@@ -8,7 +8,7 @@ import lazy_loader as _lazy
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
-        "safety.range_of_use": [
+        "safety.range_check": [
             "Applicability",
             "check_applicability",
         ],

@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "dicom.inspection": ["SeriesReport", "inspect_folder"],
         "dicom.read": ["read_series"],
         "dicom.write": ["Derivation", "write_series"],
-        "range_of_use": ["Applicability", "check_applicability"],
+        "range_check": ["Applicability", "check_applicability"],
         "series_facts": ["describe_series", "range_of_use"],
         "tissue": ["LUNG_ROI_HU", "SOFT_ROI_HU", "TISSUES_HU", "find_rois", "tissue_masks"],
         "hu": ["BONE", "LUNG", "MEDIASTINUM", "WINDOWS", "HuScale", "Window", "named_window"],

@@ -10,7 +10,7 @@ import torch
 
 from ctlab.ct import Volume
 from ctlab.ct.hu import HU_MAX, HU_MIN
-from ctlab.ct.range_of_use import Applicability, check_applicability
+from ctlab.ct.range_check import Applicability, check_applicability
 from ctlab.learn.engines import Engine, open_engine
 from ctlab.learn.models.switchable import SwitchableUNet
 from ctlab.learn.train.checkpoint import Checkpoint, HuDenoiser, load_checkpoint

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ctlab.__main__ import app
 from ctlab.ct import Volume, load_sample, write_series
-from ctlab.ct.range_of_use import NO_RANGE
+from ctlab.ct.range_check import NO_RANGE
 from ctlab.passport import (
     DEFAULT_LIMITS,
     Passport,

@@ -11,7 +11,7 @@ from reader_study.blinding.unblind import verify
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import add_reader, opened
 from reader_study.record.merge import merge_study
-from tests.damage import damaged
+from tests.files.damage import damaged
 
 
 def said(action) -> str:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ctlab.ct import HuScale
-from ctlab.ct.range_of_use import check_range
+from ctlab.ct.range_check import check_range
 from ctlab.files import write_whole
 from ctlab.input_files import check_archive, check_keys, declared
 from ctlab.learn.config import TrainConfig

@@ -1,5 +1,5 @@
 // Does the reader's slice lie within what the network was made for? The noise as
-// ctlab.ct.noise_level measures it, and the sentences of ctlab.ct.range_of_use.
+// ctlab.ct.noise_level measures it, and the sentences of ctlab.ct.range_check.
 
 const NOISE_TISSUE_HU = [-30, 130];
 

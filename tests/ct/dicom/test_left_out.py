@@ -187,7 +187,7 @@ def test_a_folder_of_nothing_but_damage_is_said_in_a_sentence(tmp_path):
 
 
 def damaged(data, rng):
-    """As :mod:`tests.damage`, but with bytes that mean something to a zip."""
+    """As :mod:`tests.files.damage`, but with bytes that mean something to a zip."""
     data = bytearray(data)
     for _ in range(int(rng.integers(1, 4))):
         at = int(rng.integers(len(data)))

@@ -28,10 +28,10 @@ from reader_study.__main__ import main as reader_study
 from reader_study.design.protocol_file import read_protocol
 from reader_study.record.bundle import open_bundle
 from reader_study.report.page import write_report
-from tests.damage import damaged
+from tests.files.damage import damaged
 
-DATA = Path(__file__).parent / "data"
-PASSPORT = Path(__file__).parents[1] / "experiments" / "shipped_model" / "passport.json"
+DATA = Path(__file__).parents[1] / "data"
+PASSPORT = Path(__file__).parents[2] / "experiments" / "shipped_model" / "passport.json"
 OTHER_KINDS = [None, True, -1, 10**30, float("nan"), "", "x", "9" * 300, [], {}, ["a"], {"a": 1}]
 OTHER_KINDS += [[[[[]]]], {"name": None}]
 

@@ -105,7 +105,7 @@ def check_applicability(
     series : Volume, or the facts of one as :func:`ctlab.ct.describe_series` measures
     card : mapping
         ``range_of_use`` holds, per fact of :data:`ctlab.ct.series_facts.WORDS`, a pair
-        ``[low, high]``, or a list of names for ``kernel``; :func:`ctlab.ct.range_of_use` makes
+        ``[low, high]``, or a list of names for ``kernel``; :func:`ctlab.ct.range_check` makes
         one. An absent or empty entry is "the card does not say", never a pass.
 
     Raises

@@ -11,7 +11,7 @@ from ctlab.ct import (
     describe_series,
     range_of_use,
 )
-from ctlab.ct.range_of_use import NO_RANGE
+from ctlab.ct.range_check import NO_RANGE
 from ctlab.ct.series_facts import (
     WORDS,
     noise_peak_per_mm,
