@@ -151,8 +151,8 @@ def compare(
 
 
 def names() -> list[str]:
-    """Benchmarks of this folder."""
-    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
+    """Benchmarks of this folder and those in it."""
+    return sorted(path.stem.removeprefix("bench_") for path in FOLDER.rglob("bench_*.py"))
 
 
 def run(name: str, *, write: bool) -> bool:
@@ -161,7 +161,9 @@ def run(name: str, *, write: bool) -> bool:
     With ``write`` the rows go into ``results/NAME.json``; rows of measurements that were not
     made this time (R is not installed here) stay as they were.
     """
-    module = importlib.import_module(f"benchmarks.bench_{name}")
+    (file,) = FOLDER.rglob(f"bench_{name}.py")
+    inside = file.relative_to(FOLDER).with_suffix("").parts
+    module = importlib.import_module(".".join(("benchmarks", *inside)))
     path = FOLDER / "results" / f"{name}.json"
     kept = json.loads(path.read_text("utf-8"))["results"] if path.is_file() else []
     rows = {row["name"]: row for row in kept}

@@ -44,7 +44,7 @@ def seeds():
 
 
 def mutate(data, rng):
-    """As :mod:`tests.files.damage`, but with bytes that mean something to DICOM, behind the preamble."""
+    """As :mod:`tests.files.damage`, but with bytes that mean something to DICOM."""
     data = bytearray(data)
     for _ in range(int(rng.integers(1, 4))):
         kind = rng.integers(6)

@@ -100,7 +100,7 @@ def test_a_room_whose_images_do_not_come_says_so_and_opens_again(
     assert failing[0] < 0
 
 
-WATCH = (Path(__file__).parents[3] / "benchmarks" / "watch.js").read_text("utf-8")
+WATCH = (Path(__file__).parents[3] / "benchmarks" / "room" / "watch.js").read_text("utf-8")
 DRAG = """
 async () => {
   const canvas = [...document.querySelectorAll(".ctv canvas")].find(

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench_reading_room import serve
+from benchmarks.room.bench_reading_room import serve
 
 READERS = 200
 KERNELS = 4

@@ -1,0 +1,1 @@
+"""Speed of the reading room and of lecture mode."""
