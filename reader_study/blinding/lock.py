@@ -84,11 +84,7 @@ def lock_study(
         balanced, or something in the bundle would tell the arms apart.
     """
     study = Path(study)
-    if bundle_folder(study).exists():
-        raise ValueError(f"{study} is locked already; amend it, or make a new study")
-    protocol, protocol_sha256 = read_protocol(study / "protocol.toml")
-    if note := unreviewed(protocol.language):  # a missing language is refused here, too
-        say(note)
+    protocol, protocol_sha256 = _protocol_to_lock(study, say)
     seed = secrets.randbits(256)
     allocation, balance = _balanced(protocol, seed)
     checked = preflight(study, protocol) if read is None else Preflight()
@@ -135,6 +131,16 @@ def lock_study(
         raise
     stage.remove()
     return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture, leaks)
+
+
+def _protocol_to_lock(study: Path, say: Callable[[str], None]) -> tuple[Protocol, str]:
+    """Protocol of a study that is not locked yet, and its SHA-256; its language is there."""
+    if bundle_folder(study).exists():
+        raise ValueError(f"{study} is locked already; amend it, or make a new study")
+    protocol, protocol_sha256 = read_protocol(study / "protocol.toml")
+    if note := unreviewed(protocol.language):
+        say(note)
+    return protocol, protocol_sha256
 
 
 def _balanced(protocol: Protocol, seed: int) -> tuple[Allocation, dict[str, Any]]:

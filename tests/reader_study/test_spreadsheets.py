@@ -9,7 +9,7 @@ import pytest
 
 from ctlab.files import spreadsheet_safe, write_csv
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WRITERS = {"to_csv", "writer", "DictWriter"}
 # Whose cells are numbers of ours, or labels that stand in the code.
 NUMBERS_ALONE = {"ctlab/learn/train/run_log.py", "book/assignment.py"}
