@@ -5,7 +5,9 @@ fewer links.
 """
 
 import html
+import json
 import re
+from pathlib import Path
 
 from docutils import nodes
 from numpy.typing import ArrayLike
@@ -238,6 +240,37 @@ def _in_reading_order(env, page: str) -> list[str]:
     return pages
 
 
+def keep_texts(app, pagename, _templatename, _context, doctree) -> None:
+    """Words of each section of a page, by its anchor, for the extracts of a search."""
+    if doctree is None:
+        return
+    sections: dict[str, list[str]] = {}
+    for node in doctree.findall(lambda n: isinstance(n, nodes.paragraph | nodes.term)):
+        above = node.parent
+        while above is not None and not isinstance(above, nodes.section):
+            above = above.parent
+        if above is not None:
+            sections.setdefault(above["ids"][0], []).append(" ".join(node.astext().split()))
+    app.env.ctlab_texts = getattr(app.env, "ctlab_texts", {})
+    app.env.ctlab_texts[pagename] = [[name, " ".join(said)] for name, said in sections.items()]
+
+
+def write_texts(app, failure) -> None:
+    """The texts as a script, which a page from disk may load."""
+    texts = getattr(app.env, "ctlab_texts", None)
+    if failure is None and texts:
+        script = "window.CTLAB_TEXTS = " + json.dumps(texts, ensure_ascii=False) + ";\n"
+        path = Path(app.outdir) / "_static" / "search_texts.js"
+        path.write_text(script, "utf-8")
+
+
+def load_texts(app, pagename, _templatename, _context, _doctree) -> None:
+    """Only the page of results needs them."""
+    if pagename == "search":
+        app.add_js_file("search_texts.js")
+        app.add_js_file("search.js")
+
+
 def setup(app):
     """Register the additions with Sphinx."""
     app.connect("autodoc-process-signature", name_array_like)
@@ -251,4 +284,7 @@ def setup(app):
     app.connect("html-page-context", describe_for_links, priority=900)
     app.connect("html-page-context", offer_pdf, priority=900)
     app.connect("html-page-context", launch_notebooks, priority=900)
+    app.connect("html-page-context", keep_texts, priority=900)
+    app.connect("html-page-context", load_texts)
+    app.connect("build-finished", write_texts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -128,6 +128,21 @@ def test_search_works_from_disk(pages, open_page):
     assert "zebra" in page.inner_text("#search-results").lower()
 
 
+def test_search_shows_what_was_found_and_each_place_once(pages, open_page):
+    page = open_page(pages / "search.html")
+    page.goto(f"{(pages / 'search.html').as_uri()}?q=sinogram")
+    page.wait_for_function("document.body.innerText.includes('Search finished')")
+    places = page.locator("#search-results li a").evaluate_all("all => all.map((a) => a.href)")
+    assert [place.split("book/")[-1] for place in places] == [
+        "words.html#term-Sinogram",
+        "page.html",
+    ]
+    said = page.locator("#search-results p.context").all_inner_texts()
+    assert "All line integrals of a slice" in said[0]
+    assert "The sinogram has a word in the list" in said[1]
+    assert "found 2 page" in page.inner_text("body")
+
+
 def test_dark_mode_changes_the_page(pages, browser):
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()
