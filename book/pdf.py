@@ -42,25 +42,25 @@ PAPER = {
 READY = """() => (!window.MathJax?.startup?.promise || window.mathsDone)
   && [...document.querySelectorAll('.ctv-state')].every((node) => node.textContent)
   && document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]').length
-     <= document.querySelectorAll('.ctv').length"""
+     <= document.querySelectorAll('.ctv, .toy').length"""
 # Answers and solutions open, controls gone, every drawing a picture with its words.
 STILL = """() => {
   for (const box of document.querySelectorAll('details:not(.hide)')) box.open = true;
   for (const box of document.querySelectorAll('.toggle-hidden'))
     box.classList.remove('toggle-hidden');
-  for (const canvas of document.querySelectorAll('.ctv canvas')) {
+  for (const canvas of document.querySelectorAll('.ctv canvas, .toy canvas')) {
     if (!canvas.getClientRects().length) { canvas.remove(); continue; }
     const image = new Image();
     image.src = canvas.toDataURL();
-    image.alt = [canvas.closest('.ctv').getAttribute('aria-label'),
+    image.alt = [canvas.closest('.ctv, .toy').getAttribute('aria-label'),
                  canvas.getAttribute('aria-label')].filter(Boolean).join(', ');
     image.style.width = `${canvas.getBoundingClientRect().width}px`;
     image.style.maxWidth = '100%';  // the sheet is narrower than the window it was drawn in
     canvas.replaceWith(image);
   }
   for (const gone of document.querySelectorAll(
-    '.ctv-bar, .ctv-help, .ctv-hint, .ctv-slider, .headerlink, .copybtn, .toggle-button, '
-    + '.prev-next-area, .pst-skip-link, #pst-skip-link, script, details.hide'))
+    '.ctv-bar, .toy-controls, .ctv-help, .ctv-hint, .ctv-slider, .headerlink, .copybtn, '
+    + '.toggle-button, .prev-next-area, .pst-skip-link, #pst-skip-link, script, details.hide'))
     gone.remove();
 }"""
 # The article with names of its own, so that pages can stand in one document.

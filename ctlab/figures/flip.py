@@ -40,9 +40,12 @@ class FlipBook:
                 f'<label for="{own}-{k}">{html.escape(label)}</label></span> '
             )
             shown.append(f"#{own}:has(#{own}-{k}:checked) .page-{k}")
+        on_paper = self._on_paper()
         pages = [
-            f'<div class="page page-{k}">{picture._repr_html_()}</div>'
-            for k, picture in enumerate(self.pages.values())
+            f'<div class="page page-{k}{" paper" if k in on_paper else ""}">'
+            f'<p class="which">{html.escape(self.name)} {html.escape(label)}</p>'
+            f"{picture._repr_html_()}</div>"
+            for k, (label, picture) in enumerate(self.pages.items())
         ]
         rules = (
             f"#{own} .page{{display:none}}{','.join(shown)}{{display:block}}"
@@ -51,6 +54,10 @@ class FlipBook:
             f"#{own} fieldset span{{display:inline-flex;align-items:center;max-width:100%}}"
             f"#{own} label{{display:inline-block;min-width:24px;padding:.15rem .7rem .15rem .2rem}}"
             f"#{own} input{{width:1.1rem;height:1.1rem;vertical-align:middle}}"
+            f"#{own} .which{{display:none}}"
+            f"@media print{{#{own}{{display:flex;gap:4mm}}#{own} fieldset{{display:none}}"
+            f"#{own} .page{{display:none;flex:1 1 0;min-width:0}}#{own} .paper,#{own} .which"
+            "{display:block}}"
         )
         return (
             f'<div class="ctlab-flip" id="{own}" role="group" aria-label="{html.escape(self.alt)}">'
@@ -58,9 +65,14 @@ class FlipBook:
             f"{''.join(buttons)}</fieldset>{''.join(pages)}</div>"
         )
 
+    def _on_paper(self) -> set[int]:
+        """The page that is open at first, and the end of the book that is further from it."""
+        opened, last = list(self.pages).index(self.first), len(self.pages) - 1
+        return {opened, 0 if 2 * opened >= last else last}
+
 
 def flip(pages: Mapping[str, Picture], *, name: str, alt: str, first: str = "") -> FlipBook:
-    """Flip-book of figures; works in the book, offline, in print (the open page) and in notebooks.
+    """Flip-book of figures; works in the book, offline, in notebooks and in print (two pages).
 
     Parameters
     ----------

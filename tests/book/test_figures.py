@@ -146,6 +146,18 @@ def test_a_flip_book_shows_one_page_and_needs_no_script():
 
 
 @pytest.mark.parametrize(
+    ("first", "printed"), [("1", ["1", "3"]), ("2", ["1", "2"]), ("3", ["1", "3"])]
+)
+def test_two_pages_of_a_flip_book_are_printed_and_named(first, printed):
+    pages = {
+        f"{k}": figures.lines({"a": ([0, 1], [0, k])}, x="x", y="y", alt=STEEPER) for k in (1, 2, 3)
+    }
+    text = figures.flip(pages, name="slope", alt=STEEPER, first=first)._repr_html_()
+    named = re.findall(r'class="page page-\d paper"><p class="which">slope (\d)<', text)
+    assert named == printed
+
+
+@pytest.mark.parametrize(
     ("pages", "first", "said"),
     [(1, "", "2 to 12"), (13, "", "2 to 12"), (2, "9", "there are 0, 1")],
 )
