@@ -150,9 +150,15 @@ def test_an_unbalanced_allocation_is_not_locked_and_a_balanced_one_says_so_in_th
 @pytest.mark.usefixtures("cheap_seal")
 def test_a_language_without_texts_is_refused_at_the_lock(unlocked, fake_reader, passphrase):
     study = unlocked(n_cases=4, head='language = "xx"')
-    with pytest.raises(ValueError, match=r"no texts for language 'xx'; known: en.*CTLAB_TEXTS"):
+    with pytest.raises(
+        ValueError, match=r"no texts for language 'xx'; known: de, en, es, fr.*CTLAB_TEXTS"
+    ):
         lock_study(study, passphrase=passphrase, read=fake_reader)
     assert not (study / "bundle").exists()
+    text, said = (study / "protocol.toml").read_text("utf-8"), []
+    (study / "protocol.toml").write_text(text.replace('"xx"', '"de"'), "utf-8")
+    lock_study(study, passphrase=passphrase, read=fake_reader, say=said.append)
+    assert any("not reviewed by a native radiologist" in line for line in said)
 
 
 def test_padding_of_either_kind_becomes_one_value():
