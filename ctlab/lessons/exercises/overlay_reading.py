@@ -117,7 +117,7 @@ def _deal(
 
 def _responses(noise_hu: np.ndarray, width_px: float) -> np.ndarray:
     """Smoothed to the nodule's size, in robust SDs of the patch; 0 near its border."""
-    smooth = ndimage.gaussian_filter(noise_hu, width_px)
+    smooth = np.asarray(ndimage.gaussian_filter(noise_hu, width_px))
     inner = smooth[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX]
     spread = 1.4826 * np.median(np.abs(inner - np.median(inner)))
     made = np.zeros_like(smooth)
