@@ -58,10 +58,13 @@ def mrmc(
 ) -> None:
     """Compare ROC areas: columns reader, case, arm, truth, rating."""
     from reader_study.cli import stats_results
+    from reader_study.stats.read_rjafroc import is_workbook, read_workbook
     from reader_study.stats.read_table import KEYS, read_table
 
     keys = (*KEYS, cluster) if cluster else KEYS
-    table = stats_results.as_planned(read_table(file, keys=keys), arms=arms, scale=scale)
+    book = read_workbook(file) if is_workbook(file) else None
+    table = book.ratings(file) if book else read_table(file, keys=keys)
+    table = stats_results.as_planned(table, arms=arms, scale=scale)
     facts = stats_results.mrmc_facts(
         table,
         method=method,
@@ -78,7 +81,10 @@ def mrmc(
 @app.command()
 def froc(
     file: File,
-    cases: Annotated[Path, typer.Option(help="CSV file case, truth, n_lesions")],
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="CSV file case, truth, n_lesions; an RJafroc workbook holds them"),
+    ] = None,
     fom: Annotated[
         Literal["wafroc", "afroc", "wafroc1", "afroc1", "hrauc", "froc"],
         typer.Option(help="figure of merit"),
@@ -95,17 +101,26 @@ def froc(
 ) -> None:
     """Compare free-response figures: columns reader, arm, case, mark, lesion, rating."""
     from reader_study.cli import stats_results
+    from reader_study.stats.read_rjafroc import is_workbook, read_workbook
     from reader_study.stats.read_table import read_table
 
-    marks = stats_results.as_planned(read_table(file), arms=arms, scale=scale)
+    if is_workbook(file):
+        book = read_workbook(file)
+        marks, listed, read = book.marks, book.cases, book.readings
+    elif cases is None:
+        raise ValueError("expected --cases, a table case, truth, n_lesions, got none; pass it")
+    else:
+        marks, listed = read_table(file), read_table(cases)
+        read = read_table(readings) if readings else None
+    marks = stats_results.as_planned(marks, arms=arms, scale=scale)
     facts = stats_results.froc_facts(
         marks,
-        read_table(cases),
+        listed,
         fom=fom,
         readers=readers,
         margin=margin,
         reference=reference or None,
-        readings=read_table(readings) if readings else None,
+        readings=read,
     )
     _show(facts, marks, as_json, stats_lines.mrmc_lines)
 

@@ -97,7 +97,7 @@ def closed_form_plan(
         half = USUAL_CASES // 2
         parts = components_of_model(RoeMetz(), area=USUAL_AREA, diseased=half, healthy=half)
         source = "the Roe-Metz model, high correlation and reader variance"
-    if not isinstance(parts, NEEDED.get(kind, OrComponents)):
+    if parts is None or not isinstance(parts, NEEDED.get(kind, OrComponents)):
         raise ValueError(
             f"expected the components of a pilot or a published study for {kind}, got none; pass "
             "--pilot FILE or --components"

@@ -132,7 +132,8 @@ def read_components(kind: str, text: str) -> Parts:
     >>> read_components("ai", "MSR=0.004,Var=0.0025,Cov2=0.0012,cases=90")
     PanelComponents(ms_readers=0.004, var=0.0025, cov2=0.0012, cases=90)
     """
-    wanted = {"ai": PanelComponents, "limits": MeasureComponents}.get(kind, OrComponents)
+    kinds: dict[str, type[Parts]] = {"ai": PanelComponents, "limits": MeasureComponents}
+    wanted = kinds.get(kind, OrComponents)
     names = [field.name for field in fields(wanted)]
     free = "cases" if kind == "limits" else "var_reader"
     needed = [name for name in names if name != free]

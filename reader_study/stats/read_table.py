@@ -129,7 +129,7 @@ def _decode(path: Path) -> tuple[str, str]:
         if data.startswith(mark):
             return _text(path, data, codec), name
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise ValueError(f"{path}: expected a text table, got a spreadsheet; save it as CSV")
+        raise ValueError(f"{path}: expected a text table, got a spreadsheet; save its sheet as CSV")
     odd, even = data[1::2].count(0), data[0::2].count(0)
     if max(odd, even) > len(data) // 5:
         codec = "utf-16-le" if odd > even else "utf-16-be"
