@@ -7,6 +7,7 @@ what an older library computed. Warnings are errors. ``CTLAB_FAST=1`` shortens w
 
 import argparse
 import hashlib
+import html
 import os
 import re
 import shutil
@@ -105,10 +106,12 @@ def write_config(
     config = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
     config["execute"]["cache"] = str(cache)
     if study:
-        config |= {name: study[name] for name in ("title", "author", "copyright")}
+        config |= {name: study[name] for name in ("title", "copyright")}
+        # The theme puts these into its pages as they are; the title it escapes itself.
+        config["author"] = html.escape(study["author"])
         options = config["sphinx"]["config"]["html_theme_options"]
         options["extra_footer"] = study["footer"]
-        options["logo"] = {"text": study["title"]}
+        options["logo"] = {"text": html.escape(study["title"])}
     facts = publication(root)
     config["sphinx"]["config"]["extensions"].append("ctlab_book")
     config["sphinx"]["config"] |= {
@@ -215,6 +218,15 @@ def mend_pages(folder: Path) -> None:
         text = text.replace('role="doc-biblioentry"', 'role="listitem"')
         text = saved.sub(r"\1 download", text)
         page.write_text(with_first_frames(text), "utf-8")
+    # Sphinx writes the titles that a search finds into the page as HTML; they are plain text.
+    for script in folder.glob("_static/searchtools.js"):
+        text = script.read_text("utf-8").replace(
+            "linkEl.innerHTML = title", "linkEl.textContent = title"
+        )
+        text = text.replace(
+            'createElement("span")).innerHTML =', 'createElement("span")).textContent ='
+        )
+        script.write_text(text, "utf-8")
 
 
 def prepare(toc: dict[str, Any], *, force: bool = False) -> tuple[Path, list[str]]:

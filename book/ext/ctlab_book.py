@@ -174,6 +174,14 @@ def describe_for_links(app, _pagename, _templatename, context, doctree) -> None:
     )
 
 
+def escape_titles(app, pagename, _templatename, context, _doctree) -> None:
+    """The theme puts two titles as they are: of the book into its search, of a page into print."""
+    if pagename == "search":
+        context["title"] = html.escape(app.config.html_title)
+    if "pagetitle" in context:
+        context["pagetitle"] = html.escape(context["pagetitle"])
+
+
 def offer_pdf(app, pagename, _templatename, context, doctree) -> None:
     """A release links the PDF of each page; other builds leave the print button."""
     if doctree is None or not app.config.ctlab_pdf:
@@ -282,6 +290,7 @@ def setup(app):
     app.connect("html-page-context", offer_notebook, priority=400)
     app.connect("html-page-context", offer_solutions, priority=900)
     app.connect("html-page-context", describe_for_links, priority=900)
+    app.connect("html-page-context", escape_titles, priority=900)
     app.connect("html-page-context", offer_pdf, priority=900)
     app.connect("html-page-context", launch_notebooks, priority=900)
     app.connect("html-page-context", keep_texts, priority=900)

@@ -49,10 +49,10 @@ def standalone(viewer: CompareViewer, *, title: str, below: str = "") -> str:
         for name, value in viewer.get_state().items()
         if not name.startswith("_") and name not in ("layout", "tabbable", "tooltip")
     }
-    # A text that closes a tag would end the script.
-    state = json.dumps(kept).replace("</", "<\\/")
+    # No text can open or close a tag: in a script, <!-- changes where it ends as well.
+    state = json.dumps(kept).replace("<", "\\u003c")
     code = base64.b64encode(str(viewer._esm).encode()).decode()
-    script = _SCRIPT.replace("STATE", state).replace("VIEWER", code)
+    script = _SCRIPT.replace("VIEWER", code).replace("STATE", state)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'

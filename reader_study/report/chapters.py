@@ -13,10 +13,10 @@ from typing import Any
 from ctlab.files import fresh_folder
 from reader_study.report import words
 from reader_study.report.checklist_facts import read_model
+from reader_study.report.markdown import markdown_text
 from reader_study.report.page import (
     analysis_read,
     markdown_page,
-    markdown_text,
     pictures,
     read_analysis,
 )
@@ -109,7 +109,7 @@ def _front(facts: dict[str, Any], signed: Signature) -> str:
     lines.append(
         f"Protocol locked {proof['locked_at'][:10]}, study closed {proof['closed_at'][:10]}, "
         f"unblinded {proof['unblinded_at'][:10]}. Pages made from the record of study "
-        f"`{facts['study']}`; the analysis was fixed by the protocol."
+        f"{markdown_text(facts['study'])}; the analysis was fixed by the protocol."
     )
     citation = markdown_text(signed.citation(facts["title"]))
     lines.append(f"Cite as: {citation} ({{download}}`CITATION.cff <CITATION.cff>`)")

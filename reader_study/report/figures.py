@@ -2,6 +2,7 @@
 
 import base64
 import io
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -29,6 +30,7 @@ _STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
 
@@ -81,11 +83,20 @@ def forest(rows: list[dict[str, Any]], *, name: str, xlabel: str = "") -> str:
         ``strong``
     """
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8.2, 0.75 + 0.36 * len(rows)), layout="constrained")
+        rows = [{**row, "label": _on_lines(row["label"])} for row in rows]
+        further = sum(row["label"].count("\n") for row in rows)
+        size = 8.2, 0.75 + 0.36 * len(rows) + 0.17 * further
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         _draw_forest(axes, rows)
         axes.set_xlabel(xlabel or SHORT.get(rows[0]["endpoint"], ""))
         return as_svg(figure, name)
+
+
+def _on_lines(label: Any) -> str:
+    """A label on three lines at most, so that names of any length leave room for the plot."""
+    lines = wrap(str(label), 40)
+    return "\n".join(lines[:3]) + ("…" if len(lines) > 3 else "")
 
 
 def _draw_forest(axes: Axes, rows: list[dict[str, Any]]) -> None:

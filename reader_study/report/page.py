@@ -11,6 +11,7 @@ from ctlab.files import fresh_folder, write_csv, write_whole
 from ctlab.input_files import declared, read_json
 from reader_study.report import checklists, figures, words
 from reader_study.report.checklist_facts import read_model
+from reader_study.report.markdown import as_markdown, markdown_text
 from reader_study.report.result_figures import curve_figures, forests, per_reader
 from reader_study.report.rscript import r_script
 
@@ -118,38 +119,10 @@ def markdown_page(
 ) -> str:
     """The report as Markdown that a book can include, with links to the pictures ``shown``."""
     template = environment(autoescape=False).get_template("page.md.jinja")
-    shown = [{**picture, "alt": markdown_text(picture["alt"])} for picture in shown or []]
-    context = _context(in_order(_as_markdown(facts)), _as_markdown(model))
-    return template.render(**context, pictures=shown)
-
-
-def markdown_text(text: str) -> str:
-    """Text from outside as Markdown that shows it letter by letter: no HTML, role, link or maths.
-
-    Character references cannot open a structure (CommonMark 0.31, section 2.5).
-
-    Examples
-    --------
-    >>> markdown_text("<b>{raw}`html`")
-    '&lt;b&gt;&#123;raw}&#96;html&#96;'
-    """
-    return " ".join(text.split()).translate(_INERT)
-
-
-_INERT = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"&#{ord(sign)};" for sign in "`{$[|"}
-)
-
-
-def _as_markdown(value: Any) -> Any:
-    """A copy of plain data whose texts are inert in Markdown."""
-    if isinstance(value, str):
-        return markdown_text(value)
-    if isinstance(value, dict):
-        return {name: _as_markdown(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_markdown(part) for part in value]
-    return value
+    # A file's name and section are ours; the drawing itself is a file beside the page.
+    said = [p | {name: markdown_text(p[name]) for name in ("alt", "caption")} for p in shown or []]
+    context = _context(in_order(as_markdown(facts)), as_markdown(model))
+    return template.render(**context, pictures=said)
 
 
 def in_order(facts: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from reader_study.design.analysis_plan import Plan, Planned, plan_of
 from reader_study.design.protocol import Protocol
 from reader_study.design.protocol_file import read_protocol
 from reader_study.record.paths import locked_protocol
+from reader_study.report.markdown import as_markdown
 
 OPEN = "[To be written by the authors: {}.]"
 
@@ -28,7 +29,9 @@ def preregistration(study: str | Path) -> str:
             f"expected a locked study, got none in {study}; run reader-study lock first: what is "
             "registered must no longer change"
         )
-    protocol, digest = read_protocol(path)
+    written, digest = read_protocol(path)
+    # What people wrote is text of the form, and never its markup.
+    protocol = as_markdown(written)
     plan = plan_of(protocol)
     sections = {
         "Study information": _information(protocol, plan),

@@ -3,6 +3,7 @@
 import sys
 from contextlib import suppress
 from functools import cached_property, partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,9 @@ def open_room(study: str | Path, reader: str) -> ipywidgets.Widget:
         No locked study there, or no active reader of that name.
     """
     room, words = _opened(study, reader)
-    label = ipywidgets.HTML(f'<p class="rs-honest" role="note">{words["honest_reader"]}</p>')
+    label = ipywidgets.HTML(
+        f'<p class="rs-honest" role="note">{escape(words["honest_reader"])}</p>'
+    )
     return ipywidgets.VBox([label, room])
 
 

@@ -111,8 +111,9 @@ def _release(root: Path, small: Path) -> None:
     shutil.copytree(Path(__file__).parent / "small_book", small, dirs_exist_ok=True)
     for name in ("theme", "_vendor", "ext", "images", "lite", "teaching"):
         shutil.copytree(root / "book" / name, small / "book" / name)
-    for path in [*(root / "book").glob("*.py"), root / "book" / "references.bib"]:
-        shutil.copy(path, small / "book")
+    for path in (root / "book").iterdir():
+        if path.suffix in {".py", ".bib", ".LICENSE"}:
+            shutil.copy(path, small / "book")
     for name in ("inventory-before", "times"):
         shutil.copy(root / "book" / f"{name}.md", small / "book")
     for name in ("ctlab", "reader_study", "constraints.txt"):
