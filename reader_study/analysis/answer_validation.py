@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from reader_study.design.overlay import FIRST
 from reader_study.design.protocol import Item
 from reader_study.room.answer_check import checked_value
 from reader_study.stats.tables import refuse
@@ -39,6 +40,7 @@ def check_answers_in_protocol(ratings: pd.DataFrame, items: Sequence[Item]) -> N
     asked |= {item.name: item.model_dump() for item in items}
     given = ratings["value"].notna()
     pairs = ratings.loc[given, ["item", "value"]].drop_duplicates()
+    asked |= {f"{item.name}{FIRST}": item.model_dump() for item in items}
     for name, value in pairs.itertuples(index=False):
         if name not in asked or not _is_offered(asked[name], value):
             refuse(

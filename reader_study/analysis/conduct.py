@@ -10,6 +10,7 @@ import pandas as pd
 
 from reader_study.blinding.unblind import verify_record
 from reader_study.design.analysis_plan import FEW_READERS, Plan
+from reader_study.design.overlay import FIRST
 from reader_study.record.anchors import ANCHORS
 from reader_study.record.coordinator import FASTEST_SECONDS, status_of
 from reader_study.record.store import Event
@@ -20,7 +21,8 @@ from reader_study.room.answer_check import CANNOT_JUDGE
 def expected_answers(record: UnblindedStudy) -> pd.DataFrame:
     """Every answer the allocation asks of the readers who joined: ``reader, trial, kind, item``."""
     items = [
-        f"{item.name}@{side}" if side else item.name
+        f"{item.name}{when}@{side}" if side else f"{item.name}{when}"
+        for when in ((FIRST, "") if record.bundle.overlay_design == "sequential" else ("",))
         for item in record.protocol.items
         for side in (("left", "right") if item.about == "each" else ("",))
     ]

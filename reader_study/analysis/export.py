@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ctlab.files import write_csv
 from reader_study.analysis.difference_map import differences_table
+from reader_study.analysis.endpoints.outcome_tables import assisted_answers
 from reader_study.analysis.interchange import write_interchange
 from reader_study.analysis.tables import (
     comments_table,
@@ -33,6 +34,8 @@ def write_tables(study: str | Path, *, to: str = "csv") -> list[Path]:
         "comments": comments_table(record),
         "differences": differences_table(record),
     }
+    if record.protocol.overlay and record.protocol.analysis.called_from is not None:
+        tables["assisted"] = assisted_answers(record, final_ratings(tables["ratings"]))
     paths = []
     for name, table in tables.items():
         path = record.folder / "tables" / f"{name}.csv"

@@ -17,6 +17,8 @@ from reader_study.blinding.amend import reader_facts
 from reader_study.blinding.difference_slice import slice_of_largest_difference
 from reader_study.blinding.leak_check import bundle_leaks, pixel_leaks, text_leaks, texture_leaks
 from reader_study.blinding.noise_texture import recognisability, texture_features
+from reader_study.blinding.overlay_bundle import ONE_TIME, OverlayFiles
+from reader_study.blinding.overlay_files import FOLDER as OVERLAYS
 from reader_study.blinding.preflight import Preflight, fingerprint, preflight
 from reader_study.blinding.render import (
     Renderer,
@@ -33,12 +35,10 @@ from reader_study.design.protocol_file import read_protocol
 from reader_study.design.texts import unreviewed
 from reader_study.design.trial_order import Trial
 from reader_study.record.anchors import ANCHORS, write_anchor
-from reader_study.record.bundle import PIXEL_FOLDER, STUDY_FILE, open_bundle
+from reader_study.record.bundle import OVERLAY_FOLDER, PIXEL_FOLDER, STUDY_FILE, open_bundle
 from reader_study.record.migrations import FORMAT_VERSION
 from reader_study.record.paths import bundle_folder, database_url, locked_protocol
 from reader_study.record.store import Store, utc_now
-
-_ONE_TIME = 946_684_800  # 1 January 2000; zip archives know no time before 1980
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,13 @@ def lock_study(
         rendered = _render_all(study, protocol, stage, read or default_reader(), progress)
         texture = _texture(protocol, rendered)
         leaks = [*checked.burned_in, *_leaks(protocol, stage, rendered, texture)]
+        overlays = OverlayFiles(protocol, stage, rendered, seed=seed)
+        leaks += overlays.leaks
         if leaks and not accept_leaks.strip():
             _refuse_leaks(leaks)
         cases, arms = range(len(protocol.cases)), range(len(protocol.arms))
         tokens = {(case, arm): secrets.token_hex(16) for case in cases for arm in arms}
-        secret, shown = _allocate_tokens(protocol, allocation, tokens)
+        secret, shown = _allocate_tokens(protocol, allocation, tokens, overlays.tokens)
         study_id = secrets.token_hex(8)
         truth = {
             "format_version": sealed_key.FORMAT_VERSION,
@@ -112,16 +114,18 @@ def lock_study(
             "protocol_sha256": protocol_sha256,
             "images": {t: {"case": c, "arm": a} for (c, a), t in tokens.items()},
             "trials": secret,
+            **overlays.sealed,
         }
         sealed, commitment = sealed_key.seal(truth, passphrase)
         facts = _study_facts(protocol, study_id, protocol_sha256, commitment)
-        facts |= {"slots": shown, "images": _images(tokens, rendered)}
+        facts |= {"slots": shown, "images": _images(tokens, rendered), **overlays.facts}
         _refuse_words(protocol, facts, {word for case in rendered for word in case.words})
         recorded: dict[str, Any] = {"balance": balance, "texture": texture}
         if leaks:
             recorded["accepted_leaks"] = {"reason": accept_leaks.strip(), "found": leaks}
         with _scratch(study) as part:
             _copy_in_token_order(stage, tokens, part / "bundle" / PIXEL_FOLDER)
+            overlays.write(part / "bundle" / OVERLAY_FOLDER)
             (part / "bundle" / STUDY_FILE).write_text(canonical(facts), "utf-8")
             (part / "sealed").mkdir()
             (part / "sealed" / "key.sealed").write_bytes(sealed)
@@ -185,12 +189,15 @@ def _render_all(
     renderer = Renderer(study, protocol, read, seed=stage.noise_seed)
     rendered = []
     for number, case in enumerate(protocol.cases):
-        folders = [study / "arms" / arm.name / case.folder for arm in protocol.arms]
+        folders = [study / "arms" / arm.folder / case.folder for arm in protocol.arms]
+        folders += [study / OVERLAYS] if protocol.overlay else []
         source = fingerprint(folders)
         kept = stage.kept(number, source)
         if kept is None:
             renditions = renderer.case(number)
             kept = _described(protocol, source, renditions, renderer.headers)
+            if protocol.overlay:
+                stage.keep_map(number, renderer.overlay(number))
             stage.keep(number, kept, renditions)
         rendered.append(kept)
         if progress:
@@ -280,11 +287,14 @@ def _copy_in_token_order(stage: Stage, tokens: dict[tuple[int, int], str], folde
     for (case, arm), token in in_order:
         shutil.copyfile(stage.pixels(case, arm), folder / token)
     for _, token in in_order:
-        os.utime(folder / token, (_ONE_TIME, _ONE_TIME))
+        os.utime(folder / token, (ONE_TIME, ONE_TIME))
 
 
 def _allocate_tokens(
-    protocol: Protocol, allocation: Allocation, tokens: dict[tuple[int, int], str]
+    protocol: Protocol,
+    allocation: Allocation,
+    tokens: dict[tuple[int, int], str],
+    overlays: dict[tuple[int, int], str],
 ) -> tuple[dict[str, Any], list[list[dict[str, Any]]]]:
     """Sealed truth about every trial, and what the reading room gets of it."""
     secret: dict[str, Any] = {}
@@ -299,7 +309,7 @@ def _allocate_tokens(
                 "position": position,
                 "repeat_of": repeated,
             }
-            shown.append(_shown(protocol, name, trial, tokens))
+            shown.append(_shown(protocol, name, trial, tokens) | _overlay(trial, overlays))
         slots.append(shown)
     return secret, slots
 
@@ -317,6 +327,11 @@ def _shown(
         "right": right,
         "feedback": protocol.cases[trial.case].feedback if practice else "",
     }
+
+
+def _overlay(trial: Trial, overlays: dict[tuple[int, int], str]) -> dict[str, str]:
+    name = overlays.get((trial.case, trial.left_arm))
+    return {} if name is None else {"overlay": name}
 
 
 def _study_facts(

@@ -76,9 +76,9 @@ def preflight(
     for case in protocol.cases:
         arms = {}
         for arm in protocol.arms:
-            folder = study / "arms" / arm.name / case.folder
+            folder = study / "arms" / arm.folder / case.folder
             if not folder.is_dir():
-                problems.append(missing_folder(arm.name, case))
+                problems.append(missing_folder(arm.folder, case))
                 continue
             facts = seen.setdefault(folder, look(folder) if folder not in seen else seen[folder])
             if facts.problem:

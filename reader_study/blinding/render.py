@@ -10,6 +10,7 @@ import numpy as np
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from ctlab.ct.volume import Volume
 from reader_study.blinding.noise_texture import matched
+from reader_study.blinding.overlay_files import read_overlay
 from reader_study.blinding.preflight import missing_folder
 from reader_study.design.protocol import Case, Protocol
 
@@ -97,6 +98,10 @@ class Renderer:
             for arm, (slab, hu) in enumerate(zip(slabs, self._evened(slabs, case), strict=True))
         ]
 
+    def overlay(self, case: int) -> np.ndarray:
+        """Own map of the case rendered last, float32, (z, y, x)."""
+        return read_overlay(self._study, self._protocol.cases[case], self._kept[0][1])
+
     def _evened(self, slabs: list[Volume], case: int) -> list[np.ndarray]:
         images = [slab.hu for slab in slabs]
         if self._protocol.design.texture == "as-made":
@@ -108,7 +113,7 @@ class Renderer:
             raise ValueError(f"case {self._protocol.cases[case].name}: {error}") from None
 
     def _slab(self, arm: int, case: int) -> Volume:
-        arm_name, plan = self._protocol.arms[arm].name, self._protocol.cases[case]
+        arm_name, plan = self._protocol.arms[arm].folder, self._protocol.cases[case]
         folder = self._study / "arms" / arm_name / plan.folder
         if arm not in self._kept or self._kept[arm][0] != folder:
             if not folder.is_dir():

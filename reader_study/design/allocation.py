@@ -39,7 +39,8 @@ def draw_allocation(protocol: Protocol, *, seed: int) -> Allocation:
     Pairs: in each reader, stratum and comparison, every arm stands left in half of the trials
     (one more or less where the number is odd); slots 0 and 1, 2 and 3, ... are mirror images.
     Repeats show the mirrored pair half the list or more later. Single images: every case once per
-    session, in the arm that a Williams design gives.
+    session, in the arm that a Williams design gives; with overlays and one session, every case
+    once, its arms in a Latin square over the slots.
 
     Raises
     ------
@@ -189,7 +190,7 @@ def _single_slot(protocol: Protocol, slot: int, seed: int) -> list[Trial]:
     cases = cases_of_slot(protocol, slot, Stream(seed, _GROUPS))
     numbers = _numbers_by_stratum(protocol, cases, Stream(seed, _GROUPS, 1))
     trials = _practice(protocol, slot, seed)
-    for session in range(n_arms):
+    for session in range(protocol.design.sessions):
         shown = [
             Trial(
                 "main", case, arm_of_session(n_arms, slot + numbers[case], session), None, session

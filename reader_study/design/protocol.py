@@ -3,27 +3,17 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from ctlab.ct.hu import WINDOWS
+from reader_study.design.overlay import Overlay, OverlayKind, check_overlay
+from reader_study.design.strict import FolderName, Name, Strict, Text
 
 FORMAT_VERSION = 1
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
-# What hospitals call folders: letters of any alphabet, capitals, spaces; nothing that a path is.
-FolderName = Annotated[
-    str, StringConstraints(pattern=r"^\w([\w .,+()\-]*[\w+)\-])?$", max_length=64)
-]
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Drag = Literal["window", "scroll", "zoom", "pan"]
 Checklist = Literal["claim-2024", "stard-ai-2025", "decide-ai-2022", "grras-2011"]
 MarkKind = Annotated[Text, StringConstraints(max_length=40)]
-
-
-class Strict(BaseModel):
-    """A table of the protocol: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Ethics(Strict):
@@ -118,6 +108,13 @@ class Arm(Strict):
     name: Name
     description: str = ""
     reference: bool = False
+    images: Name | None = None  # folder of its series in arms/; its own name if not given
+    overlay: OverlayKind | None = None  # map over the images, of overlays/<case>
+
+    @property
+    def folder(self) -> str:
+        """Folder of its series below ``arms/``."""
+        return self.images or self.name
 
 
 class Case(Strict):
@@ -131,6 +128,7 @@ class Case(Strict):
     practice: bool = False
     feedback: str = ""
     lesions: tuple["Lesion", ...] = ()
+    overlay_right: bool = True  # its own map points to what is there; decided before reading
 
     @model_validator(mode="after")
     def _slices_run_forward(self) -> "Case":
@@ -266,6 +264,7 @@ class Protocol(Strict):
     population: Population = Population()
     design: Design = Design()
     view: View = View()
+    overlay: Overlay | None = None
     arms: tuple[Arm, ...] = Field(min_length=2)
     cases: tuple[Case, ...] = Field(min_length=2)
     items: tuple[Item, ...] = Field(min_length=1)
@@ -293,6 +292,9 @@ class Protocol(Strict):
         self._check_model(arms)
         self._check_layout()
         self._check_subset()
+        sliders = [item.name for item in self.items if item.kind == "slider"]
+        with_map = any(arm.overlay for arm in self.arms)
+        check_overlay(self.overlay, with_map, self.design.layout, sliders)
         return self
 
     def _check_model(self, arms: list[str]) -> None:
@@ -343,7 +345,8 @@ class Protocol(Strict):
                 f"items {', '.join(pairwise)} compare two images but layout is single; use "
                 'layout = "pair", or ask a scale'
             )
-        if self.design.sessions != len(self.arms):
+        once = self.overlay is not None and self.design.sessions == 1
+        if self.design.sessions != len(self.arms) and not once:
             raise ValueError(
                 f"with layout = single every case is seen once per session in another arm: set "
                 f"sessions = {len(self.arms)} (the number of arms), got {self.design.sessions}"

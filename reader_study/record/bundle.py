@@ -13,6 +13,7 @@ from reader_study.record.migrations import FORMAT_VERSION, migrated
 
 STUDY_FILE = "study.json"
 PIXEL_FOLDER = "pixels"
+OVERLAY_FOLDER = "overlays"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ShownTrial:
     left: str
     right: str | None
     feedback: str = ""
+    overlay: str | None = None  # token of the map over its images
     labels: tuple[str, ...] = ()  # over the images, where nothing is blinded (adjudication)
     given_marks: tuple[dict[str, Any], ...] = ()  # set beforehand, to be judged
 
@@ -98,12 +100,35 @@ class Bundle:
             raise ValueError("no such image in this study")
         return (self.folder / PIXEL_FOLDER / token).read_bytes()
 
+    def overlay(self, token: str) -> bytes:
+        """Map over an image, one byte a voxel, (z, y, x): 128 is 0."""
+        if token not in self.overlays:
+            raise ValueError("no such overlay in this study")
+        return (self.folder / OVERLAY_FOLDER / token).read_bytes()
+
+    @property
+    def overlays(self) -> dict[str, str]:
+        """SHA-256 of the overlays by token; empty in a study without overlays."""
+        return dict(self.facts.get("overlays", {}))
+
+    @property
+    def overlay_design(self) -> str:
+        """``sequential``, ``independent``, or empty in a study without overlays."""
+        return str((self.facts.get("overlay") or {}).get("design", ""))
+
     def damaged(self) -> list[str]:
         """Tokens whose pixels are missing or not those that were locked."""
-        return [t for t, image in sorted(self.images.items()) if self._digest(t) != image.sha256]
+        images = {token: image.sha256 for token, image in self.images.items()}
+        parts = ((PIXEL_FOLDER, images), (OVERLAY_FOLDER, self.overlays))
+        return [
+            token
+            for folder, hashes in parts
+            for token, sha256 in sorted(hashes.items())
+            if self._digest(folder, token) != sha256
+        ]
 
-    def _digest(self, token: str) -> str | None:
-        path = self.folder / PIXEL_FOLDER / token
+    def _digest(self, folder: str, token: str) -> str | None:
+        path = self.folder / folder / token
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
@@ -155,8 +180,11 @@ def _bundle(folder: Path, facts: dict[str, Any], raw: bytes) -> Bundle:
     for slot in range(1, bundle.n_slots + 1):
         for trial in bundle.trials(slot):
             shown = {trial.left, trial.right} - {None}
-            if not shown <= bundle.images.keys() or not isinstance(trial.token, str):
+            known = shown <= bundle.images.keys() and trial.overlay in {None, *bundle.overlays}
+            if not known or not isinstance(trial.token, str):
                 raise ValueError(trial.token)
+    if not all(_TOKEN.fullmatch(token) for token in bundle.overlays):
+        raise ValueError("overlays")
     for item in bundle.items:
         check_keys(item, {"name": str, "kind": str})
     return bundle

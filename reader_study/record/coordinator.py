@@ -170,6 +170,7 @@ def _progress(record: StudyRecord, reader: Reader) -> ReaderProgress:
     answers = record.answers_of(reader.reader)
     given = latest(answers)
     per_trial = sum(2 if item["about"] == "each" else 1 for item in bundle.items)
+    per_trial *= 2 if bundle.overlay_design == "sequential" else 1
     tokens = {t.token for t in trials}
     asked = [a for (trial, item), a in given.items() if trial in tokens and item[0] != "_"]
     done = {t for t in tokens if sum(a.trial == t for a in asked) == per_trial}

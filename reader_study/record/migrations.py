@@ -8,12 +8,13 @@ step from n on, so each step knows its own two formats and no others.
   images are left and right, every drag of the mouse but the middle one changes the window, no HU
   are told, and the display filter is that of Mitchell.
 - 3: ``view`` says all this, and images carry their orientation.
+- 4: trials may have an overlay; the earlier formats had none.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 def _first_view(facts: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +36,11 @@ def _display(facts: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "view": {**before, **facts["view"]}}
 
 
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _first_view, 2: _display}
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _first_view,
+    2: _display,
+    3: dict,
+}
 
 
 def migrated(facts: dict[str, Any], version: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def display_facts(message: dict[str, Any]) -> dict[str, Any]:
 
 
 _VIEW_NUMBERS = ("level_hu", "width_hu", "slice", "slab_mm", "screen_px_per_pixel")
+_VIEW_NUMBERS += ("overlay_s", "overlay_toggles", "overlay_strength")
 _VIEW_WORDS = ("mode", "plane", "display_filter")
 
 
@@ -53,8 +54,8 @@ def view_facts(seen: Any) -> dict[str, Any]:
             facts[name] = float(value)
     texts = {n: seen.get(n) for n in _VIEW_WORDS}
     facts |= {n: v for n, v in texts.items() if isinstance(v, str) and len(v) <= 20}
-    inverted = seen.get("inverted")
-    return facts | ({"inverted": inverted} if isinstance(inverted, bool) else {})
+    claims = {n: seen.get(n) for n in ("inverted", "overlay_on")}
+    return facts | {n: v for n, v in claims.items() if isinstance(v, bool)}
 
 
 def seconds_of(message: dict[str, Any]) -> float | None:

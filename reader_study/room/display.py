@@ -23,7 +23,7 @@ def room_words(bundle: Bundle, texts: dict[str, Any]) -> dict[str, Any]:
 
 
 def viewer_traits(bundle: Bundle, words: dict[str, Any]) -> dict[str, Any]:
-    """Traits of :class:`ctlab.view.CompareViewer` that stay for the whole study.
+    """Traits of :class:`reader_study.room.widget.OverlayViewer` that stay for the whole study.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ def viewer_traits(bundle: Bundle, words: dict[str, Any]) -> dict[str, Any]:
         "further_help": _answering(bundle, words),
         "whole_page": True,
         "words": words["viewer"],
+        "overlay_strength": (bundle.facts.get("overlay") or {}).get("strength", 1.0),
+        "overlay_words": {name: words[name] for name in ("overlay", "overlay_legend")},
     }
 
 
@@ -100,6 +102,7 @@ def trial_traits(bundle: Bundle, trial: ShownTrial, marks: list[dict[str, Any]])
         "marking": bool(kinds),
         "mark_kind": kinds[0] if kinds else "",
         "marks": [_place(mark) for mark in [*trial.given_marks, *marks]],
+        "overlay": "",
         "labels": list(trial.labels) or _labels(bundle, trial),
     }
 

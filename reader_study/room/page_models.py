@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ctlab.view.compare import CompareViewer
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.room.display import viewer_traits
 from reader_study.room.phone import pad_state
 from reader_study.room.session import ReadingSession
-from reader_study.room.widget import Panel, Room
+from reader_study.room.widget import OverlayViewer, Panel, Room
 
 _OF_WIDGETS_ALONE = {"layout", "tabbable", "tooltip"}
-_PIXELS = {"left_bytes", "right_bytes"}  # they go to the page by themselves, see `images`
+_PIXELS = {
+    "left_bytes",
+    "right_bytes",
+    "overlay_bytes",
+}  # they go to the page by themselves, see `images`
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class PixelFreeBundle(Bundle):
         """Nothing."""
         return b""
 
+    def overlay(self, token: str) -> bytes:  # noqa: ARG002 (as in the bundle)
+        """Nothing."""
+        return b""
+
 
 class PageRoom(Room):
     """The room of one reader whose front end is a page on a socket."""
@@ -115,7 +122,7 @@ class PageRoom(Room):
         return PageModel("panel", traits, self._sent)
 
     def _viewer(self, place: int) -> PageModel:
-        traits = {**_defaults(CompareViewer), **viewer_traits(self._bundle, self._words)}
+        traits = {**_defaults(OverlayViewer), **viewer_traits(self._bundle, self._words)}
         return PageModel(f"view-{place}", traits, self._sent)
 
     def _load(self, place: int, trial: ShownTrial) -> None:
@@ -153,6 +160,11 @@ class PageRoom(Room):
     def shown(self, token: str) -> ShownTrial | None:
         """The trial of this name if its images are on the screen or next; no others leave."""
         return next((trial for trial in self._shown.values() if trial.token == token), None)
+
+    def overlay_of(self, token: str) -> str | None:
+        """Overlay of a trial on the screen, once nothing is to be answered without it."""
+        trial = self.shown(token)
+        return trial.overlay if trial and self._session.shows_overlay(trial) else None
 
 
 @cache

@@ -13,14 +13,13 @@ from typing import Any, Protocol, TypeVar
 import jinja2
 from tornado import web
 
-from ctlab.view.compare import CompareViewer
 from reader_study.record.store import Reader
 from reader_study.room.login import LONGEST_LOGIN_DAYS, caller_of
 from reader_study.room.page_models import PageRoom, PixelFreeBundle
 from reader_study.room.phone import Pads
 from reader_study.room.served_study import ServedStudy
 from reader_study.room.session import ReadingSession
-from reader_study.room.widget import Panel, keep_anchor
+from reader_study.room.widget import OverlayViewer, Panel, keep_anchor
 
 _LOG = logging.getLogger(__name__)
 _ROOM = Path(__file__).parent
@@ -83,10 +82,10 @@ class Rooms:
         self._threads = ThreadPoolExecutor(_THREADS, "room")
         self.scripts = {
             "room.js": (_ROOM / "room.js").read_text("utf-8"),
-            "viewer.js": str(CompareViewer._esm),
+            "viewer.js": str(OverlayViewer._esm),
             "panel.js": str(Panel._esm),
             "phone.js": (_ROOM / "phone.js").read_text("utf-8"),
-            "room.css": f"{CompareViewer._css}\n{Panel._css}",
+            "room.css": f"{OverlayViewer._css}\n{Panel._css}",
         }
         self.pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_ROOM / "template"), autoescape=True

@@ -1,9 +1,11 @@
 """Questions of a trial, and what readers are told, as the bundle and its amendments say."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from reader_study.design.overlay import FIRST
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.store import Answer, Event, latest
 
@@ -19,25 +21,71 @@ class Question:
     facts: dict[str, Any]
 
     @property
+    def is_first(self) -> bool:
+        """It is answered, and locked, before the overlay."""
+        return is_first(self.item)
+
+    @property
     def id(self) -> str:
         """Name of the question in messages from the browser."""
         return f"{self.trial.token}:{self.item}"
 
 
+def is_first(item: str) -> bool:
+    """An answer of this name was given before the overlay."""
+    return item.partition("@")[0].endswith(FIRST)
+
+
 def questions_of(bundle: Bundle, trial: ShownTrial, *, closes_session: bool) -> list[Question]:
     """Questions of a trial in the order they are asked; the guess after the last of a session."""
     asked = []
-    for item in bundle.items:
-        sides = ("left", "right") if item["about"] == "each" else ("",)
-        for side in sides:
-            name = f"{item['name']}@{side}" if side else item["name"]
-            asked.append(Question(trial, name, {**item, "side": side}))
+    for when in (FIRST, "") if bundle.overlay_design == "sequential" else ("",):
+        for item in bundle.items:
+            sides = ("left", "right") if item["about"] == "each" else ("",)
+            for side in sides:
+                name = f"{item['name']}{when}@{side}" if side else f"{item['name']}{when}"
+                asked.append(Question(trial, name, {**item, "side": side}))
     if bundle.facts["design"].get("mark_difference") and trial.right:
         asked.append(Question(trial, WHERE, {"kind": "where", "marks": [], "side": ""}))
     if bundle.facts["guess"] and closes_session:
         guess = {"kind": "guess", **bundle.facts["guess"], "marks": [], "side": ""}
         asked.append(Question(trial, GUESS, guess))
     return asked
+
+
+def overlay_phase(bundle: Bundle, question: Question) -> str:
+    """Which words stand over a question: the name of a text, or empty."""
+    if question.is_first:
+        return "overlay_first"
+    if question.trial.overlay is not None:
+        return "overlay_shown"
+    return "overlay_again" if bundle.overlay_design == "sequential" else ""
+
+
+def asked_screen(
+    question: Question, trials: list[ShownTrial], answers: list[Answer]
+) -> dict[str, Any]:
+    """What a page shows of a question: its words, where it stands, and what was answered."""
+    trial, facts = question.trial, question.facts
+    same = [t for t in trials if t.practice == trial.practice and t.session == trial.session]
+    comment = latest(answers).get((trial.token, COMMENT))
+    return {
+        "kind": "question",
+        "id": question.id,
+        "trial": trial.token,
+        "practice": trial.practice,
+        "pair": trial.right is not None,
+        "number": same.index(trial) + 1,
+        "of": len(same),
+        "item": {
+            name: facts.get(name)
+            for name in ("kind", "question", "answers", "ties", "side", "marks")
+        },
+        "comment": comment.value if comment else "",
+        "saved_at": answers[-1].at if answers else "",
+        "minutes_left": minutes_left(answers, same, trial),
+        "before": before(answers, question),
+    }
 
 
 def before(answers: list[Answer], question: Question) -> Any:
@@ -85,3 +133,34 @@ def facts_in_force(bundle: Bundle, amendments: list[Event]) -> tuple[dict[str, A
         if "ethics.consent" in event.payload["changes"]:
             since = event.seq
     return facts, since
+
+
+def locked_trials(answers: list[Answer], asked: Iterable[list[Question]]) -> set[str]:
+    """Trials of which every first question is answered: the overlay may have been seen.
+
+    Parameters
+    ----------
+    asked : questions of each trial
+    """
+    given = latest(answers)
+    locked = set()
+    for questions in asked:
+        first = [q for q in questions if q.is_first]
+        if first and all((q.trial.token, q.item) in given for q in first):
+            locked.add(first[0].trial.token)
+    return locked
+
+
+def last_undoable(
+    answers: list[Answer], *, rule: str, session: int, locked: Collection[str]
+) -> Answer | None:
+    """The answer that "undo" takes back: of this session, by the protocol's rule, not locked."""
+    asked = [a for a in answers if not a.item.startswith("_") or a.item in {GUESS, WHERE}]
+    if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
+        return None
+    given = [
+        a
+        for a in latest(asked).values()
+        if a.session == session and not (a.trial in locked and is_first(a.item))
+    ]
+    return max(given, key=lambda a: a.seq, default=None)

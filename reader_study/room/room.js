@@ -55,9 +55,9 @@ class Model {
 // ---------------------------------------------------------------- images
 
 // Both sides of a trial, one after the other in one answer.
-async function fetchSides(token, signal, seen) {
-  const reply = await fetch(`images/${token}`, { cache: "no-store", signal });
-  if (!reply.ok) throw new Error(`images: ${reply.status}`);
+async function fetchSides(token, signal, seen, what = "images") {
+  const reply = await fetch(`${what}/${token}`, { cache: "no-store", signal });
+  if (!reply.ok) throw new Error(`${what}: ${reply.status}`);
   const bytes = new Uint8Array(Number(reply.headers.get("Content-Length")));
   const reader = reply.body.getReader();
   let at = 0;
@@ -66,11 +66,34 @@ async function fetchSides(token, signal, seen) {
     at += value.length;
     seen(at / bytes.length);
   }
-  if (at !== bytes.length) throw new Error("images: cut off");
+  if (at !== bytes.length) throw new Error(`${what}: cut off`);
   return bytes.buffer;
 }
 
 const loading = {};  // promise of the images that each viewer shows next
+
+// The map over a trial's images; the server sends it once the answer without it is locked.
+async function overlay({ overlay: token }, signal) {
+  return { overlay_bytes: new DataView(token ? await fetchSides(token, signal, () => {}, "overlays") : new ArrayBuffer(0)) };
+}
+
+// Images are here already: the map follows, and the question waits for it.
+function layOver(model, traits) {
+  const { signal } = model.abort, attempt = async (tries) => {
+    try {
+      model.take({ ...traits, ...await overlay(traits, signal) });
+    } catch {
+      if (signal.aborted || ended) return;
+      if (tries <= 1) {
+        again();
+        await new Promise(() => {});
+      }
+      await new Promise((done) => setTimeout(done, 1500));
+      await attempt(tries - 1);
+    }
+  };
+  loading[model.name] = (loading[model.name] ?? Promise.resolve()).then(() => attempt(MOST_TRIES));
+}
 
 function load(model, traits) {
   model.abort?.abort();
@@ -78,10 +101,10 @@ function load(model, traits) {
   const [z, y, x] = traits.shape, size = 2 * z * y * x, seen = (share) => { progress.value = share; };
   const attempt = async (tries) => {
     try {
-      const sides = await fetchSides(traits.tag, abort.signal, seen);
+      const sides = await fetchSides(traits.tag, abort.signal, seen), over = await overlay(traits, abort.signal);
       const rest = Math.max(0, sides.byteLength - size);
       if (!abort.signal.aborted) {
-        model.take({ ...traits, left_bytes: new DataView(sides, 0, Math.min(size, sides.byteLength)),
+        model.take({ ...traits, ...over, left_bytes: new DataView(sides, 0, Math.min(size, sides.byteLength)),
           right_bytes: new DataView(sides, sides.byteLength - rest, rest) });
       }
     } catch (error) {
@@ -102,6 +125,7 @@ function load(model, traits) {
 function tell(name, traits) {
   if (name.startsWith("view-")) {
     if (traits.tag !== undefined) load(models[name], traits);
+    else if (traits.overlay) layOver(models[name], traits);
     else models[name].take(traits);
     return;
   }

@@ -132,13 +132,14 @@ class Screens extends DisplayCheck {
     const head = node("div", { class: "rs-head" }, node("strong", { id: "rs-where" }, where),
       node("span", { class: "dim", id: "rs-left" }, this.left(screen)));
     const progress = node("progress", { max: screen.of, value: screen.number - 1, "aria-labelledby": "rs-where" });
+    const told = screen.overlay ? node("p", { class: "rs-overlay dim" }, this.say(screen.overlay)) : null;
     const side = item.side ? node("span", { class: "rs-tag" }, this.say(`${item.side}_image`)) : null;
     const legend = node("legend", {}, item.kind === "where" ? this.say("where_question") : item.question);
     const before = screen.before === null || screen.before === undefined ? null : node("p", { class: "dim", id: "rs-before" },
       this.say("answered_before", { answer: this.spoken({ ...item, value: screen.before }) }));
     const body = item.kind === "slider" ? this.slider(item) : item.kind === "length" ? this.length(item)
       : this.choices(this.options(screen));
-    return [head, progress, side, node("fieldset", {}, legend, before ?? "", body), item.marks?.length ? this.marksBox(item) : null,
+    return [head, progress, told, side, node("fieldset", {}, legend, before ?? "", body), item.marks?.length ? this.marksBox(item) : null,
       this.more(screen), this.commentBox(screen)].filter(Boolean);
   }
 

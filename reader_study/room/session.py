@@ -24,12 +24,13 @@ from reader_study.room.questions import (
     COMMENT,
     GUESS,
     MARKS,
-    WHERE,
     Question,
     answers_given,
-    before,
+    asked_screen,
     facts_in_force,
-    minutes_left,
+    last_undoable,
+    locked_trials,
+    overlay_phase,
     questions_of,
 )
 
@@ -69,6 +70,7 @@ class ReadingSession:
         self._displays = {e.payload["session"] for e in self._of_kind("display-checked")}
         self._overrides = {e.payload["session"] for e in self._of_kind("washout-overridden")}
         self._finished = {e.payload["session"]: e for e in self._of_kind("session-finished")}
+        self._sent = {e.payload["trial"] for e in self._of_kind("overlay-shown")}
         self._feedback: str | None = None
         self._paused = False
         self._open: str | None = None  # id of the question on screen
@@ -124,6 +126,18 @@ class ReadingSession:
         kept = latest(self._answers).get((trial.token, MARKS))
         return kept.value if kept else []
 
+    def shows_overlay(self, trial: ShownTrial) -> bool:
+        """The overlay of a trial may be sent: nothing is to be answered without it any more."""
+        sequential = self._bundle.overlay_design == "sequential"
+        return trial.overlay is not None and (not sequential or trial.token in self._locked)
+
+    def overlay_sent(self, trial: ShownTrial) -> None:
+        """Record that the overlay of a trial leaves now; in the chain it follows what is locked."""
+        if trial.token not in self._sent:
+            sha256 = self._bundle.overlays[str(trial.overlay)]
+            self._record("overlay-shown", trial=trial.token, sha256=sha256)
+            self._sent.add(trial.token)
+
     def next_trial(self) -> ShownTrial | None:
         """The trial after the one on screen, for reading its images ahead."""
         question = self.question()
@@ -152,6 +166,8 @@ class ReadingSession:
         if now is None or then is None or self._open != now.id:
             return None
         same_trial = then.trial.token == now.trial.token
+        if now.is_first and not then.is_first:
+            return None  # the overlay is sent when the first answer is on the disk
         if then.trial.session != now.trial.session or (now.trial.feedback and not same_trial):
             return None
         left = (self._break_at - self._now()).total_seconds()
@@ -193,30 +209,11 @@ class ReadingSession:
         return {"title": self._facts["title"], **self._facts["population"]}
 
     def _asked(self, question: Question) -> dict[str, Any]:
-        trial, facts = question.trial, question.facts
-        same = [
-            t for t in self._trials if t.practice == trial.practice and t.session == trial.session
-        ]
-        given = latest(self._answers)
-        comment = given.get((trial.token, COMMENT))
         return {
-            "kind": "question",
-            "id": question.id,
-            "trial": trial.token,
-            "practice": trial.practice,
-            "pair": trial.right is not None,
-            "number": same.index(trial) + 1,
-            "of": len(same),
-            "item": {
-                name: facts.get(name)
-                for name in ("kind", "question", "answers", "ties", "side", "marks")
-            },
+            **asked_screen(question, self._trials, self._answers),
             "can_undo": self._undoable() is not None,
-            "comment": comment.value if comment else "",
-            "saved_at": self._answers[-1].at if self._answers else "",
-            "minutes_left": minutes_left(self._answers, same, trial),
-            "before": before(self._answers, question),
             "delay_ms": self._facts["design"].get("answer_delay_ms", 0),
+            "overlay": overlay_phase(self._bundle, question),
         }
 
     # ------------------------------------------------------------ sessions and washout
@@ -348,14 +345,15 @@ class ReadingSession:
 
     def _undoable(self) -> Answer | None:
         """The answer that "undo" would take back under the protocol's rule."""
-        rule = self._facts["design"]["undo"]
-        asked = [a for a in self._answers if not a.item.startswith("_") or a.item in {GUESS, WHERE}]
-        if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
-            return None
         if (session := self.session) in self._finished:
             return None
-        given = [a for a in latest(asked).values() if a.session == session]
-        return max(given, key=lambda a: a.seq, default=None)
+        rule, locked = self._facts["design"]["undo"], self._locked
+        return last_undoable(self._answers, rule=rule, session=session, locked=locked)
+
+    @property
+    def _locked(self) -> set[str]:
+        """Trials whose first answers are locked, for the reader has gone on to the second look."""
+        return locked_trials(self._answers, map(self.questions_of, self._trials))
 
     def _undo(self, _message: dict[str, Any]) -> None:
         answer = self._undoable()
@@ -368,7 +366,8 @@ class ReadingSession:
     def _listed(self, session: int) -> list[dict[str, Any]]:
         """Answers of a session by the number of their pair."""
         reading = [t for t in self._trials if t.session == session and not t.practice]
-        return answers_given(self._answers, [self.questions_of(trial) for trial in reading])
+        asked = [[q for q in self.questions_of(t) if not q.is_first] for t in reading]
+        return answers_given(self._answers, asked)
 
     def _change(self, message: dict[str, Any]) -> None:
         """Take back an answer that was chosen on the last page; it is asked again."""

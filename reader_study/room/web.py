@@ -9,13 +9,14 @@ held in memory here.
 import json
 import logging
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tornado import web
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from reader_study.record.bundle import PIXEL_FOLDER
+from reader_study.record.bundle import OVERLAY_FOLDER, PIXEL_FOLDER
 from reader_study.room.pad import PadCode, PadPage, PadSocket, offered
 from reader_study.room.page_models import PageRoom
 from reader_study.room.pages import ELSEWHERE, FAILED, FULL, LOGGED_OUT, Page, Rooms
@@ -131,7 +132,10 @@ class Images(Page):
         if trial is None or socket is None or socket.login != self.login:
             raise web.HTTPError(404)
         folder = self.rooms.bundle.folder / PIXEL_FOLDER
-        paths = [folder / image for image in (trial.left, trial.right) if image]
+        await self._send([folder / image for image in (trial.left, trial.right) if image])
+
+    async def _send(self, paths: list[Path]) -> None:
+        """The files, one after the other, as they lie on the disk."""
         self.set_header("Content-Type", "application/octet-stream")
         self.set_header("Content-Length", str(sum(path.stat().st_size for path in paths)))
         try:
@@ -142,6 +146,19 @@ class Images(Page):
                         await self.flush()
         except StreamClosedError:
             return
+
+
+class Overlays(Images):
+    """The map over the images on the screen, once the answer without it is locked."""
+
+    async def get(self, token: str) -> None:
+        """Send it; to anybody else, and before, there is none."""
+        socket = self.rooms.open.get(self.reader.reader if self.reader else "")
+        room = socket.room if socket and socket.login == self.login else None
+        overlay = await self.rooms.run(partial(room.overlay_of, token)) if room else None
+        if overlay is None:
+            raise web.HTTPError(404)
+        await self._send([self.rooms.bundle.folder / OVERLAY_FOLDER / overlay])
 
 
 class Socket(Page, WebSocketHandler):
@@ -221,6 +238,7 @@ def application(study: ServedStudy) -> web.Application:
             (r"/logout", Logout),
             (r"/reading", Socket),
             (r"/images/([0-9a-f]{1,64})", Images),
+            (r"/overlays/([0-9a-f]{1,64})", Overlays),
             (r"/(room\.js|viewer\.js|panel\.js|room\.css)", Script),
             (r"/(phone\.js)", PhoneScript),
             (r"/pad", PadPage),

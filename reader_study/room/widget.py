@@ -21,8 +21,28 @@ from reader_study.room.display import room_words, trial_traits, viewer_traits
 from reader_study.room.session import ReadingSession
 
 _ROOM = Path(__file__).parent
+_VIEWER = str(CompareViewer._esm).split("export default")[0]
 _PARTS = ("display_check", "screens", "panel")
 _WITH_IMAGES = {"question", "feedback"}
+
+
+class OverlayViewer(CompareViewer):
+    """The viewer, with a map over every slice (key H), and the seconds that it was on.
+
+    Attributes
+    ----------
+    overlay : trial whose map lies over its images; empty where there is none, or not yet
+    overlay_bytes : one byte a voxel, (z, y, x): 128 is 0
+    overlay_strength : opacity of the largest value, 0.1 to 1
+    overlay_words : ``overlay`` (name of the button) and ``overlay_legend``
+    """
+
+    _esm = _VIEWER + (_ROOM / "overlay.js").read_text("utf-8")
+
+    overlay = t.Unicode("").tag(sync=True)
+    overlay_bytes = t.Bytes(b"").tag(sync=True)
+    overlay_strength = t.Float(1.0).tag(sync=True)
+    overlay_words = t.Dict().tag(sync=True)
 
 
 class Panel(anywidget.AnyWidget):
@@ -73,7 +93,7 @@ class Room:
         return Panel(texts=self._words, reader=reader)
 
     def _viewer(self, place: int) -> Any:
-        viewer = CompareViewer(**viewer_traits(self._bundle, self._words))
+        viewer = OverlayViewer(**viewer_traits(self._bundle, self._words))
         viewer.add_class(f"room-view-{place}")
         return viewer
 
@@ -89,7 +109,7 @@ class Room:
         with viewer.hold_sync():
             # Only changes travel. An image that this viewer showed before would make a shorter
             # message, so a reader could see from the traffic which trials are related.
-            viewer.left_bytes = viewer.right_bytes = b""
+            viewer.left_bytes = viewer.right_bytes = viewer.overlay_bytes = b""
             for name, value in traits.items():
                 setattr(viewer, name, value)
         self._loaded[place] = trial.token
@@ -98,7 +118,16 @@ class Room:
         if self._loaded[self._front] != trial.token:
             self._front = 1 - self._front
         self._load(self._front, trial)
+        self._lay_over(self._viewers[self._front], trial)
         self.panel.marks = self._session.marks_of(trial)
+
+    def _lay_over(self, viewer: Any, trial: ShownTrial) -> None:
+        """Send the overlay of the trial on screen, if nothing is to be answered without it."""
+        if not self._session.shows_overlay(trial) or viewer.overlay == trial.token:
+            return
+        self._session.overlay_sent(trial)
+        viewer.overlay_bytes = self._bundle.overlay(str(trial.overlay))
+        viewer.overlay = trial.token
 
     # ------------------------------------------------------------ screens
 

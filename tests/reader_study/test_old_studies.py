@@ -15,7 +15,9 @@ from reader_study.record.migrations import FORMAT_VERSION
 STUDIES = Path(__file__).parents[1] / "data" / "studies"
 
 
-@pytest.mark.parametrize(("number", "first"), [(1, "pair"), (2, "flicker"), (3, "pair")])
+@pytest.mark.parametrize(
+    ("number", "first"), [(1, "pair"), (2, "flicker"), (3, "pair"), (4, "pair")]
+)
 def test_a_study_of_each_format_is_migrated_verified_unblinded_and_counted(
     number, first, tmp_path, passphrase
 ):
