@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ctlab.cli.options import (
+    Adapt,
     AllowGaps,
     Checkpoint,
     Clip,
+    Engine,
     Exec,
     Folder,
+    Force,
     Json,
+    Method,
     Model,
     Models,
     Out,
     Overwrite,
+    Precision,
+    Resume,
     Series,
     SkipDamaged,
+    Strength,
     TimeLimit,
     one_spec,
 )
@@ -70,27 +77,16 @@ def denoise(
     folder: Folder,
     out: Out,
     checkpoint: Checkpoint = None,
-    method: Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")] = "model",
+    method: Method = "model",
     model: Model = None,
     execute: Exec = None,
     time_limit: TimeLimit = 600.0,
-    engine: Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")] = "torch",
-    precision: Annotated[
-        str, typer.Option(help="of the model with torch: float32, or bfloat16 for speed")
-    ] = "float32",
-    strength: Annotated[
-        float | None, typer.Option(help="of a filter in noise SDs, of a switchable model 0 to 1")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="also outside the model's range of use")
-    ] = False,
-    adapt: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="train the model on this very series first"),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="go on with what a killed run left")
-    ] = False,
+    engine: Engine = "torch",
+    precision: Precision = "float32",
+    strength: Strength = None,
+    force: Force = False,
+    adapt: Adapt = None,
+    resume: Resume = False,
     as_json: Json = False,
     overwrite: Overwrite = False,
     series_uid: Series = None,

@@ -50,6 +50,21 @@ Clip = Annotated[
 AllowTilt = Annotated[bool, typer.Option("--allow-tilt", help="take tilted slices as they are")]
 Straighten = Annotated[bool, typer.Option("--straighten", help="resample tilted slices upright")]
 
+# how a series is denoised: ctlab denoise
+Method = Annotated[str, typer.Option(help="model, nlm, tv, bilateral or bm3d")]
+Engine = Annotated[str, typer.Option(help="of the model: torch, onnx or openvino")]
+Precision = Annotated[
+    str, typer.Option(help="of the model with torch: float32, or bfloat16 for speed")
+]
+Strength = Annotated[
+    float | None, typer.Option(help="of a filter in noise SDs, of a switchable model 0 to 1")
+]
+Force = Annotated[bool, typer.Option("--force", help="also outside the model's range of use")]
+Adapt = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="train the model on this very series first")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="go on with what a killed run left")]
+
 # a map of one region: ctlab explain
 MaybeFolder = Annotated[
     Path | None, typer.Argument(metavar="DIR", help="folder, zip or DICOMDIR with DICOM")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ctlab.classic import METHODS
 from ctlab.console import Note, Progress
@@ -130,64 +130,68 @@ def denoise_series(
         lies outside the model's range of use or allows no adaptation, or an output folder that is
         not empty.
     """
-    method, checkpoint, strength, stranger = _asked_for(
-        model, method, checkpoint, strength, time_limit_s
-    )
-    _check_adaptation(adapt_s, method, resume)
-    _check_choice(method, engine, precision, strength)  # refused before minutes of work, not after
+    asked = _asked_for(model, method, checkpoint, strength, time_limit_s)
+    _check_adaptation(adapt_s, asked.method, resume)
+    _check_choice(asked, engine, precision)  # refused before minutes of work, not after
     refuse_own_source(path, out)
     refuse_full_folder(out, overwrite=overwrite)
     processes = _processes(engine)
     reading = {"allow_gaps": allow_gaps, "skip_damaged": skip_damaged}
     volume = open_series(path, series_uid=series_uid, **reading)
     _tell(note, volume.problems)
-    before = measure_noise_hu(volume)
-    if stranger is not None:
-        tell_behaviour([stranger], note)
-        work = with_stranger(stranger, volume)
-    elif method == "model":
-        work = with_model(
-            volume,
-            checkpoint,
-            strength=strength,
-            force=force,
-            adapt_s=adapt_s,
-            engine=engine,
-            precision=precision,
-            device=processes.device,
-        )
-    else:
-        work = with_filter(method, before, strength)
+    with_network = {"force": force, "adapt_s": adapt_s, "engine": engine, "precision": precision}
+    work = _work(asked, volume, note, device=processes.device, **with_network)
     start = time.perf_counter()
-    unfinished, writer = _begun(volume, out, work, method, processes, resume, overwrite, clip)
+    begun = _begun(volume, out, work, asked.method, processes, resume, overwrite, clip)
+    ready = _finished(volume, work, *begun, processes, progress, overwrite)
+    if processes.global_rank != 0:
+        return None
+    seconds = time.perf_counter() - start
+    _tell(note, hu_findings(volume))
+    before, after = noise_pair_hu(volume, _made(out, clip, note))
+    counts = (ready, processes.world_size)
+    sizes = (len(volume.hu), seconds, before, after)
+    return DenoiseReport(asked.method, *sizes, work.fits, work.adaptation, *counts)
+
+
+def _work(
+    asked: "Asked", volume: Volume, note: Note | None, *, device: Any, **with_network: Any
+) -> Work:
+    """What turns the slices of this series into denoised ones."""
+    if asked.stranger is not None:
+        tell_behaviour([asked.stranger], note)
+        return with_stranger(asked.stranger, volume)
+    if asked.method != "model":
+        return with_filter(asked.method, measure_noise_hu(volume), asked.strength)
+    return with_model(
+        volume, asked.checkpoint, strength=asked.strength, device=device, **with_network
+    )
+
+
+def _finished(
+    volume: Volume,
+    work: Work,
+    unfinished: ResumableFolder,
+    writer: SeriesWriter,
+    processes: _Processes,
+    progress: Progress | None,
+    overwrite: bool,
+) -> int:
+    """Write what is missing and put the folder in its place; how many slices were ready before."""
     ready = {p.name for p in unfinished.folder.glob("IM*.dcm")}
     processes.barrier()  # each has counted what was ready before anyone adds to it
     try:
         _denoise(volume, work, writer, unfinished.folder, ready, processes, progress)
         processes.barrier()
-        if processes.global_rank != 0:
-            return None
-        unfinished.finish(overwrite=overwrite)
+        if processes.global_rank == 0:
+            unfinished.finish(overwrite=overwrite)
     except ValueError as error:
         if not isinstance(error, FilledMeanwhile):  # a damaged slice: going on would not help
             unfinished.abandon()
         raise
     finally:
         unfinished.release()
-    seconds = time.perf_counter() - start
-    _tell(note, hu_findings(volume))
-    before, after = noise_pair_hu(volume, _made(out, clip, note))
-    return DenoiseReport(
-        method,
-        len(volume.hu),
-        seconds,
-        before,
-        after,
-        work.fits,
-        work.adaptation,
-        len(ready),
-        processes.world_size,
-    )
+    return len(ready)
 
 
 def _made(out: str | Path, clip: bool, note: Note | None) -> Volume:
@@ -276,8 +280,13 @@ def _runs(indices: list[int], size: int) -> Iterator[tuple[int, int]]:
         yield start, stop
 
 
-Asked = tuple[str, str | Path | None, float | None, Denoiser | None]
-"""Method, checkpoint and strength of the kit's own denoisers, or a denoiser that is not."""
+class Asked(NamedTuple):
+    """Method, checkpoint and strength of the kit's own denoisers, or a denoiser that is not."""
+
+    method: str
+    checkpoint: str | Path | None = None
+    strength: float | None = None
+    stranger: Denoiser | None = None
 
 
 def _asked_for(
@@ -294,21 +303,21 @@ def _asked_for(
             raise ValueError(f"unknown method {method!r}; choose one of model, {known}")
         if method != "model" and checkpoint is not None:
             raise ValueError(f"--checkpoint belongs to the model; the filter {method!r} has none")
-        return method, checkpoint, strength, None
+        return Asked(method, checkpoint, strength)
     if method != "model" or checkpoint is not None:
         raise ValueError("--model names the denoiser; leave --method and --checkpoint out")
     denoiser = load_denoiser(model, time_limit_s=time_limit_s)
     if denoiser.kind == "model":
-        return "model", None if model == "model" else model, strength, None
+        return Asked("model", None if model == "model" else model, strength)
     if denoiser.kind == "filter":
         name, _, given = model.partition(":")
-        return name, None, float(given) if given else strength, None
+        return Asked(name, strength=float(given) if given else strength)
     if strength is not None:
         raise ValueError(
             f"--strength belongs to filters and switchable models, not to {denoiser.name}; "
             "leave it out"
         )
-    return denoiser.name, None, None, denoiser
+    return Asked(denoiser.name, stranger=denoiser)
 
 
 def _check_adaptation(adapt_s: float | None, method: str, resume: bool) -> None:
@@ -324,8 +333,9 @@ def _check_adaptation(adapt_s: float | None, method: str, resume: bool) -> None:
         )
 
 
-def _check_choice(method: str, engine: str, precision: str, strength: float | None) -> None:
+def _check_choice(asked: Asked, engine: str, precision: str) -> None:
     """Refuse an engine for a filter, and a precision or strength that nothing here knows."""
+    method, strength = asked.method, asked.strength
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"expected --precision float32 or bfloat16, got {precision!r}; choose one")
     if precision != "float32" and (method != "model" or engine != "torch"):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ def lock_study(
         leaks += overlays.leaks
         if leaks and not accept_leaks.strip():
             _refuse_leaks(leaks)
-        cases, arms = range(len(protocol.cases)), range(len(protocol.arms))
-        tokens = {(case, arm): secrets.token_hex(16) for case in cases for arm in arms}
+        pairs = product(range(len(protocol.cases)), range(len(protocol.arms)))
+        tokens = {pair: secrets.token_hex(16) for pair in pairs}
         secret, shown = _allocate_tokens(protocol, allocation, tokens, overlays.tokens)
         study_id = secrets.token_hex(8)
         truth = {
@@ -127,14 +128,18 @@ def lock_study(
             _copy_in_token_order(stage, tokens, part / "bundle" / PIXEL_FOLDER)
             overlays.write(part / "bundle" / OVERLAY_FOLDER)
             (part / "bundle" / STUDY_FILE).write_text(canonical(facts), "utf-8")
-            (part / "sealed").mkdir()
-            (part / "sealed" / "key.sealed").write_bytes(sealed)
+            _write_sealed(part, sealed)
             _publish(study, part, facts, recorded)
     except Exception:
         stage.remove()  # refused: nothing stays; killed or interrupted: the stage does
         raise
     stage.remove()
     return Locked(study_id, commitment, protocol_sha256, balance, len(secret), texture, leaks)
+
+
+def _write_sealed(part: Path, sealed: bytes) -> None:
+    (part / "sealed").mkdir()
+    (part / "sealed" / "key.sealed").write_bytes(sealed)
 
 
 def _protocol_to_lock(study: Path, say: Callable[[str], None]) -> tuple[Protocol, str]:
