@@ -96,9 +96,8 @@ def lock_study(
     try:
         rendered = _render_all(study, protocol, stage, read or default_reader(), progress)
         texture = _texture(protocol, rendered)
-        leaks = [*checked.burned_in, *_leaks(protocol, stage, rendered, texture)]
         overlays = OverlayFiles(protocol, stage, rendered, seed=seed)
-        leaks += overlays.leaks
+        leaks = [*checked.burned_in, *_leaks(protocol, stage, rendered, texture), *overlays.leaks]
         if leaks and not accept_leaks.strip():
             _refuse_leaks(leaks)
         pairs = product(range(len(protocol.cases)), range(len(protocol.arms)))

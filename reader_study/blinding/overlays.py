@@ -140,7 +140,8 @@ def _moved(own: np.ndarray, body: np.ndarray, case: Case, stream: Stream) -> np.
 def _points_to(values: np.ndarray, body: np.ndarray) -> np.ndarray:
     """Voxels of the largest twentieth of the body, those at 0 never among them."""
     size = np.abs(values)
-    return (size > 0) & (size >= np.quantile(size[body], 1 - _TOP_SHARE))
+    top: np.ndarray = (size > 0) & (size >= np.quantile(size[body], 1 - _TOP_SHARE))
+    return top
 
 
 def _lesions(case: Case, shape: tuple[int, ...]) -> np.ndarray:
