@@ -148,7 +148,16 @@ def _write(passports: Mapping[str, Passport], out: str | Path, *, overwrite: boo
     with fresh_folder(out, overwrite=overwrite) as folder:
         write_comparison(passports, folder / "comparison")
         for name, passport in passports.items():
-            write_passport(passport, folder / re.sub(r"[^\w.]+", "-", name))
+            write_passport(passport, folder / _folder_name(name))
+
+
+def _folder_name(name: str) -> str:
+    """A denoiser's name as that of a folder, never one of the dots that lead elsewhere.
+
+    >>> _folder_name("filter nlm"), _folder_name("..")
+    ('filter-nlm', 'denoiser')
+    """
+    return re.sub(r"[^\w.]+", "-", name).strip(".-") or "denoiser"
 
 
 def read_passports(folders: Sequence[str | Path]) -> dict[str, Passport]:
