@@ -26,7 +26,7 @@ from reader_study.analysis.endpoints.localisation import (
     primary_rows,
     spacing_of_cases,
 )
-from reader_study.analysis.endpoints.outcome_tables import outcome_table
+from reader_study.analysis.endpoints.outcome_tables import assisted_answers, outcome_table
 from reader_study.analysis.endpoints.result import Estimate
 from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_rows
 from reader_study.analysis.tables import final_ratings, marks_table, ratings_table
@@ -46,6 +46,7 @@ from reader_study.room.answer_check import CANNOT_JUDGE
 from reader_study.stats.conduct.multiplicity import gatekeeping, holm
 from reader_study.stats.conduct.order_effects import missing_counts
 from reader_study.stats.ordinal.vgc import vgc_curve
+from reader_study.stats.reliance.summary import reliance_facts, reliance_lines
 from reader_study.stats.roc.curve import roc_curve
 
 FORMAT_VERSION = 1
@@ -79,8 +80,7 @@ def analyse(
     ratings = _checked_answers(record, revisions)
     tick = _ticker(progress, STEPS + len(left_out(ratings)))
     tick()
-    proof = conduct.integrity(record)
-    plan = plan_of(record.protocol)
+    proof, plan = conduct.integrity(record), plan_of(record.protocol)
     readers = conduct.reader_conduct(record)
     tick()
     marks = _localisation(record, plan.tests[0])
@@ -122,6 +122,7 @@ def analyse(
         "answers": secondary.answer_counts(ratings),
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
         "difference_map": difference_maps(record),
+        "reliance": _reliance(record, ratings),
         "curves": _curves(first, ratings, protocol),
         "software": _versions(),
     }
@@ -142,6 +143,16 @@ def _checked_answers(record: UnblindedStudy, revisions: pd.DataFrame) -> pd.Data
             "nobody has answered a question of this study; there is nothing to analyse"
         )
     return ratings
+
+
+def _reliance(record: UnblindedStudy, ratings: pd.DataFrame) -> dict[str, Any]:
+    """What readers did with overlays; empty where there were none, or nothing is right or wrong."""
+    protocol = record.protocol
+    if protocol.overlay is None or protocol.analysis.called_from is None:
+        return {}
+    table = assisted_answers(record, ratings)
+    told: dict[str, Any] = plain(reliance_facts(table[table["final_right"].notna()]))
+    return {**told, "said": reliance_lines(told)}
 
 
 def _ticker(progress: Callable[[int, int], None] | None, steps: int) -> Callable[[], None]:

@@ -335,8 +335,8 @@ def reliance(
     as_json: Json = False,
 ) -> None:
     """Use of overlays: columns reader, case, overlay, advice_right, first_right, final_right."""
-    from reader_study.cli import stats_reliance as told
     from reader_study.stats.read_table import KEYS, read_table
+    from reader_study.stats.reliance import summary as told
 
     table = read_table(file, keys={*KEYS, "overlay"}, where=where or ())
     _show(told.reliance_facts(table, first, second), table, as_json, told.reliance_lines)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.stats.conduct.reading_time import mean_p
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.crossed_share import Contrast, crossed_contrast, crossed_share
 from reader_study.stats.tables import check_table, refuse
@@ -29,14 +30,15 @@ def checked_readings(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        Naming rows: a column is missing, a value is not 0 or 1, a reader met a case twice.
+        Naming rows: a column is missing, a value is not 0 or 1, a reader met a case twice under
+        one overlay.
     """
     numeric = [name for name in COLUMNS[3:] if name in table]
     needed = [name for name in COLUMNS if name != "first_right"]
     found = check_table(
         table,
         columns=needed,
-        unique=["reader", "case"],
+        unique=["reader", "case", "overlay"],
         numeric=numeric,
         filled=["reader", "case", "overlay", "final_right"],
     )
@@ -163,18 +165,29 @@ def _measure(
     if part.empty:
         gap = {"share": np.nan, "low": np.nan, "high": np.nan, "n": 0, "readers": 0}
         return {"measure": name, **gap, "reason": "no reading can tell"}
-    share = crossed_share(seen[asked].astype(float), part["reader"], part["case"])
+    # A reader who met a case under several overlays counts with the mean of them.
+    cells = seen[asked].astype(float).groupby([part["reader"], part["case"]]).mean()
+    reader, case = (cells.index.get_level_values(k) for k in (0, 1))
+    share = crossed_share(cells, reader, case)
     few = f"from {share.n_cases} cases: very wide" if share.n_cases < 12 else ""
     limits = {"share": share.share, "low": share.low, "high": share.high}
-    return {"measure": name, **limits, "n": share.n, "readers": share.n_readers, "reason": few}
+    return {"measure": name, **limits, "n": len(part), "readers": share.n_readers, "reason": few}
 
 
 def overlay_contrast(table: pd.DataFrame, *, first: str, second: str) -> Contrast:
     """Right final answers under one overlay less those under another; the primary comparison.
 
-    Readers and cases are random; no reader has to see a case under both.
+    Readers and cases are random; no reader has to see a case under both. Where every reader did,
+    the difference is taken within reader and case.
     """
     found = checked_readings(table)
+    two = found[found["overlay"].isin([first, second])]
+    if two.duplicated(["reader", "case"]).any():
+        wide = two.pivot(index=["reader", "case"], columns="overlay", values="final_right").dropna()
+        reader, case = (wide.index.get_level_values(k) for k in (0, 1))
+        mean = crossed_mean(wide[first] - wide[second], reader, case)
+        sizes = (mean.mean, mean.se, mean.df, mean.low, mean.high, mean_p(mean), mean.n)
+        return Contrast(first, second, *sizes, mean.note)
     return crossed_contrast(
         found["final_right"],
         found["reader"],

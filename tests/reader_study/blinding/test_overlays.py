@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ctlab.ct.volume import Volume
+from reader_study.analysis.analyse import analyse
 from reader_study.analysis.export import write_tables
 from reader_study.blinding.lock import lock_study
 from reader_study.blinding.overlays import body_of, encode_overlay, make_overlay, overlay_leaks
@@ -16,6 +17,7 @@ from reader_study.blinding.unblind import unblind
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import add_reader, close
 from reader_study.record.paths import sealed_key
+from reader_study.report.page import write_report
 from reader_study.stats.read_table import KEYS, read_table
 from reader_study.stats.reliance.change import checked_readings
 
@@ -203,6 +205,14 @@ def test_answers_of_simulated_readers_come_out_as_a_table_of_reliance(
     expected = (first.reindex(said.index).astype(int) >= 2) == truth
     assert (said["first_right"] == expected.astype(float)).all()
     assert len(key.trials) == 4 * 7
+    facts = analyse(study)["reliance"]
+    assert facts["contrast"]["first"] == "own"
+    counted = {row["overlay"]: row["n"] for row in facts["changes"]}
+    assert counted == {"own": 6, "shuffled": 6, "elsewhere": 6, "none": 6}
+    pages = {path.name: path.read_text("utf-8") for path in write_report(study)}
+    for page in ("report.html", "report.md"):
+        assert "Use of the maps" in pages[page]
+        assert "answers that followed wrong advice" in pages[page]
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,22 @@ def test_what_cannot_be_counted_is_named_with_its_rows(study, change, message):
         checked_readings(study.assign(**change))
 
 
+def test_where_every_case_came_under_both_kinds_the_difference_is_taken_within(study):
+    other = study.assign(
+        overlay=study["overlay"].map({"own": "shuffled", "shuffled": "own"}),
+        final_right=study["first_right"],
+    )
+    both = pd.concat([study, other])
+    found = overlay_contrast(both, first="own", second="shuffled")
+    wide = both.pivot(index=["reader", "case"], columns="overlay", values="final_right")
+    apart = (wide["own"] - wide["shuffled"]).reset_index(name="d")
+    mean = crossed_mean(apart["d"], apart["reader"], apart["case"])
+    assert [found.difference, found.low] == pytest.approx([mean.mean, mean.low])
+    assert reliance_shares(both).set_index("measure").loc["over_reliance", "n"] == (
+        2 * (study["advice_right"] == 0).sum()
+    )
+
+
 def test_changes_need_an_answer_locked_before_the_overlay(study):
     later = study.drop(columns="first_right")
     with pytest.raises(ValueError, match="locked before the overlay"):

@@ -1,18 +1,24 @@
-"""The command ``reader-study stats reliance``: its result in numbers and words."""
+"""All that a table of readings with overlays tells, in numbers and in words."""
 
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from reader_study.cli.stats_lines import number
 from reader_study.stats.conduct.reading_time import time_ratios
 from reader_study.stats.reliance import change
 from reader_study.stats.reliance.calibration import calibration
 
 
-def reliance_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, Any]:
-    """All that a table of readings with overlays tells, as plain data."""
+def reliance_facts(table: pd.DataFrame, first: str = "", second: str = "") -> dict[str, Any]:
+    """All that a table of readings with overlays tells, as plain data.
+
+    Parameters
+    ----------
+    table : as for :func:`~reader_study.stats.reliance.change.checked_readings`; ``confidence``
+        (0 to 1) and ``seconds`` are used where they are there
+    first, second : overlays compared; default own and shuffled, or the two there are
+    """
     found = change.checked_readings(table)
     kinds = list(dict.fromkeys(found["overlay"].astype(str)))
     one, other = _compared(kinds, first, second)
@@ -37,8 +43,11 @@ def reliance_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, An
         facts["harmed"] = change.harmed_readers(found, first=one, second=other).to_dict("records")
     if "confidence" in found:
         for kind, part in found.groupby("overlay", sort=False):
-            stated = pd.to_numeric(part["confidence"])
-            facts["calibration"][str(kind)] = asdict(calibration(stated, part["final_right"]))
+            told = part[part["confidence"].notna()]
+            if len(told):
+                stated = pd.to_numeric(told["confidence"])
+                found_here = calibration(stated, told["final_right"])
+                facts["calibration"][str(kind)] = asdict(found_here)
     if "seconds" in found and len(kinds) > 1:
         times = found.rename(columns={"overlay": "arm"})[["reader", "case", "arm", "seconds"]]
         facts["times"] = _times(times)
@@ -47,12 +56,13 @@ def reliance_facts(table: pd.DataFrame, first: str, second: str) -> dict[str, An
 
 def _times(times: pd.DataFrame) -> list[dict[str, Any]]:
     """Ratios within reader and case where a case was read under both kinds; else none."""
-    both = times.groupby(["reader", "case"])["arm"].nunique().max() > 1
+    times = times[times["seconds"].notna()]
+    both = len(times) and times.groupby(["reader", "case"])["arm"].nunique().max() > 1
     return time_ratios(times).to_dict("records") if both else []
 
 
 def _compared(kinds: list[str], first: str, second: str) -> tuple[str, str]:
-    """The two overlays of the primary comparison."""
+    """The two overlays of the primary comparison: those named, own and shuffled, or all two."""
     if (first or second) and not {first, second} <= set(kinds):
         raise ValueError(
             f"expected --first and --second among {', '.join(kinds)}, got {first or 'none'} and "
@@ -60,6 +70,8 @@ def _compared(kinds: list[str], first: str, second: str) -> tuple[str, str]:
         )
     if first:
         return first, second
+    if {"own", "shuffled"} <= set(kinds):
+        return "own", "shuffled"
     return (kinds[0], kinds[1]) if len(kinds) == 2 else (kinds[0], "")
 
 
@@ -70,7 +82,7 @@ def reliance_lines(facts: dict[str, Any]) -> list[str]:
         row = facts["contrast"]
         lines.append(
             f"{row['first']} - {row['second']}: right answers {_points(row['difference'])} points "
-            f"[{_points(row['low'])}, {_points(row['high'])}], p = {number(row['p'])}"
+            f"[{_points(row['low'])}, {_points(row['high'])}], p = {_number(row['p'])}"
         )
     else:
         lines.append("several overlays: name two by --first and --second to compare them")
@@ -91,8 +103,8 @@ def reliance_lines(facts: dict[str, Any]) -> list[str]:
     if facts["trust"]:
         row = facts["trust"][-1]
         lines.append(
-            f"telling right advice from wrong: d' {number(row['d_prime'])} "
-            f"[{number(row['low'])}, {number(row['high'])}]"
+            f"telling right advice from wrong: d' {_number(row['d_prime'])} "
+            f"[{_number(row['low'])}, {_number(row['high'])}]"
         )
     if facts["harmed"]:
         worst = facts["harmed"][0]
@@ -101,13 +113,17 @@ def reliance_lines(facts: dict[str, Any]) -> list[str]:
             f"harmed with probability {worst['harmed']:.2f}"
         )
     lines.extend(
-        f"confidence under {kind}: Brier {number(row['brier'])}, calibration error "
-        f"{number(row['ece'])} (by chance alone {number(row['ece_if_calibrated'])}), "
+        f"confidence under {kind}: Brier {_number(row['brier'])}, calibration error "
+        f"{_number(row['ece'])} (by chance alone {_number(row['ece_if_calibrated'])}), "
         f"over-confidence {_points(row['over_confidence'])} points"
         for kind, row in facts["calibration"].items()
     )
     return lines
 
 
-def _points(value: float) -> str:
+def _points(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:+.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
