@@ -102,8 +102,19 @@ def repeat_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         if table.empty:
             continue
         repeats = repeat_agreement(table, categories=_categories(table, test))
-        rows += [{"item": test.item, **row} for row in repeats.to_dict("records")]
+        rows += [{"item": test.item, **_estimated(row)} for row in repeats.to_dict("records")]
     return rows
+
+
+def _estimated(row: dict[str, Any]) -> dict[str, Any]:
+    """Without kappas that nothing was estimated for: an interval without width says nothing."""
+    made = dict(row)
+    kappas = (("kappa", "kappa_low", "kappa_high"), ("kappa_quadratic", "low", "high"))
+    for value, low, high in kappas:
+        if row[low] == row[high]:
+            made |= {low: None, high: None}
+            made[value] = row[value] if row[value] == 1 else None
+    return made
 
 
 def _categories(table: pd.DataFrame, test: Planned) -> list[float]:
@@ -217,7 +228,12 @@ def effect_rows(ratings: pd.DataFrame, test: Planned) -> Rows:
             position_trend(logs, outcome="log_seconds"),
             session_effect(logs, outcome="log_seconds"),
         ]
-    return [row for row in rows if row["n_readers"]]
+    preference = test.endpoint == "share" or test.relative
+    units = {
+        "answer": "in favour of the new arm" if preference else "points of the scale",
+        "log_seconds": "natural log of seconds",
+    }
+    return [row | {"unit": units[str(row["outcome"])]} for row in rows if row["n_readers"]]
 
 
 def time_rows(ratings: pd.DataFrame) -> dict[str, Rows]:
