@@ -26,7 +26,8 @@ def everywhere(value, kept=frozenset(), said=HOSTILE):
 def check_inert(page, *, shown=1):
     """Nothing ran, nothing became an element, and the words stand there as they were written."""
     page.wait_for_timeout(100)  # an image that fails to load says so later
-    assert page.evaluate("window.hit") is None
+    hit = page.evaluate("window.hit")
+    assert hit is None, hit
     found = page.evaluate(
         """() => [...document.querySelectorAll("#hostile, img[src='x'], svg[onload], "
             + "a[href^='javascript']")].map((n) => n.outerHTML)"""
