@@ -175,11 +175,12 @@ def describe_for_links(app, _pagename, _templatename, context, doctree) -> None:
 
 
 def escape_titles(app, pagename, _templatename, context, _doctree) -> None:
-    """The theme puts two titles as they are: of the book into its search, of a page into print."""
+    """The theme puts titles as they are: of the book into search and contents, of a page into print."""
     if pagename == "search":
         context["title"] = html.escape(app.config.html_title)
-    if "pagetitle" in context:
-        context["pagetitle"] = html.escape(context["pagetitle"])
+    for name in ("pagetitle", "root_title"):
+        if name in context:
+            context[name] = html.escape(context[name])
 
 
 def offer_pdf(app, pagename, _templatename, context, doctree) -> None:
