@@ -175,7 +175,7 @@ def describe_for_links(app, _pagename, _templatename, context, doctree) -> None:
 
 
 def escape_titles(app, pagename, _templatename, context, _doctree) -> None:
-    """The theme puts titles as they are: of the book into search and contents, of a page into print."""
+    """The theme puts titles as they are into search, contents and print; here they become text."""
     if pagename == "search":
         context["title"] = html.escape(app.config.html_title)
     for name in ("pagetitle", "root_title"):
