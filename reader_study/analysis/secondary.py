@@ -33,6 +33,7 @@ Rows = list[dict[str, Any]]
 def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
     """Agreement between readers on each item: raw, chance-corrected, and saturation."""
     rows: Rows = []
+    compared: dict[str, list[tuple[pd.DataFrame, bool]]] = {}
     for test in tests:
         if test.endpoint == "limits":  # its limits of agreement stand with the result
             continue
@@ -42,26 +43,9 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         wide, ordered = _subjects(table, test)
         if (wide.notna().sum(axis=1) >= 2).sum() < 2:
             continue
-        weights: Literal["quadratic", "unweighted"] = (
-            "quadratic" if ordered and wide.stack().nunique() > 1 else "unweighted"
-        )
-        for name in ("percent", "gwet", "krippendorff"):
-            coefficient = agreement_coefficient(wide, name, weights=weights)
-            rows.append(
-                {
-                    "item": test.item,
-                    "new": test.new,
-                    "reference": test.reference,
-                    "coefficient": name,
-                    "weights": weights,
-                    "value": coefficient.value,
-                    "low": coefficient.low,
-                    "high": coefficient.high,
-                    "n_subjects": coefficient.n_subjects,
-                    "n_raters": coefficient.n_raters,
-                    "note": coefficient.note,
-                }
-            )
+        rows += _coefficients(wide, ordered, item=test.item, new=test.new, reference=test.reference)
+        if test.relative or test.endpoint == "share":
+            compared.setdefault(test.item, []).append((wide, ordered))
         if ordered and not test.relative:
             lowest, highest = (0, 100) if test.n_answers == 101 else (1, test.n_answers)
             ends = saturation(wide, lowest=lowest, highest=highest)
@@ -70,7 +54,39 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
                 f"{_share(ends, 'at_highest')} at the highest end"
             )
             rows[-1]["note"] = "; ".join(text for text in (said, rows[-1]["note"]) if text)
+    for item, parts in compared.items():
+        if len(parts) > 1:  # readers agree, or not, whichever arms are compared
+            pooled = pd.concat([wide for wide, _ in parts], keys=range(len(parts)))
+            names = {"item": item, "new": "all comparisons", "reference": "pooled"}
+            made = _coefficients(pooled, parts[0][1], **names)
+            why = "a case counts once in each comparison; the interval takes them as independent"
+            rows += [row | {"note": "; ".join(filter(None, (why, row["note"])))} for row in made]
     return rows
+
+
+def _coefficients(wide: pd.DataFrame, ordered: bool, **names: str) -> Rows:
+    """Raw agreement, Gwet's coefficient and Krippendorff's alpha of subjects x readers."""
+    weights: Literal["quadratic", "unweighted"] = (
+        "quadratic" if ordered and wide.stack().nunique() > 1 else "unweighted"
+    )
+    found = {
+        name: agreement_coefficient(wide, name, weights=weights)
+        for name in ("percent", "gwet", "krippendorff")
+    }
+    return [
+        {
+            **names,
+            "coefficient": name,
+            "weights": weights,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "n_subjects": one.n_subjects,
+            "n_raters": one.n_raters,
+            "note": one.note,
+        }
+        for name, one in found.items()
+    ]
 
 
 def _share(ends: dict[str, float], name: str) -> str:

@@ -6,6 +6,7 @@ Simulated readers know the key and answer with a stated preference: the truth is
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -279,8 +280,13 @@ def test_a_reference_arm_is_compared_with_all_and_serves_assay_sensitivity(make_
 
 def test_several_comparisons_are_adjusted(read_study):
     study = read_study(n_cases=6, arms=("alpha", "bravo", "charlie"), effect=2.0, readers=2)
-    rows = analyse(study)["primary"]
+    facts = analyse(study)
+    rows = facts["primary"]
     assert len(rows) == 3
+    raw = [row for row in facts["agreement"] if row["coefficient"] == "percent"]
+    assert [row["new"] for row in raw][-1] == "all comparisons"
+    assert raw[-1]["value"] == pytest.approx(np.mean([row["value"] for row in raw[:-1]]))
+    assert raw[-1]["n_subjects"] == sum(row["n_subjects"] for row in raw[:-1])
     smallest = min(rows, key=lambda r: r["p_aim"])
     assert smallest["p_adjusted"] == pytest.approx(min(1.0, 3 * smallest["p_aim"]))
 
