@@ -58,7 +58,7 @@ def test_simulated_readers_read_a_whole_study_up_to_its_report(unlocked, fake_re
 
     def read(folder):
         volume = fake_reader(folder)
-        calm = 0.7 if folder.parent.name == "alpha" else 1.0
+        calm = 0.3 if folder.parent.name == "alpha" else 1.0
         return Volume(volume.hu * calm, volume.spacing_mm)
 
     lock_study(study, passphrase=passphrase, read=read)
