@@ -22,6 +22,7 @@ Kind = Literal[
     "limits",
     "rating",
     "preference",
+    "overlay",
     "precision",
 ]
 KIND_OF = {
@@ -173,7 +174,7 @@ def _kind(kind: Kind | None, observed: "Pilot | None", *, given: bool) -> str:
     chosen = kind or (KIND_OF[observed.endpoint] if observed is not None else None)
     if chosen is None:
         raise ValueError(
-            f"expected a design ({', '.join(CLOSED_FORM)}, rating or preference), "
+            f"expected a design ({', '.join(CLOSED_FORM)}, rating, preference or overlay), "
             "got none; name it, or pass --from-images STUDY"
         )
     if given and chosen not in CLOSED_FORM:

@@ -32,15 +32,22 @@ from reader_study.stats.power.simulated import (
     simulate_preference,
     simulated_power,
 )
+from reader_study.stats.reliance.simulated import (
+    OverlayReaders,
+    overlay_decision,
+    readers_with_contrast,
+    simulate_overlay_study,
+)
 
-KINDS = (*CLOSED_FORM, "rating", "preference")
+KINDS = (*CLOSED_FORM, "rating", "preference", "overlay")
 READERS = (2, 3, 4, 5, 6, 8, 10, 12)
 CASES = (20, 40, 60, 80, 120, 160, 240)
-USUAL_EFFECT = {**CLOSED_FORM_EFFECT, "rating": 2.0, "preference": 0.65}
+USUAL_EFFECT = {**CLOSED_FORM_EFFECT, "rating": 2.0, "preference": 0.65, "overlay": 0.15}
 EFFECT_IS = {
     **CLOSED_FORM_IS,
     "rating": "odds ratio of a better rating in the new arm",
     "preference": "share of decided pairs that the new arm wins",
+    "overlay": "right answers with own maps less those with shuffled ones",
 }
 # A mixed model takes a second or so per simulated study; beyond this many designs the mean does.
 FEW_DESIGNS = 4
@@ -73,7 +80,7 @@ def plan_power(
     Parameters
     ----------
     kind : "roc", "wafroc", "sensitivity", "specificity", "correct", "recall", "ai", "limits"
-        (closed form), "rating" or "preference" (simulated)
+        (closed form), "rating", "preference" or "overlay" (simulated)
     pilot : an in-silico pilot whose components are used
     components : of a pilot or published study; for "roc" without any, those of the Roe-Metz model
     layout : who reads what, and lesions of one patient; default crossed, one case each
@@ -121,7 +128,7 @@ def _check(kind: str, aim: Aim) -> None:
     if kind not in KINDS:
         raise ValueError(f"expected a design of {', '.join(KINDS)}, got {kind!r}; name one")
     limits = {"rating": (0.0, np.inf), "preference": (0.0, 1.0)}
-    limits["limits"] = (-np.inf, np.inf)
+    limits |= {"limits": (-np.inf, np.inf), "overlay": (0.0, 0.35)}
     low, high = limits.get(kind, (-0.5, 0.5))
     if not low < aim.effect < high:
         raise ValueError(
@@ -135,7 +142,7 @@ def _check(kind: str, aim: Aim) -> None:
         )
 
 
-Truth = LikertTruth | PreferenceTruth
+Truth = LikertTruth | PreferenceTruth | OverlayReaders
 Decision = Callable[[pd.DataFrame], bool]
 Draw = Callable[[int, int, np.random.Generator], pd.DataFrame]
 
@@ -151,6 +158,10 @@ def _simulation(
         decide = likert_decision("clmm" if model else "mean", margin=aim.margin)
         analysis = "cumulative link mixed model" if model else "mean difference of ratings"
         return truth, decide, partial(_draw, simulate_likert, truth), analysis
+    if kind == "overlay":
+        readers = readers_with_contrast(aim.effect)
+        decide = overlay_decision(margin=aim.margin)
+        return readers, decide, partial(_overlays, readers), "contrast of own and shuffled maps"
     base_share = (pilot.preference if pilot else None) or PreferenceTruth()
     truth = replace(base_share, share=aim.effect)
     decide = preference_decision(margin=aim.margin)
@@ -165,6 +176,12 @@ def _draw(
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     return simulate(truth, readers=readers, cases=cases, rng=rng)
+
+
+def _overlays(
+    truth: OverlayReaders, readers: int, cases: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    return simulate_overlay_study(truth, n_readers=readers, n_cases=cases, rng=rng)
 
 
 def _simulated_curve(

@@ -1,10 +1,13 @@
 """Simulated readers of overlays whose use of them is known: for planning and for checks."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import optimize, special
+
+from reader_study.stats.paired.crossed_share import crossed_contrast
 
 
 @dataclass(frozen=True)
@@ -88,3 +91,48 @@ def true_contrast(
     helped = special.expit(logit + trust * readers.right_helps)
     harmed = special.expit(logit - trust * readers.wrong_harms)
     return float((1 - readers.anchored) * own_right * np.mean(helped - harmed))
+
+
+def readers_with_contrast(
+    contrast: float, readers: OverlayReaders | None = None, *, own_right: float = 0.8
+) -> OverlayReaders:
+    """Readers whose right answers differ by ``contrast`` between own and shuffled maps.
+
+    What right maps add and wrong ones take, alike, is set so; the rest stays.
+
+    Raises
+    ------
+    ValueError
+        No readers who keep so many first answers differ by so much.
+
+    Examples
+    --------
+    >>> bool(abs(true_contrast(readers_with_contrast(0.1)) - 0.1) < 1e-3)
+    True
+    """
+    base = readers or OverlayReaders()
+
+    def gap(strength: float) -> float:
+        made = replace(base, right_helps=strength, wrong_harms=strength)
+        return true_contrast(made, own_right=own_right, draws=20_000) - contrast
+
+    strongest = 12.0
+    if not contrast >= 0 or gap(strongest) < 0:
+        most = gap(strongest) + contrast
+        raise ValueError(
+            f"expected a difference from 0 to {most:.2f} between own and shuffled maps where "
+            f"{base.anchored:.0%} of the first answers stay, got {contrast:g}; plan for less"
+        )
+    found = float(optimize.brentq(gap, 0.0, strongest, xtol=1e-4)) if contrast else 0.0
+    return replace(base, right_helps=found, wrong_harms=found)
+
+
+def overlay_decision(*, margin: float = 0.0, alpha: float = 0.05) -> Callable[[pd.DataFrame], bool]:
+    """Decide whether own maps are shown better than shuffled ones, by more than ``-margin``."""
+
+    def decide(study: pd.DataFrame) -> bool:
+        columns = (study[name] for name in ("final_right", "reader", "case", "overlay"))
+        found = crossed_contrast(*columns, first="own", second="shuffled", level=1 - alpha)
+        return bool(found.low > -margin)
+
+    return decide

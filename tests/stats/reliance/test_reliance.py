@@ -9,6 +9,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 from reader_study.cli.stats import app
+from reader_study.power.sample_size import Aim, plan_power
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.crossed_share import crossed_contrast
 from reader_study.stats.reliance.calibration import calibration
@@ -23,6 +24,8 @@ from reader_study.stats.reliance.change import (
 )
 from reader_study.stats.reliance.simulated import (
     OverlayReaders,
+    overlay_decision,
+    readers_with_contrast,
     simulate_overlay_study,
     true_contrast,
 )
@@ -216,3 +219,21 @@ def test_the_command_tells_everything_in_words_and_json(tmp_path, study):
     assert facts["trust"][-1]["reader"] == "mean"
     wrong = CliRunner().invoke(app, ["reliance", str(file), "--first", "own", "--second", "band"])
     assert "--first and --second" in str(wrong.exception)
+
+
+def test_power_of_overlays_grows_with_cases_and_is_the_error_rate_without_an_effect():
+    aim = Aim(0.15, replicates=60, seed=3)
+    facts = plan_power("overlay", aim, readers=(6,), cases=(20, 120))
+    few, many = (row["power"] for row in facts["curve"])
+    assert few < 0.75 < many
+    assert true_contrast(readers_with_contrast(0.15)) == pytest.approx(0.15, abs=2e-3)
+    null = readers_with_contrast(0.0)
+    rng, decide = np.random.default_rng(1), overlay_decision()
+    found = [
+        decide(simulate_overlay_study(null, n_readers=6, n_cases=40, rng=rng)) for _ in range(60)
+    ]
+    assert np.mean(found) <= 0.1
+    with pytest.raises(ValueError, match="plan for less"):
+        readers_with_contrast(0.41)
+    with pytest.raises(ValueError, match="own maps less those with shuffled"):
+        plan_power("overlay", Aim(0.5))
