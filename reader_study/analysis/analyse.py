@@ -329,6 +329,7 @@ def _design(protocol: Protocol, view: dict[str, Any]) -> dict[str, Any]:
         "strata": sorted({case.stratum for case in protocol.reading_cases}),
         "lesions": sum(len(case.lesions) for case in protocol.reading_cases),
         "guess": protocol.guess.model_dump() if protocol.guess else None,
+        "overlay": protocol.overlay.model_dump() if protocol.overlay else None,
         "plan": protocol.analysis.plan,
         "checklists": protocol.analysis.checklists,
         "radius_mm": protocol.analysis.mark_radius_mm,

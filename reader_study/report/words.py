@@ -164,14 +164,7 @@ def methods(facts: dict[str, Any]) -> list[str]:
     """The methods section, ready to be edited into a paper; one string per paragraph."""
     design, course, first = facts["design"], facts["flow"], facts["primary"][0]
     arms = ", ".join(arm["name"] for arm in design["arms"])
-    how = "in one place by turns" if design["layout"] == "flicker" else "side by side"
-    shown = (
-        f"pairs of images {how}, left and right balanced exactly within readers and strata "
-        "and mirrored between pairs of readers"
-        if design["layout"] != "single"
-        else f"single images in {plural(design['sessions'], 'session')} in the order of a Williams "
-        f"design, at least {design['washout_days']:g} days apart"
-    )
+    shown = _shown(design)
     trials = course["trials"]
     design_text = (
         f"{plural(course['readers'], 'reader')} ({course['slots']} planned) read "
@@ -182,7 +175,7 @@ def methods(facts: dict[str, Any]) -> list[str]:
         "images. Readers worked independently. Images carried no name, "
         "tag or number that could tell the arms apart; the allocation was drawn from a secret seed "
         "when the protocol was locked and stayed sealed until reading had been closed."
-        f"{_display(design)}"
+        f"{_overlays(design)}{_display(design)}"
     )
     aim = {
         "superiority": "The aim was to show a difference.",
@@ -213,6 +206,48 @@ def methods(facts: dict[str, Any]) -> list[str]:
         f"{_around(facts)}Answers were kept insert-only in a hash chain that was verified before "
         f"the analysis ({facts['integrity']['events']} events).",
     ]
+
+
+def _shown(design: dict[str, Any]) -> str:
+    """How the images of the arms came to the reader."""
+    if design["layout"] != "single":
+        how = "in one place by turns" if design["layout"] == "flicker" else "side by side"
+        return (
+            f"pairs of images {how}, left and right balanced exactly within readers and strata "
+            "and mirrored between pairs of readers"
+        )
+    if design["sessions"] == 1:
+        return "single images, each case in one arm for a reader, the arms changing over readers"
+    return (
+        f"single images in {plural(design['sessions'], 'session')} in the order of a Williams "
+        f"design, at least {design['washout_days']:g} days apart"
+    )
+
+
+_OVERLAYS = {
+    "own": "the case's own map",
+    "shuffled": "the map of another case",
+    "elsewhere": "the own map moved elsewhere in the body",
+}
+
+
+def _overlays(design: dict[str, Any]) -> str:
+    """Which maps lay over the images, and when; nothing where there were none."""
+    overlay = design.get("overlay")
+    if not overlay:
+        return ""
+    kinds = dict.fromkeys(arm["overlay"] for arm in design["arms"] if arm.get("overlay"))
+    when = (
+        "Every question was asked twice; the first answer was locked before the map was sent."
+        if overlay["design"] == "sequential"
+        else "The map was there with the question."
+    )
+    lay = ", ".join(_OVERLAYS[kind] for kind in kinds)
+    return (
+        f" Over the images lay {lay}, or none; the maps of "
+        "a case held the same values inside the body, and which kind it was stayed sealed with the "
+        f"allocation. {when}"
+    )
 
 
 _P = {

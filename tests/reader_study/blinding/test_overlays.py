@@ -213,6 +213,8 @@ def test_answers_of_simulated_readers_come_out_as_a_table_of_reliance(
     for page in ("report.html", "report.md"):
         assert "Use of the maps" in pages[page]
         assert "answers that followed wrong advice" in pages[page]
+        assert "the first answer was locked before the map was sent" in pages[page]
+        assert "the arms changing over readers" in pages[page]
 
 
 @pytest.mark.parametrize(
