@@ -66,7 +66,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
             "risk_maps",
         ],
         "safety.uncertainty_scores": ["compare_scores", "score_auc", "spread_hu"],
-        "detection.roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc"],
+        "detection.roc": ["area_under_roc", "auc_to_d_prime", "d_prime_to_auc", "share_found"],
         "noise.nps_series": ["find_rois", "nps_by_tissue", "z_banding_hu", "z_correlation"],
         "fidelity.tables": [
             "MIN_PATIENTS",

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage, special
+from scipy import ndimage
 
 from ctlab.assess.detection.ideal_observer import ideal_d_prime
 from ctlab.assess.detection.model_observer import cho
+from ctlab.assess.detection.roc import share_found
 from ctlab.assess.noise.nps import Nps, nps
 from ctlab.console import Note
 from ctlab.ct import Volume, simulate_dose
@@ -254,12 +255,10 @@ def _floored(spectrum: Nps) -> Nps:
 
 
 def _row(arm: str, contrast_hu: float, name: str, d_prime: float, places: int) -> dict[str, Any]:
-    nodes, weights = np.polynomial.hermite.hermgauss(40)
-    share = weights @ special.ndtr(np.sqrt(2) * nodes + d_prime) ** (places - 1) / np.sqrt(np.pi)
     return {
         "arm": arm,
         "contrast_hu": contrast_hu,
         "observer": name,
         "d_prime": d_prime,
-        "share_expected": float(share),
+        "share_expected": share_found(d_prime, places),
     }

@@ -118,11 +118,11 @@ def repeat_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
         if table.empty:
             continue
         repeats = repeat_agreement(table, categories=_categories(table, test))
-        rows += [{"item": test.item, **_estimated(row)} for row in repeats.to_dict("records")]
+        rows += [{"item": test.item, **estimated(row)} for row in repeats.to_dict("records")]
     return rows
 
 
-def _estimated(row: dict[str, Any]) -> dict[str, Any]:
+def estimated(row: dict[str, Any]) -> dict[str, Any]:
     """Without kappas that nothing was estimated for: an interval without width says nothing."""
     made = dict(row)
     kappas = (("kappa", "kappa_low", "kappa_high"), ("kappa_quadratic", "low", "high"))

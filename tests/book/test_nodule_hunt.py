@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from ctlab.assess import share_found
 from ctlab.lessons.exercises.nodule_hunt import (
     ASKED,
     DOSES,
     EDGE_PX,
     PATCH_PX,
-    _share_found,
     hunt_curve,
     nodule_hunt,
 )
@@ -17,12 +17,12 @@ from ctlab.lessons.exercises.overlay_reading import MARKED_SD, PLAN, overlay_rea
 
 
 def test_the_share_found_is_that_of_forced_choice():
-    assert _share_found(1.3, 1.0) == pytest.approx(1.0, abs=1e-6)
-    assert _share_found(1.3, 2.0) == pytest.approx(norm.cdf(1.3 / np.sqrt(2)), abs=1e-6)
-    assert _share_found(0.0, 8.0) == pytest.approx(1 / 8, abs=1e-6)
+    assert share_found(1.3, 1.0) == pytest.approx(1.0, abs=1e-6)
+    assert share_found(1.3, 2.0) == pytest.approx(norm.cdf(1.3 / np.sqrt(2)), abs=1e-6)
+    assert share_found(0.0, 8.0) == pytest.approx(1 / 8, abs=1e-6)
     draws = np.random.default_rng(1).standard_normal((200_000, 4))
     draws[:, 0] += 1.7
-    assert _share_found(1.7, 4.0) == pytest.approx((draws.argmax(axis=1) == 0).mean(), abs=0.004)
+    assert share_found(1.7, 4.0) == pytest.approx((draws.argmax(axis=1) == 0).mean(), abs=0.004)
 
 
 @pytest.mark.slow

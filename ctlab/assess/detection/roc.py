@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import special, stats
+from scipy import integrate, special, stats
 
 
 def area_under_roc(
@@ -59,6 +59,25 @@ def auc_to_d_prime(auc: float) -> float:
     0.0
     """
     return float(np.sqrt(2) * special.ndtri(auc))
+
+
+def share_found(d_prime: float, places: float) -> float:
+    """Chance that the place with the signal responds most, of so many independent ones.
+
+    ``int phi(t - d') Phi(t)^(places - 1) dt`` (Green & Swets 1966); 1 where d' is infinite. The
+    statistics of readers stand on nothing of this package and have their own.
+
+    Examples
+    --------
+    >>> round(share_found(1.0, 4), 5), round(share_found(0.0, 8), 5)
+    (0.55203, 0.125)
+    """
+    if not np.isfinite(d_prime):
+        return 1.0
+    share, _ = integrate.quad(
+        lambda t: stats.norm.pdf(t - d_prime) * stats.norm.cdf(t) ** (places - 1), -8, 8 + d_prime
+    )
+    return min(float(share), 1.0)  # quadrature may end a rounding above
 
 
 def placements(present: np.ndarray, absent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from scipy import integrate, ndimage, stats
+from scipy import ndimage
 
 from ctlab.ct import Window
 
@@ -140,7 +140,7 @@ def hunt_curve(tries: int = 24) -> HuntCurve:
     nodules fit side by side: share found = integral of phi(t - d') Phi(t)^(M - 1) (ICRU Report
     54, 1996; Green and Swets 1966).
     """
-    from ctlab.assess import LesionTask, ideal_d_prime, nps
+    from ctlab.assess import LesionTask, ideal_d_prime, nps, share_found
 
     patches, places, clean, spacing_mm = scenes(tries)
     inner = np.s_[EDGE_PX:-EDGE_PX, EDGE_PX:-EDGE_PX]
@@ -162,15 +162,5 @@ def hunt_curve(tries: int = 24) -> HuntCurve:
         if number:
             spectrum = nps(noise[:, 16:80, 16:80], (1.0, spacing_mm, spacing_mm))
             d_prime = ideal_d_prime(lesion, spectrum)
-        ideal.append(_share_found(d_prime, fits))
+        ideal.append(share_found(d_prime, fits))
     return HuntCurve(tuple(computed), tuple(ideal))
-
-
-def _share_found(d_prime: float, places: float) -> float:
-    """Chance that the place with the signal responds most, of so many independent places."""
-    if not np.isfinite(d_prime):
-        return 1.0
-    share, _ = integrate.quad(
-        lambda t: stats.norm.pdf(t - d_prime) * stats.norm.cdf(t) ** (places - 1), -8, 8 + d_prime
-    )
-    return float(share)

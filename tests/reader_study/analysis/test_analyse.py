@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reader_study.analysis.analyse import analyse, conclusion
+from reader_study.analysis.secondary import estimated
 from reader_study.blinding.amend import amend_study
 from reader_study.cli.study import app
 from reader_study.design.analysis_plan import plan_of
@@ -346,3 +347,12 @@ def test_answers_outside_the_scale_are_refused_by_row(read_study, simulated_answ
     with pytest.raises(ValueError, match=r"answer 9 to 'noise' is not one .* in rows \d+, \d+"):
         analyse(study)
     assert not (study / "report").exists()
+
+
+def test_a_kappa_that_nothing_was_estimated_for_is_blank():
+    one = {"kappa": 0.0, "kappa_low": 0.0, "kappa_high": 0.0}
+    row = one | {"kappa_quadratic": 0.4, "low": 0.1, "high": 0.7}
+    blank = dict.fromkeys(one)
+    assert estimated(row) == row | blank
+    sure = dict.fromkeys(one, 1.0)
+    assert estimated(row | sure) == row | blank | {"kappa": 1.0}, "agreement itself was seen"

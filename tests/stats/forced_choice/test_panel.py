@@ -49,6 +49,7 @@ def test_thresholds_and_differences_are_those_the_readers_were_made_with(answers
     assert (row["first"], row["second"]) == ("low", "denoised")
     assert row["p"] < 0.01
     assert row["d_prime_high"] < 0
+    assert row["low"] < row["share_difference"] < row["high"] < 0
     overall = found.arms[found.arms["contrast_hu"].isna()]
     assert list(overall["arm"]) == ["low", "denoised"]
     assert len(found.arms) == 8
