@@ -55,9 +55,8 @@ class FlipBook:
             f"#{own} label{{display:inline-block;min-width:24px;padding:.15rem .7rem .15rem .2rem}}"
             f"#{own} input{{width:1.1rem;height:1.1rem;vertical-align:middle}}"
             f"#{own} .which{{display:none}}"
-            f"@media print{{#{own}{{display:flex;gap:4mm}}#{own} fieldset{{display:none}}"
-            f"#{own} .page{{display:none;flex:1 1 0;min-width:0}}#{own} .paper,#{own} .which"
-            "{display:block}}"
+            f"@media print{{#{own} :is(fieldset,.page){{display:none}}"
+            f"#{own} :is(.paper,.which){{display:block;break-inside:avoid}}}}"
         )
         return (
             f'<div class="ctlab-flip" id="{own}" role="group" aria-label="{html.escape(self.alt)}">'

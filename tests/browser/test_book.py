@@ -270,25 +270,39 @@ def test_the_pdf_is_whole_tagged_and_has_an_outline(small_book, pages):
         assert (pages / "_pdf" / "book" / f"{name}.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_on_paper_nothing_is_wider_than_the_page(pages, browser, monkeypatch):
-    """Code, formulas, tables and viewers end within the 170 mm that A4 leaves between margins."""
+def faults_on_paper(page) -> list[str]:
+    """What is wider than the 170 mm between the margins of A4, or so tall that it empties a page.
+
+    A block that may not break leaves at most its own height of the page before it empty. Where none
+    is taller than two thirds of a page (259 mm), no page is three quarters empty.
+    """
+    page.set_viewport_size({"width": 642, "height": 1000})
+    page.emulate_media(media="print")
+    return page.evaluate(
+        """() => {
+        const sheet = document.querySelector('article').getBoundingClientRect();
+        const tallest = 2 / 3 * 259 * 96 / 25.4;
+        return [...document.querySelectorAll('article *')].map((node) => {
+          const box = node.getBoundingClientRect();
+          if (!node.checkVisibility() || !box.width || node.ownerSVGElement
+              || node.closest('mjx-assistive-mml, .sr-only')) return '';
+          const whole = getComputedStyle(node).breakInside === 'avoid'
+            || ['IMG', 'svg', 'CANVAS'].includes(node.tagName);
+          const fault = [box.right > sheet.right + 2 && 'wide',
+                         whole && box.height > tallest && 'tall'].filter(Boolean).join(' ');
+          return fault && `${fault}: ${node.outerHTML.slice(0, 80)}`;
+        }).filter(Boolean); }"""
+    )
+
+
+def test_on_paper_nothing_is_wider_than_the_page_or_empties_it(pages, browser, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "book")
     import pdf
 
     for name in ("page", "second"):
         page = pdf.open_still(browser, pages / "book" / f"{name}.html")
-        page.set_viewport_size({"width": 642, "height": 1000})
-        page.emulate_media(media="print")
-        wide = page.evaluate(
-            """() => { const edge = document.querySelector('article').getBoundingClientRect().right;
-            return [...document.querySelectorAll('article *')].filter((node) => {
-              const box = node.getBoundingClientRect();
-              return box.width && box.right > edge + 2
-                && !node.closest('mjx-assistive-mml, svg, .sr-only');
-            }).map((node) => node.outerHTML.slice(0, 80)); }"""
-        )
+        assert faults_on_paper(page) == []
         page.close()
-        assert wide == []
 
 
 def test_downloads_and_launch_buttons_lead_somewhere(pages):
@@ -353,3 +367,4 @@ def test_a_real_page_is_whole(name, open_page):
     )
     assert faults_of(page, NIGHT, TEXT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "fits a phone"
+    assert faults_on_paper(page) == []
