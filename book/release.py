@@ -2,11 +2,12 @@
 
 All chapters are executed again, then written to ``dist/release``: the book as a zip of HTML that
 opens from disk, as PDF, as notebooks, the homework for students, the metadata that archives read,
-and checksums of all of it.
+a software bill of materials, and checksums of all of it.
 """
 
 import argparse
 import hashlib
+import json
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import assignment
 import build
 import notebooks
 import pdf
+from bill_of_materials import bill_of_materials
 from metadata import copy_metadata, read_citation, version_of
 from pages import ROOT, page_names, read_toc
 
@@ -64,6 +66,8 @@ def pack(folder: Path, html: Path, names: list[str], cache: Path | None) -> None
         assignment.write_assignment(homework, chapters, exemplar=False)
         zip_folder(homework / "student", folder / f"{stem}-homework.zip", top=f"{stem}-homework")
     copy_metadata(folder)
+    bill = json.dumps(bill_of_materials(folder), indent=1)
+    (folder / f"{stem}.cdx.json").write_text(bill + "\n", "utf-8")
     write_checksums(folder)
 
 

@@ -244,6 +244,11 @@ def test_a_release_runs_each_chapter_once_and_gives_everything(small_book):
     kinds = {name.split("-")[-1] for name in files if name.startswith("ctlab-book-")}
     assert {"html.zip", "notebooks.zip", "homework.zip"} <= kinds
     assert {"CITATION.cff", ".zenodo.json", "codemeta.json"} <= files
+    bill = json.loads(next(folder.glob("*.cdx.json")).read_text("utf-8"))
+    hashed = {
+        c["name"]: c["hashes"][0]["content"] for c in bill["components"] if c["type"] == "file"
+    }
+    assert hashed == {name: listed[name] for name in files if not name.endswith(".cdx.json")}
 
 
 def test_the_zip_opens_on_another_computer(small_book, open_page, tmp_path):
