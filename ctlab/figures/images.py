@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from ctlab.ct.hu import Window
 from ctlab.figures.picture import (
+    NARROW_IN,
     Picture,
     check_alt,
     finish,
@@ -45,13 +46,13 @@ def slices(
     """
     alt = check_alt(alt)
     columns = columns or len(images)
-    rows = -(-len(images) // columns)
     sy, sx = [float(s) for s in spacing_mm][-2:]
     height, width = np.shape(next(iter(images.values())))
-    panel_in = _WIDTH_IN / columns
-    panel_height_in = panel_in * height * sy / (width * sx)
-    with styled():
-        figure = Figure(figsize=(_WIDTH_IN, rows * (panel_height_in + 0.28)))
+
+    def draw(width_in: float, columns: int) -> tuple[Figure, int]:
+        rows = -(-len(images) // columns)
+        panel_height_in = width_in / columns * height * sy / (width * sx)
+        figure = Figure(figsize=(width_in, rows * (panel_height_in + 0.28)))
         figure.set_layout_engine("constrained", **_TIGHT)
         axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
         for ax, (title, image) in zip(axes, images.items(), strict=False):
@@ -61,9 +62,18 @@ def slices(
                 _outline(ax, box)
         for ax in axes:
             ax.set_axis_off()
-        bar_mm = _scale_bar(axes[0], width, height, sx)
+        return figure, _scale_bar(axes[0], width, height, sx)
+
+    with styled():
+        figure, bar_mm = draw(_WIDTH_IN, columns)
+        narrow, _ = draw(NARROW_IN, _columns_on_a_phone(len(images), columns))
         caption = f"Window: {_window_words(window)}. Bar: {bar_mm} mm. {credit}".strip()
-        return finish(figure, alt=alt, caption=caption, kind="png")
+        return finish(figure, alt=alt, caption=caption, kind="png", narrow=narrow)
+
+
+def _columns_on_a_phone(panels: int, columns: int) -> int:
+    """Two, or one where the first would be long and thin; rows that belong together stay so."""
+    return columns if columns < panels and columns <= 3 else min(2, panels)
 
 
 def maps(
@@ -89,24 +99,31 @@ def maps(
     if over is not None and window is None:
         raise ValueError("a map over a slice needs window=, which the caption states")
     limit = limit or float(np.percentile(np.abs(np.stack(list(signed.values()))), 99.5)) or 1.0
-    with styled():
-        width_in = min(_WIDTH_IN, 5.0 * len(signed))
-        height_in = 0.92 * width_in / len(signed) + 0.35
+
+    def draw(width_in: float, columns: int) -> Figure:
+        rows = -(-len(signed) // columns)
+        height_in = rows * (0.92 * width_in / columns + 0.35)
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(1, len(signed), squeeze=False)).ravel()
-        for ax, (title, values) in zip(axes, signed.items(), strict=True):
+        axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
+        for ax in axes:
+            ax.set_axis_off()
+        for ax, (title, values) in zip(axes, signed.items(), strict=False):
             if over is not None and window is not None:
                 ax.imshow(window.render(over), cmap="gray", vmin=0, vmax=255)
             alpha = np.ones_like(values) if over is None else np.clip(abs(values) / limit, 0, 1)
             ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, alpha=alpha)
             ax.set_title(title, pad=4)
-            ax.set_axis_off()
         # A bar of its own, for the maps may be transparent.
         scale = ScalarMappable(Normalize(-limit, limit), "PuOr_r")
         figure.colorbar(scale, ax=axes, shrink=0.82, pad=0.01).set_label(unit)
+        return figure
+
+    with styled():
+        figure = draw(min(_WIDTH_IN, 5.0 * len(signed)), len(signed))
+        narrow = draw(NARROW_IN, _columns_on_a_phone(len(signed), len(signed)))
         under = f"Slice: {_window_words(window)}. " if over is not None and window else ""
         caption = f"{under}Map: purple negative, orange positive, ±{limit:.3g} {unit}. {note}"
-        return finish(figure, alt=alt, caption=caption.strip(), kind="png")
+        return finish(figure, alt=alt, caption=caption.strip(), kind="png", narrow=narrow)
 
 
 def sinogram(lines: np.ndarray, *, alt: str, note: str = "") -> Picture:

@@ -96,31 +96,53 @@ def styled() -> Any:
     return mpl.rc_context(STYLE)
 
 
-_LABEL_LETTERS = 30
+_LABEL_LETTERS = 30  # of a line on a phone
+_LETTER_IN, _LEGEND_ROW_IN = 0.077, 0.21  # of a legend
 
 
 def finish(
     figure: Figure, *, alt: str, caption: str, kind: str, narrow: Figure | None = None
 ) -> Picture:
-    """Render a figure to a :class:`Picture`; plots also as a narrow one, for phones.
+    """Render a figure to a :class:`Picture`, and to a narrow one for phones.
 
     ``narrow`` is the figure for phones, where another arrangement is needed; default: the same
-    figure, laid out again at a smaller width.
+    plot laid out again at a smaller width, and images as they are.
     """
-    data, small = _rendered(figure, kind), b""
-    if kind == "svg":
-        if narrow is None:
-            narrow = figure
-            figure.set_size_inches(NARROW_IN, figure.get_figheight())
-            for axes in figure.axes:  # beside long names there is little room under an axis
-                axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _LABEL_LETTERS))
-        small = _rendered(narrow, kind)
+    data = _rendered(figure, kind)
+    if narrow is None and kind == "svg":
+        narrow = narrowed(figure)
+    small = _rendered(narrow, kind) if narrow is not None else b""
     return Picture(data, kind, check_alt(alt), caption, small)
+
+
+def narrowed(figure: Figure) -> Figure:
+    """The same plot, laid out again for a phone: long names one under another."""
+    figure.set_size_inches(NARROW_IN, figure.get_figheight())
+    if figure.legends:
+        rows = name_series(figure)
+        figure.set_figheight(figure.get_figheight() + _LEGEND_ROW_IN * (rows - 1))
+    for axes in figure.axes:  # beside long names there is little room under an axis
+        axes.set_xlabel(textwrap.fill(axes.get_xlabel(), _LABEL_LETTERS, break_on_hyphens=False))
+    return figure
+
+
+def name_series(figure: Figure) -> int:
+    """Put names of two or more series above the axes, where they cover no data; their rows."""
+    while figure.legends:
+        figure.legends[0].remove()
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    if len(names) < 2:
+        return 0
+    column_in = (max(map(len, names)) + 8) * _LETTER_IN
+    columns = max(1, min(3, len(names), int(figure.get_figwidth() / column_in)))
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, handlelength=3.0)
+    return -(-len(names) // columns)
 
 
 def _rendered(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
+    dots = 110 if figure.get_figwidth() > NARROW_IN else 150  # phones have fine screens
     # Without a date the same figure gives the same bytes, and cached pages stay as they are.
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, dpi=110, facecolor=PAPER, metadata=metadata)
+    figure.savefig(buffer, format=kind, dpi=dots, facecolor=PAPER, metadata=metadata)
     return buffer.getvalue()

@@ -5,12 +5,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from ctlab.figures.picture import (
     INK,
     Picture,
     check_alt,
     finish,
+    name_series,
+    narrowed,
     styled,
 )
 
@@ -18,6 +22,15 @@ from ctlab.figures.picture import (
 _COLOURS = ("#0072b2", "#d55e00", "#007a5a", "#8c4c86", "#6b5900", INK)
 _DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
+# Where a name may stand beside its point, the best place first: offset in points, alignment.
+_SIDES: tuple[tuple[tuple[int, int], str, str], ...] = (
+    ((7, 4), "left", "baseline"),
+    ((-7, 4), "right", "baseline"),
+    ((0, 7), "center", "bottom"),
+    ((0, -7), "center", "top"),
+    ((7, -4), "left", "top"),
+    ((-7, -4), "right", "top"),
+)
 _HATCHES = ("", "//", "..", "xx", "\\\\", "oo")
 
 
@@ -59,8 +72,9 @@ def lines(
             )
         if y_range is not None:
             ax.set_ylim(*y_range)
-        if len(curves) > 1:
-            ax.legend(handlelength=3.2)
+        if "x" not in log and all(np.all(np.mod(xs, 1) == 0) for xs, _ in curves.values()):
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # half a step means nothing
+        name_series(figure)
         return finish(figure, alt=alt, caption=note, kind="svg")
 
 
@@ -79,7 +93,8 @@ def scatter(
     ``ranges`` are the ends of the x and of the y axis; default: what the data need.
     """
     alt = check_alt(alt)
-    with styled():
+
+    def draw() -> tuple[Figure, Axes]:
         figure, ax = _frame(x, y, "")
         for i, (name, (xs, ys)) in enumerate(groups.items()):
             ax.plot(
@@ -91,16 +106,21 @@ def scatter(
                 markersize=6,
                 alpha=0.85,
             )
-            if named:
-                place = (np.atleast_1d(xs)[-1], np.atleast_1d(ys)[-1])
-                ax.annotate(name, place, xytext=(7, 4), textcoords="offset points")
-        if not named and len(groups) > 1:
-            ax.legend()
         if named:
             ax.margins(0.18)
+        else:
+            name_series(figure)
         if ranges is not None:
             ax.set(xlim=ranges[0], ylim=ranges[1])
-        return finish(figure, alt=alt, caption=note, kind="svg")
+        return figure, ax
+
+    with styled():
+        (wide, ax), (narrow, narrow_ax) = draw(), draw()
+        narrowed(narrow)
+        if named:
+            _name_points(wide, ax, groups)
+            _name_points(narrow, narrow_ax, groups)
+        return finish(wide, alt=alt, caption=note, kind="svg", narrow=narrow)
 
 
 def histogram(
@@ -130,8 +150,7 @@ def histogram(
             )
         if y_range is not None:
             ax.set_ylim(*y_range)
-        if len(samples) > 1:
-            ax.legend()
+        name_series(figure)
         return finish(figure, alt=alt, caption=note, kind="svg")
 
 
@@ -158,8 +177,7 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, y: str, alt: str, note: s
         ax.set_xticks(np.arange(len(categories)), [name.replace(" ", "\n") for name in categories])
         ax.grid(axis="x", visible=False)
         ax.axhline(0, color=INK, linewidth=0.8)
-        if len(groups) > 1:
-            ax.legend()
+        name_series(figure)
         return finish(figure, alt=alt, caption=note, kind="svg")
 
 
@@ -194,6 +212,29 @@ def intervals(
         if reference is not None:
             ax.axvline(reference, color=INK, linestyle="--", linewidth=1.1)
         return finish(figure, alt=alt, caption=note, kind="svg")
+
+
+def _name_points(
+    figure: Figure, ax: Axes, groups: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+) -> None:
+    """Each group's name beside its last point, on the first side where it covers nothing."""
+    figure.draw_without_rendering()  # the layout, which decides where points are
+    pixels = figure.dpi / 72
+    taken = []
+    for xs, ys in groups.values():
+        places = ax.transData.transform(np.column_stack([np.atleast_1d(xs), np.atleast_1d(ys)]))
+        taken += [Bbox.from_extents(*(p - 4 * pixels), *(p + 4 * pixels)) for p in places]
+    for name, (xs, ys) in groups.items():
+        place = (np.atleast_1d(xs)[-1], np.atleast_1d(ys)[-1])
+        text = ax.annotate(name, place, xytext=(0, 0), textcoords="offset points")
+        for offset, across, up in _SIDES:
+            text.set(position=offset, ha=across, va=up)
+            box = text.get_window_extent()
+            if not box.count_overlaps(taken) and ax.bbox.containsx(box.x0) & ax.bbox.containsx(
+                box.x1
+            ):
+                break
+        taken.append(box)
 
 
 def _frame(x: str, y: str, log: str) -> tuple[Figure, Axes]:

@@ -9,7 +9,10 @@ from PIL import Image
 
 from ctlab import figures
 from ctlab.ct import LUNG, MEDIASTINUM
+from ctlab.figures import plots
+from ctlab.figures.picture import narrowed
 
+BLANK = np.zeros((20, 20))
 ALT = "A grey square on black, and beside it the same square with noise"
 
 
@@ -167,6 +170,14 @@ def test_a_flip_book_without_its_pages_is_refused(pages, first, said):
         figures.flip(made, name="k", alt=STEEPER, first=first)
 
 
+def _width_px(data):
+    """Width of an image in pixels of a page, where an inch has 96."""
+    if found := re.search(rb'width="([\d.]+)pt"', data):
+        return float(found[1]) * 96 / 72
+    image = Image.open(io.BytesIO(data))
+    return image.width / image.info["dpi"][0] * 96
+
+
 @pytest.mark.parametrize(
     "picture",
     [
@@ -174,17 +185,63 @@ def test_a_flip_book_without_its_pages_is_refused(pages, first, said):
         figures.moves(
             {t: {"a": (np.zeros((2, 2)), np.ones((2, 2)))} for t in "pqr"}, x="x", y="y", alt=ALT
         ),
+        figures.slices(dict.fromkeys("pqrs", BLANK), window=LUNG, spacing_mm=(1, 1), alt=ALT),
+        figures.maps(dict.fromkeys("pqr", BLANK), unit="HU", limit=1.0, alt=ALT),
     ],
-    ids=["lines", "moves"],
+    ids=["lines", "moves", "slices", "maps"],
 )
 def test_words_of_a_plot_stay_legible_on_a_phone(picture):
-    widths_px = [
-        float(re.search(rb'width="([\d.]+)pt"', data)[1]) * 96 / 72
-        for data in (picture.data, picture.narrow)
-    ]
+    widths_px = [_width_px(data) for data in (picture.data, picture.narrow)]
     shown_px = 390 - 32  # a phone's width without the page's margins
     words_px = [10.5 * 96 / 72 * min(1, shown_px / width) for width in widths_px]
     assert words_px[1] >= 10 > words_px[0]
     html = picture._repr_html_()
     assert '<picture><source media="screen and (max-width: 560px)"' in html
     assert html.count("<img") == html.count("alt=") == 1
+
+
+def _drawn(monkeypatch, draw):
+    """The figure of a plot, and the same as a phone shows it."""
+    kept = []
+    monkeypatch.setattr(plots, "finish", lambda figure, **more: kept.append((figure, more)))
+    draw()
+    ((figure, more),) = kept
+    yield figure
+    yield more.get("narrow") or narrowed(figure)
+
+
+@pytest.mark.parametrize(
+    "names", [("one", "two"), ("a rather long name of a curve", "another one")]
+)
+def test_names_of_series_cover_no_data_and_end_within_the_figure(monkeypatch, names):
+    curves = {name: ([0, 1, 2], [k, 0, 1]) for k, name in enumerate((*names, "and a third"))}
+    for figure in _drawn(monkeypatch, lambda: figures.lines(curves, x="x", y="y", alt=ALT)):
+        figure.draw_without_rendering()
+        (legend,), box = figure.legends, figure.legends[0].get_window_extent()
+        assert box.y0 >= figure.axes[0].bbox.y1
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert [text.get_text() for text in legend.get_texts()] == list(curves)
+
+
+def test_names_beside_points_cover_neither_points_nor_each_other(monkeypatch):
+    points = {"shipped": (1.8, 5.0), "ot1": (3.2, 5.2), "bm3d": (2.1, 4.05), "ot2": (1.7, 3.65)}
+    groups = {name: ([x], [y]) for name, (x, y) in points.items()}
+    ends = ((0.5, 12.5), (2.0, 8.5))
+    for figure in _drawn(
+        monkeypatch,
+        lambda: figures.scatter(groups, x="x", y="y", alt=ALT, named=True, ranges=ends),
+    ):
+        figure.draw_without_rendering()
+        (ax,) = figure.axes
+        boxes = [text.get_window_extent() for text in ax.texts]
+        assert [text.get_text() for text in ax.texts] == list(points)
+        for k, box in enumerate(boxes):
+            assert box.count_overlaps(boxes[k + 1 :]) == 0
+            assert not box.count_contains(ax.transData.transform(list(points.values())))
+
+
+def test_steps_are_counted_in_whole_numbers(monkeypatch):
+    curve = {"a": ([0, 1, 2, 3, 4], [1, 0, 1, 0, 1])}
+    for figure in _drawn(monkeypatch, lambda: figures.lines(curve, x="step", y="y", alt=ALT)):
+        ticks = figure.axes[0].get_xticks()
+        assert np.array_equal(ticks, np.round(ticks))

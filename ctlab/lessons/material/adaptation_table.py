@@ -37,7 +37,7 @@ def adaptation_table(path: Path | None = None) -> pd.DataFrame:
     before = {(row["patient"], row["dose"]): row for row in results["before"]}
     rows = {}
     for after in results["after"]:
-        place = (after["patient"], f"{100 * after['dose']:g} %")
+        place = (after["patient"], f"{100 * after['dose']:g}\u00a0%")
         both = {"before": before[after["patient"], after["dose"]], "after": after}
         rows[place] = {
             (measure, when): value
