@@ -27,9 +27,9 @@ def test_before_and_after_belong_to_the_same_series_and_dose(tmp_path):
     path = tmp_path / "adaptation.json"
     path.write_text(json.dumps(results))
     table = adaptation_table(path)
-    assert table.loc[("p", "5 %"), ("gain (dB)", "before")] == 5.0
-    assert table.loc[("p", "5 %"), ("gain (dB)", "after")] == 6.5
-    assert table.loc[("p", "5 %"), ("faint nodule (%)", "after")] == pytest.approx(70)
+    assert table.loc[("p", "5\u00a0%"), ("gain (dB)", "before")] == 5.0
+    assert table.loc[("p", "5\u00a0%"), ("gain (dB)", "after")] == 6.5
+    assert table.loc[("p", "5\u00a0%"), ("faint nodule (%)", "after")] == pytest.approx(70)
     assert table.loc[("p", "10\u00a0%"), ("gain (dB)", "before")] == 4.0
     assert np.isnan(table.loc[("p", "10\u00a0%"), ("gain (dB)", "after")])
-    assert np.isnan(table.loc[("p", "5 %"), ("texture (HU)", "after")])
+    assert np.isnan(table.loc[("p", "5\u00a0%"), ("texture (HU)", "after")])
