@@ -373,3 +373,20 @@ def test_a_real_page_is_whole(name, open_page):
     assert faults_of(page, NIGHT, TEXT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "fits a phone"
     assert faults_on_paper(page) == []
+
+
+@pytest.mark.parametrize("night", [False, True])
+def test_the_first_screen_holds_the_figure_and_three_routes(browser, night):
+    path = REAL / f"{PAGES[0]}.html"
+    if not path.is_file():
+        pytest.skip("the book is not built; run `make book` first")
+    scheme = "dark" if night else "light"
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    page.route("http*://**", lambda route: route.abort())
+    page.goto(path.as_uri())
+    picture = page.locator(".ctlab-hunt .stage img").bounding_box()
+    assert picture == page.locator(".ctlab-hunt .stage").bounding_box()  # or clicks miss
+    for box in (picture, *(card.bounding_box() for card in page.locator(".sd-card").all())):
+        assert 0 <= box["y"] < box["y"] + box["height"] <= 900
+    assert page.locator(".sd-card img").count() == 3
+    page.close()
