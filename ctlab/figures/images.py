@@ -1,5 +1,6 @@
 """CT slices, signed maps and sinograms as figures."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,14 +51,14 @@ def slices(
     height, width = np.shape(next(iter(images.values())))
 
     def draw(width_in: float, columns: int) -> tuple[Figure, int]:
-        rows = -(-len(images) // columns)
+        rows, letters = -(-len(images) // columns), _letters(width_in / columns)
         panel_height_in = width_in / columns * height * sy / (width * sx)
         figure = Figure(figsize=(width_in, rows * (panel_height_in + 0.28)))
         figure.set_layout_engine("constrained", **_TIGHT)
         axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
         for ax, (title, image) in zip(axes, images.items(), strict=False):
             ax.imshow(window.render(image), cmap="gray", vmin=0, vmax=255, aspect=sy / sx)
-            ax.set_title(title, pad=4)
+            ax.set_title(textwrap.fill(title, letters), pad=4)
             if box is not None:
                 _outline(ax, box)
         for ax in axes:
@@ -69,6 +70,11 @@ def slices(
         narrow, _ = draw(NARROW_IN, _columns_on_a_phone(len(images), columns))
         caption = f"Window: {_window_words(window)}. Bar: {bar_mm} mm. {credit}".strip()
         return finish(figure, alt=alt, caption=caption, kind="png", narrow=narrow)
+
+
+def _letters(panel_in: float) -> int:
+    """Letters of a bold title that fit over a panel."""
+    return max(8, int(panel_in / 0.09))
 
 
 def _columns_on_a_phone(panels: int, columns: int) -> int:
@@ -101,7 +107,7 @@ def maps(
     limit = limit or float(np.percentile(np.abs(np.stack(list(signed.values()))), 99.5)) or 1.0
 
     def draw(width_in: float, columns: int) -> Figure:
-        rows = -(-len(signed) // columns)
+        rows, letters = -(-len(signed) // columns), _letters((width_in - 0.9) / columns)
         height_in = rows * (0.92 * width_in / columns + 0.35)
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
@@ -112,7 +118,7 @@ def maps(
                 ax.imshow(window.render(over), cmap="gray", vmin=0, vmax=255)
             alpha = np.ones_like(values) if over is None else np.clip(abs(values) / limit, 0, 1)
             ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, alpha=alpha)
-            ax.set_title(title, pad=4)
+            ax.set_title(textwrap.fill(title, letters), pad=4)
         # A bar of its own, for the maps may be transparent.
         scale = ScalarMappable(Normalize(-limit, limit), "PuOr_r")
         figure.colorbar(scale, ax=axes, shrink=0.82, pad=0.01).set_label(unit)

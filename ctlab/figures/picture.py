@@ -133,7 +133,7 @@ def name_series(figure: Figure) -> int:
     handles, names = figure.axes[0].get_legend_handles_labels()
     if len(names) < 2:
         return 0
-    column_in = (max(map(len, names)) + 8) * _LETTER_IN
+    column_in = (max(map(len, names)) + 9) * _LETTER_IN
     columns = max(1, min(3, len(names), int(figure.get_figwidth() / column_in)))
     figure.legend(handles, names, loc="outside upper center", ncols=columns, handlelength=3.0)
     return -(-len(names) // columns)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ctlab import figures
 from ctlab.ct import LUNG, MEDIASTINUM
-from ctlab.figures import plots
+from ctlab.figures import images, plots
 from ctlab.figures.picture import narrowed
 
 BLANK = np.zeros((20, 20))
@@ -211,7 +211,8 @@ def _drawn(monkeypatch, draw):
 
 
 @pytest.mark.parametrize(
-    "names", [("one", "two"), ("a rather long name of a curve", "another one")]
+    "names",
+    [("one", "two"), ("BM3D, slice to judge on", "NLM, another to judge on"), ("long " * 9, "two")],
 )
 def test_names_of_series_cover_no_data_and_end_within_the_figure(monkeypatch, names):
     curves = {name: ([0, 1, 2], [k, 0, 1]) for k, name in enumerate((*names, "and a third"))}
@@ -245,3 +246,19 @@ def test_steps_are_counted_in_whole_numbers(monkeypatch):
     for figure in _drawn(monkeypatch, lambda: figures.lines(curve, x="step", y="y", alt=ALT)):
         ticks = figure.axes[0].get_xticks()
         assert np.array_equal(ticks, np.round(ticks))
+
+
+@pytest.mark.parametrize("draw", [figures.slices, figures.maps])
+def test_titles_over_panels_do_not_meet(monkeypatch, draw):
+    kept = []
+    monkeypatch.setattr(images, "finish", lambda figure, **more: kept.extend([figure, more]))
+    panels = {"a network that was trained": BLANK, "a network of shuffled weights": BLANK}
+    given = {"unit": "HU", "limit": 1.0}
+    if draw is figures.slices:
+        given = {"window": LUNG, "spacing_mm": (1, 1)}
+    draw(panels, alt=ALT, **given)
+    for figure in (kept[0], kept[1]["narrow"]):
+        figure.draw_without_rendering()
+        boxes = [ax.title.get_window_extent() for ax in figure.axes if ax.get_title()]
+        assert len(boxes) == 2
+        assert not boxes[0].overlaps(boxes[1])
