@@ -40,6 +40,19 @@ def test_the_pages_hold_the_numbers_of_the_record(study, tmp_path):
     assert "12.3 %" in (tmp_path / "pages" / "results.md").read_text("utf-8")
 
 
+def test_agreement_from_one_repeat_is_no_number_and_no_empty_interval(study, tmp_path):
+    path = study / "report" / "analysis.json"
+    facts = json.loads(path.read_text())
+    nothing = dict.fromkeys(("kappa", "kappa_low", "kappa_high", "kappa_quadratic", "low", "high"))
+    row = {"item": "preference", "reader": "R1", "n": 1, "raw_agreement": 0.0, "note": "1 pair"}
+    facts["repeats"] = [row | {"raw_low": 0.0, "raw_high": 0.975} | nothing]
+    path.write_text(json.dumps(facts))
+    write_chapters(study, tmp_path / "pages")
+    page = (tmp_path / "pages" / "readers.md").read_text("utf-8")
+    assert "| preference | R1 | 1 | 0.00 (0.00 to 0.97) | — | — |\n" in page
+    assert "preference, R1: 1 pair.\n" in page
+
+
 def test_every_picture_has_words_and_stands_on_its_page(study, tmp_path):
     names = write_chapters(study, tmp_path / "pages")
     text = "".join((tmp_path / "pages" / f"{name}.md").read_text("utf-8") for name in names)
