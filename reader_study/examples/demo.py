@@ -1,6 +1,7 @@
 """A demonstration study from the packaged chest CT: two classic filters, no torch."""
 
 import secrets
+import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -316,14 +317,19 @@ def open_demo(
     def ready(url: str) -> None:
         say(f"The reading room is open at {url}")
         say(f"Reader code: {code}")
+        if is_lesson:
+            say("When you have handed in, it closes, and your own answers are opened.")
         say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
 
-    if plan.readers == 1 and _is_read(folder):
-        say(f"Your own answers: {write_own_answers(folder)}")
-        return
-    serve(folder, port=port, open_browser=browser, ready=ready)
-    if plan.readers == 1 and _is_read(folder):
-        say(f"Your own answers: {write_own_answers(folder)}")
+    is_lesson = plan.readers == 1
+    if not (is_lesson and _is_read(folder)):
+        handed_in = (lambda store: bool(store.events("session-finished"))) if is_lesson else None
+        serve(folder, port=port, open_browser=browser, ready=ready, until=handed_in)
+    if is_lesson and _is_read(folder):
+        page = write_own_answers(folder)
+        say(f"Your own answers: {page}")
+        if browser:
+            webbrowser.open(page.resolve().as_uri())
 
 
 def _is_read(folder: Path) -> bool:

@@ -9,11 +9,14 @@ import webbrowser
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from reader_study.record.store import Store
 from reader_study.room.listen import listen, tls_context
 from reader_study.room.served_study import open_study
 
 PLACES: dict[str, int] = {"web": 200, "voila": 40}
 """Readers at a time: a page of the one process needs little, a kernel about 150 MB."""
+
+_LAST_PAGE_S = 3.0
 
 
 def serve(
@@ -28,8 +31,9 @@ def serve(
     engine: str = "web",
     open_browser: bool = False,
     ready: Callable[[str], None] = lambda _url: None,
+    until: Callable[[Store], bool] | None = None,
 ) -> None:
-    """Serve the reading room until interrupted.
+    """Serve the reading room until interrupted, or shortly after ``until`` holds.
 
     Parameters
     ----------
@@ -39,6 +43,7 @@ def serve(
     places : readers at a time; by default as many as the engine holds well
     engine : ``web``, one process for all; ``voila``, a kernel for each reader
     ready : called with the address once readers can come in
+    until : asked of the record now and then; engine ``web`` only
 
     Raises
     ------
@@ -61,7 +66,7 @@ def serve(
 
         run_voila(opened, host=host, port=port, tls=context, ready=announce)
         return
-    from tornado.ioloop import IOLoop
+    from tornado.ioloop import IOLoop, PeriodicCallback
 
     from reader_study.room.web import application
 
@@ -70,6 +75,15 @@ def serve(
 
     loop = IOLoop.current()
     loop.add_callback(open_port)
+
+    def look() -> None:
+        if until is not None and until(opened.store):
+            watch.stop()
+            loop.call_later(_LAST_PAGE_S, loop.stop)  # the reader's last page is on its way
+
+    watch = PeriodicCallback(look, 1000)
+    if until is not None:
+        loop.add_callback(watch.start)
     try:
         loop.start()
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from reader_study.examples.demo import (
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import opened
 from reader_study.record.study_record import read_unblinded
+from reader_study.room import server
 from reader_study.stats import share_per_reader
 
 
@@ -95,10 +96,8 @@ def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path):
     assert (unlike == (mine["kind"] != "catch")).all()
     assert set(mine.loc[unlike, "left"]) == set(ARMS)
     assert own_reading(folder).equals(mine)  # a second look changes nothing
-    said = []
-    open_demo(folder, port=0, browser=False, say=said.append, plan=lesson_plan(20))
+    _says_own_answers(folder)
     page = (folder / "own-answers.html").read_text("utf-8")
-    assert said == [f"Your own answers: {folder / 'own-answers.html'}"]
     assert page.count("shown again") == 3
     assert page.count("same image twice") >= 2
     left = mine[mine["kind"] == "main"]["choice"].eq("left").mean()
@@ -111,6 +110,32 @@ def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path):
     main = mine[mine["kind"] == "main"]
     won = main["left"].where(main["choice"] == "left", main["right"]) == "total-variation"
     assert own.loc["you", "wins"] == won.sum()
+
+
+def _says_own_answers(folder):
+    said = []
+    open_demo(folder, port=0, browser=False, say=said.append, plan=lesson_plan(20))
+    assert said == [f"Your own answers: {folder / 'own-answers.html'}"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cheap_seal", "quick_arms")
+def test_the_room_of_a_lesson_closes_when_all_is_handed_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_LAST_PAGE_S", 0.0)
+    folder = tmp_path / "lesson"
+    secret = build_demo(folder, plan=lesson_plan(5), display_check=False)
+    (folder / NOTE).write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
+
+    def say(text):
+        if "is open at" in text:  # somebody reads while the room is open
+            assert not (folder / "own-answers.html").exists()
+            _read(folder, "R1", np.random.default_rng(1))
+        said.append(text)
+
+    said = []
+    open_demo(folder, port=0, browser=False, say=say, plan=lesson_plan(5))
+    assert said[-1] == f"Your own answers: {folder / 'own-answers.html'}"
+    assert (folder / "own-answers.html").is_file()
 
 
 @pytest.mark.parametrize("pairs", [5, 10, 20, 24, 47])
