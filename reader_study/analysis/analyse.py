@@ -19,6 +19,7 @@ from ctlab.files import plain, write_csv, write_json
 from reader_study.analysis import conduct, secondary
 from reader_study.analysis.answer_validation import check_answers_in_protocol
 from reader_study.analysis.difference_map import difference_maps
+from reader_study.analysis.endpoints.assisted import assisted_answers
 from reader_study.analysis.endpoints.estimates import estimate, judged
 from reader_study.analysis.endpoints.localisation import (
     Localisation,
@@ -26,7 +27,7 @@ from reader_study.analysis.endpoints.localisation import (
     primary_rows,
     spacing_of_cases,
 )
-from reader_study.analysis.endpoints.outcome_tables import assisted_answers, outcome_table
+from reader_study.analysis.endpoints.outcome_tables import outcome_table
 from reader_study.analysis.endpoints.result import Estimate
 from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_rows
 from reader_study.analysis.tables import final_ratings, marks_table, ratings_table

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ctlab.files import write_csv
 from reader_study.analysis.difference_map import differences_table
-from reader_study.analysis.endpoints.outcome_tables import assisted_answers
+from reader_study.analysis.endpoints.assisted import assisted_answers
 from reader_study.analysis.interchange import write_interchange
 from reader_study.analysis.tables import (
     comments_table,

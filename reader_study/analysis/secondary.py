@@ -1,5 +1,6 @@
 """Secondary analyses: agreement, repeats, blinding, side, lapses, position and reading time."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from reader_study.analysis.endpoints.outcome_tables import (
     trial_scores,
     trial_seconds,
 )
-from reader_study.design.analysis_plan import Planned
+from reader_study.design.analysis_plan import ASSISTED, UNIT, Planned
 from reader_study.design.protocol import Protocol
 from reader_study.record.coordinator import FASTEST_SECONDS
 from reader_study.stats.agreement.coefficients import agreement_coefficient, saturation
@@ -34,7 +35,8 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
     """Agreement between readers on each item: raw, chance-corrected, and saturation."""
     rows: Rows = []
     compared: dict[str, list[tuple[pd.DataFrame, bool]]] = {}
-    for test in tests:
+    for planned in tests:
+        test = _of_answers(planned)
         if test.endpoint == "limits":  # its limits of agreement stand with the result
             continue
         table = outcome_table(ratings, test)
@@ -62,6 +64,11 @@ def agreement_rows(ratings: pd.DataFrame, tests: list[Planned]) -> Rows:
             why = "a case counts once in each comparison; the interval takes them as independent"
             rows += [row | {"note": "; ".join(filter(None, (why, row["note"])))} for row in made]
     return rows
+
+
+def _of_answers(test: Planned) -> Planned:
+    """The answers themselves, not what an endpoint of maps makes of them."""
+    return replace(test, endpoint="difference") if test.endpoint in ASSISTED else test
 
 
 def _coefficients(wide: pd.DataFrame, ordered: bool, **names: str) -> Rows:
@@ -245,8 +252,9 @@ def effect_rows(ratings: pd.DataFrame, test: Planned) -> Rows:
             session_effect(logs, outcome="log_seconds"),
         ]
     preference = test.endpoint == "share" or test.relative
+    told = UNIT[test.endpoint] if test.endpoint in ASSISTED else "points of the scale"
     units = {
-        "answer": "in favour of the new arm" if preference else "points of the scale",
+        "answer": "in favour of the new arm" if preference else told,
         "log_seconds": "natural log of seconds",
     }
     return [row | {"unit": units[str(row["outcome"])]} for row in rows if row["n_readers"]]

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, get_args
 
+from reader_study.design.analysis import Assisted, Called
 from reader_study.design.protocol import Item, Protocol
 
 LEVEL = 0.95
 FEW_READERS = 4
 # Endpoints that count answers from ``called_from`` on as positive calls.
-CALLED = ("sensitivity", "specificity", "correct", "recall")
+CALLED: tuple[str, ...] = get_args(Called)
+# Endpoints of maps over the images: right answers from ``called_from`` on, before and after.
+ASSISTED: tuple[str, ...] = get_args(Assisted)
 NULL = {"share": 0.5, "odds": 1.0, "difference": 0.0, "auc": 0.0, "wafroc": 0.0, "ai": 0.0}
 NULL["limits"] = 0.0
-NULL |= dict.fromkeys(CALLED, 0.0)
+NULL |= dict.fromkeys((*CALLED, *ASSISTED), 0.0) | {"time": 1.0}
 UNIT = {
     "share": "share of decided pairs won",
     "odds": "odds ratio of a better rating",
@@ -25,6 +28,10 @@ UNIT = {
     "recall": "difference of shares of cases called",
     "ai": "area under the ROC curve of the model minus the mean of the readers",
     "limits": "mean difference of lengths in mm, with limits of agreement",
+    "reliance": "difference of shares of right answers under the maps",
+    "change": "difference of net changes from wrong to right answers by the maps",
+    "brier": "reduction of the Brier score of stated confidence",
+    "time": "reading time of the reference over that of the new arm",
 }
 METHOD = {
     "share": (
@@ -57,7 +64,13 @@ METHOD = {
         "analysis with DeLong covariances, random readers and cases, the model fixed, Hillis "
         "degrees of freedom"
     ),
-} | dict.fromkeys(
+}
+METHOD |= dict.fromkeys(
+    ASSISTED,
+    "difference of two arms with random readers and cases (crossed variance, Satterthwaite degrees "
+    "of freedom), within reader and case where cases were read in both arms, else between them",
+)
+METHOD |= dict.fromkeys(
     CALLED,
     "shares of cases called, Obuchowski-Rockette analysis with jackknife covariances over the "
     "cases that enter, random readers and cases, Hillis degrees of freedom",
@@ -77,6 +90,8 @@ class Planned:
     relative: bool
     reverse_scored: bool
     called_from: float | None = None
+    lesion_cases: frozenset[str] = frozenset()  # where an answer from ``called_from`` on is right
+    confidence_item: str = ""
 
     @property
     def null(self) -> float:
@@ -165,7 +180,9 @@ def _planned(protocol: Protocol, role: str, item: Item, new: str, reference: str
         n_answers=len(item.answers) if item.kind == "scale" else 101,
         relative=_is_relative(protocol, item),
         reverse_scored=item.name in protocol.analysis.lower_is_better,
-        called_from=protocol.analysis.called_from if endpoint in CALLED else None,
+        called_from=protocol.analysis.called_from if endpoint in CALLED + ASSISTED else None,
+        lesion_cases=frozenset(case.name for case in protocol.reading_cases if case.lesions),
+        confidence_item=(protocol.overlay and protocol.overlay.confidence_item) or "",
     )
 
 
@@ -188,7 +205,7 @@ def _default_endpoint(protocol: Protocol, item: Item, role: str) -> str:
 def _check_endpoint(protocol: Protocol, item: Item, endpoint: str) -> None:
     truths = {bool(case.lesions) for case in protocol.reading_cases}
     relative = _is_relative(protocol, item)
-    problem = ""
+    problem = _assisted_problem(protocol, endpoint) if endpoint in ASSISTED else ""
     if item.kind == "choice":
         problem = "has unordered answers; ask it as a scale"
     elif (endpoint == "share") != (item.kind == "preference"):
@@ -197,16 +214,27 @@ def _check_endpoint(protocol: Protocol, item: Item, endpoint: str) -> None:
         problem = _length_problem(protocol, item, endpoint)
     elif endpoint == "odds" and (item.kind != "scale" or relative):
         problem = "cannot give odds of a rating; rate each image on a scale"
-    elif endpoint in {"auc", "wafroc", "ai", *CALLED} and (len(truths) < 2 or relative):
+    elif endpoint in {"auc", "wafroc", "ai", *CALLED, *ASSISTED} and (len(truths) < 2 or relative):
         problem = f"cannot give {endpoint}; rate each image, in cases with and without lesions"
     elif endpoint == "wafroc" and not item.marks:
         problem = 'has no marks; name their kinds, the lesion\'s first: marks = ["lesion"]'
-    elif endpoint in CALLED and protocol.analysis.called_from is None:
+    elif endpoint in CALLED + ASSISTED and protocol.analysis.called_from is None:
         problem = "is called from some answer on; say which: called_from = 3"
-    elif endpoint in {"ai", *CALLED} and item.name in protocol.analysis.lower_is_better:
+    elif endpoint in {"ai", *CALLED, *ASSISTED} and item.name in protocol.analysis.lower_is_better:
         problem = f"is in lower_is_better; for {endpoint} high answers must mean the finding"
     if problem:
         raise ValueError(f"the item {item.name!r} {problem}")
+
+
+def _assisted_problem(protocol: Protocol, endpoint: str) -> str:
+    overlay = protocol.overlay
+    if overlay is None:
+        return f"cannot give {endpoint}; it belongs to arms with maps and a table [overlay]"
+    if endpoint == "change" and overlay.design != "sequential":
+        return 'is answered once; for change set overlay.design = "sequential"'
+    if endpoint == "brier" and not overlay.confidence_item:
+        return "has no confidence beside it; name the slider: overlay.confidence_item"
+    return ""
 
 
 def _of_length(item: Item) -> str:

@@ -17,7 +17,7 @@ from scipy.special import logit
 from reader_study.blinding.render import Renderer, Rendition, SeriesReader, default_reader
 from reader_study.blinding.sealed_key import unseal
 from reader_study.design.allocation import draw_allocation
-from reader_study.design.analysis_plan import CALLED, Planned, plan_of
+from reader_study.design.analysis_plan import ASSISTED, CALLED, Planned, plan_of
 from reader_study.design.protocol import Case, Lesion, Protocol
 from reader_study.design.protocol_file import read_protocol
 from reader_study.design.trial_order import Trial
@@ -46,6 +46,9 @@ NO_OBSERVER = {
     "ai": "got ai, and none is like the readers beside whom the model stands; use power ai with "
     "--pilot FILE or --components",
     "limits": "got limits, and none measures lengths; use power limits with --pilot",
+} | {
+    name: f"got {name}, and none is moved by a map; use reader-study power overlay"
+    for name in ASSISTED
 }
 
 

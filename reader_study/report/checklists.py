@@ -13,7 +13,7 @@ import pandas as pd
 from reader_study.report.checklist_facts import known_facts
 
 OPEN = "To be written by the authors."
-ACCURACY = {"auc", "wafroc", "sensitivity", "specificity", "correct", "recall", "ai"}
+ACCURACY = {"auc", "wafroc", "sensitivity", "specificity", "correct", "recall", "ai", "reliance"}
 Row = dict[str, Any]
 
 

@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reader_study.design.analysis_plan import CALLED
+from reader_study.design.analysis_plan import ASSISTED, CALLED
 
 PARTS = Path(__file__).parent / "r"
 # How closely R must agree: closed forms, and a likelihood found by another optimiser.
-TOLERANCE = dict.fromkeys(("share", "difference", "auc", "wafroc", "ai", "limits", *CALLED), 1e-6)
-TOLERANCE["odds"] = 5e-3
+CLOSED = ("share", "difference", "auc", "wafroc", "ai", "limits", *CALLED, *ASSISTED)
+TOLERANCE = dict.fromkeys(CLOSED, 1e-6) | {"odds": 5e-3}
 # Which scripts follow each other for an endpoint; "ustat": areas from incomplete readings.
 STEPS = {
     "share": ("crossed", "share"),
@@ -25,6 +25,7 @@ STEPS = {
     "ai": ("model", "auc", "anova"),
     "limits": ("limits",),
     **dict.fromkeys(CALLED, ("called", "anova")),
+    **dict.fromkeys(ASSISTED, ("crossed", "assisted")),
 }
 
 
@@ -53,6 +54,8 @@ def r_script(facts: dict[str, Any]) -> str:
     if row["endpoint"] in CALLED:
         head += f"called_from <- {row['extra']['called_from']!r}\n"
         head += f'share <- "{row["endpoint"]}"\n\n'
+    if row["endpoint"] in ASSISTED:
+        head += f'endpoint <- "{row["endpoint"]}"\n\n'
     if row["endpoint"] == "odds":
         head += _ordinal_fit(row["extra"])
     return head + body + _compare(row)

@@ -17,6 +17,10 @@ SHORT = {
     "correct": "difference in share called rightly",
     "recall": "difference in share called",
     "limits": "mean difference, mm",
+    "reliance": "difference in share right",
+    "change": "difference in net change",
+    "brier": "reduction of the Brier score",
+    "time": "ratio of reading times",
     "ai": "AUC of the model minus the readers",
     "score": "median score",
     "vgc": "VGC area",
@@ -26,6 +30,7 @@ _DIGITS = {
     "limits": 2,
     "share": 1,
     "odds": 2,
+    "time": 2,
     "difference": 2,
     "auc": 3,
     "wafroc": 3,
@@ -255,6 +260,8 @@ _P = {
     "odds": "The p-value is that of the Wald test of the arm on the log odds, normal law",
     "difference": "The p-value is that of a t test of the mean difference, with the standard error "
     "and the degrees of freedom of the interval",
+    "time": "The p-value is that of a t test of the difference of logarithms, with the standard "
+    "error and the degrees of freedom of the interval",
     "limits": "The p-value is that of the mean difference over its standard error, normal law",
 }
 _P_AREA = (

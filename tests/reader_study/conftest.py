@@ -70,6 +70,19 @@ def fake_reader():
 
 
 @pytest.fixture
+def read_body():
+    """Series of a body: air around tissue with noise."""
+
+    def read(folder):
+        noise = np.random.default_rng(sum(str(folder).encode()))
+        hu = np.full((2, 24, 24), -1000.0) + noise.normal(0, 10, (2, 24, 24))
+        hu[:, 3:21, 3:21] = noise.normal(40, 20, (2, 18, 18))
+        return Volume(hu.astype(np.float32), (2.0, 0.7, 0.7))
+
+    return read
+
+
+@pytest.fixture
 def unlocked(tmp_path, write_protocol):
     """Folder with a protocol and empty arm folders; options go to ``protocol_text``."""
 
@@ -127,25 +140,25 @@ def read_all():
             "guess": "unsure",
         }.get(item["kind"], (item["answers"] or [""])[0])
 
-    def read(study, reader, choose=default, most=10_000):
+    def read(study, reader, choose=default, most=10_000, seconds=lambda: 3.0):
         with opened(study) as (bundle, store):
             session = ReadingSession(bundle, store, reader)
             screen = session.screen()
             while screen["kind"] not in {"thanks", "closed"} and most > 0:
                 most -= screen["kind"] == "question"
-                screen = session.act(_step(screen, choose))
+                screen = session.act(_step(screen, choose, seconds()))
         return screen
 
     return read
 
 
-def _step(screen, choose):
+def _step(screen, choose, seconds):
     if screen["kind"] != "question":
         return {
             "action": {"consent": "consent", "display": "display"}.get(screen["kind"], "continue")
         }
     value = choose(screen["item"])
-    return {"action": "answer", "id": screen["id"], "value": value, "seconds": 3.0}
+    return {"action": "answer", "id": screen["id"], "value": value, "seconds": seconds}
 
 
 def draw_answers(trial, key, rng, effect):

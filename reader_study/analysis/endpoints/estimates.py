@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.analysis.endpoints.assisted import assisted_endpoint
 from reader_study.analysis.endpoints.binary_and_model import (
     called_share,
     model_beside_readers,
@@ -19,6 +20,7 @@ from reader_study.analysis.endpoints.outcome_tables import (
 )
 from reader_study.analysis.endpoints.result import Estimate, from_mrmc, nothing, records
 from reader_study.design.analysis_plan import (
+    ASSISTED,
     CALLED,
     FEW_READERS,
     LEVEL,
@@ -77,6 +79,8 @@ def _estimate(
     arms = set(table["arm"])
     if not {test.new, test.reference} <= arms:
         return nothing(f"only the arm {', '.join(sorted(arms))} has answers")
+    if test.endpoint in ASSISTED:
+        return assisted_endpoint(test, table)
     if test.endpoint == "limits":
         return _limits(test, table)
     if test.endpoint == "odds":

@@ -1,10 +1,12 @@
 """Answers turned into what a test needs: one row per reader, case and arm, or per pair."""
 
+import math
+from collections.abc import Collection
+
 import pandas as pd
 
-from reader_study.design.analysis_plan import Planned
+from reader_study.design.analysis_plan import ASSISTED, Planned
 from reader_study.design.overlay import FIRST
-from reader_study.record.study_record import UnblindedStudy
 from reader_study.stats.paired.preference_share import trials_from_ratings
 
 KEYS = ["reader", "case"]
@@ -23,7 +25,9 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
     DataFrame
         share: ``reader, case, left, right, choice, patient``; a relative scale: ``reader, case,
         score`` (positive: in favour of the new arm); else ``reader, case, arm, rating``, both with
-        ``trial``, ``session``, ``position`` and ``patient``. Ratings of items whose low answers
+        ``trial``, ``session``, ``position`` and ``patient``. Under maps ``rating`` is what the
+        endpoint counts, higher is better: right or not, its change, minus the squared distance of
+        confidence from it, minus the logarithm of seconds. Ratings of items whose low answers
         are good are reverse-scored, so that higher is better everywhere.
     """
     answers = main_answers(ratings, test.item)
@@ -47,8 +51,37 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
         arm=shown["arm_left"].where(~right, shown["arm_right"]),
         rating=_scored(pd.to_numeric(shown["value"]).astype(float), test),
     )
+    if test.endpoint in ASSISTED:
+        table["rating"] = _assisted(ratings, shown, test)
+        table = table[table["rating"].notna()]
     columns = [*KEYS, "arm", "rating", "patient", "trial", "session", "position"]
     return table.loc[table["arm"].isin(both), columns].reset_index(drop=True)
+
+
+def _assisted(ratings: pd.DataFrame, shown: pd.DataFrame, test: Planned) -> pd.Series:
+    """What an endpoint of maps counts, for each of the answers shown; empty where it cannot."""
+    assert test.called_from is not None
+    if test.endpoint == "time":
+        seconds = shown["seconds"].astype(float)
+        return -seconds.where(seconds > 0).map(math.log)
+    after = right_answers(shown, test.called_from, test.lesion_cases)
+    if test.endpoint == "reliance":
+        return after
+    other = test.item + FIRST if test.endpoint == "change" else test.confidence_item
+    beside = main_answers(ratings, other).set_index("trial").reindex(shown["trial"])
+    beside.index = shown.index
+    if test.endpoint == "change":
+        return after - right_answers(beside, test.called_from, test.lesion_cases)
+    return -((pd.to_numeric(beside["value"]) / 100 - after) ** 2)
+
+
+def right_answers(
+    answers: pd.DataFrame, called_from: float, lesion_cases: Collection[str]
+) -> pd.Series:
+    """1 for a call of a case with a lesion or none of one without, else 0; empty: no answer."""
+    given = pd.to_numeric(answers["value"]).astype(float)
+    right = (given >= called_from) == answers["case"].isin(list(lesion_cases))
+    return right.astype(float).where(given.notna())
 
 
 def _of_pair(table: pd.DataFrame, both: set[str], left: str, right: str) -> pd.DataFrame:
@@ -130,65 +163,6 @@ def trial_scores(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
             places.rename(columns={"arm_left": "left"}), on=[*KEYS, "left"], how="left"
         )
     return table.rename(columns={"rating": "score"})
-
-
-def assisted_answers(record: UnblindedStudy, ratings: pd.DataFrame) -> pd.DataFrame:
-    """Answers with and without overlays, as ``reader-study stats reliance`` reads them.
-
-    A row is a main trial of the primary item, a scale, in any arm: an answer is right where it is
-    at or above ``analysis.called_from`` and the case has a lesion, or below and it has none.
-
-    Returns
-    -------
-    DataFrame
-        ``reader, case, overlay`` (the arm's kind, or none), ``advice_right`` (1 for the own map of
-        a case whose map is right, 0 for other maps, empty without one), ``first_right``,
-        ``final_right``, ``confidence`` and ``first_confidence`` (0 to 1), ``seconds`` and
-        ``first_seconds``, ``session``, ``trial``. What was not asked is empty. In a study of
-        several sessions a reader meets a case once in each.
-
-    Raises
-    ------
-    ValueError
-        The study has no overlays, or its protocol does not say which answers are calls.
-    """
-    protocol = record.protocol
-    item, called = protocol.analysis.primary_item, protocol.analysis.called_from
-    if protocol.overlay is None or called is None:
-        raise ValueError(
-            "expected a study with a table [overlay] and analysis.called_from, the lowest answer "
-            "that is a call; without them no answer is right or wrong"
-        )
-    cases = {case.name: case for case in protocol.cases}
-    kinds = {arm.name: arm.overlay for arm in protocol.arms}
-    sure = str(protocol.overlay.confidence_item)
-    wide = {
-        name: main_answers(ratings, name).set_index("trial")
-        for name in (item, item + FIRST, sure, sure + FIRST)
-    }
-    final = wide[item]
-    lesion = final["case"].map(lambda name: bool(cases[name].lesions))
-    kind = final["arm_left"].map(kinds)
-    good = final["case"].map(lambda name: cases[name].overlay_right) & (kind == "own")
-
-    def right(answers: pd.DataFrame) -> pd.Series:
-        given = pd.to_numeric(answers["value"]).reindex(final.index)
-        return ((given >= called) == lesion).astype(float).where(given.notna())
-
-    def number(name: str, column: str) -> pd.Series:
-        return pd.to_numeric(wide[name][column]).reindex(final.index)
-
-    made = final[["reader", "case", "session"]].assign(
-        overlay=kind.fillna("none"),
-        advice_right=good.astype(float).where(kind.notna()),
-        first_right=right(wide[item + FIRST]),
-        final_right=right(final),
-        first_confidence=number(sure + FIRST, "value") / 100,
-        confidence=number(sure, "value") / 100,
-        first_seconds=number(item + FIRST, "seconds"),
-        seconds=number(item, "seconds"),
-    )
-    return made.reset_index()
 
 
 def trial_seconds(ratings: pd.DataFrame) -> pd.DataFrame:

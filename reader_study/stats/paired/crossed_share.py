@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -69,7 +70,10 @@ def wilson_limits(
 
 @dataclass(frozen=True)
 class Contrast:
-    """Mean under one kind less mean under another, readers and cases random."""
+    """Mean under one kind less mean under another, readers and cases random.
+
+    ``n`` counts pairs where ``within`` reader and case, else readings.
+    """
 
     first: str
     second: str
@@ -81,6 +85,8 @@ class Contrast:
     p: float
     n: int
     note: str = ""
+    scope: str = "readers and cases"
+    within: bool = False
 
 
 def crossed_contrast(
@@ -91,50 +97,67 @@ def crossed_contrast(
     *,
     first: str,
     second: str,
+    clusters: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Contrast:
-    """Difference of two kinds of reading where no reader need see one case under both.
+    """Difference of two kinds of reading, whether or not readers met a case under both.
 
     Parameters
     ----------
     values, readers, cases, kinds : array_like, shape (n,)
         One row per reading. Rows of other kinds are left out. Kinds may be crossed with cases
         within reader or spread over readers, as a Latin square does.
+    clusters : array_like, shape (n,), optional
+        The patient of each case, as in
+        :func:`~reader_study.stats.paired.crossed_mean.crossed_mean`.
 
     Raises
     ------
     ValueError
-        A kind has no reading, or a reader met a case twice.
+        A kind has no reading, or a reader met a case twice under one kind.
 
     Notes
     -----
-    The difference is a weighted sum of readings; each becomes its signed distance from the mean of
-    its kind, scaled so that the sum is the difference, and ``crossed_mean`` gives the variance of
-    it. What a reader, or a case, adds to both kinds alike cancels where the design is balanced;
-    what it adds to their difference does not. Error rates of null studies stand in the tests.
+    Where a reader met cases under both kinds, differences are taken within reader and case, and
+    what was met under one kind alone is left out. Else the difference is a weighted sum of
+    readings; each becomes its signed distance from the mean of its kind, scaled so that the sum is
+    the difference, and ``crossed_mean`` gives the variance of it. What a reader, or a case, adds
+    to both kinds alike cancels where the design is balanced; what it adds to their difference does
+    not. Error rates of null studies stand in the tests.
 
     Examples
     --------
     >>> made = crossed_contrast([1, 0, 1, 0], ["A", "A", "B", "B"], [1, 2, 1, 2],
     ...                         ["own", "none", "own", "none"], first="own", second="none")
-    >>> made.difference
-    1.0
+    >>> made.difference, made.within
+    (1.0, False)
     """
-    y, kind = np.asarray(values, float), np.asarray(kinds).astype(str)
-    kept = (kind == first) | (kind == second)
-    y, kind = y[kept], kind[kept]
-    one = kind == first
+    table = pd.DataFrame({"y": np.asarray(values, float), "reader": readers, "case": cases})
+    table["kind"] = np.asarray(kinds).astype(str)
+    table["cluster"] = table["case"] if clusters is None else clusters
+    table = table[table["kind"].isin([first, second])]
+    one = (table["kind"] == first).to_numpy()
     if one.all() or not one.any():
         raise ValueError(f"expected readings of {first} and of {second}; one of them has none")
-    gap = float(y[one].mean() - y[~one].mean())
-    own = np.where(one, y[one].mean(), y[~one].mean())
-    weight = np.where(one, y.size / one.sum(), -y.size / (~one).sum())
-    mean = crossed_mean(
-        weight * (y - own), np.asarray(readers)[kept], np.asarray(cases)[kept], level=level
-    )
+    within = bool(table.duplicated(["reader", "case"]).any())
+    gap = 0.0
+    if within:
+        if table.duplicated(["reader", "case", "kind"]).any():
+            raise ValueError("expected one reading per reader, case and kind; average repeats")
+        keys = ["reader", "case", "cluster"]
+        wide = table.pivot(index=keys, columns="kind", values="y").dropna()
+        table = (wide[first] - wide[second]).rename("y").reset_index()
+    else:
+        y = table["y"].to_numpy()
+        means = [float(y[side].mean()) for side in (one, ~one)]
+        gap = means[0] - means[1]
+        weight = np.where(one, y.size / one.sum(), -y.size / (~one).sum())
+        table = table.assign(y=weight * (y - np.where(one, *means)))
+    patients = None if clusters is None else table["cluster"]
+    mean = crossed_mean(table["y"], table["reader"], table["case"], clusters=patients, level=level)
     half = mean.high - mean.mean
+    gap = mean.mean if within else gap
     known = mean.se > 0 and mean.df > 0
     p = float(2 * stats.t.sf(abs(gap) / mean.se, mean.df)) if known else float("nan")
-    return Contrast(
-        first, second, gap, mean.se, mean.df, gap - half, gap + half, p, y.size, mean.note
-    )
+    ends = (gap, mean.se, mean.df, gap - half, gap + half)
+    return Contrast(first, second, *ends, p, mean.n, mean.note, mean.scope, within)

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from reader_study.stats.conduct.reading_time import mean_p
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.crossed_share import Contrast, crossed_contrast, crossed_share
 from reader_study.stats.tables import check_table, refuse
@@ -181,21 +180,8 @@ def overlay_contrast(table: pd.DataFrame, *, first: str, second: str) -> Contras
     the difference is taken within reader and case.
     """
     found = checked_readings(table)
-    two = found[found["overlay"].isin([first, second])]
-    if two.duplicated(["reader", "case"]).any():
-        wide = two.pivot(index=["reader", "case"], columns="overlay", values="final_right").dropna()
-        reader, case = (wide.index.get_level_values(k) for k in (0, 1))
-        mean = crossed_mean(wide[first] - wide[second], reader, case)
-        sizes = (mean.mean, mean.se, mean.df, mean.low, mean.high, mean_p(mean), mean.n)
-        return Contrast(first, second, *sizes, mean.note)
-    return crossed_contrast(
-        found["final_right"],
-        found["reader"],
-        found["case"],
-        found["overlay"].astype(str),
-        first=first,
-        second=second,
-    )
+    columns = (found[name] for name in ("final_right", "reader", "case", "overlay"))
+    return crossed_contrast(*columns, first=first, second=second)
 
 
 def d_prime_of_trust(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ctlab.ct.volume import Volume
 from reader_study.analysis.analyse import analyse
 from reader_study.analysis.export import write_tables
 from reader_study.blinding.lock import lock_study
@@ -101,19 +100,6 @@ def test_a_body_is_what_tissue_encloses():
     hu[0, 3:6, 3:6] = -800
     assert body_of(hu).sum() == 25
     assert list(encode_overlay(np.array([-1.0, 0.0, 0.5]))) == [1, 128, 192]
-
-
-@pytest.fixture
-def read_body():
-    """Air around tissue with noise."""
-
-    def read(folder):
-        noise = np.random.default_rng(sum(str(folder).encode()))
-        hu = np.full(SHAPE, -1000.0) + noise.normal(0, 10, SHAPE)
-        hu[:, 3:21, 3:21] = noise.normal(40, 20, (SHAPE[0], 18, 18))
-        return Volume(hu.astype(np.float32), (2.0, 0.7, 0.7))
-
-    return read
 
 
 @pytest.fixture

@@ -1,0 +1,146 @@
+"""Answers with and without maps over the images: their table, and the endpoints of an arm."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reader_study.analysis.endpoints.outcome_tables import (
+    cluster_of,
+    main_answers,
+    right_answers,
+)
+from reader_study.analysis.endpoints.result import NAN, Estimate, nothing
+from reader_study.design.analysis_plan import LEVEL, Planned
+from reader_study.design.overlay import FIRST
+from reader_study.record.study_record import UnblindedStudy
+from reader_study.stats.paired.crossed_share import Contrast, crossed_contrast
+
+
+def assisted_endpoint(test: Planned, table: pd.DataFrame) -> Estimate:
+    """New arm minus reference in what the endpoint counts; for ``time`` the ratio of times.
+
+    Where readers met a case in both arms, the difference is taken within reader and case, and
+    cases read in one of them are left out; in a Latin square, where nobody did, over all readings.
+
+    Parameters
+    ----------
+    table : ``reader, case, arm, rating`` and perhaps ``patient``; higher ratings are better
+    """
+    try:
+        found = _contrast(test, table)
+    except ValueError as error:
+        return nothing(str(error))
+    scaled = np.exp if test.endpoint == "time" else float
+
+    def p_at(null: float) -> float:
+        at = float(np.log(null)) if test.endpoint == "time" else null
+        if not (found.se > 0 and found.df > 0):
+            return NAN
+        return float(2 * stats.t.sf(abs(found.difference - at) / found.se, found.df))
+
+    means = table.groupby("arm")["rating"].mean()
+    means = np.exp(-means) if test.endpoint == "time" else means
+    arms = (test.new, test.reference)
+    value, low, high = (float(scaled(end)) for end in (found.difference, found.low, found.high))
+    return Estimate(
+        value,
+        low,
+        high,
+        p_at,
+        found.n,
+        table["reader"].nunique(),
+        table["case"].nunique(),
+        df=found.df,
+        scope=found.scope,
+        note=found.note,
+        readers=tuple(_reader_rows(test, table, scaled)),
+        extra={
+            "within": found.within,
+            "arm_means": [
+                {"arm": arm, "mean": float(means[arm]), "low": None, "high": None} for arm in arms
+            ],
+        },
+    )
+
+
+def _contrast(test: Planned, table: pd.DataFrame) -> Contrast:
+    cluster = cluster_of(table)
+    return crossed_contrast(
+        *(table[name] for name in ("rating", "reader", "case", "arm")),
+        first=test.new,
+        second=test.reference,
+        clusters=None if cluster is None else table[cluster],
+        level=LEVEL,
+    )
+
+
+def _reader_rows(
+    test: Planned, table: pd.DataFrame, scaled: Callable[[float], float]
+) -> Iterator[dict[str, Any]]:
+    """One line per reader who read in both arms, the limits for other cases."""
+    for reader, own in table.groupby("reader", sort=True):
+        if set(own["arm"]) >= {test.new, test.reference}:
+            one = _contrast(test, own)
+            ends = {"value": one.difference, "low": one.low, "high": one.high}
+            yield {"reader": reader, "n": one.n} | {k: float(scaled(v)) for k, v in ends.items()}
+
+
+def assisted_answers(record: UnblindedStudy, ratings: pd.DataFrame) -> pd.DataFrame:
+    """Answers with and without overlays, as ``reader-study stats reliance`` reads them.
+
+    A row is a main trial of the primary item, a scale, in any arm: an answer is right where it is
+    at or above ``analysis.called_from`` and the case has a lesion, or below and it has none.
+
+    Returns
+    -------
+    DataFrame
+        ``reader, case, overlay`` (the arm's kind, or none), ``advice_right`` (1 for the own map of
+        a case whose map is right, 0 for other maps, empty without one), ``first_right``,
+        ``final_right``, ``confidence`` and ``first_confidence`` (0 to 1), ``seconds`` and
+        ``first_seconds``, ``session``, ``trial``. What was not asked is empty. In a study of
+        several sessions a reader meets a case once in each.
+
+    Raises
+    ------
+    ValueError
+        The study has no overlays, or its protocol does not say which answers are calls.
+    """
+    protocol = record.protocol
+    item, called = protocol.analysis.primary_item, protocol.analysis.called_from
+    if protocol.overlay is None or called is None:
+        raise ValueError(
+            "expected a study with a table [overlay] and analysis.called_from, the lowest answer "
+            "that is a call; without them no answer is right or wrong"
+        )
+    cases = {case.name: case for case in protocol.cases}
+    kinds = {arm.name: arm.overlay for arm in protocol.arms}
+    sure = str(protocol.overlay.confidence_item)
+    wide = {
+        name: main_answers(ratings, name).set_index("trial")
+        for name in (item, item + FIRST, sure, sure + FIRST)
+    }
+    final = wide[item]
+    lesions = {name for name, case in cases.items() if case.lesions}
+    kind = final["arm_left"].map(kinds)
+    good = final["case"].map(lambda name: cases[name].overlay_right) & (kind == "own")
+
+    def right(answers: pd.DataFrame) -> pd.Series:
+        return right_answers(answers.reindex(final.index), called, lesions)
+
+    def number(name: str, column: str) -> pd.Series:
+        return pd.to_numeric(wide[name][column]).reindex(final.index)
+
+    made = final[["reader", "case", "session"]].assign(
+        overlay=kind.fillna("none"),
+        advice_right=good.astype(float).where(kind.notna()),
+        first_right=right(wide[item + FIRST]),
+        final_right=right(final),
+        first_confidence=number(sure + FIRST, "value") / 100,
+        confidence=number(sure, "value") / 100,
+        first_seconds=number(item + FIRST, "seconds"),
+        seconds=number(item, "seconds"),
+    )
+    return made.reset_index()
