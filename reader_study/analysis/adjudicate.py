@@ -109,6 +109,7 @@ def _facts(
         "consent": "",
         "items": [_item(words)],
         "guess": None,
+        "trust": None,
         "design": {**study_facts["design"], "sessions": 1, "undo": "session"},
         "view": {**study_facts["view"], "modes": _MODES, "first": "pair"},
         "images": {t: study_facts["images"][t] for t in sorted(used)},

@@ -31,6 +31,7 @@ from reader_study.analysis.endpoints.outcome_tables import outcome_table
 from reader_study.analysis.endpoints.result import Estimate
 from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_rows
 from reader_study.analysis.tables import final_ratings, marks_table, ratings_table
+from reader_study.analysis.trust import trust_facts
 from reader_study.design.analysis_plan import (
     FEW_READERS,
     LEVEL,
@@ -124,6 +125,7 @@ def analyse(
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
         "difference_map": difference_maps(record),
         "reliance": _reliance(record, ratings),
+        "trust": trust_facts(record),
         "curves": _curves(first, ratings, protocol),
         "software": _versions(),
     }

@@ -13,6 +13,7 @@ from reader_study.analysis.tables import (
     marks_table,
     ratings_table,
 )
+from reader_study.analysis.trust import trust_table
 from reader_study.record.study_record import read_unblinded
 
 
@@ -36,6 +37,8 @@ def write_tables(study: str | Path, *, to: str = "csv") -> list[Path]:
     }
     if record.protocol.overlay and record.protocol.analysis.called_from is not None:
         tables["assisted"] = assisted_answers(record, final_ratings(tables["ratings"]))
+    if record.protocol.trust:
+        tables["trust"] = trust_table(record)
     paths = []
     for name, table in tables.items():
         path = record.folder / "tables" / f"{name}.csv"

@@ -8,7 +8,7 @@ import pandas as pd
 from reader_study.record.store import Answer
 from reader_study.record.study_record import StudyRecord, UnblindedStudy
 from reader_study.room.answer_check import CANNOT_JUDGE
-from reader_study.room.questions import COMMENT, GUESS, MARKS, WHERE
+from reader_study.room.questions import COMMENT, GUESS, MARKS, TRUST, WHERE
 
 RATINGS = [
     "study",
@@ -42,7 +42,8 @@ def ratings_table(record: UnblindedStudy) -> pd.DataFrame:
     scales and sliders, ``cannot-judge``; empty where an answer was taken back. ``kind`` is
     ``practice``, ``main``, ``repeat`` or ``catch``.
     """
-    rows = [_row(record, a) for a in record.answers if a.item not in (MARKS, COMMENT, WHERE)]
+    told = [a for a in record.answers if a.item not in (MARKS, COMMENT, WHERE)]
+    rows = [_row(record, a) for a in told if not a.item.startswith(TRUST)]
     return pd.DataFrame(rows, columns=RATINGS)
 
 

@@ -157,7 +157,7 @@ def bundle_leaks(
 
 
 _SETTINGS = ("view", "design", "language")
-_SPOKEN = ("title", "consent", "population", "items", "guess", "feedback")
+_SPOKEN = ("title", "consent", "population", "items", "guess", "trust", "feedback")
 
 
 def _without_feedback(value: Any) -> Any:

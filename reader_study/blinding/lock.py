@@ -358,7 +358,15 @@ def _study_facts(
         },
         "items": [item.model_dump(mode="json") for item in protocol.items],
         "guess": {"question": protocol.guess.question} if protocol.guess else None,
+        **_trust(protocol),
     }
+
+
+def _trust(protocol: Protocol) -> dict[str, Any]:
+    """Statements of the end of a session; nothing in studies that ask none."""
+    if (trust := protocol.trust) is None:
+        return {}
+    return {"trust": {"answers": trust.asked.answers, "questions": trust.questions}}
 
 
 def _first_view(protocol: Protocol) -> str:

@@ -17,6 +17,9 @@ def demo(
     pairs: Annotated[
         int, typer.Option(help="a lesson for one reader with so many pairs; then a page of them")
     ] = 0,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="maps over the images, right and wrong ones")
+    ] = False,
     twenty: Annotated[bool, typer.Option("--twenty", hidden=True)] = False,
 ) -> None:
     """Build a small study from the packaged CT and open its room."""
@@ -27,6 +30,16 @@ def demo(
         simulated_demo,
     )
 
+    if maps:
+        if pairs or twenty:
+            raise ValueError("expected --maps or --pairs, got both; maps lie over single images")
+        from reader_study.examples.maps_demo import open_maps_demo, simulated_maps_demo
+
+        if simulated or robots:
+            simulated_maps_demo(folder, say=typer.echo)
+        else:
+            open_maps_demo(folder, port=port, browser=browser, say=typer.echo)
+        return
     pairs = 20 if twenty else pairs  # --twenty is the earlier name of --pairs 20
     plan = lesson_plan(pairs) if pairs else DEMONSTRATION
     if simulated or robots:  # --robots is the earlier name

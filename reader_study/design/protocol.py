@@ -9,6 +9,7 @@ from ctlab.ct.hu import WINDOWS
 from reader_study.design.analysis import Analysis, Model
 from reader_study.design.overlay import Overlay, OverlayKind, check_overlay
 from reader_study.design.strict import FolderName, Name, Strict, Text
+from reader_study.design.trust import Trust
 
 FORMAT_VERSION = 1
 
@@ -207,6 +208,7 @@ class Protocol(Strict):
     cases: tuple[Case, ...] = Field(min_length=2)
     items: tuple[Item, ...] = Field(min_length=1)
     guess: Guess | None = None
+    trust: Trust | None = None
     model: Model | None = None
     analysis: Analysis
 
@@ -227,6 +229,11 @@ class Protocol(Strict):
         self._check_analysis(known, arms)
         if self.guess and self.guess.arm not in arms:
             raise ValueError(f"guess.arm must be one of {', '.join(arms)}; got {self.guess.arm!r}")
+        if self.trust and self.trust.asked.language != self.language:
+            raise ValueError(
+                f"the statements of [trust] are in {self.trust.asked.language!r} and the room in "
+                f"{self.language!r}; give a translation as [trust.scale], with its own source"
+            )
         self._check_model(arms)
         self._check_layout()
         self._check_subset()

@@ -322,17 +322,18 @@ def open_demo(
         say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
 
     is_lesson = plan.readers == 1
-    if not (is_lesson and _is_read(folder)):
+    if not (is_lesson and is_read(folder)):
         handed_in = (lambda store: bool(store.events("session-finished"))) if is_lesson else None
         serve(folder, port=port, open_browser=browser, ready=ready, until=handed_in)
-    if is_lesson and _is_read(folder):
+    if is_lesson and is_read(folder):
         page = write_own_answers(folder)
         say(f"Your own answers: {page}")
         if browser:
             webbrowser.open(page.resolve().as_uri())
 
 
-def _is_read(folder: Path) -> bool:
+def is_read(folder: Path) -> bool:
+    """Every reader has answered everything."""
     from reader_study.record.coordinator import status_of
     from reader_study.record.study_record import read_study
 

@@ -10,6 +10,7 @@ from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.store import Answer, Event, latest
 
 GUESS, COMMENT, MARKS, WHERE = "_guess", "_comment", "_marks", "_where"
+TRUST = "_trust-"  # then the number of the statement
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def is_first(item: str) -> bool:
 
 
 def questions_of(bundle: Bundle, trial: ShownTrial, *, closes_session: bool) -> list[Question]:
-    """Questions of a trial in the order they are asked; the guess after the last of a session."""
+    """Questions of a trial in the order they are asked; guess and statements end a session."""
     asked = []
     for when in (FIRST, "") if bundle.overlay_design == "sequential" else ("",):
         for item in bundle.items:
@@ -50,6 +51,10 @@ def questions_of(bundle: Bundle, trial: ShownTrial, *, closes_session: bool) -> 
     if bundle.facts["guess"] and closes_session:
         guess = {"kind": "guess", **bundle.facts["guess"], "marks": [], "side": ""}
         asked.append(Question(trial, GUESS, guess))
+    if (trust := bundle.facts.get("trust")) and closes_session:
+        form = {"kind": "scale", "answers": trust["answers"], "marks": [], "side": ""}
+        for number, text in enumerate(trust["questions"], start=1):
+            asked.append(Question(trial, f"{TRUST}{number}", {**form, "question": text}))
     return asked
 
 
@@ -151,11 +156,15 @@ def locked_trials(answers: list[Answer], asked: Iterable[list[Question]]) -> set
     return locked
 
 
+def _is_asked(item: str) -> bool:
+    return item in {GUESS, WHERE} or item.startswith(TRUST)
+
+
 def last_undoable(
     answers: list[Answer], *, rule: str, session: int, locked: Collection[str]
 ) -> Answer | None:
     """The answer that "undo" takes back: of this session, by the protocol's rule, not locked."""
-    asked = [a for a in answers if not a.item.startswith("_") or a.item in {GUESS, WHERE}]
+    asked = [a for a in answers if not a.item.startswith("_") or _is_asked(a.item)]
     if rule == "none" or not asked or (rule == "last" and asked[-1].value is None):
         return None
     given = [
