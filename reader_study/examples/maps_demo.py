@@ -243,7 +243,7 @@ def _protocol(plan: MapsPlan, cases: list[MapsCase], places: list[Any], display_
                 f"lesions = [{{ centre_zyx = {list(place)}, diameter_mm = {DIAMETER_MM} }}]"
             )
         if k == 0:
-            lines += ["practice = true", 'feedback = "Space shows and hides the map."']
+            lines += ["practice = true", 'feedback = "Key H shows and hides the map."']
         tables.append("\n".join(lines) + "\n")
     head = _PROTOCOL.format(
         readers=plan.readers,
