@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -190,6 +190,9 @@ def forced_choice(
     diameter_mm: Annotated[float, typer.Option(help="of the lesion")] = 6.0,
     places: Annotated[int, typer.Option(min=2, max=8, help="to choose from")] = 4,
     trials: Annotated[int, typer.Option(min=1, help="per contrast")] = 8,
+    search: Annotated[
+        bool, typer.Option("--search", help="one square: where is the lesion, if anywhere")
+    ] = False,
     seed: Annotated[int, typer.Option(help="same seed, same places and noise")] = 0,
     as_json: Json = False,
     overwrite: Overwrite = False,
@@ -198,33 +201,36 @@ def forced_choice(
     from ctlab.ct import read_series
     from ctlab.workflows.forced_choice_images import ForcedChoicePlan, write_forced_choice
     from ctlab.workflows.model_spec import load_denoisers
+    from ctlab.workflows.search_images import SearchPlan, write_search
 
-    contrasts = tuple(contrast_hu or ForcedChoicePlan.contrasts_hu)
-    plan = ForcedChoicePlan(dose, contrasts, diameter_mm, places, trials, seed=seed)
     asked = model or execute
     denoisers = load_denoisers(model or [], execute, time_limit_s=time_limit) if asked else []
     problems: list[str] = []
+    chosen = {"contrasts_hu": tuple(contrast_hu)} if contrast_hu else {}
+    rest: dict[str, Any] = {
+        "dose": dose,
+        "diameter_mm": diameter_mm,
+        "trials": trials,
+        "seed": seed,
+        **chosen,
+    }
+    said: dict[str, Any] = {"overwrite": overwrite, "note": problems.append}
     with working("arms of every contrast"):
-        made = write_forced_choice(
-            read_series(series),
-            out,
-            denoisers,
-            plan=plan,
-            overwrite=overwrite,
-            note=problems.append,
-        )
+        full = read_series(series)
+        if search:
+            made = write_search(full, out, denoisers, plan=SearchPlan(**rest), **said)
+        else:
+            plan = ForcedChoicePlan(places=places, **rest)
+            made = write_forced_choice(full, out, denoisers, plan=plan, **said)
     if not emit({**made, "problems": problems}, as_json):
+        share = "share_found" if search else "share_expected"
         rows = [
-            (
-                r["arm"],
-                r["contrast_hu"],
-                r["observer"],
-                round(r["d_prime"], 2),
-                f"{r['share_expected']:.0%}",
-            )
+            (*(r[name] for name in ("arm", "contrast_hu", "observer")), round(r["d_prime"], 2))
+            + (f"{r[share]:.0%}", *([f"{r['area']:.2f}"] if search else []))
             for r in made["observers"]
         ]
-        say(table(["arm", "contrast (HU)", "observer", "d'", "right"], rows))
+        head = ["arm", "contrast (HU)", "observer", "d'", "right"]
+        say(table([*head[:4], "found", "area"] if search else head, rows))
         say_problems(problems)
         say(f"next: reader-study forced-choice pages {out} OUT --reader NAME")
 

@@ -108,8 +108,9 @@ def write_forced_choice(
     tell_behaviour(denoisers, note)
     rng = np.random.default_rng(plan.seed)
     size = 2 * round(plan.tile_mm / full.spacing_mm[1] / 2) + 1
-    spots = _spots(full, plan, size, rng)
-    making = _Making(denoisers, plan.dose, calibrate(full), int(rng.integers(2**31)), spots, size)
+    needed = max(plan.places * plan.trials * len(plan.contrasts_hu), FEWEST_SPOTS)
+    spots = find_spots(full, needed, plan.diameter_mm, size, rng)
+    making = Making(denoisers, plan.dose, calibrate(full), int(rng.integers(2**31)), spots, size)
     absent = making.arms(full)
     case_contrast = np.resize(plan.contrasts_hu, plan.trials * len(plan.contrasts_hu))
     tiles = {
@@ -117,7 +118,7 @@ def write_forced_choice(
     }
     observers = []
     for contrast in plan.contrasts_hu:
-        holding = _with_lesions(full, spots, plan, contrast)
+        holding = with_lesions(full, spots, plan.diameter_mm, contrast)
         present = making.arms(holding)
         signal = (making.tiles(holding.hu) - making.tiles(full.hu)).mean(axis=0)
         own = np.flatnonzero(case_contrast == contrast)
@@ -146,20 +147,23 @@ def write_forced_choice(
     return {**facts, "observers": observers}
 
 
-def _spots(full: Volume, plan: ForcedChoicePlan, size: int, rng: np.random.Generator) -> np.ndarray:
-    """As many places (slice, y, x) of lung as the trials ask for."""
-    needed = plan.places * plan.trials * len(plan.contrasts_hu)
-    needed = max(needed, FEWEST_SPOTS)
-    step = max(1, math.ceil(2 * plan.diameter_mm / full.spacing_mm[0]))
-    radius = math.ceil(plan.diameter_mm / full.spacing_mm[1])
+def find_spots(
+    full: Volume, needed: int, diameter_mm: float, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """So many places (slice, y, x) of plain lung, squares of ``size`` pixels around them apart.
+
+    Raises
+    ------
+    ValueError
+        There are fewer.
+    """
+    step = max(1, math.ceil(2 * diameter_mm / full.spacing_mm[0]))
+    radius = math.ceil(diameter_mm / full.spacing_mm[1])
     found: list[tuple[int, int, int]] = []
     for z in rng.permutation(np.arange(step // 2, len(full.hu), step)):
         if len(found) >= needed:
             break
-        low, high = LUNG_ROI_HU
-        smooth = ndimage.gaussian_filter(full.hu[z], 1.5)
-        lung = (smooth > low) & (smooth < high)
-        plain = ndimage.uniform_filter(lung.astype(float), 2 * radius + 1) > 0.9
+        plain = plain_lung(full.hu[z], radius)
         half = size // 2
         plain[:half], plain[-half:], plain[:, :half], plain[:, -half:] = False, False, False, False
         free = np.argwhere(plain)
@@ -171,25 +175,38 @@ def _spots(full: Volume, plan: ForcedChoicePlan, size: int, rng: np.random.Gener
         found += [(int(z), int(y), int(x)) for y, x in here]
     if len(found) < needed:
         raise ValueError(
-            f"expected {needed} places of lung of {plan.tile_mm:g} mm, found {len(found)} in "
-            f"{len(full.hu)} slices; ask for fewer trials or places, or give a longer series"
+            f"expected {needed} places of lung of {size * full.spacing_mm[1]:.0f} mm, found "
+            f"{len(found)} in {len(full.hu)} slices; ask for fewer trials or places, or give a "
+            "longer series"
         )
     return np.array([found[k] for k in rng.permutation(len(found))[:needed]])
 
 
-def _with_lesions(
-    volume: Volume, spots: np.ndarray, plan: ForcedChoicePlan, contrast_hu: float
+def plain_lung(hu: np.ndarray, radius_px: int) -> np.ndarray:
+    """Pixels of a slice with nothing but lung around them: where lesions are put; bool (y, x)."""
+    low, high = LUNG_ROI_HU
+    smooth = ndimage.gaussian_filter(hu, 1.5)
+    lung = (smooth > low) & (smooth < high)
+    return np.asarray(ndimage.uniform_filter(lung.astype(float), 2 * radius_px + 1) > 0.9)
+
+
+def with_lesions(
+    volume: Volume, spots: np.ndarray, diameter_mm: float, contrast_hu: float
 ) -> Volume:
+    """The series with a lesion of so much contrast at each place."""
     made = volume
     for z, y, x in spots:
-        lesion = Lesion((float(z), float(y), float(x)), plan.diameter_mm, contrast_hu)
+        lesion = Lesion((float(z), float(y), float(x)), diameter_mm, contrast_hu)
         made, _ = insert_lesion(made, lesion, background_hu=0.0)
     return made
 
 
 @dataclass(frozen=True)
-class _Making:
-    """From a series to the tiles of each arm; the same seed gives the same noise."""
+class Making:
+    """From a series to the tiles of each arm; the same seed gives the same noise.
+
+    ``spots`` are the middles of tiles of ``size`` pixels.
+    """
 
     denoisers: Sequence[Denoiser]
     dose: float
@@ -238,15 +255,16 @@ def _observed(
         centred = [t - t.mean(axis=(1, 2), keepdims=True) for t in (present[name], absent[name])]
         d_prime = max(float(cho(*centred, channels="laguerre-gauss").d_prime), 0.0)
         rows.append(_row(name, contrast_hu, "channelised", d_prime, plan.places))
-    ideal = ideal_d_prime(signal, _floored(nps(noise, volume.spacing_mm[1:])))
+    ideal = ideal_d_prime(signal, floored(nps(noise, volume.spacing_mm[1:])))
     rows.append(_row("low-dose", contrast_hu, "ideal", ideal, plan.places))
     return rows
 
 
-def _floored(spectrum: Nps) -> Nps:
-    """At the highest frequencies the simulation leaves no noise, and nothing of a real scan.
+def floored(spectrum: Nps) -> Nps:
+    """The spectrum with a hundredth of its peak as floor.
 
-    There the ideal observer would see what no scanner shows; it is given a hundredth of the peak.
+    At the highest frequencies the simulation leaves no noise, and nothing of a real scan: there the
+    ideal observer would see what no scanner shows.
     """
     power = spectrum.power_hu2_mm2
     floor = np.maximum(power, 0.01 * power.max())

@@ -124,8 +124,7 @@ def analyse(
         "answers": secondary.answer_counts(ratings),
         "few_readers": results["primary"][0]["n_readers"] < FEW_READERS,
         "difference_map": difference_maps(record),
-        "reliance": _reliance(record, ratings),
-        "trust": trust_facts(record),
+        **_about_maps(record, ratings),
         "curves": _curves(first, ratings, protocol),
         "software": _versions(),
     }
@@ -146,6 +145,10 @@ def _checked_answers(record: UnblindedStudy, revisions: pd.DataFrame) -> pd.Data
             "nobody has answered a question of this study; there is nothing to analyse"
         )
     return ratings
+
+
+def _about_maps(record: UnblindedStudy, ratings: pd.DataFrame) -> dict[str, Any]:
+    return {"reliance": _reliance(record, ratings), "trust": trust_facts(record)}
 
 
 def _reliance(record: UnblindedStudy, ratings: pd.DataFrame) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def score(
     out: Annotated[Path, typer.Option(help="table to write")] = Path("forced-choice.csv"),
     as_json: Json = False,
 ) -> None:
-    """Write one table of scored answers for reader-study stats forced-choice."""
+    """Write one table of scored answers for reader-study stats forced-choice or search."""
     from ctlab.files import write_csv
     from ctlab.input_files import read_json
     from reader_study.forced_choice.score import score_answers
@@ -51,8 +51,9 @@ def score(
     table = score_answers(key, answers)
     write_csv(out, table)
     readers = sorted(set(table["reader"]))
-    facts = {"readers": readers, "answers": len(table), "share_right": table["correct"].mean()}
-    if not emit(facts, as_json):
-        places = read_json(key, "is no key of forced-choice pages")["places"]
+    right = table["correct" if "correct" in table else "found"].mean()
+    if not emit({"readers": readers, "answers": len(table), "share_right": right}, as_json):
         typer.echo(f"{len(table)} answers of {len(readers)} readers in {out}")
-        typer.echo(f"next: reader-study stats forced-choice {out} --places {places}")
+        places = read_json(key, "is no key of forced-choice pages")["places"]
+        what = f"forced-choice {out} --places {places}" if "correct" in table else f"search {out}"
+        typer.echo(f"next: reader-study stats {what}")

@@ -327,6 +327,22 @@ def forced_choice(
 
 
 @app.command()
+def search(
+    file: File,
+    observers: Annotated[Path | None, typer.Option(help="observers.csv of the set")] = None,
+    where: Drop = None,
+    as_json: Json = False,
+) -> None:
+    """Lesions found: columns reader, case, arm, contrast_hu, truth, rating, found."""
+    from reader_study.cli import stats_forced_choice as told
+    from reader_study.stats.read_table import read_table
+
+    table = read_table(file, where=where or ())
+    models = read_table(observers) if observers else None
+    _show(told.search_facts(table, models), table, as_json, told.search_lines)
+
+
+@app.command()
 def reliance(
     file: File,
     first: Annotated[str, typer.Option(help="overlay compared; default the first of two")] = "",

@@ -1,4 +1,4 @@
-"""The command ``reader-study stats forced-choice``: its result in numbers and words."""
+"""The commands ``stats forced-choice`` and ``stats search``: their results in numbers and words."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pandas as pd
 
 from reader_study.cli.stats_lines import number
 from reader_study.stats.forced_choice.panel import forced_choice
+from reader_study.stats.forced_choice.search import search
 
 
 def forced_choice_facts(
@@ -52,3 +53,44 @@ def _arm_line(row: dict[str, Any]) -> str:
         high = "no upper limit" if row["high"] is None else number(row["high"])
         value = f"d' {number(row['d_prime'])} [{number(row['low'])}, {high}]"
     return f"{row['arm']}{at}: {row['share']:.1%} right, {value}"
+
+
+def search_facts(table: pd.DataFrame, observers: pd.DataFrame | None) -> dict[str, Any]:
+    """Answers to a search as analysed, as plain data."""
+    return search(table, observers=observers).facts()
+
+
+def search_lines(facts: dict[str, Any]) -> list[str]:
+    """Lesions found, areas and differences, observers and notes, a line each."""
+    lines = ["lesions found, and areas under the localisation ROC curve; new readers and cases"]
+    lines.extend(
+        f"{row['arm']}{_at(row)}: {row['share']:.1%} found "
+        f"[{row['low']:.1%}, {row['high']:.1%}], n = {row['n']}"
+        for row in facts["arms"]
+    )
+    lines.extend(
+        f"{row['arm']}: area {row['area']:.3f} [{number(row['low'])}, {number(row['high'])}]"
+        for row in facts["areas"]
+    )
+    lines.extend(
+        f"{row['first']} - {row['second']}: {row['difference']:+.3f} "
+        f"[{number(row['low'])}, {number(row['high'])}], p = {number(row['p'])}"
+        for row in facts["differences"]
+    )
+    lines.extend(
+        f"{row['arm']}{_at(row)}, {row['observer']} observer: {row['share_found']:.1%} found, "
+        f"area {row['area']:.3f}{_efficiency(row)}"
+        for row in facts["observers"]
+    )
+    return [*lines, *(f"Note: {note}" for note in facts["notes"])]
+
+
+def _at(row: dict[str, Any]) -> str:
+    return "" if row["contrast_hu"] is None else f" at {number(row['contrast_hu'])} HU"
+
+
+def _efficiency(row: dict[str, Any]) -> str:
+    if row["efficiency"] is None:
+        return ""
+    limits = f"[{number(row['low'])}, {number(row['high'])}]"
+    return f"; efficiency of the panel {number(row['efficiency'])} {limits}"

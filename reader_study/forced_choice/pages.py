@@ -17,6 +17,8 @@ from ctlab.files import fresh_folder, write_json
 from ctlab.input_files import declared, read_arrays, read_json
 
 WINDOW = Window(-750.0, 700.0, "narrow lung")
+SEARCH = "search"
+"""Task of a set: where in one square a lesion lies, if anywhere; else which square holds it."""
 _SET = "is no set of a forced-choice test", "make it by ctlab forced-choice"
 
 
@@ -36,6 +38,10 @@ def read_set(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     path = Path(folder) / "set.json"
     facts = read_json(path, *_SET)
     with declared(path, *_SET):
+        if facts.get("task") == SEARCH:
+            lesions = [place is not None for place in facts["case_places_px"]]
+            if lesions != [c is not None for c in facts["case_contrasts_hu"]]:
+                raise ValueError(f"{path}: places and contrasts of lesions disagree; {_SET[1]}")
         if facts["format_version"] != 1:
             raise ValueError(
                 f"{path} has format_version {facts['format_version']}; this program reads 1: "
@@ -89,6 +95,8 @@ def write_pages(
         )
     rng = np.random.default_rng(secrets.randbits(128) if seed is None else seed)
     key: dict[str, Any] = {"format_version": 1, "places": facts["places"], "trials": {}}
+    if facts.get("task") == SEARCH:
+        key |= {"task": SEARCH, **{n: facts[n] for n in ("pixel_mm", "diameter_mm")}}
     with fresh_folder(out, overwrite=overwrite) as target:
         for reader in readers:
             page, answers = _trials(facts, tiles, rng)
@@ -115,7 +123,7 @@ def _trials(
             "arm": arm,
             "case": facts["cases"][case],
             "contrast_hu": facts["case_contrasts_hu"][case],
-            "place": int(np.flatnonzero(order == 0)[0]) + 1,
+            "place": _place(facts, case, order),
         }
     return page, answers
 
@@ -128,9 +136,16 @@ def _steps(
     made = []
     for case, contrast in enumerate(facts["case_contrasts_hu"]):
         order = rng.permutation(facts["places"])
-        trial = {"contrast": contrast, "place": int(np.flatnonzero(order == 0)[0]) + 1}
+        trial = {"contrast": contrast, "place": _place(facts, case, order)}
         made.append(trial | {"tiles": [_grey(shown[case][i]) for i in order]})
     return made
+
+
+def _place(facts: dict[str, Any], case: int, order: np.ndarray) -> Any:
+    """Number of the square with the lesion; in a search its row and column, None without one."""
+    if facts.get("task") == SEARCH:
+        return facts["case_places_px"][case]
+    return int(np.flatnonzero(order == 0)[0]) + 1
 
 
 def _grey(tile_hu: np.ndarray) -> str:
@@ -148,10 +163,11 @@ def _write(path: Path, facts: dict[str, Any], trials: list[dict[str, Any]], read
         "pixel_mm": facts["pixel_mm"],
         "trials": trials,
     }
+    scripts = ("common.js", "search.js" if facts.get("task") == SEARCH else "choice.js")
     template = jinja2.Template(here.joinpath("page.html.jinja").read_text("utf-8"), autoescape=True)
     text = template.render(
         data=json.dumps(data).replace("<", "\\u003c"),
-        script=here.joinpath("page.js").read_text("utf-8"),
+        script="\n".join(here.joinpath(name).read_text("utf-8") for name in scripts),
         practice=data["practice"],
         places=facts["places"],
     )

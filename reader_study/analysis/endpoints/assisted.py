@@ -16,6 +16,7 @@ from reader_study.analysis.endpoints.result import NAN, Estimate, nothing
 from reader_study.design.analysis_plan import LEVEL, Planned
 from reader_study.design.overlay import FIRST
 from reader_study.record.study_record import UnblindedStudy
+from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.crossed_share import Contrast, crossed_contrast
 
 
@@ -41,8 +42,6 @@ def assisted_endpoint(test: Planned, table: pd.DataFrame) -> Estimate:
             return NAN
         return float(2 * stats.t.sf(abs(found.difference - at) / found.se, found.df))
 
-    means = table.groupby("arm")["rating"].mean()
-    means = np.exp(-means) if test.endpoint == "time" else means
     arms = (test.new, test.reference)
     value, low, high = (float(scaled(end)) for end in (found.difference, found.low, found.high))
     return Estimate(
@@ -59,11 +58,25 @@ def assisted_endpoint(test: Planned, table: pd.DataFrame) -> Estimate:
         readers=tuple(_reader_rows(test, table, scaled)),
         extra={
             "within": found.within,
-            "arm_means": [
-                {"arm": arm, "mean": float(means[arm]), "low": None, "high": None} for arm in arms
-            ],
+            "arm_means": [_arm_mean(test, table[table["arm"] == arm], arm) for arm in arms],
         },
     )
+
+
+def _arm_mean(test: Planned, own: pd.DataFrame, arm: str) -> dict[str, Any]:
+    """What one arm reached, for new readers and cases; seconds for ``time``."""
+    cluster = cluster_of(own)
+    mean = crossed_mean(
+        own["rating"],
+        own["reader"],
+        own["case"],
+        clusters=None if cluster is None else own[cluster],
+        level=LEVEL,
+    )
+    ends = (mean.mean, mean.low, mean.high)
+    if test.endpoint == "time":  # ratings are minus the logarithm of seconds
+        ends = tuple(float(np.exp(-end)) for end in (mean.mean, mean.high, mean.low))
+    return {"arm": arm, **dict(zip(("mean", "low", "high"), ends, strict=True))}
 
 
 def _contrast(test: Planned, table: pd.DataFrame) -> Contrast:

@@ -34,6 +34,10 @@ def share_correct(d_prime: ArrayLike, places: int) -> np.ndarray:
     [0.25, 0.55203, 0.82279]
     """
     _check_places(places)
+    return _share(d_prime, places)
+
+
+def _share(d_prime: ArrayLike, places: float) -> np.ndarray:
     d = np.asarray(d_prime, float)
     inner = special.ndtr(np.sqrt(2) * _NODES + d[..., None]) ** (places - 1)
     return np.asarray(inner @ _WEIGHTS / np.sqrt(np.pi))
@@ -62,6 +66,29 @@ def d_prime_of(share: float, places: int) -> float:
         return float(share_correct(d_prime, places)) - share
 
     return float(optimize.brentq(gap, LOWEST, HIGHEST, xtol=1e-10))
+
+
+def independent_places(d_prime: float, share: float) -> float:
+    """Among how many places a signal of d' at a known place is found in ``share`` of the trials.
+
+    What a search is worth in places of a forced choice: with it a share found becomes a d'. NaN
+    where nothing, or everything, was found.
+
+    Examples
+    --------
+    >>> round(independent_places(2.0, float(share_correct(2.0, 20))), 6)
+    20.0
+    """
+    if not (d_prime > 0 and 0 < share < 1):
+        return float("nan")
+
+    def gap(log_places: float) -> float:
+        return float(_share(d_prime, float(np.exp(log_places)))) - share
+
+    low, high = np.log(1.0 + 1e-9), np.log(1e6)
+    if gap(low) < 0 or gap(high) > 0:
+        return float("nan")
+    return float(np.exp(optimize.brentq(gap, low, high, xtol=1e-12)))
 
 
 def slope_of_share(d_prime: float, places: int) -> float:

@@ -117,6 +117,10 @@ def test_an_endpoint_is_what_the_exported_table_says_and_r_agrees(read_study, en
     assert (row["low"] < row["value"] < row["high"]) or row["note"]
     assert row["extra"]["within"] == (design is CROSSED)
     assert row["n"] == 24
+    for one, kind in zip(row["extra"]["arm_means"], ("own", "shuffled"), strict=True):
+        reached = math.exp(-means[kind]) if endpoint == "time" else means[kind]
+        assert one["mean"] == pytest.approx(reached)
+        assert one["low"] <= one["mean"] <= one["high"]
     assert [one["reader"] for one in row["readers"]] == ["R1", "R2", "R3", "R4"]
     if endpoint == "reliance" and design is ONCE:
         page = {p.name: p.read_text("utf-8") for p in write_report(study)}["report.html"]

@@ -32,3 +32,28 @@ def small_set(tmp_path):
     }
     (folder / "set.json").write_text(json.dumps(facts), "utf-8")
     return folder
+
+
+@pytest.fixture
+def search_set(tmp_path):
+    """A set of ``ctlab forced-choice --search``: the first of two squares holds a lesion."""
+    folder = tmp_path / "search"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    shown = rng.integers(-900, -700, (2, 1, 41, 41)).astype(np.int16)
+    shown[0, 0, 10:16, 20:26] = -300
+    np.savez_compressed(folder / "tiles.npz", arm_0=shown, arm_1=shown)
+    facts = {
+        "format_version": 1,
+        "task": "search",
+        "arms": ["low-dose", "filter nlm"],
+        "cases": CASES[:2],
+        "case_contrasts_hu": [80.0, None],
+        "case_places_px": [[12, 22], None],
+        "places": 1,
+        "tile_px": 41,
+        "pixel_mm": 1.0,
+        "diameter_mm": 6.0,
+    }
+    (folder / "set.json").write_text(json.dumps(facts), "utf-8")
+    return folder

@@ -1,13 +1,6 @@
+// One of several squares holds the lesion: a click or a number key answers.
 (() => {
-  const facts = JSON.parse(document.getElementById("data").textContent);
-  const { trials, size, places, practice, reader } = facts, WAIT_MS = 350, SCALE = 4;
-  const at = (id) => document.getElementById(id);
-  const said = at("said"), grid = at("places"), more = at("more");
-  const KEPT = `forced-choice-${reader}-${trials.length && trials[0].token}`;
-  let answers = [], shown = 0, now = -1, locked = true;
-  try { answers = practice ? [] : JSON.parse(localStorage.getItem(KEPT)) || []; } catch { /* private window */ }
-
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  let shown = 0, now = -1, locked = true;
   const buttons = Array.from({ length: places }, (_, k) => {
     const button = document.createElement("button"), canvas = document.createElement("canvas");
     const label = document.createElement("span");
@@ -20,19 +13,6 @@
     grid.append(button);
     return button;
   });
-  const small = document.createElement("canvas");
-  small.width = small.height = size;
-  const paint = (canvas, grey) => {
-    const pixels = small.getContext("2d"), image = pixels.createImageData(size, size);
-    grey.forEach((level, k) => {
-      image.data.fill(level, 4 * k, 4 * k + 3);
-      image.data[4 * k + 3] = 255;
-    });
-    pixels.putImageData(image, 0, 0);
-    const target = canvas.getContext("2d");
-    target.imageSmoothingEnabled = true;
-    target.drawImage(small, 0, 0, size * SCALE, size * SCALE);
-  };
 
   // Practice: three right answers in a row make it fainter, a wrong one clearer.
   const levels = [...new Set(trials.map((t) => t.contrast))].sort((a, b) => b - a);
@@ -66,22 +46,21 @@
     const count = practice ? `Practice ${answers.length + 1} of 24` : `${answers.length + 1} of ${trials.length}`;
     said.textContent = `${count}. One square holds a round lesion of ${facts.diameter_mm} mm in its middle. Which? Press its number.`;
     locked = true;
-    requestAnimationFrame(() => requestAnimationFrame(() => {
+    whenPainted(() => {
       shown = performance.now();
       setTimeout(() => { locked = false; }, WAIT_MS);
-    }));
+    });
   };
   const answer = (place) => {
     if (locked || now < 0) return;
     locked = true;
     const seconds = Math.round(performance.now() - shown) / 1000;
     if (!practice) {
-      answers.push({ token: trials[now].token, chosen: place, seconds });
-      try { localStorage.setItem(KEPT, JSON.stringify(answers)); } catch { /* private window */ }
+      keep({ token: trials[now].token, chosen: place, seconds });
       return show();
     }
     const trial = trials[now], right = place === trial.place;
-    answers.push({ contrast: trial.contrast, right });
+    keep({ contrast: trial.contrast, right });
     buttons[trial.place - 1].className = "right";
     if (!right) buttons[place - 1].className = "wrong";
     said.textContent = right ? `Yes, ${trial.contrast} HU.` : `No: it lies in square ${trial.place}, at ${trial.contrast} HU.`;
@@ -98,21 +77,12 @@
         : `Practice ended. You saw all down to ${levels[stairs.level]} HU, or none.`;
       return;
     }
-    said.textContent = `All ${trials.length} are answered. Take the file below to the coordinator of the study.`;
-    const csv = ["token,chosen,seconds", ...answers.map((a) => `${a.token},${a.chosen},${a.seconds}`)].join("\n");
-    const link = document.createElement("a");
-    link.download = `answers-${reader}.csv`;
-    link.href = URL.createObjectURL(new Blob([csv + "\n"], { type: "text/csv" }));
-    link.textContent = `Save answers-${reader}.csv`;
-    more.replaceChildren(link);
-    link.focus();
+    handOut(["token", "chosen", "seconds"]);
   };
   document.addEventListener("keydown", (event) => {
     const place = Number(event.key);
     if (place >= 1 && place <= places && !event.repeat) answer(place);
   });
   at("start").addEventListener("click", show);
-  said.textContent = answers.length && answers.length < trials.length
-    ? `Welcome back: ${answers.length} of ${trials.length} are answered and kept in this browser.`
-    : `${practice ? "Twenty-four" : trials.length} trials. Answer even if you are not sure. You may rest at any time.`;
+  welcome("Twenty-four");
 })();
