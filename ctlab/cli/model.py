@@ -224,13 +224,18 @@ def forced_choice(
             made = write_forced_choice(full, out, denoisers, plan=plan, **said)
     if not emit({**made, "problems": problems}, as_json):
         share = "share_found" if search else "share_expected"
+        named = ("arm", "contrast_hu", "observer")
         rows = [
-            (*(r[name] for name in ("arm", "contrast_hu", "observer")), round(r["d_prime"], 2))
-            + (f"{r[share]:.0%}", *([f"{r['area']:.2f}"] if search else []))
+            [
+                *(r[name] for name in named),
+                round(r["d_prime"], 2),
+                f"{r[share]:.0%}",
+                *([f"{r['area']:.2f}"] if search else []),
+            ]
             for r in made["observers"]
         ]
-        head = ["arm", "contrast (HU)", "observer", "d'", "right"]
-        say(table([*head[:4], "found", "area"] if search else head, rows))
+        last = ["found", "area"] if search else ["right"]
+        say(table(["arm", "contrast (HU)", "observer", "d'", *last], rows))
         say_problems(problems)
         say(f"next: reader-study forced-choice pages {out} OUT --reader NAME")
 

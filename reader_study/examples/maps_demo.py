@@ -319,10 +319,17 @@ def open_maps_demo(
     def ready(url: str) -> None:
         say(f"The reading room is open at {url}")
         say(f"Reader code: {code}")
+        say("When you have handed in, it closes and says what you did with the maps.")
         say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
 
     if not is_read(folder):
-        serve(folder, port=port, open_browser=browser, ready=ready)
+        serve(
+            folder,
+            port=port,
+            open_browser=browser,
+            ready=ready,
+            until=lambda store: bool(store.events("session-finished")),
+        )
     if is_read(folder):
         for line in own_use_of_maps(folder, passphrase):
             say(line)

@@ -13,7 +13,6 @@ from reader_study.room.session import ReadingSession
 from reader_study.room.widget import Room
 from tests.reader_study.blinding.test_overlays import (  # noqa: F401 (fixtures)
     overlay_options,
-    read_body,
     with_maps,
 )
 
