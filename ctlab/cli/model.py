@@ -159,6 +159,12 @@ def arms(
         float | None, typer.Option(help="dose fraction to simulate; default: as they are")
     ] = None,
     seed: Annotated[int, typer.Option(help="same seed, same noise")] = 0,
+    maps: Annotated[
+        Path | None, typer.Option(help="folder for maps over the images: what was removed")
+    ] = None,
+    risk: Annotated[
+        Path | None, typer.Option(metavar="PASSPORT", help="maps show its band of risk instead")
+    ] = None,
     as_json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -166,14 +172,22 @@ def arms(
     from ctlab.workflows.model_spec import load_denoisers
     from ctlab.workflows.study_arms import write_arms
 
+    factor = None
+    if risk is not None:
+        from ctlab.passport import risk_factor_of
+
+        if maps is None:
+            raise ValueError("expected --maps FOLDER with --risk, got none; name a folder")
+        factor = risk_factor_of(risk)
     denoisers = load_denoisers(model or [], execute, time_limit_s=time_limit)
     problems: list[str] = []
-    names = write_arms(
-        cases, out, denoisers, dose=dose, seed=seed, overwrite=overwrite, note=problems.append
-    )
+    how: dict[str, Any] = {"dose": dose, "seed": seed, "maps": maps, "risk_factor": factor}
+    names = write_arms(cases, out, denoisers, **how, overwrite=overwrite, note=problems.append)
     if not emit({"arms": names, "cases": len(cases), "problems": problems}, as_json):
         say(f"{len(cases)} cases in {len(names)} arms: {', '.join(names)}")
         say_problems(problems)
+        if maps is not None:
+            say(f"maps in {maps}; those of one arm go into STUDY/overlays")
         say(f"next: reader-study new STUDY --from {out}")
 
 

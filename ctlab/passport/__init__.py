@@ -16,6 +16,7 @@ from ctlab.passport.document import (
     make_passport,
     passport_schema,
     read_passport,
+    risk_factor_of,
     write_passport,
 )
 from ctlab.passport.limits import DEFAULT_LIMITS, Limit, read_limits
@@ -39,6 +40,7 @@ __all__ = [
     "read_limits",
     "read_passport",
     "read_passports",
+    "risk_factor_of",
     "side_by_side",
     "volumes_of",
     "write_comparison",

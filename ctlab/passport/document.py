@@ -366,3 +366,16 @@ def _explanation(
 def _tell(progress: Progress | None, done: int, total: int) -> None:
     if progress is not None:
         progress(done, total)
+
+
+def risk_factor_of(path: str | Path) -> float:
+    """The larger of a passport's two calibrated factors: score times it bounds the error in HU.
+
+    Raises
+    ------
+    ValueError
+        No passport, or one without the check of risk.
+    """
+    rows = read_passport(path).tables.get("risk", [])
+    with declared(path, "has no calibrated risk", "make the passport with the check risk"):
+        return float(max(row["factor"] for row in rows))

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from ctlab.console import Note
 from ctlab.ct import Derivation, Volume, read_series, simulate_dose, write_series
@@ -20,6 +22,8 @@ def write_arms(
     *,
     dose: float | None = None,
     seed: int = 0,
+    maps: str | Path | None = None,
+    risk_factor: float | None = None,
     overwrite: bool = False,
     note: Note | None = None,
 ) -> list[str]:
@@ -31,6 +35,10 @@ def write_arms(
     ----------
     cases : folders with one series each, whose names become the cases'
     dose : fraction of each scan's dose to simulate; None takes the series as they are
+    maps : folder for ``ARM/CASE.npz``, to lie over the images of a denoiser's arm: what it removed
+        (input minus output, HU), or, with a factor, the band of risk
+    risk_factor : calibrated by a passport; times the smoothed size of the change it bounds the
+        error of the output in HU (:func:`ctlab.assess.risk_maps`)
     note : called with what a denoiser did wrong on images whose answer is known
 
     Raises
@@ -48,7 +56,9 @@ def write_arms(
     tell_behaviour(denoisers, note)
     rng = np.random.default_rng(seed)
     arms = [*(["full-dose"] if dose is not None else []), "low-dose", *names]
-    with fresh_folder(out, overwrite=overwrite) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(fresh_folder(out, overwrite=overwrite))
+        over = maps and stack.enter_context(fresh_folder(maps, overwrite=overwrite))
         for arm in arms:
             (folder / arm).mkdir()
         for case, name in zip(cases, folders, strict=True):
@@ -63,7 +73,27 @@ def write_arms(
             for arm, denoiser in zip(names, denoisers, strict=True):
                 made = low.with_hu(denoiser.tuned_to(low)(low.hu, low.spacing_mm))
                 _write(made, folder / arm / name, f"Denoised by {denoiser.name}", DENOISED)
+                if over:
+                    (over / arm).mkdir(exist_ok=True)
+                    shown = map_over(low.hu, made.hu, risk_factor)
+                    np.savez_compressed(over / arm / f"{name}.npz", signed=shown)
     return arms
+
+
+def map_over(low: np.ndarray, made: np.ndarray, risk_factor: float | None = None) -> np.ndarray:
+    """What was removed, HU, (z, y, x), or the band of risk of a calibrated factor.
+
+    Examples
+    --------
+    >>> low, made = np.zeros((1, 3, 3)), np.full((1, 3, 3), -4.0)
+    >>> float(map_over(low, made)[0, 1, 1]), float(map_over(low, made, 2.0)[0, 1, 1])
+    (4.0, 10.0)
+    """
+    removed = np.asarray(low, np.float32) - np.asarray(made, np.float32)
+    if risk_factor is None:
+        return removed
+    doubt = gaussian_filter(np.abs(removed), (0.0, 2.0, 2.0)) + 1.0  # as the passport's score
+    return np.asarray(risk_factor * doubt, np.float32)
 
 
 def _write(volume: Volume, folder: Path, text: str, code: tuple[str, str] | None = None) -> None:

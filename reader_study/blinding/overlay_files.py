@@ -5,22 +5,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ctlab.ct.volume import Volume
 from reader_study.design.protocol import Case
+from reader_study.stats.read_table import read_table
+from reader_study.stats.tables import check_table
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 FOLDER = "overlays"
 _ARRAYS = ("signed", "map")  # names in an NPZ, the first that is there
+_MARK = ("z", "y", "x")
 
 
 def read_overlay(study: Path, case: Case, volume: Volume) -> np.ndarray:
     """Map of a case, float32, shape of its slices (z, y, x); signed, any unit.
 
-    Looked for in ``overlays/<case>.npz``, ``.npy``, ``.dcm`` or a folder of DICOM, where ``<case>``
-    is the case's own name: slabs of one series have maps of their own.
+    Looked for in ``overlays/<case>.npz``, ``.npy``, ``.csv``, ``.dcm`` or a folder of DICOM, where
+    ``<case>`` is the case's own name: slabs of one series have maps of their own. A CSV holds marks
+    of a second reader or a model, ``z, y, x`` in voxels of the series and ``diameter_mm``.
 
     Parameters
     ----------
@@ -36,6 +41,8 @@ def read_overlay(study: Path, case: Case, volume: Volume) -> np.ndarray:
     first, last = case.slices or (0, whole[0])
     if path.is_dir() or path.suffix == ".dcm":
         values = _from_dicom(path, volume)
+    elif path.suffix == ".csv":
+        values = _from_marks(path, volume)
     else:
         values = _from_numpy(path)
     values = values[None] if values.ndim == 2 else values
@@ -56,14 +63,14 @@ def read_overlay(study: Path, case: Case, volume: Volume) -> np.ndarray:
 
 
 def _found(folder: Path, case: Case) -> Path:
-    for path in (*(folder / f"{case.name}{end}" for end in (".npz", ".npy", ".dcm")),):
+    for path in (*(folder / f"{case.name}{end}" for end in (".npz", ".npy", ".csv", ".dcm")),):
         if path.is_file():
             return path
     if (folder / case.name).is_dir():
         return folder / case.name
     raise ValueError(
-        f"{FOLDER}/{case.name}.npz is missing (or .npy, .dcm, a folder of DICOM); put the map of "
-        f"case {case.name} there: ctlab explain --out writes one"
+        f"{FOLDER}/{case.name}.npz is missing (or .npy, .csv, .dcm, a folder of DICOM); put the map "
+        f"of case {case.name} there: ctlab explain --out and ctlab arms --maps write some"
     )
 
 
@@ -80,6 +87,27 @@ def _from_numpy(path: Path) -> np.ndarray:
             f"{path} cannot be read as an array of numbers; write it with numpy.save, or by "
             "ctlab explain"
         ) from None
+
+
+def _from_marks(path: Path, volume: Volume) -> np.ndarray:
+    """Balls around marks, (z, y, x); as bright as ``confidence`` (0 to 100) where it is given."""
+    table = check_table(
+        read_table(path),
+        columns=(*_MARK, "diameter_mm"),
+        numeric=(*_MARK, "diameter_mm"),
+        filled=(*_MARK, "diameter_mm"),
+    )
+    sure = pd.to_numeric(table["confidence"]) / 100 if "confidence" in table else 1.0
+    grid = np.indices(volume.shape, np.float32)
+    values = np.zeros(volume.shape, np.float32)
+    for row in table.assign(sure=sure).itertuples():
+        away = [
+            (axis - place) * mm
+            for axis, place, mm in zip(grid, (row.z, row.y, row.x), volume.spacing_mm, strict=True)
+        ]
+        ball = away[0] ** 2 + away[1] ** 2 + away[2] ** 2 <= (row.diameter_mm / 2) ** 2
+        np.maximum(values, row.sure * ball, out=values)
+    return values
 
 
 def _from_dicom(path: Path, volume: Volume) -> np.ndarray:

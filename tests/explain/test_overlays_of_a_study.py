@@ -61,3 +61,16 @@ def test_a_map_of_another_scan_is_refused(scan, study):
     write_parametric_map(values, path, far, 1, label="band", unit="share")
     with pytest.raises(ValueError, match="lies in no slice of the series"):
         read_overlay(study, Case(name="case", patient="p"), scan)
+
+
+def test_marks_of_a_model_become_balls_as_bright_as_it_is_sure(scan, study):
+    path = study / "overlays" / "case.csv"
+    path.write_text("z,y,x,diameter_mm,confidence\n1,8,9,6,100\n2,20,20,4,50\n", "utf-8")
+    found = read_overlay(study, Case(name="case", patient="p"), scan)
+    assert found.shape == scan.shape
+    assert found[1, 8, 9] == 1.0
+    assert found[2, 20, 20] == 0.5
+    assert found[1, 20, 2] == 0.0
+    path.write_text("z,y,x\n1,8,9\n", "utf-8")
+    with pytest.raises(ValueError, match="diameter_mm"):
+        read_overlay(study, Case(name="case", patient="p"), scan)

@@ -15,6 +15,7 @@ from ctlab.passport import (
     Passport,
     read_limits,
     read_passport,
+    risk_factor_of,
     write_passport,
 )
 from ctlab.passport.checks import CHECKS, Bench, banding, risk
@@ -233,3 +234,14 @@ def test_a_black_box_gets_a_map_by_occlusion_unless_it_is_slow():
     assert row["value"] is None
     assert "takes too long to be asked" in row["note"]
     assert (audit, picture) == ([], None)
+
+
+def test_the_factor_of_a_passport_s_risk_is_the_larger_and_must_be_there(tmp_path):
+    rows = [{"side": "added", "factor": 1.5}, {"side": "removed", "factor": 2.5}]
+    for name, tables in (("with", {"risk": rows}), ("without", {})):
+        (tmp_path / name).mkdir()
+        content = Passport([], {"denoiser": "x"}, tables).as_dict()
+        (tmp_path / name / "passport.json").write_text(json.dumps(content), "utf-8")
+    assert risk_factor_of(tmp_path / "with") == 2.5
+    with pytest.raises(ValueError, match="has no calibrated risk"):
+        risk_factor_of(tmp_path / "without")

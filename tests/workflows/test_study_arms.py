@@ -54,3 +54,20 @@ def test_arms_and_cases_of_one_name_are_refused(cases, tmp_path):
     with pytest.raises(ValueError, match="expected a denoiser or more"):
         write_arms(cases, tmp_path / "arms", [])
     assert not (tmp_path / "arms").exists()
+
+
+def test_maps_of_what_was_removed_and_of_its_risk_lie_over_the_arm(cases, tmp_path):
+    write_arms(cases, tmp_path / "arms", [DARKER], maps=tmp_path / "maps")
+    over = np.load(tmp_path / "maps" / "function-my-filter-py-denoise" / "case-a.npz")["signed"]
+    np.testing.assert_allclose(over, 7, atol=1e-4)
+    write_arms(cases, tmp_path / "b", [DARKER], maps=tmp_path / "risk", risk_factor=1.5)
+    over = np.load(tmp_path / "risk" / "function-my-filter-py-denoise" / "case-b.npz")["signed"]
+    np.testing.assert_allclose(over, 12, atol=1e-3)  # 1.5 times (7 + 1)
+
+
+def test_nothing_is_left_where_a_folder_for_maps_is_taken(cases, tmp_path):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "mine.txt").write_text("x", "utf-8")
+    with pytest.raises(ValueError, match="maps"):
+        write_arms(cases, tmp_path / "arms", [DARKER], maps=tmp_path / "maps")
+    assert not (tmp_path / "arms").exists()
