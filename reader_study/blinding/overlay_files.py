@@ -69,7 +69,7 @@ def _found(folder: Path, case: Case) -> Path:
     if (folder / case.name).is_dir():
         return folder / case.name
     raise ValueError(
-        f"{FOLDER}/{case.name}.npz is missing (or .npy, .csv, .dcm, a folder of DICOM); put the map "
+        f"{FOLDER}/{case.name}.npz is missing (or .npy, .csv, .dcm, folder of DICOM); put the map "
         f"of case {case.name} there: ctlab explain --out and ctlab arms --maps write some"
     )
 
