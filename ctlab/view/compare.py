@@ -1,5 +1,6 @@
 """Two CT images or stacks side by side, windowed in the browser, linked, keyboard complete."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,19 @@ from ctlab.ct.hu import LUNG, WINDOWS, Window
 DISPLAY_FILTERS = ["catmull-rom", "mitchell", "linear", "nearest"]
 _HERE = Path(__file__).parent
 _PRESET_KEYS = {"l": "lung", "m": "mediastinum", "b": "bone"}
-_PARTS = ("filter", "draw", "gpu", "planes", "measure", "bar", "page", "gestures", "compare")
+_PARTS = (
+    "filter",
+    "resample",
+    "draw",
+    "gpu",
+    "planes",
+    "measure",
+    "bar",
+    "page",
+    "gestures",
+    "compare",
+)
+_WASM = b64encode((_HERE / "resample.wasm").read_bytes()).decode()
 _MODES = ["pair", "flicker", "wipe", "difference"]
 
 
@@ -58,7 +71,9 @@ class CompareViewer(anywidget.AnyWidget):
     """
 
     # One text: a static page gives a widget no place to import a second file from.
-    _esm = "".join((_HERE / f"{part}.js").read_text("utf-8") for part in _PARTS)
+    _esm = f'const RESAMPLE_WASM = "{_WASM}";\n' + "".join(
+        (_HERE / f"{part}.js").read_text("utf-8") for part in _PARTS
+    )
     _css = _HERE / "compare.css"
 
     left_bytes = t.Bytes(b"").tag(sync=True)

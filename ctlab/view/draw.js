@@ -22,33 +22,34 @@ function readPixels(model, side) {
   return new Int16Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
 }
 
-// RGBA word for every int16 value, so that one look-up paints one pixel. Padding is black, also inverted.
+// RGBA word for the 16 bits of every HU, so that one look-up paints one pixel. Padding is black, also inverted.
 function fillLut(lut, level, width, inverted) {
-  const low = clamp(Math.floor(level - width / 2) + 32768, 0, 65536);
-  const high = clamp(Math.ceil(level + width / 2) + 32768, 0, 65536);
-  const [dark, light] = inverted ? [WHITE, BLACK] : [BLACK, WHITE];
-  lut.fill(dark, 0, low).fill(light, high);
-  for (let i = low; i < high; i++) {
-    const share = clamp((i - 32768 - level) / width + 0.5, 0, 1), grey = Math.round(255 * (inverted ? 1 - share : share));
-    lut[i] = BLACK | (grey << 16) | (grey << 8) | grey;
+  for (let hu = -32768; hu < 32768; hu++) {
+    const share = clamp((hu - level) / width + 0.5, 0, 1), grey = Math.round(255 * (inverted ? 1 - share : share));
+    lut[hu & 65535] = BLACK | (grey << 16) | (grey << 8) | grey;
   }
-  lut[PADDED + 32768] = BLACK;
+  lut[PADDED & 65535] = BLACK;
+}
+
+function paintRow(words, bits, lut, first, last) {
+  for (let i = first; i < last; i++) words[i] = lut[bits[i]];
 }
 
 // Images side by side in one panel, each from one share of its width to another; black around.
-function paintPanel(panel, { x, y }, pieces, stamp) {
-  const { canvas } = panel, context = canvas.getContext("2d");
+function paintPanel(panel, grid, pieces, stamp) {
+  const { canvas } = panel, { x, y } = grid, context = canvas.getContext("2d");
   if (panel.image?.width !== canvas.width || panel.image.height !== canvas.height) {
     panel.image = context.createImageData(canvas.width, canvas.height);
-    panel.stamp = undefined;
+    panel.grid = panel.stamp = undefined;
   }
   if (panel.stamp !== stamp) {
-    const words = new Uint32Array(panel.image.data.buffer).fill(BLACK);
+    const words = new Uint32Array(panel.image.data.buffer);
+    if (panel.grid !== grid) words.fill(BLACK);
+    panel.grid = grid;
     for (const { hu, lut, from, to } of pieces) {
       const first = Math.max(x.from, Math.round(from * x.length)), last = Math.min(x.to, Math.round(to * x.length));
-      for (let j = y.from; j < y.to; j++) {
-        for (let i = j * x.length + first, end = j * x.length + last; i < end; i++) words[i] = lut[hu[i] + 32768];
-      }
+      const bits = new Uint16Array(hu.buffer);
+      for (let j = y.from; j < y.to; j++) paintRow(words, bits, lut, j * x.length + first, j * x.length + last);
     }
     panel.stamp = stamp;
   }

@@ -38,12 +38,12 @@ function layGrid({ size, left, top, x, y, ratio, columns, rows }, filter) {
     y: filterTaps(filter, size.height, top * ratio, y * ratio, rows) };
 }
 
-// A slice as it lies in the panel, int16 HU: windowing then is one look-up per pixel of the screen.
-function resample(pixels, columns, { x, y }, padding) {
-  const out = new Int16Array(x.length * y.length).fill(PADDED);
+// A slice as it lies in the panel, int16 HU: windowing then is one look-up per pixel of the screen. `out`
+// may be what the same grid gave for another slice.
+function resample(pixels, columns, { x, y }, padding, out = new Int16Array(x.length * y.length).fill(PADDED)) {
   if (y.to > y.from) {
     if (x.count === 1 && y.count === 1) pick(out, pixels, columns, x, y);
-    else alongColumns(out, alongRows(pixels, columns, x, y), x, y);
+    else if (!resampleWide(out, pixels, columns, x, y)) alongColumns(out, alongRows(pixels, columns, x, y), x, y);
   }
   if (padding) hide(out, padding, columns, x, y);
   return out;

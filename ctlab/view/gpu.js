@@ -55,13 +55,21 @@ void main() {
 }`;
 const GPU_FILTERS = { "catmull-rom": [2, 0, 0.5], mitchell: [2, 1 / 3, 1 / 3], linear: [1, 0, 0], nearest: [0, 0, 0] };
 
+const IN_SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+const SLOW_MS = 60;  // of a paint: the page itself is quicker
+
+// Whether a context draws with the processor; a browser may say it here alone, and take seconds for a frame.
+function isSoftware(gl) {
+  const named = gl.getExtension("WEBGL_debug_renderer_info")?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER;
+  return IN_SOFTWARE.test(gl.getParameter(named));
+}
+
 // A painter, or null where the browser has no graphics processor to offer.
 function gpuPainter(lost) {
   const canvas = document.createElement("canvas");
-  // A browser that would do the work on the processor says so, and filter.js is quicker then.
   const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false,
     failIfMajorPerformanceCaveat: !globalThis.ctvSoftwareGpu });
-  if (!gl) return null;
+  if (!gl || (isSoftware(gl) && !globalThis.ctvSoftwareGpu)) return null;
   const program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
     const shader = gl.createShader(kind);
@@ -79,12 +87,12 @@ function gpuPainter(lost) {
   gl.vertexAttribPointer(corner, 2, gl.FLOAT, false, 0, 0);
   gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
   canvas.addEventListener("webglcontextlost", lost);
-  return new GpuPainter(canvas, gl, (name) => gl.getUniformLocation(program, name));
+  return new GpuPainter(canvas, gl, (name) => gl.getUniformLocation(program, name), lost);
 }
 
 class GpuPainter {
-  constructor(canvas, gl, uniform) {
-    Object.assign(this, { canvas, gl, uniform, textures: {} });
+  constructor(canvas, gl, uniform, tooSlow) {
+    Object.assign(this, { canvas, gl, uniform, tooSlow, textures: {}, slow: 0 });
   }
 
   // Texture of whole numbers under a name, sent again only when it is another image.
@@ -99,7 +107,15 @@ class GpuPainter {
     for (const side of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, side, gl.NEAREST);
   }
 
+  // Three slow paints one after the other, and the page paints from then on.
   paint(spot, filter, pieces) {
+    const start = performance.now();
+    this.draw(spot, filter, pieces);
+    this.slow = performance.now() - start > SLOW_MS ? this.slow + 1 : 0;
+    if (this.slow === 3 && !globalThis.ctvSoftwareGpu) this.tooSlow();
+  }
+
+  draw(spot, filter, pieces) {
     const { gl, canvas, uniform } = this, { size, left, top, x, y, ratio, context } = spot;
     if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
     gl.viewport(0, 0, size.width, size.height);

@@ -116,7 +116,8 @@ class Page extends Bar {
     const source = this.source(name), { level, width, inverted } = source, kept = this.images[source.name];
     const stamp = `${source.shown},${grid.stamp}`;
     if (kept.stamp !== stamp) {
-      Object.assign(kept, { hu: resample(source.pixels(), this.columns, grid, source.mask), stamp });
+      const room = kept.grid === grid ? kept.hu : undefined;
+      Object.assign(kept, { hu: resample(source.pixels(), this.columns, grid, source.mask, room), grid, stamp });
     }
     const table = this.tables[source.name === "difference" ? "difference" : "window"], of = `${level},${width},${inverted}`;
     if (table.of !== of) fillLut(table.lut, level, width, inverted);
@@ -132,13 +133,15 @@ class Page extends Bar {
     return size.width * size.height >= GPU_FROM_PIXELS ? this.painter : null;
   }
 
-  padding(shown) {  // mask of both images together, made once for each image on screen
+  padding(shown) {  // mask of both images together, kept for the images last looked at
     if (this.get("padding_hu") === null) return null;
-    if (this.padded?.of !== shown) {
+    const masks = (this.masks ??= new Map()), name = `${shown},${this.get("padding_hu")}`;
+    if (!masks.has(name)) {
+      if (masks.size === 64) masks.delete(masks.keys().next().value);
       const images = Object.keys(this.pixels).filter((side) => this.pixels[side]).map((side) => this.slice(side));
-      this.padded = { of: shown, mask: paddingOf(images, this.columns, this.get("padding_hu")) };
+      masks.set(name, paddingOf(images, this.columns, this.get("padding_hu")));
     }
-    return this.padded.mask;
+    return masks.get(name);
   }
 
   draw() {

@@ -28,10 +28,11 @@ _THREADS = 8  # for the database: a commit that waits for the disk holds nobody 
 ELSEWHERE, LOGGED_OUT, FULL, FAILED = 4001, 4002, 4003, 4004
 """Why a socket was closed; ``room.js`` and ``phone.js`` know them too."""
 
-# Everything comes from this server, and no script but its files runs.
+# Everything comes from this server, and no script but its files runs; 'wasm-unsafe-eval' lets the
+# viewer's WebAssembly run (ctlab/view/resample.wat), and no text as a script.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'{sockets}; "
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'{sockets}; "
     "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
 )
 _T = TypeVar("_T")

@@ -1,9 +1,11 @@
-"""Drawing on a graphics processor, here one in software: the same grey values, and how quickly."""
+"""Drawing large panels, by a graphics processor or WebAssembly: the same pixels as filter.js."""
+
+from base64 import b64encode
 
 import numpy as np
 import pytest
 
-from ctlab.view import compare
+from ctlab.view import CompareViewer, compare
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -110,3 +112,64 @@ def test_a_lost_graphics_processor_leaves_the_page_to_paint(open_viewer):
         return canvas.getContext('2d').getImageData(...at, 1, 1).data[0]; }"""
     )
     assert grey == pytest.approx(127.5, abs=1)
+
+
+def test_a_graphics_processor_made_of_software_is_not_used(open_viewer):
+    """It takes seconds for a frame of a 4K screen; this Chromium has no other."""
+    image = np.full((32, 32), -600.0)
+    page = open_viewer(compare(image, image, spacing_mm=(1, 1), whole_page=True), size=(900, 600))
+    assert page.evaluate("() => viewer.gpu({ size: { width: 2000, height: 2000 } })") is None
+
+
+def test_a_graphics_processor_that_stays_slow_is_left(open_viewer):
+    image = np.full((32, 32), -600.0)
+    page = open_viewer(compare(image, image, spacing_mm=(1, 1), whole_page=True), size=(900, 600))
+    with_painter(page)
+    left = page.evaluate(
+        """() => { globalThis.ctvSoftwareGpu = false;
+        const paint = (ms) => { window.painter.draw = () => {
+            const end = performance.now() + ms; while (performance.now() < end); };
+          window.painter.paint(); return viewer.painter === null; };
+        return [90, 90, 1, 90, 90, 90].map(paint); }"""
+    )
+    assert left == [False] * 5 + [True], "three slow paints one after the other"
+
+
+COMPARED = """async ([filter, zoom, x, y]) => {
+  model.set('display_filter', filter);
+  Object.assign(viewer, { zoom, centre: { x, y } });
+  viewer.invalidate();
+  for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+  const { resampleWide, alongRows, alongColumns } = parts;
+  const grid = viewer.laid, pixels = viewer.slice('left'), size = grid.x.length * grid.y.length;
+  const [wide, plain] = [0, 1].map(() => new Int16Array(size).fill(-32768));
+  const done = resampleWide(wide, pixels, viewer.columns, grid.x, grid.y);
+  alongColumns(plain, alongRows(pixels, viewer.columns, grid.x, grid.y), grid.x, grid.y);
+  const apart = wide.map((value, i) => Math.abs(value - plain[i]));
+  return { wide: done, worst: Math.max(...apart.filter(Boolean), 0),
+    off: apart.filter(Boolean).length / size,
+    shown: viewer.images.left.hu.every((v, i) => v === wide[i]) };
+}"""
+
+
+def test_webassembly_resamples_as_the_script_does(open_viewer, rng):
+    """At every edge and odd width: no pixel differs by more than 1 HU, and hardly any by that."""
+    stack = rng.normal(-600, 400, (1, 37, 41))
+    stack[0, 0, :3] = 32767  # overshoots what 16 bits hold
+    page = open_viewer(compare(stack, stack, spacing_mm=(1, 1), whole_page=True), size=(900, 600))
+    names = "resampleWide, alongRows, alongColumns"
+    script = b64encode(f"{CompareViewer._esm}\nexport {{ {names} }};".encode()).decode()
+    page.evaluate(
+        "async (url) => { window.parts = await import(url); }",
+        f"data:text/javascript;base64,{script}",
+    )
+    for filter_, zoom, centre in [
+        ("catmull-rom", 1, (20, 18)),
+        ("mitchell", 5.3, (0, 0)),
+        ("catmull-rom", 7, (41, 37)),
+    ]:
+        found = page.evaluate(COMPARED, [filter_, zoom, *centre])
+        assert found["wide"], "WebAssembly ran"
+        assert found["shown"], "and is what the screen shows"
+        assert found["worst"] <= 1, (filter_, zoom, found)
+        assert found["off"] < 1e-3, (filter_, zoom, found)
