@@ -237,10 +237,12 @@ def test_a_black_box_gets_a_map_by_occlusion_unless_it_is_slow():
 
 
 def test_the_factor_of_a_passport_s_risk_is_the_larger_and_must_be_there(tmp_path):
+    check = {"name": "risk coverage", "limit": "", "unit": "", "note": "", "value": None}
+    checks = [{**check, "passed": None}]
     rows = [{"side": "added", "factor": 1.5}, {"side": "removed", "factor": 2.5}]
     for name, tables in (("with", {"risk": rows}), ("without", {})):
         (tmp_path / name).mkdir()
-        content = Passport([], {"data": [], "dose": 0.1}, tables).as_dict()
+        content = Passport(checks, {"data": [], "dose": 0.1}, tables).as_dict()
         (tmp_path / name / "passport.json").write_text(json.dumps(content), "utf-8")
     assert risk_factor_of(tmp_path / "with") == 2.5
     with pytest.raises(ValueError, match="has no calibrated risk"):
