@@ -6,7 +6,7 @@ shown: the difference of two pictures on the projector would otherwise be one pe
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from reader_study.lecture.slides import Slide
@@ -61,9 +61,19 @@ class Lesson:
 
     # ------------------------------------------------------------ the class
 
-    def join(self) -> str | None:
-        """Name of a new device, random, all that is known of it; None where all are taken."""
-        if len(self.devices) >= self.places or self.phase == "ended":
+    def join(self, *, kept: Collection[str] | None = None) -> str | None:
+        """Name of a new device, random, all that is known of it; None where all are taken.
+
+        Where all are, those that never answered and are not among ``kept``, if that is given, give
+        their places back: one computer that asks for hundreds must not lock a class out.
+        """
+        if self.phase == "ended":
+            return None
+        if len(self.devices) >= self.places and kept is not None:
+            self.devices.intersection_update(
+                {*kept, *(d for given in self._answers for d in given)}
+            )
+        if len(self.devices) >= self.places:
             return None
         device = secrets.token_urlsafe(12)
         self.devices.add(device)

@@ -4,7 +4,6 @@ State is pushed through sockets; images are fetched by the hash of what they hol
 next slide while the present one is open. Nothing is written to a disk.
 """
 
-import asyncio
 import io
 import json
 import logging
@@ -103,12 +102,12 @@ class Join(HallPage):
         code = (code or self.get_query_argument("code", "")).strip().upper()
         lesson = self.hall.lesson
         if not lesson.code or code != lesson.code:
-            await asyncio.sleep(self.hall.wrong.failed("lesson"))  # a hall is behind one address
-            self.set_status(401)
+            slowed = await self.hall.wrong.slow_down("lesson")  # a hall is behind one address
+            self.set_status(401 if slowed else 429)
             self.show("join.html", problem=True)
             return
         if not self.device:
-            device = lesson.join()
+            device = lesson.join(kept=self.hall.phones)
             if device is None:
                 raise web.HTTPError(503)
             self.keep("device", device)
@@ -188,7 +187,7 @@ class TeacherDoor(HallPage):
 
     def get(self, secret: str) -> None:
         """Let the teacher in."""
-        if not secrets.compare_digest(secret, self.hall.secret):
+        if not secrets.compare_digest(secret.encode(), self.hall.secret.encode()):
             raise web.HTTPError(404)
         self.keep("teacher", secret)
         self.redirect("/teacher")
@@ -291,7 +290,7 @@ def application(hall: Hall) -> web.Application:
             (r"/teacher/socket", Projector),
             (r"/teacher/images", TeacherImages),
             (r"/teacher/export", Export),
-            (r"/teacher/([\w-]{22})", TeacherDoor),
+            (r"/teacher/([A-Za-z0-9_-]{22})", TeacherDoor),
         ],
         default_handler_class=NoPage,
         hall=hall,

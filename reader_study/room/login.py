@@ -37,14 +37,32 @@ class RateLimit:
     ) -> None:
         self._free, self._window_s, self._clock = free, window_s, clock
         self._failures: deque[tuple[float, str]] = deque()
+        self._of: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
 
     def failed(self, caller: str) -> float:
         """Count a wrong code; seconds that its sender waits for the answer."""
         while self._failures and self._failures[0][0] < self._clock() - self._window_s:
-            self._failures.popleft()
+            _, gone = self._failures.popleft()
+            self._of[gone] -= 1
+            if not self._of[gone]:
+                del self._of[gone]  # senders of long ago are forgotten
         self._failures.append((self._clock(), caller))
-        own = sum(who == caller for _, who in self._failures)
-        return 0.0 if own <= self._free else min(_LONGEST_WAIT_S, 0.25 * 2.0 ** (own - self._free))
+        self._of[caller] += 1
+        beyond = min(self._of[caller] - self._free, 10)
+        return 0.0 if beyond <= 0 else min(_LONGEST_WAIT_S, 0.25 * 2.0**beyond)
+
+    async def slow_down(self, caller: str) -> bool:
+        """Let the sender of a wrong code wait; False where too many of them wait already."""
+        if self._waiting[caller] >= _MOST_WAITING:
+            return False
+        self._waiting[caller] += 1
+        try:
+            await asyncio.sleep(self.failed(caller))
+        finally:
+            self._waiting[caller] -= 1
+            self._waiting += Counter()  # senders that wait no longer are forgotten
+        return True
 
 
 def caller_of(peer: str, forwarded: str, proxies: Collection[str]) -> str:
@@ -85,8 +103,7 @@ class Logins:
     ) -> None:
         self._store, self.proxies, self._file = store, proxies, ended
         self._idle_s, self._clock = idle_s, clock
-        self._limit = RateLimit(clock=clock)
-        self._waiting: Counter[str] = Counter()
+        self.wrong = RateLimit(clock=clock)
         self._ended = set(ended.read_text().split()) if ended and ended.is_file() else set()
         self._seen: dict[str, float] = {}
 
@@ -97,18 +114,6 @@ class Logins:
     def active_reader(self, name: str) -> Reader | None:
         """Reader of this number who has not left."""
         return next((r for r in self._store.readers() if r.active and r.reader == name), None)
-
-    async def slow_down(self, caller: str) -> bool:
-        """Let the sender of a wrong code wait; False where too many of them wait already."""
-        if self._waiting[caller] >= _MOST_WAITING:
-            return False
-        self._waiting[caller] += 1
-        try:
-            await asyncio.sleep(self._limit.failed(caller))
-        finally:
-            self._waiting[caller] -= 1
-            self._waiting += Counter()  # senders that wait no longer are forgotten
-        return True
 
     def new(self) -> str:
         """Name of a new login."""

@@ -61,7 +61,7 @@ class CodeForm(Page):
         reader = await self.rooms.run(partial(logins.reader_of_code, code))
         if reader is None:
             # One answer for wrong, expired and withdrawn codes: nothing can be enumerated.
-            slowed = await logins.slow_down(self.caller)
+            slowed = await logins.wrong.slow_down(self.caller)
             self.set_status(401 if slowed else 429)
             self._page("login_wrong" if slowed else "login_slow")
             return

@@ -46,7 +46,7 @@ class CodeForm(JupyterHandler):
             peer = self.request.remote_ip or ""
             forwarded = self.request.headers.get("X-Forwarded-For", "")
             caller = caller_of(peer, forwarded, provider.logins.proxies)
-            if not await provider.logins.slow_down(caller):
+            if not await provider.logins.wrong.slow_down(caller):
                 self.set_status(429)
                 return self._page("login_slow")
             self.set_status(401)

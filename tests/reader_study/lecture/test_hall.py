@@ -17,6 +17,7 @@ from reader_study.lecture.hall import Hall
 from reader_study.lecture.lesson import Lesson
 from reader_study.lecture.server import application
 from reader_study.room import listen
+from reader_study.room.login import RateLimit
 from tests.reader_study.lecture.test_lesson import slide
 from tests.reader_study.room.browser_stub import SOCKETS, Browser, hang_up, heard, in_loop
 
@@ -145,7 +146,8 @@ def test_strangers_and_students_stay_out_of_what_is_the_teachers(lecture):
             assert (await stranger.get("/j?code=" + hall.lesson.code.lower())).code == 302, "typed"
             for path in ("", "/images", "/export"):
                 assert (await stranger.get("/teacher" + path)).code == 403, path
-            assert (await stranger.get("/teacher/" + "x" * 22)).code == 404
+            for guess in ("x" * 22, "%C3%A9" * 22):
+                assert (await stranger.get("/teacher/" + guess)).code == 404, guess
             with pytest.raises(HTTPClientError, match="403"):
                 await connect(stranger, "/teacher/socket")
             crop = next(iter(hall.crops))
@@ -172,5 +174,33 @@ def test_devices_beyond_the_places_are_told_so(lecture):
             assert (await Browser(url).get(f"/j/{hall.lesson.code}")).code == 503
             assert (await one[0].get(f"/j/{hall.lesson.code}")).code == 302, "who is in stays in"
             assert len(hall.lesson.devices) == 1
+
+    in_loop(work)
+
+
+def test_names_that_nobody_uses_keep_no_places(lecture):
+    """A computer that asks for every place must not lock a class out."""
+
+    async def work():
+        async with lecture(places=3) as (url, hall, _):
+            one = await phone(url, hall)
+            for _ in range(9):
+                assert (await Browser(url).get(f"/j/{hall.lesson.code}")).code == 302
+            await phone(url, hall)
+            assert len(hall.lesson.devices) <= 3
+            assert (await one[0].get("/")).body.count(b'name="code"') == 0, "still in"
+
+    in_loop(work)
+
+
+def test_wrong_codes_beyond_what_may_wait_are_refused_at_once(lecture, monkeypatch):
+    monkeypatch.setattr("reader_study.room.login._MOST_WAITING", 2)
+
+    async def work():
+        async with lecture() as (url, hall, _):
+            hall.wrong = RateLimit(free=0)
+            tried = await asyncio.gather(*(Browser(url).get(f"/j/WRONG{k}") for k in range(5)))
+            assert sorted(reply.code for reply in tried) == [401, 401, 429, 429, 429]
+            assert (await Browser(url).get(f"/j/{hall.lesson.code}")).code == 302, "a right one"
 
     in_loop(work)

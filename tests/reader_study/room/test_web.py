@@ -244,11 +244,11 @@ def test_many_wrong_codes_of_one_sender_are_refused_without_waiting(monkeypatch,
     async def work():
         logins = Logins(None, ())
         monkeypatch.setattr("reader_study.room.login.asyncio.sleep", never)
-        tasks = [asyncio.ensure_future(logins.slow_down("1.2.3.4")) for _ in range(20)]
+        tasks = [asyncio.ensure_future(logins.wrong.slow_down("1.2.3.4")) for _ in range(20)]
         while len(slept) < 20:
             await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-        assert not await logins.slow_down("1.2.3.4")
-        other = asyncio.ensure_future(logins.slow_down("5.6.7.8"))
+        assert not await logins.wrong.slow_down("1.2.3.4")
+        other = asyncio.ensure_future(logins.wrong.slow_down("5.6.7.8"))
         await asyncio.get_running_loop().run_in_executor(None, lambda: None)
         assert slept[-1] == 0.0, "another sender is not held up"
         for task in [*tasks, other]:
