@@ -313,6 +313,9 @@ def forced_choice(
     observers: Annotated[
         Path | None, typer.Option(help="table arm, contrast_hu, observer, d_prime")
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="SVG: readers and observers on one axis")
+    ] = None,
     where: Drop = None,
     as_json: Json = False,
 ) -> None:
@@ -323,6 +326,8 @@ def forced_choice(
     table = read_table(file, where=where or ())
     models = read_table(observers) if observers else None
     facts = told.forced_choice_facts(table, places, models)
+    if figure is not None:
+        told.draw_detectability(facts, models, figure)
     _show(facts, table, as_json, told.forced_choice_lines)
 
 

@@ -1,5 +1,6 @@
 """The commands ``stats forced-choice`` and ``stats search``: their results in numbers and words."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,20 @@ def forced_choice_facts(
 ) -> dict[str, Any]:
     """Answers as analysed, as plain data."""
     return forced_choice(table, places, observers=observers).facts()
+
+
+def draw_detectability(facts: dict[str, Any], observers: pd.DataFrame | None, path: Path) -> None:
+    """Write the panel's d' beside the observers' as SVG; ``ValueError`` for another ending."""
+    from ctlab.files import write_whole
+    from reader_study.report.figures import detectability
+
+    if path.suffix != ".svg":
+        raise ValueError(f"expected a name that ends in .svg, got {path}; rename it")
+    rows = [] if observers is None else observers.to_dict("records")
+    for row in rows:
+        row |= {name: float(row[name]) for name in ("contrast_hu", "d_prime")}
+    with write_whole(path) as part:
+        part.write_text(detectability(facts["arms"], rows), "utf-8")
 
 
 def forced_choice_lines(facts: dict[str, Any]) -> list[str]:

@@ -239,3 +239,53 @@ def flow_counts(rows: list[tuple[str, float | None, float | None]], *, name: str
         axes.set_xlabel("trials")
         axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
         return as_svg(figure, name)
+
+
+def detectability(
+    arms: list[dict[str, Any]], observers: list[dict[str, Any]], *, name: str = "d-prime"
+) -> str:
+    """D' of a panel with its limits beside model observers on one axis, a plot for each arm; SVG.
+
+    Parameters
+    ----------
+    arms : ``arm, contrast_hu, d_prime, low, high`` of the panel; rows over all contrasts left out
+    observers : ``arm, contrast_hu, observer, d_prime``
+    """
+    panel = [row for row in arms if _is_number(row["contrast_hu"])]
+    names = list(dict.fromkeys(row["arm"] for row in panel))
+    lines = {"channelised": (0, (4, 2)), "ideal": (0, (1, 2))}
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(1.2 + 3.4 * len(names), 3.3), layout="constrained")
+        places = np.atleast_1d(figure.subplots(1, len(names), sharey=True))
+        for axes, arm in zip(places, names, strict=True):
+            own = sorted((r for r in panel if r["arm"] == arm), key=lambda r: r["contrast_hu"])
+            x = [row["contrast_hu"] for row in own]
+            # Nothing missed: only the lower limit is known, and the point stands there.
+            low, d, high = np.array([_known_ends(row) for row in own]).T
+            axes.errorbar(x, d, yerr=[d - low, high - d], fmt="o-", color=ACCENT, label="readers")
+            for kind in dict.fromkeys(r["observer"] for r in observers if r["arm"] == arm):
+                seen = sorted(
+                    (r["contrast_hu"], r["d_prime"])
+                    for r in observers
+                    if (r["arm"], r["observer"]) == (arm, kind)
+                )
+                axes.plot(
+                    *zip(*seen, strict=True),
+                    color=SOFT,
+                    linestyle=lines.get(kind, "-"),
+                    label=f"{kind} observer",
+                )
+            axes.set_title(_on_lines(arm), fontsize=9)
+            axes.set_xlabel("contrast, HU")
+            axes.legend(fontsize=8)
+        places[0].set_ylabel("d'")
+        return as_svg(figure, name)
+
+
+def _known_ends(row: dict[str, Any]) -> tuple[float, float, float]:
+    d = row["d_prime"] if _is_number(row["d_prime"]) else row["low"]
+    return row["low"], d, row["high"] if _is_number(row["high"]) else d
+
+
+def _is_number(value: Any) -> bool:
+    return value is not None and bool(np.isfinite(value))

@@ -89,6 +89,18 @@ def test_answers_are_scored_and_go_into_the_statistics(small_set, tmp_path):
     shown = run.invoke(app, ["stats", "forced-choice", str(table), "--places", "4"])
     assert shown.exit_code == 0, shown.output
     assert "low-dose: 100.0% right" in shown.stdout
+    observers, svg = tmp_path / "observers.csv", tmp_path / "seen.svg"
+    observers.write_text(
+        "arm,contrast_hu,observer,d_prime\nlow-dose,40,channelised,1.5\n"
+        "low-dose,80,channelised,2.5\nlow-dose,40,ideal,3\nlow-dose,80,ideal,6\n",
+        "utf-8",
+    )
+    words = ["stats", "forced-choice", str(table), "--places", "4", "--observers", str(observers)]
+    assert run.invoke(app, [*words, "--figure", str(svg)]).exit_code == 0
+    drawn = svg.read_text("utf-8")
+    for text in ("readers", "channelised observer", "ideal observer", "contrast, HU"):
+        assert text in drawn
+    assert run.invoke(app, [*words, "--figure", str(tmp_path / "a.png")]).exit_code != 0
     with pytest.raises(ValueError, match="answers of anna twice"):
         score_answers(pages / "key.json", [files[0], files[0]])
     files[0].write_text("token,chosen,seconds\nabc,1,2\n", "utf-8")
