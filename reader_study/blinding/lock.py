@@ -200,8 +200,8 @@ def _render_all(
         if kept is None:
             renditions = renderer.case(number)
             kept = _described(protocol, source, renditions, renderer.headers)
-            if protocol.overlay:
-                stage.keep_map(number, renderer.overlay(number))
+            for other in protocol.map_sets:
+                stage.keep_map(number, renderer.overlay(number, other=other), other=other)
             stage.keep(number, kept, renditions)
         rendered.append(kept)
         if progress:

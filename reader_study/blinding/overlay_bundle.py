@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class OverlayFiles:
             lambda case: body_of(stage.hu(case, 0, rendered[case].shape))
         )
         self._maps = lru_cache(_IN_MEMORY)(stage.map)
+        self._others = partial(stage.map, other=True)
         arms = [arm for arm, facts in enumerate(protocol.arms) if facts.overlay]
         cases = range(len(protocol.cases))
         self.tokens = {(c, a): secrets.token_hex(16) for c in cases for a in arms}
@@ -56,7 +57,13 @@ class OverlayFiles:
         kind = self._protocol.arms[arm].overlay
         assert kind is not None  # only arms with an overlay have a token
         return make_overlay(
-            kind, case, self._protocol, body=self._body, maps=self._maps, seed=self._seed
+            kind,
+            case,
+            self._protocol,
+            body=self._body,
+            maps=self._maps,
+            others=self._others,
+            seed=self._seed,
         )
 
     @property

@@ -20,7 +20,7 @@ _ARRAYS = ("signed", "map")  # names in an NPZ, the first that is there
 _MARK = ("z", "y", "x")
 
 
-def read_overlay(study: Path, case: Case, volume: Volume) -> np.ndarray:
+def read_overlay(study: Path, case: Case, volume: Volume, *, other: bool = False) -> np.ndarray:
     """Map of a case, float32, shape of its slices (z, y, x); signed, any unit.
 
     Looked for in ``overlays/<case>.npz``, ``.npy``, ``.csv``, ``.dcm`` or a folder of DICOM, where
@@ -30,13 +30,14 @@ def read_overlay(study: Path, case: Case, volume: Volume) -> np.ndarray:
     Parameters
     ----------
     volume : the whole series of the case; DICOM maps are placed in it by their positions
+    other : the second map, of ``overlays/other/``
 
     Raises
     ------
     ValueError
         There is no map, it has another size, holds no number, or is zero everywhere.
     """
-    path = _found(study / FOLDER, case)
+    path = _found(study / FOLDER / "other" if other else study / FOLDER, case)
     whole = volume.shape
     first, last = case.slices or (0, whole[0])
     if path.is_dir() or path.suffix == ".dcm":
@@ -69,8 +70,8 @@ def _found(folder: Path, case: Case) -> Path:
     if (folder / case.name).is_dir():
         return folder / case.name
     raise ValueError(
-        f"{FOLDER}/{case.name}.npz is missing (or .npy, .csv, .dcm, folder of DICOM); put the map "
-        f"of case {case.name} there: ctlab explain --out and ctlab arms --maps write some"
+        f"{folder.name}/{case.name}.npz is missing (or .npy, .csv, .dcm, folder of DICOM); put the "
+        f"map of case {case.name} there: ctlab explain --out and ctlab arms --maps write some"
     )
 
 

@@ -60,12 +60,14 @@ def make_overlay(
     body: Map,
     maps: Map,
     seed: int,
+    others: Map | None = None,
 ) -> np.ndarray:
     """Overlay of a kind for a case, float32, (z, y, x).
 
     Parameters
     ----------
-    body, maps : voxels of the patient and own map of a case, by its number in the protocol
+    body, maps, others : voxels of the patient, own and other map of a case, by its number in the
+        protocol
 
     Raises
     ------
@@ -77,6 +79,9 @@ def make_overlay(
     if kind == "own":
         return own
     stream = Stream(seed, _KINDS, case)
+    if kind == "other":
+        assert others is not None  # a protocol with this kind has them
+        return _with_values_of(own, others(case), inside)
     if kind == "shuffled":
         return _with_values_of(own, maps(_partner(case, protocol, body, seed)), inside)
     return _moved(own, inside, protocol.cases[case], stream)

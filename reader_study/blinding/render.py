@@ -98,9 +98,10 @@ class Renderer:
             for arm, (slab, hu) in enumerate(zip(slabs, self._evened(slabs, case), strict=True))
         ]
 
-    def overlay(self, case: int) -> np.ndarray:
-        """Own map of the case rendered last, float32, (z, y, x)."""
-        return read_overlay(self._study, self._protocol.cases[case], self._kept[0][1])
+    def overlay(self, case: int, *, other: bool = False) -> np.ndarray:
+        """Own or other map of the case rendered last, float32, (z, y, x)."""
+        volume = self._kept[0][1]
+        return read_overlay(self._study, self._protocol.cases[case], volume, other=other)
 
     def _evened(self, slabs: list[Volume], case: int) -> list[np.ndarray]:
         images = [slab.hu for slab in slabs]

@@ -54,17 +54,17 @@ class Stage:
         """File with the pixels of a case in an arm."""
         return self.folder / f"{case}-{arm}.hu"
 
-    def keep_map(self, case: int, values: np.ndarray) -> None:
-        """Write the map of a case, float32, (z, y, x)."""
-        with write_whole(self._map(case)) as part, part.open("wb") as file:
+    def keep_map(self, case: int, values: np.ndarray, *, other: bool = False) -> None:
+        """Write the own or the other map of a case, float32, (z, y, x)."""
+        with write_whole(self._map(case, other)) as part, part.open("wb") as file:
             np.save(file, values)
 
-    def map(self, case: int) -> np.ndarray:
-        """Map of a case, float32, (z, y, x)."""
-        return np.asarray(np.load(self._map(case), allow_pickle=False))
+    def map(self, case: int, *, other: bool = False) -> np.ndarray:
+        """Own or other map of a case, float32, (z, y, x)."""
+        return np.asarray(np.load(self._map(case, other), allow_pickle=False))
 
-    def _map(self, case: int) -> Path:
-        return self.folder / f"{case}.map"
+    def _map(self, case: int, other: bool) -> Path:
+        return self.folder / f"{case}{'-other' if other else ''}.map"
 
     def kept(self, case: int, source: str) -> RenderedCase | None:
         """The case as rendered before, unless its series changed since."""

@@ -7,9 +7,10 @@ from pydantic import Field
 
 from reader_study.design.strict import Name, Strict
 
-OverlayKind = Literal["own", "shuffled", "elsewhere"]
+OverlayKind = Literal["own", "shuffled", "elsewhere", "other"]
 """The case's own map; the map of another case, in the body of this one and with the values of its
-own; the own map moved away from where it belongs."""
+own; the own map moved away from where it belongs; a second map of the case, of a network with
+shuffled weights or with a planted loss, say. All but the own one count as wrong advice."""
 
 FIRST = "+first"
 """Ends the name of an item where its answer was given, and locked, before the overlay."""

@@ -337,6 +337,12 @@ class Protocol(Strict):
         return self.view.image_names or named
 
     @property
+    def map_sets(self) -> tuple[bool, ...]:
+        """Which maps of a case are read: its own (False), and the other one (True)."""
+        kinds = {arm.overlay for arm in self.arms if arm.overlay}
+        return ((False,) if kinds else ()) + ((True,) if "other" in kinds else ())
+
+    @property
     def reading_cases(self) -> tuple[Case, ...]:
         """Cases that are analysed."""
         return tuple(case for case in self.cases if not case.practice)

@@ -233,6 +233,7 @@ _OVERLAYS = {
     "own": "the case's own map",
     "shuffled": "the map of another case",
     "elsewhere": "the own map moved elsewhere in the body",
+    "other": "a second map of the case, made to be wrong",
 }
 
 

@@ -203,6 +203,33 @@ def test_answers_of_simulated_readers_come_out_as_a_table_of_reliance(
         assert "the arms changing over readers" in pages[page]
 
 
+def test_a_second_map_points_where_it_does_with_the_values_of_the_own(
+    with_maps, read_body, cheap_seal, passphrase
+):
+    """Of a network with shuffled weights, say: of overlays/other, sealed like the rest."""
+    study = with_maps()
+    text = (study / "protocol.toml").read_text("utf-8").replace('"elsewhere"', '"other"')
+    (study / "protocol.toml").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"other/case-0\.npz is missing"):
+        lock_study(study, passphrase=passphrase, read=read_body)
+    (study / "overlays" / "other").mkdir()
+    for number, name in enumerate([*(f"case-{i}" for i in range(6)), "warm"]):
+        wrong = np.roll(spot(number), 7, axis=1) * 5
+        np.savez(study / "overlays" / "other" / f"{name}.npz", signed=wrong)
+    lock_study(study, passphrase=passphrase, read=read_body)
+    bundle = open_bundle(study / "bundle")
+    key = unseal(sealed_key(study).read_bytes(), passphrase, commitment=bundle.commitment)
+    arms = [arm["overlay"] for arm in key["protocol"]["arms"]]
+    shown = {
+        arms[at["arm"]]: np.frombuffer(bundle.overlay(token), np.uint8)
+        for token, at in key["overlays"].items()
+        if at["case"] == 2
+    }
+    np.testing.assert_array_equal(np.sort(shown["own"]), np.sort(shown["other"]))
+    tops = {kind: np.unravel_index(values.argmax(), SHAPE) for kind, values in shown.items()}
+    assert tops["other"] == (tops["own"][0], tops["own"][1] + 7, tops["own"][2])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
