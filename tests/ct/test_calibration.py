@@ -119,7 +119,7 @@ def test_the_command_and_the_function_follow_it_alike(tmp_path):
     assert np.abs(read_series(tmp_path / "low").hu - wanted.hu).max() <= 0.51
     assert report.calibrated_slices == len(trial_indices(7))
     assert report.calibration_in_words() == (
-        "photons by the noise of 4 slices, following 100 to 220 mA over slices"
+        "photons by the noise of 4 slices (within 10%), following 100 to 220 mA"
     )
 
 
@@ -161,3 +161,22 @@ def test_a_simulated_tenth_has_the_noise_of_a_scan_with_a_tenth_of_the_photons(w
     own, simulated, true = (float((v.hu - clean.hu)[soft].std()) for v in (full, made, direct))
     assert simulated == pytest.approx(true, rel=within)
     assert true > 1.03 * np.sqrt(10) * own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pixel_mm", [1.2, 0.98, 0.7, 0.5])
+def test_photons_of_water_come_out_within_what_the_report_says(pixel_mm):
+    """Two SD of the calibration's own noise, for three slices, at fine and coarse pixels."""
+    photons, slices = 1e5, 3
+    water = water_cylinder(
+        size=int(240 / pixel_mm) // 4 * 4, pixel_mm=pixel_mm, radius_mm=100.0, slices=slices
+    )
+    scan = simulate_dose(
+        water,
+        1.0,
+        rng=np.random.default_rng(1),
+        scanner=Scanner(photons=photons),
+        missing_only=False,
+    )
+    known_to = SimulationReport(1.0, 0, 0, slices, photons, 0, slices).photons_known_to
+    assert calibrate(scan).photons / photons == pytest.approx(1, abs=2 * known_to)

@@ -85,7 +85,9 @@ def test_the_command_calibrates_as_the_function_does(tmp_path):
     write_series(sample, tmp_path / "full", description="Full")
     report = simulate_series(tmp_path / "full", tmp_path / "low", fraction=1.0)
     assert report.photons == pytest.approx(calibrate(read_series(tmp_path / "full")).photons)
-    assert report.calibration_in_words() == "photons by the noise of 5 slices, alike in all slices"
+    said = "photons by the noise of 5 slices (within 9%), alike in all slices"
+    assert report.calibration_in_words() == said
+    assert report.as_dict()["photons_known_to"] == pytest.approx(0.2 / 5**0.5)
 
 
 def test_what_is_read_is_never_replaced(folder):
