@@ -48,7 +48,8 @@ function paintPanel(panel, grid, pieces, stamp) {
     panel.grid = grid;
     for (const { hu, lut, from, to } of pieces) {
       const first = Math.max(x.from, Math.round(from * x.length)), last = Math.min(x.to, Math.round(to * x.length));
-      const bits = new Uint16Array(hu.buffer);
+      const bits = new Uint16Array(hu.buffer), all = first === x.from && last === x.to && y.to > y.from;
+      if (all && paintWide(words, bits, lut, y.from * x.length, y.to * x.length)) continue;
       for (let j = y.from; j < y.to; j++) paintRow(words, bits, lut, j * x.length + first, j * x.length + last);
     }
     panel.stamp = stamp;

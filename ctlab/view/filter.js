@@ -100,9 +100,19 @@ function alongColumns(out, lines, { length, from, to }, y) {
 function hide(out, padding, columns, x, y) {
   const middle = (axis, i) => axis.index[i * axis.count + ((axis.count - 1) >> 1)];
   const across = Int32Array.from({ length: x.length }, (_, i) => middle(x, i));
+  let line = -1, runs = [];  // of hidden pixels along a line, for all rows of the panel that show it
   for (let j = y.from; j < y.to; j++) {
-    const take = middle(y, j) * columns, put = j * x.length;
-    for (let i = x.from; i < x.to; i++) if (padding[take + across[i]]) out[put + i] = PADDED;
+    const put = j * x.length;
+    if (middle(y, j) !== line) {
+      line = middle(y, j);
+      runs = [];
+      for (let i = x.from, open = -1; i <= x.to; i++) {
+        const hidden = i < x.to && padding[line * columns + across[i]];
+        if (hidden && open < 0) open = i;
+        else if (!hidden && open >= 0) { runs.push([open, i]); open = -1; }
+      }
+    }
+    for (const [from, to] of runs) out.fill(PADDED, put + from, put + to);
   }
 }
 

@@ -1,5 +1,6 @@
-// The filter's passes of four taps by WebAssembly (resample.wat), eight pixels at a time: a pair on a
-// 4K screen scrolls without a graphics processor. Where a page may not run it, filter.js does the work.
+// The filter's passes of four taps and the look-up of grey values by WebAssembly (resample.wat): a pair on
+// a 4K screen scrolls without a graphics processor. Where a page may not run it, filter.js and draw.js do
+// the work.
 // Sums have 32 bits here: one pixel in some thousands is rounded to the next HU.
 
 let passes;  // what resample.wat exports; null where it cannot run
@@ -13,6 +14,30 @@ function loadPasses() {
     passes = null;
   }
   return passes;
+}
+
+// Places of so many bytes each in the memory of the passes.
+function reserve(sizes) {
+  let end = 0;
+  const places = sizes.map((bytes) => { const at = end; end += (bytes + 31) & ~15; return at; });
+  const missing = end - passes.memory.buffer.byteLength;
+  if (missing > 0) passes.memory.grow(Math.ceil(missing / 65536));
+  return places;
+}
+
+// Words of the screen for pixels from...to, in parts that stay in the processor's cache; false without it.
+const PART_PX = 1 << 16;
+function paintWide(words, bits, lut, from, to) {
+  if (!loadPasses()) return false;
+  const [table, image, out] = reserve([4 * lut.length, 2 * PART_PX, 4 * PART_PX]), { buffer } = passes.memory;
+  new Uint32Array(buffer, table).set(lut);
+  for (let at = from; at < to; at += PART_PX) {
+    const count = Math.min(PART_PX, to - at);
+    new Uint16Array(buffer, image).set(bits.subarray(at, at + count));
+    passes.paint(image, table, out, count);
+    words.set(new Uint32Array(buffer, out, count), at);
+  }
+  return true;
 }
 
 // Lines low...high of a slice, each with its edge pixels repeated four times at either end.
@@ -29,11 +54,8 @@ function resampleWide(out, pixels, columns, x, y) {
   const across = x.to - x.from, down = y.to - y.from;
   if (x.count !== 4 || y.count !== 4 || columns < 4 || !across || !loadPasses()) return false;
   const low = y.index[4 * y.from], high = y.index[4 * y.to - 1], lines = high - low + 1, wide = (across + 7) & ~7;
-  const places = [2 * lines * (columns + 8), 4 * across, 16 * across, 4 * lines * wide, 16 * down, 16 * down, 2 * down * wide];
-  let end = 0;
-  const [image, start, weight, between, line, share, made] = places.map((bytes) => (end += (bytes + 31) & ~15) - ((bytes + 31) & ~15));
-  const missing = end - passes.memory.buffer.byteLength;
-  if (missing > 0) passes.memory.grow(Math.ceil(missing / 65536));
+  const [image, start, weight, between, line, share, made] = reserve([2 * lines * (columns + 8), 4 * across,
+    16 * across, 4 * lines * wide, 16 * down, 16 * down, 2 * down * wide]);
   const { buffer } = passes.memory;
   widen(new Int16Array(buffer, image, lines * (columns + 8)), pixels, columns, low, high);
   const starts = new Int32Array(buffer, start, across);

@@ -1,4 +1,4 @@
-;; The two passes of a filter of four taps (filter.js) by eight pixels at a time.
+;; The two passes of a filter of four taps (filter.js) by eight pixels at a time, and their grey values.
 ;; resample.wasm is made of this file: wat2wasm resample.wat -o resample.wasm
 (module
   (memory (export "memory") 1)
@@ -63,4 +63,13 @@
         (br_if $pixel (local.tee $i (i32.sub (local.get $i) (i32.const 8)))))
       (local.set $line (i32.add (local.get $line) (i32.const 16)))
       (local.set $weight (i32.add (local.get $weight) (i32.const 16)))
-      (br_if $row (local.tee $rows (i32.sub (local.get $rows) (i32.const 1)))))))
+      (br_if $row (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))
+
+  ;; Grey values: a word of `table` for each of `count` pixels of 16 bits at `image`, to `out`.
+  (func (export "paint") (param $image i32) (param $table i32) (param $out i32) (param $count i32)
+    (loop $pixel
+      (i32.store (local.get $out) (i32.load
+        (i32.add (local.get $table) (i32.shl (i32.load16_u (local.get $image)) (i32.const 2)))))
+      (local.set $image (i32.add (local.get $image) (i32.const 2)))
+      (local.set $out (i32.add (local.get $out) (i32.const 4)))
+      (br_if $pixel (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))))
