@@ -61,6 +61,18 @@ DRAG = """async () => {
 }"""
 
 
+SCROLL = """async (frames) => {
+  const { viewer } = document.querySelector(".ctv");
+  const start = performance.now();
+  for (let i = 0; i < frames; i++) {
+    viewer.step(i % 40 < 20 ? 1 : -1);
+    await new Promise(requestAnimationFrame);
+  }
+  return frames / (performance.now() - start) * 1000;
+}"""
+FRAMES = 80
+
+
 def lock_forty(folder: Path) -> tuple[Path, str]:
     """Locked study whose first slot reads 40 pairs; its folder and the code of its reader."""
     from scipy.ndimage import gaussian_filter
@@ -167,6 +179,44 @@ def read_forty(page: Any, code: str, picture: Any) -> dict[str, tuple[float, str
     }
 
 
+def scroll_4k(chromium: Any, folder: Path) -> dict[str, tuple[float, str]]:
+    """A pair with padding on a screen of 3840 x 2160: frames, and where their time goes."""
+    from ctlab.ct import load_sample
+    from ctlab.view import compare, standalone
+
+    hu = load_sample().hu[:24]
+    noise = np.random.default_rng(3).normal(0, 60, hu.shape)
+    viewer = compare(hu, hu + noise, spacing_mm=(1.0, 0.7, 0.7), whole_page=True, padding_hu=-1024)
+    (folder / "4k.html").write_text(standalone(viewer, title="4K"), "utf-8")
+    context = chromium.new_context(viewport={"width": 3840, "height": 2160})
+    page = context.new_page()
+    page.goto((folder / "4k.html").as_uri())
+    page.add_style_tag(
+        content="body { max-width: none; margin: 0; padding: 0 } h1 { display: none }"
+    )
+    page.wait_for_selector(".ctv[aria-label]")
+    page.evaluate(SCROLL, FRAMES)
+    if page.evaluate("document.querySelector('canvas').width") < 1800:
+        raise ValueError("expected images that fill a 4K screen")
+    session = context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent_ms() -> dict[str, float]:
+        found = session.send("Performance.getMetrics")["metrics"]
+        return {m["name"]: 1000 * m["value"] / FRAMES for m in found}
+
+    before = spent_ms()
+    frames_per_s = page.evaluate(SCROLL, FRAMES)
+    after = spent_ms()
+    script, whole = (after[n] - before[n] for n in ("ScriptDuration", "TaskDuration"))
+    context.close()
+    return {
+        "4K pair, scrolling": (frames_per_s, "frames/s"),
+        "4K pair, filter and window of a frame": (script, "ms of processor"),
+        "4K pair, layout and painting of a frame": (whole - script, "ms of processor"),
+    }
+
+
 def results() -> Iterator[dict[str, Any]]:
     """How long a reader waits; screenshots go into the folder ``PICTURES``, where that is set."""
     from playwright.sync_api import sync_playwright
@@ -189,7 +239,7 @@ def results() -> Iterator[dict[str, Any]]:
                     page.screenshot(path=pictures / f"{name}.png")
 
             picture("login")
-            figures = read_forty(page, code, picture)
+            figures = scroll_4k(chromium, folder) | read_forty(page, code, picture)
             chromium.close()
     finally:
         room.terminate()
