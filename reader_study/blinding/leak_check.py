@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 
 from ctlab.ct.hu import HU_MAX, HU_MIN
 from reader_study.blinding.render import Rendition, decode
@@ -20,6 +21,10 @@ _FEWEST_SLICES = 8  # noise makes a pixel the same by chance in fewer
 _CLIPPED_SHARE = 1e-3
 _AIR_HU = -900
 _TELLING_AUC = 0.95
+_SPIKE_SHARE = 0.02  # of the pixels at one value: padding and flat areas, no part of a histogram
+_SMOOTH_HU = 31
+_FEWEST_VALUES = 50  # too few say nothing about steps
+_LEAST_APART = 1.4  # ordinary series give 0.97 to 1.05; a slope of 1.5 gives 1.5
 
 
 def pixel_leaks(protocol: Protocol, renditions: list[Rendition]) -> list[str]:
@@ -48,15 +53,34 @@ def _facts(rendition: Rendition) -> dict[str, str]:
     low, high = int(HU_MIN), int(HU_MAX)
     counts = np.bincount(hu.ravel().astype(np.int32) - low, minlength=high - low + 1)
     seen = np.flatnonzero(counts)
-    # One arm on even HU only (a rescale slope of 2, an 8-bit detour) shows as larger steps.
-    step = int(np.gcd.reduce(np.diff(seen))) if len(seen) > 1 else 0
     return {
-        "smallest grey step": str(step),
+        "smallest grey step": _step(counts, seen),
         "lowest value": _clipped(counts, low, at=int(seen[0])),
         "highest value": _clipped(counts, low, at=int(seen[-1])),
         "corner value": _corner(hu),
         "burned-in text": "yes" if _has_text(hu.min(axis=0), hu.max(axis=0), len(hu)) else "no",
     }
+
+
+def _step(counts: np.ndarray, seen: np.ndarray) -> str:
+    """Distance between grey values: 1 HU, or more after a rescale slope of 2 or an 8-bit detour.
+
+    Few odd values, or steps of 5 and 6 HU in turn, hide a lattice from the common divisor of all
+    steps. So the values in use are counted too, and compared with as many as a smooth histogram
+    would fill: each bin of Poisson mean m is used with probability 1 - exp(-m).
+    """
+    if len(seen) < 2:
+        return "one value"
+    divisor = int(np.gcd.reduce(np.diff(seen)))
+    spread = np.where(counts > _SPIKE_SHARE * counts.sum(), 0, counts)
+    below = np.cumsum(spread)
+    low, high = np.searchsorted(below, [0.05 * below[-1], 0.95 * below[-1]])
+    middle = spread[low : high + 1]
+    mean = uniform_filter1d(middle.astype(float), _SMOOTH_HU, mode="nearest")
+    filled, used = float((1 - np.exp(-mean)).sum()), int((middle > 0).sum())
+    apart = filled / max(used, 1)
+    is_lattice = filled >= _FEWEST_VALUES and apart >= _LEAST_APART
+    return f"{max(divisor, 2, round(apart)) if is_lattice else divisor} HU"
 
 
 def _clipped(counts: np.ndarray, low: int, *, at: int) -> str:

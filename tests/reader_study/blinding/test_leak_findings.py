@@ -29,6 +29,18 @@ def framed(hu):
     return hu
 
 
+def eight_bits(hu):
+    """256 grey values of a lung window, stored as whole HU: steps of 5 and 6 HU in turn."""
+    return np.clip(np.rint((hu + 1350) / 1500 * 255), 0, 255) / 255 * 1500 - 1350
+
+
+def nearly_even(hu):
+    """A rescale slope of 2, and a single pixel that was changed later."""
+    hu = 2 * np.rint(hu / 2)
+    hu[4, 12, 12] += 1
+    return hu
+
+
 @pytest.mark.usefixtures("cheap_seal")
 @pytest.mark.parametrize(
     ("change", "words"),
@@ -37,8 +49,10 @@ def framed(hu):
         (lambda hu: np.clip(hu, -700, 4000), "lowest value .*bravo clipped at -700 HU"),
         (letters, "burned-in text"),
         (framed, "corner value .*bravo -1000 HU"),
+        (eight_bits, "smallest grey step differs between arms .*bravo [456] HU"),
+        (nearly_even, "smallest grey step differs between arms .*bravo 2 HU"),
     ],
-    ids=["clipped above", "clipped below", "letters", "padding"],
+    ids=["clipped above", "clipped below", "letters", "padding", "8 bits", "slope of 2"],
 )
 def test_an_arm_told_by_its_pixels_is_refused(unlocked, passphrase, change, words):
     study = unlocked(n_cases=4)
