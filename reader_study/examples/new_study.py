@@ -1,7 +1,9 @@
 """A new study: a commented protocol, questions ready to use, and series for the example."""
 
+import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -71,10 +73,22 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(p for p in parent.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
+def _plain(name: str) -> str:
+    """A folder's name in the letters of a protocol.
+
+    Examples
+    --------
+    >>> _plain("Weiche Kerne, Größe 2"), _plain("\u80ba")
+    ('weiche-kerne-grosse-2', '')
+    """
+    letters = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    return re.sub("[^a-z0-9_-]+", "-", letters).strip("-_")
+
+
 def _arm_folders(source: Path) -> dict[str, Path]:
     """Name of each arm, as a protocol writes it, and its folder."""
     folders = _folders(source) if source.is_dir() else []
-    arms = {re.sub("[^a-z0-9_-]+", "-", f.name.lower()).strip("-_") or "arm": f for f in folders}
+    arms = {_plain(f.name) or f"arm-{n}": f for n, f in enumerate(folders, start=1)}
     if len(folders) < 2 or len(arms) < len(folders):
         raise ValueError(
             f"expected two folders or more in {source}, one for each arm and of different names, "
@@ -96,11 +110,11 @@ def _proposed(arms: dict[str, Path]) -> str:
     tables = [f'[[arms]]\nname = "{name}"' for name in arms]
     for case in sorted(set.union(*cases.values())):
         if case in everywhere:
-            quoted = case.replace('"', '\\"')
-            tables.append(f'[[cases]]\nname = "{quoted}"\npatient = "{quoted}"  # say who it is')
+            quoted = json.dumps(case, ensure_ascii=False)  # a string of TOML as well
+            tables.append(f"[[cases]]\nname = {quoted}\npatient = {quoted}  # say who it is")
         else:
             lacking = ", ".join(name for name in arms if case not in cases[name])
-            tables.append(f"# {case} is left out: not in {lacking}")
+            tables.append(f"# {' '.join(case.split())} is left out: not in {lacking}")
     return "\n" + "\n\n".join(tables) + "\n"
 
 

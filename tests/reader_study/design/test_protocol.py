@@ -179,3 +179,19 @@ def test_arms_and_cases_are_proposed_from_folders(tmp_path):
     (tmp_path / "one" / "Müller 1").mkdir(parents=True)
     with pytest.raises(ValueError, match=r"expected two folders or more .* got 1 \(Müller 1\)"):
         new_study(tmp_path / "other", example=False, source=tmp_path / "one")
+
+
+def test_folder_names_of_other_scripts_and_signs(tmp_path):
+    """Umlauts lose their dots, not their letter; what no case may be called is said, not parsed."""
+    for arm in ("Große Dosis", "Ärm", "\u4f4e", "\u9ad8"):
+        for case in ("CASE B (2)", "Zürich"):
+            (tmp_path / "pacs" / arm / case).mkdir(parents=True)
+    (tmp_path / "pacs" / "Ärm" / "rest\nname = 1").mkdir()
+    written = new_study(tmp_path / "study", example=False, source=tmp_path / "pacs")
+    protocol, _ = read_protocol(written)
+    assert [arm.name for arm in protocol.arms] == ["grosse-dosis", "arm", "arm-3", "arm-4"]
+    assert [case.name for case in protocol.cases] == ["CASE B (2)", "Zürich"]
+    for arm in (tmp_path / "pacs").iterdir():
+        (arm / 'a\\b "c"').mkdir()
+    with pytest.raises(ValueError, match=r"cases\.3\.name = .* should match pattern"):
+        read_protocol(new_study(tmp_path / "other", example=False, source=tmp_path / "pacs"))
