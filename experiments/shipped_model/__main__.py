@@ -21,7 +21,14 @@ import torch
 from ctlab.classic import METHODS
 from ctlab.learn import load_checkpoint
 from experiments.method_comparison import evaluate
-from experiments.shipped_model import adaptation, image_quality, nodules, passport, risk
+from experiments.shipped_model import (
+    adaptation,
+    image_quality,
+    nodules,
+    passport,
+    range_of_use,
+    risk,
+)
 
 
 def comparison(series: Path, pycerr: Path) -> None:
@@ -61,6 +68,7 @@ def main() -> None:
             adaptation.RESULTS,
             lambda: adaptation.main(lambda: evaluate.cases_of(given.series, given.pycerr)[1]),
         ),
+        "range_of_use": (range_of_use.RESULTS, lambda: range_of_use.main(given.series)),
         "passport": (passport.RESULTS, passport.main),
         "risk": (risk.RESULTS, risk.main),
     }
