@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pages import HERE
 from sphinx.pycode import ModuleAnalyzer
+
+from pages import HERE
 
 TARGET = HERE / "_build" / "api"
 FACES = {

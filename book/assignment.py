@@ -14,14 +14,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import execute
 import nbformat
+
+import execute
 import notebooks
+from ctlab.passport.class_table import STARTER
 from notebooks import Part, parts_of
 from pages import HERE, ROOT, is_notebook, page_names, read_toc, source_of
 from plain import Book, numbers_of, plain, without_glue
-
-from ctlab.passport.class_table import STARTER
 
 TEACHING = HERE / "teaching"
 REPORT_CPU_S = 900  # of processor time: a loaded machine takes long without being stuck

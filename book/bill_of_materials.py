@@ -13,10 +13,11 @@ from importlib.metadata import PackageNotFoundError, metadata, requires
 from pathlib import Path
 from typing import Any
 
-import vendor
-from metadata import read_citation, version_of
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import vendor
+from metadata import read_citation, version_of
 from pages import ROOT
 
 _LONGEST_NAME = 80

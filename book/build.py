@@ -16,11 +16,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import api_pages
 import execute
 import notebooks
 import vendor
-import yaml
 from address import publication
 from first_frame import with_first_frames
 from pages import page_names, read_toc, source_of

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+
 import notebooks
 from pages import ROOT, is_notebook, page_names, read_toc, source_of
 

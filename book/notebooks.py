@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 from jupyter_cache import get_cache
 from myst_nb.core.read import read_myst_markdown_notebook
+
 from pages import HERE, ROOT, is_notebook, page_names, read_toc, source_of
 from plain import Book, numbers_of, plain, sources_of, without_glue
 
