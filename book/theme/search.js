@@ -14,8 +14,10 @@ document.addEventListener("DOMContentLoaded", () => {
       met.add(place).add(page);
       return true;
     });
-    return kept.reverse();
+    return kept.reverse().map(([page, title, anchor, about, ...more]) => [page, plain(title), anchor, plain(about), ...more]);
   };
+  // The index holds titles as HTML, Sphinx shows them as text.
+  const plain = (markup) => markup && new DOMParser().parseFromString(markup, "text/html").body.textContent;
 
   // Some words around the first hit, from the section that was found or from anywhere on its page.
   const extract = (page, anchor) => {

@@ -137,6 +137,8 @@ def test_search_shows_what_was_found_and_each_place_once(pages, open_page):
         "words.html#term-Sinogram",
         "page.html",
     ]
+    titles = page.locator("#search-results li a").all_inner_texts()
+    assert titles == ["Words of CT", "A page with a zebra"]  # text, also where a title holds code
     said = page.locator("#search-results p.context").all_inner_texts()
     assert "All line integrals of a slice" in said[0]
     assert "The sinogram has a word in the list" in said[1]
