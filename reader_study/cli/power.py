@@ -23,6 +23,9 @@ Kind = Literal[
     "rating",
     "preference",
     "overlay",
+    "overlay-change",
+    "overlay-brier",
+    "overlay-time",
     "precision",
 ]
 KIND_OF = {
@@ -174,8 +177,8 @@ def _kind(kind: Kind | None, observed: "Pilot | None", *, given: bool) -> str:
     chosen = kind or (KIND_OF[observed.endpoint] if observed is not None else None)
     if chosen is None:
         raise ValueError(
-            f"expected a design ({', '.join(CLOSED_FORM)}, rating, preference or overlay), "
-            "got none; name it, or pass --from-images STUDY"
+            f"expected a design ({', '.join(CLOSED_FORM)}, rating, preference, overlay, or "
+            "overlay-change, -brier or -time), got none; name it, or pass --from-images STUDY"
         )
     if given and chosen not in CLOSED_FORM:
         raise ValueError(

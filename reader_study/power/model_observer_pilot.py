@@ -47,7 +47,7 @@ NO_OBSERVER = {
     "--pilot FILE or --components",
     "limits": "got limits, and none measures lengths; use power limits with --pilot",
 } | {
-    name: f"got {name}, and none is moved by a map; use reader-study power overlay"
+    name: f"got {name}, and none is moved by a map; use reader-study power overlay-..."
     for name in ASSISTED
 }
 

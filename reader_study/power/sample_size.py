@@ -39,15 +39,27 @@ from reader_study.stats.reliance.simulated import (
     simulate_overlay_study,
 )
 
-KINDS = (*CLOSED_FORM, "rating", "preference", "overlay")
+OVERLAY_KINDS = {
+    "overlay": "reliance",
+    "overlay-change": "change",
+    "overlay-brier": "brier",
+    "overlay-time": "time",
+}
+"""Kinds of study of maps, by the endpoint that decides."""
+KINDS = (*CLOSED_FORM, "rating", "preference", *OVERLAY_KINDS)
 READERS = (2, 3, 4, 5, 6, 8, 10, 12)
 CASES = (20, 40, 60, 80, 120, 160, 240)
-USUAL_EFFECT = {**CLOSED_FORM_EFFECT, "rating": 2.0, "preference": 0.65, "overlay": 0.15}
+USUAL_EFFECT = {**CLOSED_FORM_EFFECT, "rating": 2.0, "preference": 0.65}
+USUAL_EFFECT |= dict.fromkeys(OVERLAY_KINDS, 0.15) | {"overlay-time": 1.2}
+_MAPS = "right answers with own maps less those with shuffled ones"
 EFFECT_IS = {
     **CLOSED_FORM_IS,
     "rating": "odds ratio of a better rating in the new arm",
     "preference": "share of decided pairs that the new arm wins",
-    "overlay": "right answers with own maps less those with shuffled ones",
+    "overlay": _MAPS,
+    "overlay-change": f"{_MAPS}; net changes of mind decide",
+    "overlay-brier": f"{_MAPS}; the Brier score of confidence decides",
+    "overlay-time": "how many times quicker answers are with own maps than with shuffled ones",
 }
 # A mixed model takes a second or so per simulated study; beyond this many designs the mean does.
 FEW_DESIGNS = 4
@@ -80,7 +92,7 @@ def plan_power(
     Parameters
     ----------
     kind : "roc", "wafroc", "sensitivity", "specificity", "correct", "recall", "ai", "limits"
-        (closed form), "rating", "preference" or "overlay" (simulated)
+        (closed form), "rating", "preference" or one of :data:`OVERLAY_KINDS` (simulated)
     pilot : an in-silico pilot whose components are used
     components : of a pilot or published study; for "roc" without any, those of the Roe-Metz model
     layout : who reads what, and lesions of one patient; default crossed, one case each
@@ -128,7 +140,8 @@ def _check(kind: str, aim: Aim) -> None:
     if kind not in KINDS:
         raise ValueError(f"expected a design of {', '.join(KINDS)}, got {kind!r}; name one")
     limits = {"rating": (0.0, np.inf), "preference": (0.0, 1.0)}
-    limits |= {"limits": (-np.inf, np.inf), "overlay": (0.0, 0.35)}
+    limits |= {"limits": (-np.inf, np.inf), **dict.fromkeys(OVERLAY_KINDS, (0.0, 0.35))}
+    limits["overlay-time"] = (0.2, 5.0)
     low, high = limits.get(kind, (-0.5, 0.5))
     if not low < aim.effect < high:
         raise ValueError(
@@ -158,10 +171,15 @@ def _simulation(
         decide = likert_decision("clmm" if model else "mean", margin=aim.margin)
         analysis = "cumulative link mixed model" if model else "mean difference of ratings"
         return truth, decide, partial(_draw, simulate_likert, truth), analysis
-    if kind == "overlay":
-        readers = readers_with_contrast(aim.effect)
-        decide = overlay_decision(margin=aim.margin)
-        return readers, decide, partial(_overlays, readers), "contrast of own and shuffled maps"
+    if measure := OVERLAY_KINDS.get(kind):
+        if measure == "time":
+            readers = OverlayReaders(right_helps=0.0, wrong_harms=0.0, faster=aim.effect)
+        else:
+            readers = readers_with_contrast(aim.effect)
+        margin = float(np.log1p(aim.margin)) if measure == "time" else aim.margin
+        decide = overlay_decision(measure=measure, margin=margin)
+        analysis = f"contrast of own and shuffled maps, endpoint {measure}"
+        return readers, decide, partial(_overlays, readers), analysis
     base_share = (pilot.preference if pilot else None) or PreferenceTruth()
     truth = replace(base_share, share=aim.effect)
     decide = preference_decision(margin=aim.margin)

@@ -21,6 +21,7 @@ class OverlayReaders:
     sd_reader, sd_case : spread of skill over readers and of ease over cases
     sd_trust : spread over readers of the logarithm of how far they follow
     anchored : share of first answers that stay as they are, whatever the overlay shows
+    faster : how many times quicker answers are with own maps than with shuffled ones
     """
 
     skill: float = 0.8
@@ -30,6 +31,7 @@ class OverlayReaders:
     sd_case: float = 1.0
     sd_trust: float = 0.3
     anchored: float = 0.5
+    faster: float = 1.0
 
 
 def simulate_overlay_study(
@@ -74,7 +76,7 @@ def simulate_overlay_study(
             "first_right": first.astype(int),
             "final_right": final.astype(int),
             "confidence": np.maximum(chance, 1 - chance).round(1),
-            "seconds": rng.lognormal(2.5, 0.4, reader.size),
+            "seconds": rng.lognormal(2.5, 0.4, reader.size) / np.where(own, readers.faster, 1.0),
         }
     )
 
@@ -127,12 +129,29 @@ def readers_with_contrast(
     return replace(base, right_helps=found, wrong_harms=found)
 
 
-def overlay_decision(*, margin: float = 0.0, alpha: float = 0.05) -> Callable[[pd.DataFrame], bool]:
-    """Decide whether own maps are shown better than shuffled ones, by more than ``-margin``."""
+MEASURES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "reliance": lambda study: study["final_right"],
+    "change": lambda study: study["final_right"] - study["first_right"],
+    "brier": lambda study: -((study["confidence"] - study["final_right"]) ** 2),
+    "time": lambda study: -np.log(study["seconds"]),
+}
+"""What each endpoint of maps counts in a reading; higher is better."""
+
+
+def overlay_decision(
+    *, measure: str = "reliance", margin: float = 0.0, alpha: float = 0.05
+) -> Callable[[pd.DataFrame], bool]:
+    """Decide whether own maps are shown better than shuffled ones, by more than ``-margin``.
+
+    Parameters
+    ----------
+    measure : one of :data:`MEASURES`
+    """
 
     def decide(study: pd.DataFrame) -> bool:
-        columns = (study[name] for name in ("final_right", "reader", "case", "overlay"))
-        found = crossed_contrast(*columns, first="own", second="shuffled", level=1 - alpha)
+        columns = (study[name] for name in ("reader", "case", "overlay"))
+        values = MEASURES[measure](study)
+        found = crossed_contrast(values, *columns, first="own", second="shuffled", level=1 - alpha)
         return bool(found.low > -margin)
 
     return decide

@@ -237,3 +237,19 @@ def test_power_of_overlays_grows_with_cases_and_is_the_error_rate_without_an_eff
         readers_with_contrast(0.41)
     with pytest.raises(ValueError, match="own maps less those with shuffled"):
         plan_power("overlay", Aim(0.5))
+
+
+@pytest.mark.parametrize("measure", ["change", "brier", "time"])
+def test_each_endpoint_of_maps_has_its_power_and_five_per_cent_without_an_effect(measure):
+    effect = 1.4 if measure == "time" else 0.2
+    aim = Aim(effect, replicates=40, seed=2)
+    facts = plan_power(f"overlay-{measure}", aim, readers=(8,), cases=(20, 120))
+    few, many = (row["power"] for row in facts["curve"])
+    assert few < many
+    assert many > 0.6
+    null = OverlayReaders(right_helps=0.0, wrong_harms=0.0)
+    rng, decide = np.random.default_rng(1), overlay_decision(measure=measure)
+    shown = [
+        decide(simulate_overlay_study(null, n_readers=6, n_cases=40, rng=rng)) for _ in range(80)
+    ]
+    assert np.mean(shown) <= 0.1  # one-sided 2.5 %
