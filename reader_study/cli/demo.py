@@ -27,8 +27,8 @@ def demo(
         DEMONSTRATION,
         lesson_plan,
         open_demo,
-        simulated_demo,
     )
+    from reader_study.examples.simulated_demo import simulated_demo
 
     if maps:
         if pairs or twenty:

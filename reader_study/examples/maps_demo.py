@@ -304,7 +304,7 @@ def open_maps_demo(
     folder: str | Path, *, port: int, browser: bool, say: Callable[[str], None]
 ) -> None:
     """Build the demonstration of maps for one reader, open its room, then tell what maps did."""
-    from reader_study.examples.demo import is_read
+    from reader_study.examples.demo import is_handed_in, is_read
     from reader_study.record.paths import bundle_folder
     from reader_study.room.server import serve
 
@@ -323,13 +323,7 @@ def open_maps_demo(
         say("Stop it with Ctrl-C; the same command goes on where reading stopped.")
 
     if not is_read(folder):
-        serve(
-            folder,
-            port=port,
-            open_browser=browser,
-            ready=ready,
-            until=lambda store: bool(store.events("session-finished")),
-        )
+        serve(folder, port=port, open_browser=browser, ready=ready, until=is_handed_in)
     if is_read(folder):
         for line in own_use_of_maps(folder, passphrase):
             say(line)

@@ -109,15 +109,26 @@ class PixelFreeBundle(Bundle):
 
 
 class PageRoom(Room):
-    """The room of one reader whose front end is a page on a socket."""
+    """The room of one reader whose front end is a page on a socket.
 
-    def __init__(self, bundle: PixelFreeBundle, session: ReadingSession, *, logout: str) -> None:
+    ``afterwards`` is a link, ``href`` and ``text``, that a demonstration shows at the end.
+    """
+
+    def __init__(
+        self,
+        bundle: PixelFreeBundle,
+        session: ReadingSession,
+        *,
+        logout: str,
+        afterwards: dict[str, str] | None = None,
+    ) -> None:
         self._sent: list[tuple[str, dict[str, Any]]] = []
+        self._afterwards = afterwards
         self._shown: dict[int, ShownTrial] = {}
         super().__init__(bundle, session, logout=logout)
 
     def _panel(self, reader: dict[str, Any]) -> PageModel:
-        reader = {**reader, "pad": True}
+        reader = {**reader, "pad": True, "afterwards": self._afterwards}
         traits = {**_defaults(Panel), "texts": self._words, "reader": reader}
         return PageModel("panel", traits, self._sent)
 

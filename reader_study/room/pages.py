@@ -74,8 +74,9 @@ class SafePage(web.RequestHandler):
 class Rooms:
     """The rooms of a study: who is in, and how many may be."""
 
-    def __init__(self, study: ServedStudy) -> None:
+    def __init__(self, study: ServedStudy, afterwards: dict[str, str] | None = None) -> None:
         self.study = study
+        self.afterwards = afterwards
         bundle = study.bundle
         self.bundle = PixelFreeBundle(bundle.folder, bundle.facts, bundle.sha256)
         self.open: dict[str, Visit] = {}
@@ -115,7 +116,7 @@ class Rooms:
         study = self.study
         anchor = partial(keep_anchor, study.folder)
         session = ReadingSession(self.bundle, study.store, reader, on_anchor=anchor)
-        return PageRoom(self.bundle, session, logout="logout")
+        return PageRoom(self.bundle, session, logout="logout", afterwards=self.afterwards)
 
 
 class Page(SafePage):

@@ -97,10 +97,12 @@ class Screens extends DisplayCheck {
   }
 
   show_thanks(screen) {
-    this.leave?.("stay");  // who comes next must enter a code
+    const { afterwards } = this.model.get("reader");  // of a demonstration, for whoever is logged in
+    if (!afterwards) this.leave?.("stay");  // who comes next must enter a code
     const date = screen.opens ? new Date(screen.opens).toLocaleString() : "";
     return [this.title(this.say("thanks_title")),
       node("p", {}, screen.last ? this.say("thanks_last") : this.say("thanks_session", { date })),
+      ...(afterwards ? [node("p", {}, node("a", { href: afterwards.href }, afterwards.text))] : []),
       ...this.ownReading(screen.own),
       node("h2", {}, this.say("receipt")), node("code", { class: "rs-receipt" }, screen.receipt),
       node("img", { class: "rs-qr", src: screen.qr, alt: this.say("receipt_qr") }),

@@ -8,10 +8,14 @@ import threading
 import webbrowser
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reader_study.record.store import Store
 from reader_study.room.listen import listen, tls_context
 from reader_study.room.served_study import open_study
+
+if TYPE_CHECKING:
+    from reader_study.room.web import Afterwards
 
 PLACES: dict[str, int] = {"web": 200, "voila": 40}
 """Readers at a time: a page of the one process needs little, a kernel about 150 MB."""
@@ -32,6 +36,7 @@ def serve(
     open_browser: bool = False,
     ready: Callable[[str], None] = lambda _url: None,
     until: Callable[[Store], bool] | None = None,
+    afterwards: "Afterwards | None" = None,
 ) -> None:
     """Serve the reading room until interrupted, or shortly after ``until`` holds.
 
@@ -44,6 +49,7 @@ def serve(
     engine : ``web``, one process for all; ``voila``, a kernel for each reader
     ready : called with the address once readers can come in
     until : asked of the record now and then; engine ``web`` only
+    afterwards : what a demonstration offers after its pairs; no study of readers has any
 
     Raises
     ------
@@ -71,7 +77,7 @@ def serve(
     from reader_study.room.web import application
 
     async def open_port() -> None:
-        announce(listen(application(opened), host, port, context))
+        announce(listen(application(opened, afterwards), host, port, context))
 
     loop = IOLoop.current()
     loop.add_callback(open_port)

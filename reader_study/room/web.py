@@ -8,6 +8,8 @@ held in memory here.
 
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -229,8 +231,22 @@ class Socket(Page, WebSocketHandler):
             self.rooms.pads.show(self._name, pad_state({}, self.rooms.study.texts))
 
 
-def application(study: ServedStudy) -> web.Application:
-    """The room's routes, and nothing else."""
+@dataclass(frozen=True)
+class Afterwards:
+    """Pages that a demonstration has beside its room, and the link to them at the end.
+
+    Attributes
+    ----------
+    routes : of Tornado, whose handlers are :class:`~reader_study.room.pages.Page`
+    link : ``href`` and ``text``
+    """
+
+    routes: Sequence[tuple[Any, ...]]
+    link: dict[str, str]
+
+
+def application(study: ServedStudy, afterwards: Afterwards | None = None) -> web.Application:
+    """The room's routes, and nothing else but what a demonstration adds."""
     return web.Application(
         [
             (r"/", RoomPage),
@@ -244,9 +260,10 @@ def application(study: ServedStudy) -> web.Application:
             (r"/pad", PadPage),
             (r"/pad/([\w-]{10,40})", PadCode),
             (r"/pad-socket", PadSocket),
+            *(afterwards.routes if afterwards else ()),
         ],
         default_handler_class=NoPage,
-        rooms=Rooms(study),
+        rooms=Rooms(study, afterwards.link if afterwards else None),
         cookie_secret=study.cookie_secret,
         xsrf_cookies=True,
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict"},

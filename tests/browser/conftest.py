@@ -214,14 +214,14 @@ def staffed(tmp_path):
 
 
 class Server:
-    """``reader-study serve`` in a process of its own."""
+    """``reader-study serve`` (or ``demo``) in a process of its own."""
 
-    def __init__(self, study: Path, *options: str) -> None:
-        self.study, self.options, self.port = study, options, 0
+    def __init__(self, study: Path, *options: str, command: str = "serve") -> None:
+        self.study, self.options, self.port, self.command = study, options, 0, command
         self.log = study.parent / "serve.log"
 
     def start(self) -> "Server":
-        command = [sys.executable, "-m", "reader_study", "serve", str(self.study)]
+        command = [sys.executable, "-m", "reader_study", self.command, str(self.study)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*command, "--port", str(self.port), *self.options],
@@ -276,8 +276,8 @@ def serve():
     """Function that starts a server for a study; stopped at the end whatever happens."""
     servers = []
 
-    def start(study, *options):
-        servers.append(Server(study, *options).start())
+    def start(study, *options, **command):
+        servers.append(Server(study, *options, **command).start())
         return servers[-1]
 
     yield start

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -74,12 +75,28 @@ def live_answer(setting: Mapping[str, Any]) -> Answer:
 
 
 def _denoise(name: str, hu: np.ndarray) -> np.ndarray:
-    from ctlab.lessons.material.live_networks import denoise_live  # torch, where it is asked for
-
-    return denoise_live(name, hu)
+    denoised: np.ndarray = networks_module().denoise_live(name, hu)
+    return denoised
 
 
 def _explain(name: str, hu: np.ndarray, y: int, x: int) -> dict[str, np.ndarray]:
-    from ctlab.lessons.material.live_networks import explain_live
+    maps: dict[str, np.ndarray] = networks_module().explain_live(name, hu, y, x)
+    return maps
 
-    return explain_live(name, hu, y, x)
+
+def networks_module() -> ModuleType:
+    """``live_networks``, which needs torch, where a network is asked for.
+
+    Raises
+    ------
+    ValueError
+        Torch or what explains networks is not installed.
+    """
+    try:
+        from ctlab.lessons.material import live_networks
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"expected PyTorch and what explains networks, got no {error.name}; "
+            'install "ctlab[explain]"'
+        ) from None
+    return live_networks

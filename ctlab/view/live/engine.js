@@ -1,5 +1,5 @@
-// Who answers: ONNX Runtime in a worker of the page (in the book), or the kernel's Python (in a
-// notebook). The engine is loaded when first asked for, once for all figures of a page.
+// Who answers: ONNX Runtime in a worker of the page (in the book), or Python (a notebook's
+// kernel, or the server of a page). The engine is loaded when first asked for, once for all figures of a page.
 
 // Runs in the worker, as text. Its messages: open, load, run; each is answered under its number.
 function liveWorker() {
@@ -113,7 +113,7 @@ function padded(hu, rows, columns) {
   return { data, r, c };
 }
 
-// In a notebook the kernel answers, with the product itself.
+// In a notebook the kernel answers, elsewhere a server, with the product itself.
 class KernelEngine {
   constructor(model) {
     Object.assign(this, { model, waiting: new Map(), count: 0 });
@@ -127,10 +127,10 @@ class KernelEngine {
   }
 
   static async open(model, say) {
-    if (typeof model.send !== "function") throw new Error("there is neither an engine nor a kernel");
-    say("Asking the kernel …");
+    if (typeof model.send !== "function") throw new Error("nothing is here to run it");
+    say("Asking for the network …");
     const engine = new KernelEngine(model), late = new Promise((_, failed) =>
-      setTimeout(() => failed(new Error("there is neither an engine nor a kernel")), 8000));
+      setTimeout(() => failed(new Error("nothing is here to run it")), 8000));
     await Promise.race([engine.ask({ kind: "open" }), late]);
     return engine;
   }

@@ -5,6 +5,12 @@ TOOLS.brush = ["Brush", "t"];
 const LIVE_KEYS = [["T", "brush: click, or move the cross by arrows and press Space"],
   ["N", "new noise"], ["U", "take the last stroke back"]];
 const BRUSHES = { solid: "solid nodule", "ground glass": "ground-glass nodule", erase: "eraser", paint: "paint", why: "ask why" };
+// Where the network runs, and where a slice of the reader's own is read.
+const PLACES = {
+  book: { runs: "It is loaded from this book, and nothing leaves your computer.", reads: "It is read in this page and never leaves your computer." },
+  notebook: { runs: "It runs in the kernel of this notebook.", reads: "It goes to the kernel of this notebook, and no further." },
+  server: { runs: "It runs on the computer that serves this page.", reads: "It goes to the computer that serves this page, and no further; it is not kept." },
+};
 const percent = (value, digits = 0) => `${(100 * value).toFixed(digits)} %`;
 // With 158 steps a twentieth, a tenth, a fifth and a half of the dose lie on one.
 const DOSE_STEPS = 158, doseOf = (step) => DOSES[0] * (DOSES[1] / DOSES[0]) ** (step / DOSE_STEPS);
@@ -15,6 +21,7 @@ class LiveViewer extends Viewer {
   build(el) {
     super.build(el);
     this.now = { ...structuredClone(this.get("setting")) };
+    this.whereabouts = PLACES[window.ctlabStatic ? "book" : this.get("place")];
     this.begun = structuredClone(this.now);
     this.brush = { kind: "solid", diameter_mm: 8, hu: -100 };
     this.numbers = {};
@@ -24,7 +31,7 @@ class LiveViewer extends Viewer {
     this.root.insertBefore(this.progress, this.panel);
     this.buildControls();
     this.tell(this.root, "data-live", "waiting");
-    this.say(this.progress, "Move anything: the network answers then. It is loaded from this book, and nothing leaves your computer.");
+    this.say(this.progress, `Move anything: the network answers then. ${this.whereabouts.runs}`);
     this.on("change:setting", () => {  // a kernel may set it
       if (JSON.stringify(this.get("setting")) !== JSON.stringify(this.now)) this.change(structuredClone(this.get("setting")));
     });
@@ -213,7 +220,7 @@ class LiveViewer extends Viewer {
 
   giveUp(error) {
     Object.assign(this, { failed: true, opening: null, engine: null });
-    this.tellState("failed", `The network cannot answer here (${error.message}). Right you see what was computed when the book was built.`);
+    this.tellState("failed", `The network cannot answer here (${error.message}). Right you see the image named above it, computed before.`);
     this.pixels.right = this.fallback;
     this.loads++;
     this.nameSides();

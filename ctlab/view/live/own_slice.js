@@ -2,7 +2,6 @@
 // use, and cut to a window that can be moved. It never leaves the computer.
 
 const WINDOW_PX = 160, SMALLEST_PX = 32, BLACK_HU = -1350, WHITE_HU = 150, PNG_PIXEL_MM = 0.7;
-const privacy = () => window.ctlabStatic ? "It is read in this page and never leaves your computer." : "It goes to the kernel of this notebook, and no further.";
 
 // Where the window holds most lung, the nearest to the middle of those.
 function lungWindow({ hu, rows, columns }, size) {
@@ -26,7 +25,7 @@ class OwnSlice {
     this.file = element("input", { type: "file", accept: ".dcm,.png,application/dicom,image/png", "aria-label": "CT slice, DICOM or PNG", tabindex: "-1" });
     this.file.hidden = true;
     this.file.addEventListener("change", () => { this.take([...this.file.files]); this.file.value = ""; });
-    this.words = element("p", { role: "status", text: `Or drop a DICOM or PNG file of a CT slice here. ${privacy()}` });
+    this.words = element("p", { role: "status", text: this.invitation() });
     this.notes = element("ul");
     this.asks = element("div", { class: "ctl-row" });
     this.back = viewer.button("Back to the book's slice", "", () => this.giveBack());
@@ -41,6 +40,8 @@ class OwnSlice {
       this.take([...event.dataTransfer.files]);
     });
   }
+
+  invitation() { return `Or drop a DICOM or PNG file of a CT slice here. ${this.viewer.whereabouts.reads}`; }
 
   say(words, notes = [], asks = []) {
     this.words.textContent = words;
@@ -69,7 +70,7 @@ class OwnSlice {
     if (window.ctlabStatic || String.fromCharCode(...start) !== "DICM") return readSlice(file, window.ctlabStatic);
     viewer.wake();
     await viewer.opening;
-    if (!viewer.engine) throw new Error("There is no kernel to read it; run the cell again.");
+    if (!viewer.engine) throw new Error("Nothing is there to read it; run the cell or start the server again.");
     return viewer.engine.read(file);
   }
 
@@ -104,7 +105,7 @@ class OwnSlice {
       this.cut(slice, place);
     };
     const way = (text, size, key) => this.viewer.slider(text, { low: 0, high: size, value: place[key], read: (v) => `${v} px`, change: (v) => move({ [key]: v }) }).node;
-    this.say(`${slice.name}: ${words} ${privacy()}`, slice.notes, [
+    this.say(`${slice.name}: ${words} ${this.viewer.whereabouts.reads}`, slice.notes, [
       ...(slice.rows > tall ? [way("Window from above", slice.rows - tall, "top")] : []),
       ...(slice.columns > wide ? [way("Window from the left", slice.columns - wide, "left")] : [])]);
     this.back.hidden = false;
@@ -124,7 +125,7 @@ class OwnSlice {
     const { scene, spacing } = this.viewer.book;
     this.viewer.book = null;
     this.back.hidden = true;
-    this.say(`Or drop a DICOM or PNG file of a CT slice here. ${privacy()}`);
+    this.say(this.invitation());
     this.put(scene, spacing, structuredClone(this.viewer.begun));
   }
 

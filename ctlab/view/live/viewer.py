@@ -42,6 +42,7 @@ class LiveViewer(CompareViewer):
     goals : tasks that are ticked off, ``{"text", "number"}`` with any of ``below`` and ``above``
         (limits of the number), ``dose_below``, ``dose_above``, ``network``, ``kind`` (of the last
         stroke), ``strength`` (least, default 1) and ``bare`` (no strokes)
+    place : where the network runs if not in a page of the book: ``notebook`` or ``server``
     given_label, fallback_label : text over the left image, and over the right one until the
         network answers
     """
@@ -61,6 +62,7 @@ class LiveViewer(CompareViewer):
     offer = t.List(t.Unicode(), ["network", "brush", "disturb"]).tag(sync=True)
     goals = t.List(t.Dict()).tag(sync=True)
     applicability = t.Dict({"range": {}, "words": dict(WORDS)}).tag(sync=True)
+    place = t.Enum(["notebook", "server"], "notebook").tag(sync=True)
     given_label = t.Unicode("Input").tag(sync=True)
     fallback_label = t.Unicode("Full dose").tag(sync=True)
 
@@ -68,7 +70,13 @@ class LiveViewer(CompareViewer):
     explain: Explain | None = None
 
     def answer(self, content: Mapping[str, Any], buffers: Sequence[Any]) -> None:
-        """Answer a question of the browser, whose number comes back with the result."""
+        """Answer a question of the browser."""
+        self.send(*self.reply(content, buffers))
+
+    def reply(
+        self, content: Mapping[str, Any], buffers: Sequence[Any]
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """What to send to a question of the browser, whose number comes back with the result."""
         reply: dict[str, Any] = {"id": content.get("id")}
         made: list[bytes] = []
         try:
@@ -77,7 +85,7 @@ class LiveViewer(CompareViewer):
             made = [image.astype("<f4").tobytes() for image in maps.values()]
         except Exception as error:  # the page waits for every reply
             reply["error"] = str(error)
-        self.send(reply, made)
+        return reply, made
 
     def _found(
         self, content: Mapping[str, Any], buffers: Sequence[Any]

@@ -14,13 +14,12 @@ from reader_study.blinding.unblind import verify
 from reader_study.examples.demo import (
     ARMS,
     NOTE,
-    _read,
     build_demo,
     lesson_plan,
     open_demo,
     own_reading,
-    read_by_simulated_readers,
 )
+from reader_study.examples.simulated_demo import _read, read_by_simulated_readers
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import opened
 from reader_study.record.study_record import read_unblinded

@@ -47,7 +47,7 @@ def room(locked, monkeypatch):
     codes = [add_reader(study, name)[1] for name in ("one", "two")]
 
     @asynccontextmanager
-    async def serve(*, places=9, proxies=(), study=study):
+    async def serve(*, places=9, proxies=(), study=study, afterwards=None):
         served = open_study(study, proxies=proxies, places=places)
         servers = []
         made = listen.HTTPServer
@@ -57,7 +57,7 @@ def room(locked, monkeypatch):
             return servers[-1]
 
         monkeypatch.setattr(listen, "HTTPServer", kept)
-        app = web.application(served)
+        app = web.application(served, afterwards)
         url = listen.listen(app, "127.0.0.1", 0, None)
         try:
             yield codes, url, app.settings["rooms"]
