@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from reader_study.design.protocol import Checklist
+from reader_study.design.analysis import Checklist
 from reader_study.report.checklist_facts import known_facts, read_model
 from reader_study.report.checklists import as_table, checklist_files, chosen, fill
 from reader_study.report.page import html_page, markdown_page

@@ -107,7 +107,8 @@ def test_a_demonstration_alone_offers_the_network_and_only_to_its_reader(room, p
             assert state["panel"]["reader"]["afterwards"]["href"] == "network"
             reply = await reader.get("/network")
             assert reply.code == 200
-            assert "script-src 'self' 'wasm-unsafe-eval';" in reply.headers["Content-Security-Policy"]
+            policy = reply.headers["Content-Security-Policy"]
+            assert "script-src 'self' 'wasm-unsafe-eval';" in policy
             first = await at_the_network(reader)
             assert "traits" in unpack(await first.read_message())[0]
             second = await at_the_network(reader)
