@@ -113,11 +113,12 @@ def test_statements_come_after_the_last_image(mapped, staffed, serve, open_page)
     for count in range(12):  # six images, before and after the map
         words = "First without a map" if count % 2 == 0 else "Now with the map"
         page.wait_for_selector(f".rs:has-text('{words}')")
+        page.wait_for_timeout(700)
         page.keyboard.press("1")
     statements = Trust(set="tpa").questions
     for number in range(12):
         legend(page, statements[number])
-        page.wait_for_timeout(150)  # a key at once still belongs to the question before
+        page.wait_for_timeout(700)  # a key at once still belongs to the question before
         page.keyboard.press("4")
         page.wait_for_function(
             "t => !document.querySelector('legend')?.textContent.includes(t)",
