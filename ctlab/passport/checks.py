@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import gaussian_filter
 
 from ctlab.assess import (
     NODULE_TASKS,
@@ -29,7 +28,7 @@ from ctlab.assess import (
     z_correlation,
 )
 from ctlab.assess.detection.detectability import MakeImages
-from ctlab.assess.safety.conformal_risk import SIDES
+from ctlab.assess.safety.conformal_risk import SIDES, change_score
 from ctlab.passport.bench import NEEDS, Bench, Check, Finding
 from ctlab.passport.invariance import NAMES, invariance, leak
 from ctlab.passport.patient_scan import (
@@ -260,7 +259,7 @@ def risk(bench: Bench) -> Finding:
         triples = [(p.truth, p.low, bench.denoise(p.low[None])[0]) for p in known]
         population = POPULATION
     losses = np.array([_losses(*triple) for triple in triples])  # (patients, sides, factors)
-    spread = float(np.median([np.median(_score(low, out)) for _, low, out in triples]))
+    spread = float(np.median([np.median(change_score(low, out)) for _, low, out in triples]))
     first = max(needed, 2 * len(triples) // 3)
     rows, worst, bounds = [], 0.0, []
     for k, side in enumerate(SIDES):
@@ -278,17 +277,9 @@ def risk(bench: Bench) -> Finding:
     return Finding({name: worst}, {name: note}, {"risk": rows})
 
 
-def _score(low: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """What was changed, smoothed in the plane, plus 1 HU: nothing is known better."""
-    difference = np.abs(low - out)
-    return np.asarray(
-        gaussian_filter(difference, (0.0,) * (difference.ndim - 2) + (2.0, 2.0)) + 1.0
-    )
-
-
 def _losses(truth: np.ndarray, low: np.ndarray, out: np.ndarray) -> list[np.ndarray]:
     """Loss curves of one patient, for structure added and removed."""
-    body, score = truth > -950, _score(low, out)
+    body, score = truth > -950, change_score(low, out)
     return [loss_curve(truth, out, score, FACTORS, side=side, mask=body) for side in SIDES]
 
 

@@ -56,12 +56,9 @@ class ForcedChoicePlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.places < 2 or self.trials < 1:
-            raise ValueError(
-                f"expected two places and one trial or more, got {self.places} and {self.trials}"
-            )
-        if not self.contrasts_hu or min(self.contrasts_hu) <= 0:
-            raise ValueError(f"expected contrasts above 0 HU, got {list(self.contrasts_hu)}")
+        if self.places < 2:
+            raise ValueError(f"expected two places or more, got {self.places}")
+        check_trials(self.trials, self.contrasts_hu)
         if not 0 < self.diameter_mm <= self.tile_mm / 2:
             raise ValueError(
                 f"expected a lesion of at most half the tile of {self.tile_mm:g} mm, got "
@@ -102,12 +99,10 @@ def write_forced_choice(
     before anybody reads.
     """
     plan = plan or ForcedChoicePlan()
-    names = ["low-dose", *(d.name for d in denoisers)]
-    if len(set(names)) < len(names):
-        raise ValueError(f"expected arms of different names, got {', '.join(names)}; rename one")
+    names = arm_names(denoisers)
     tell_behaviour(denoisers, note)
     rng = np.random.default_rng(plan.seed)
-    size = 2 * round(plan.tile_mm / full.spacing_mm[1] / 2) + 1
+    size = odd_px(plan.tile_mm, full.spacing_mm[1])
     needed = max(plan.places * plan.trials * len(plan.contrasts_hu), FEWEST_SPOTS)
     spots = find_spots(full, needed, plan.diameter_mm, size, rng)
     making = Making(denoisers, plan.dose, calibrate(full), int(rng.integers(2**31)), spots, size)
@@ -139,12 +134,47 @@ def write_forced_choice(
         "pixel_mm": float(full.spacing_mm[1]),
         "tile_px": size,
     }
+    write_set(out, facts, tiles, observers, overwrite=overwrite)
+    return {**facts, "observers": observers}
+
+
+def check_trials(trials: int, contrasts_hu: Sequence[float]) -> None:
+    """Refuse a test without trials or whose lesions have no contrast."""
+    if trials < 1:
+        raise ValueError(f"expected one trial or more, got {trials}")
+    if not contrasts_hu or min(contrasts_hu) <= 0:
+        raise ValueError(f"expected contrasts above 0 HU, got {list(contrasts_hu)}")
+
+
+def arm_names(denoisers: Sequence[Denoiser]) -> list[str]:
+    """``low-dose`` and the denoisers; two of one name are refused."""
+    names = ["low-dose", *(d.name for d in denoisers)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"expected arms of different names, got {', '.join(names)}; rename one")
+    return names
+
+
+def odd_px(side_mm: float, pixel_mm: float) -> int:
+    """Side of a square in pixels, odd, so that a pixel lies in its middle."""
+    return 2 * round(side_mm / pixel_mm / 2) + 1
+
+
+def write_set(
+    out: str | Path,
+    facts: dict[str, Any],
+    tiles: dict[str, np.ndarray],
+    observers: list[dict[str, Any]],
+    *,
+    overwrite: bool,
+) -> None:
+    """The three files of a test; ``tiles`` by arm, (trials, places, y, x) in HU."""
     with fresh_folder(out, overwrite=overwrite) as folder:
         write_json(folder / "set.json", facts)
-        numbered: dict[str, Any] = {f"arm_{k}": t for k, t in enumerate(tiles.values())}
-        np.savez_compressed(folder / "tiles.npz", **numbered)
+        shown: dict[str, Any] = {
+            f"arm_{k}": np.rint(t).astype(np.int16) for k, t in enumerate(tiles.values())
+        }
+        np.savez_compressed(folder / "tiles.npz", **shown)
         write_csv(folder / "observers.csv", pd.DataFrame(observers))
-    return {**facts, "observers": observers}
 
 
 def find_spots(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import signal
 
 from ctlab.assess.detection.channels import laguerre_gauss
@@ -21,15 +20,18 @@ from ctlab.console import Note
 from ctlab.ct import Volume
 from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.simulation.calibration import calibrate
-from ctlab.files import fresh_folder, write_csv, write_json
 from ctlab.workflows.forced_choice_images import (
     FEWEST_SPOTS,
     FORMAT_VERSION,
     Making,
+    arm_names,
+    check_trials,
     find_spots,
     floored,
+    odd_px,
     plain_lung,
     with_lesions,
+    write_set,
 )
 
 
@@ -55,11 +57,7 @@ class SearchPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.trials < 1 or not self.contrasts_hu or min(self.contrasts_hu) <= 0:
-            raise ValueError(
-                "expected one trial or more and contrasts above 0 HU, got "
-                f"{self.trials} and {list(self.contrasts_hu)}"
-            )
+        check_trials(self.trials, self.contrasts_hu)
         if not 0 < self.diameter_mm <= self.tile_mm / 4:
             raise ValueError(
                 f"expected a lesion of at most a quarter of the square of {self.tile_mm:g} mm, got "
@@ -100,13 +98,11 @@ def write_search(
     1996, doi:10.1118/1.597758), and d' of a lesion at a known place.
     """
     plan = plan or SearchPlan()
-    names = ["low-dose", *(d.name for d in denoisers)]
-    if len(set(names)) < len(names):
-        raise ValueError(f"expected arms of different names, got {', '.join(names)}; rename one")
+    names = arm_names(denoisers)
     tell_behaviour(denoisers, note)
     rng = np.random.default_rng(plan.seed)
     pixel = full.spacing_mm[1]
-    size = 2 * round(plan.tile_mm / pixel / 2) + 1
+    size = odd_px(plan.tile_mm, pixel)
     margin = math.ceil(plan.diameter_mm / pixel)
     held = plan.trials * len(plan.contrasts_hu)
     lesions = find_spots(full, max(2 * held, FEWEST_SPOTS), plan.diameter_mm, size, rng)
@@ -117,14 +113,14 @@ def write_search(
     plain = making.tiles(np.stack([plain_lung(slice_, margin) for slice_ in full.hu])) > 0
     absent, clean = making.arms(full), making.tiles(full.hu)
     contrasts = np.resize(plan.contrasts_hu, held)
-    tiles = {name: np.rint(shown[: 2 * held]) for name, shown in absent.items()}
+    tiles = {name: shown[: 2 * held].copy() for name, shown in absent.items()}
     observers: list[dict[str, Any]] = []
     for contrast in plan.contrasts_hu:
         holding = with_lesions(full, lesions, plan.diameter_mm, contrast)
         present, change = making.arms(holding), making.tiles(holding.hu) - clean
         own = np.flatnonzero(contrasts == contrast)
         for name in names:
-            tiles[name][own] = np.rint(present[name][own])
+            tiles[name][own] = present[name][own]
         scene = _Scene(places, plain, margin, pixel, contrast)
         observers += [scene.channelised(name, present[name], absent[name]) for name in names]
         observers.append(scene.ideal(present["low-dose"], absent["low-dose"], clean, change))
@@ -144,11 +140,8 @@ def write_search(
         "tile_px": size,
         "margin_px": margin,
     }
-    with fresh_folder(out, overwrite=overwrite) as folder:
-        write_json(folder / "set.json", facts)
-        stored = {f"arm_{k}": t[:, None].astype(np.int16) for k, t in enumerate(tiles.values())}
-        np.savez_compressed(folder / "tiles.npz", **{str(k): v for k, v in stored.items()})
-        write_csv(folder / "observers.csv", pd.DataFrame(observers))
+    stored = {name: shown[:, None] for name, shown in tiles.items()}
+    write_set(out, facts, stored, observers, overwrite=overwrite)
     return {**facts, "observers": observers}
 
 

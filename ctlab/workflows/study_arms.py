@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
+from ctlab.assess.safety.conformal_risk import change_score
 from ctlab.console import Note
 from ctlab.ct import Derivation, Volume, read_series, simulate_dose, write_series
 from ctlab.ct.denoiser import Denoiser, tell_behaviour
@@ -92,8 +92,7 @@ def map_over(low: np.ndarray, made: np.ndarray, risk_factor: float | None = None
     removed = np.asarray(low, np.float32) - np.asarray(made, np.float32)
     if risk_factor is None:
         return removed
-    doubt = gaussian_filter(np.abs(removed), (0.0, 2.0, 2.0)) + 1.0  # as the passport's score
-    return np.asarray(risk_factor * doubt, np.float32)
+    return np.asarray(risk_factor * change_score(low, made), np.float32)
 
 
 def _write(volume: Volume, folder: Path, text: str, code: tuple[str, str] | None = None) -> None:

@@ -28,7 +28,7 @@ class Overlay(Strict):
 
     design: Literal["sequential", "independent"] = "sequential"
     strength: float = Field(default=0.6, ge=0.1, le=1)  # opacity of the largest value
-    confidence_item: Name | None = None  # a slider: 0 to 100 per cent sure of the answer
+    confidence_item: Name | None = None  # a slider: chance in per cent that the answer is right
 
 
 def check_overlay(

@@ -20,6 +20,7 @@ from reader_study.stats.reliance.simulated import OverlayReaders
 
 DIAMETER_MM, LESION_HU = 8.0, -450.0
 SLICES = 2  # of a case
+TITLE = "Demonstration: maps over images of a simulated ultra-low-dose chest CT"
 _WRONG_EVERY = 4  # one map in so many misses, among cases with a nodule and among those without
 CALLED_FROM = 3
 
@@ -63,7 +64,7 @@ def cases_of(plan: MapsPlan) -> list[MapsCase]:
 
 _PROTOCOL = """\
 format_version = 1
-title = "Demonstration: maps over images of a simulated ultra-low-dose chest CT"
+title = "{title}"
 
 [ethics]
 consent = '''
@@ -114,8 +115,8 @@ answers = ["no", "rather no", "rather yes", "yes"]
 [[items]]
 name = "sure"
 kind = "slider"
-question = "How sure are you of that answer?"
-answers = ["a guess", "certain"]
+question = "How likely is that answer right, in per cent? 50 is a guess."
+answers = ["0", "100"]
 
 [trust]
 set = "tpa"
@@ -246,6 +247,7 @@ def _protocol(plan: MapsPlan, cases: list[MapsCase], places: list[Any], display_
             lines += ["practice = true", 'feedback = "Key H shows and hides the map."']
         tables.append("\n".join(lines) + "\n")
     head = _PROTOCOL.format(
+        title=TITLE,
         readers=plan.readers,
         diameter_mm=DIAMETER_MM,
         display_check=str(display_check).lower(),
@@ -265,12 +267,8 @@ def simulated_maps_demo(
         ``analysis`` as written, and ``truth``, the difference between own and shuffled maps that
         the simulated readers have over all readers and cases.
     """
-    from reader_study.analysis.analyse import analyse
-    from reader_study.analysis.export import write_tables
-    from reader_study.blinding.unblind import unblind
     from reader_study.examples.maps_readers import read_maps_by_simulated_readers
-    from reader_study.record.coordinator import close
-    from reader_study.report import write_report
+    from reader_study.examples.simulated_demo import closed_and_reported
     from reader_study.stats.reliance.simulated import true_contrast
 
     plan = plan or MapsPlan()
@@ -283,12 +281,7 @@ def simulated_maps_demo(
         truth=plan.truth,
         rng=np.random.default_rng(plan.seed),
     )
-    close(folder)
-    why = "read by simulated readers"
-    unblind(folder, passphrase=secret["passphrase"], who="demonstration", reason=why)
-    write_tables(Path(folder))
-    facts = analyse(folder)
-    files = write_report(folder)
+    facts, files = closed_and_reported(folder, secret["passphrase"])
     truth = true_contrast(plan.truth, own_right=plan.own_right)
     row = facts["primary"][0]
     say(
@@ -310,7 +303,9 @@ def open_maps_demo(
 
     folder = Path(folder)
     note = folder / NOTE
-    if not bundle_folder(folder).exists():
+    if bundle_folder(folder).exists():
+        refuse_other_study(folder)
+    else:
         say(f"Building a study of maps over images in {folder} (about a minute) ...")
         secret = build_maps_demo(folder, plan=MapsPlan(readers=1))
         note.write_text(f"{secret['code']}\n{secret['passphrase']}\n", "utf-8")
@@ -327,6 +322,25 @@ def open_maps_demo(
     if is_read(folder):
         for line in own_use_of_maps(folder, passphrase):
             say(line)
+
+
+def refuse_other_study(folder: Path) -> None:
+    """Refuse a folder whose study is not this demonstration: it would be closed and unblinded.
+
+    Raises
+    ------
+    ValueError
+        The study is another one.
+    """
+    from reader_study.record.bundle import open_bundle
+    from reader_study.record.paths import bundle_folder
+
+    title = open_bundle(bundle_folder(folder)).facts["title"]
+    if title != TITLE or not (folder / NOTE).exists():
+        raise ValueError(
+            f"expected a new folder or one of this demonstration, got the study {title!r} in "
+            f"{folder}; name another folder"
+        )
 
 
 def own_use_of_maps(folder: str | Path, passphrase: str) -> list[str]:

@@ -9,10 +9,10 @@ from scipy import special
 
 from reader_study.blinding.sealed_key import unseal
 from reader_study.design.overlay import FIRST
-from reader_study.record.bundle import open_bundle
-from reader_study.record.coordinator import add_reader, opened, status_of
+from reader_study.examples.simulated_demo import answer_all, filled_slots
+from reader_study.record.bundle import ShownTrial, open_bundle
 from reader_study.record.paths import bundle_folder, sealed_key
-from reader_study.record.study_record import Key, key_from, read_study
+from reader_study.record.study_record import Key, key_from
 from reader_study.room.session import ReadingSession
 from reader_study.stats.reliance.simulated import OverlayReaders
 
@@ -25,20 +25,19 @@ def read_maps_by_simulated_readers(
     The simulation opens the sealed key: these readers are told by chance whether they see a
     nodule, and a map moves them towards where it points. Their names in the record say so.
     """
-    for _ in range(status_of(read_study(folder)).empty_slots):
-        add_reader(folder, "simulated reader, not a person")
+    names = filled_slots(folder)
     bundle = open_bundle(bundle_folder(folder))
     key = key_from(
         unseal(sealed_key(folder).read_bytes(), passphrase, commitment=bundle.commitment)
     )
     ease = truth.sd_case * rng.standard_normal(len(key.protocol.cases))
-    for reader in read_study(folder).readers:
+    for name in names:
         habits = Habits(
             truth,
             skill=truth.skill + truth.sd_reader * float(rng.standard_normal()),
             trust=float(np.exp(truth.sd_trust * rng.standard_normal())),
         )
-        _read(folder, reader.reader, key, habits, ease, rng)
+        answer_all(folder, name, _Reading(key, habits, ease, rng).choose)
 
 
 @dataclass(frozen=True)
@@ -71,37 +70,32 @@ def _sure(logit: float) -> int:
     return round(10 * chance) * 10
 
 
-def _read(
-    folder: str | Path,
-    name: str,
-    key: Key,
-    habits: Habits,
-    ease: np.ndarray,
-    rng: np.random.Generator,
-) -> None:
-    with opened(folder) as (bundle, store):
-        reader = next(r for r in store.readers() if r.reader == name)
-        session = ReadingSession(bundle, store, reader)
-        shown = {t.token: t for t in bundle.trials(reader.slot)}
-        known: dict[str, dict[str, tuple[bool, int]]] = {}
-        steps = {"consent": "consent", "display": "display"}
-        while (screen := session.screen())["kind"] not in {"thanks", "closed"}:
-            if screen["kind"] != "question":
-                session.act({"action": steps.get(screen["kind"], "continue")})
-                continue
-            token, _, item = screen["id"].partition(":")
-            origin = key.trials[token]
-            case, arm = key.protocol.cases[origin.case], key.protocol.arms[origin.left_arm]
-            if token not in known:
-                right = None if arm.overlay is None else arm.overlay == "own" and case.overlay_right
-                known[token] = habits.answers(float(ease[origin.case]), right, rng)
-            correct, sure = known[token]["first" if item.endswith(FIRST) else "final"]
-            if session.shows_overlay(shown[token]):
-                session.overlay_sent(shown[token])
-            value: Any = sure
-            if item.startswith("nodule"):
-                value = 4 if correct == bool(case.lesions) else 1
-            elif screen["item"]["kind"] == "scale":
-                value = int(np.clip(round(3 + 2 * np.log(habits.trust) + rng.normal(0, 1)), 1, 7))
-            act = {"action": "answer", "id": screen["id"], "value": value}
-            session.act({**act, "seconds": float(rng.gamma(6, 1.5))})
+class _Reading:
+    """One reader's way: both answers to a trial are drawn when it first comes."""
+
+    def __init__(
+        self, key: Key, habits: Habits, ease: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        self.key, self.habits, self.ease, self.rng = key, habits, ease, rng
+        self.known: dict[str, dict[str, tuple[bool, int]]] = {}
+
+    def choose(
+        self, session: ReadingSession, shown: ShownTrial, screen: dict[str, Any]
+    ) -> tuple[int, float]:
+        token, _, item = screen["id"].partition(":")
+        origin, protocol = self.key.trials[token], self.key.protocol
+        case, arm = protocol.cases[origin.case], protocol.arms[origin.left_arm]
+        if token not in self.known:
+            right = None if arm.overlay is None else arm.overlay == "own" and case.overlay_right
+            drawn = self.habits.answers(float(self.ease[origin.case]), right, self.rng)
+            self.known[token] = drawn
+        correct, sure = self.known[token]["first" if item.endswith(FIRST) else "final"]
+        if session.shows_overlay(shown):
+            session.overlay_sent(shown)
+        value = sure
+        if item.startswith("nodule"):
+            value = 4 if correct == bool(case.lesions) else 1
+        elif screen["item"]["kind"] == "scale":
+            agrees = 3 + 2 * np.log(self.habits.trust) + self.rng.normal(0, 1)
+            value = int(np.clip(round(agrees), 1, 7))
+        return value, float(self.rng.gamma(6, 1.5))

@@ -10,11 +10,10 @@ from scipy import stats
 from reader_study.analysis.endpoints.outcome_tables import (
     cluster_of,
     main_answers,
-    right_answers,
+    readings,
 )
 from reader_study.analysis.endpoints.result import NAN, Estimate, nothing
 from reader_study.design.analysis_plan import LEVEL, Planned
-from reader_study.design.overlay import FIRST
 from reader_study.record.study_record import UnblindedStudy
 from reader_study.stats.paired.crossed_mean import crossed_mean
 from reader_study.stats.paired.crossed_share import Contrast, crossed_contrast
@@ -130,30 +129,14 @@ def assisted_answers(record: UnblindedStudy, ratings: pd.DataFrame) -> pd.DataFr
         )
     cases = {case.name: case for case in protocol.cases}
     kinds = {arm.name: arm.overlay for arm in protocol.arms}
-    sure = str(protocol.overlay.confidence_item)
-    wide = {
-        name: main_answers(ratings, name).set_index("trial")
-        for name in (item, item + FIRST, sure, sure + FIRST)
-    }
-    final = wide[item]
+    shown = main_answers(ratings, item)
+    kind = shown["arm_left"].map(kinds)
+    good = shown["case"].map(lambda name: cases[name].overlay_right) & (kind == "own")
     lesions = {name for name, case in cases.items() if case.lesions}
-    kind = final["arm_left"].map(kinds)
-    good = final["case"].map(lambda name: cases[name].overlay_right) & (kind == "own")
-
-    def right(answers: pd.DataFrame) -> pd.Series:
-        return right_answers(answers.reindex(final.index), called, lesions)
-
-    def number(name: str, column: str) -> pd.Series:
-        return pd.to_numeric(wide[name][column]).reindex(final.index)
-
-    made = final[["reader", "case", "session"]].assign(
+    sure = protocol.overlay.confidence_item
+    made = shown[["trial", "reader", "case", "session"]].assign(
         overlay=kind.fillna("none"),
         advice_right=good.astype(float).where(kind.notna()),
-        first_right=right(wide[item + FIRST]),
-        final_right=right(final),
-        first_confidence=number(sure + FIRST, "value") / 100,
-        confidence=number(sure, "value") / 100,
-        first_seconds=number(item + FIRST, "seconds"),
-        seconds=number(item, "seconds"),
+        **readings(ratings, shown, item, sure, called, lesions),
     )
-    return made.reset_index()
+    return made.reset_index(drop=True)

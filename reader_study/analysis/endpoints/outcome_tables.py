@@ -1,6 +1,5 @@
 """Answers turned into what a test needs: one row per reader, case and arm, or per pair."""
 
-import math
 from collections.abc import Collection
 
 import pandas as pd
@@ -8,6 +7,7 @@ import pandas as pd
 from reader_study.design.analysis_plan import ASSISTED, Planned
 from reader_study.design.overlay import FIRST
 from reader_study.stats.paired.preference_share import trials_from_ratings
+from reader_study.stats.reliance.change import COUNTED
 
 KEYS = ["reader", "case"]
 
@@ -52,27 +52,49 @@ def outcome_table(ratings: pd.DataFrame, test: Planned) -> pd.DataFrame:
         rating=_scored(pd.to_numeric(shown["value"]).astype(float), test),
     )
     if test.endpoint in ASSISTED:
-        table["rating"] = _assisted(ratings, shown, test)
+        table["rating"] = COUNTED[test.endpoint](_of_test(ratings, shown, test))
         table = table[table["rating"].notna()]
     columns = [*KEYS, "arm", "rating", "patient", "trial", "session", "position"]
     return table.loc[table["arm"].isin(both), columns].reset_index(drop=True)
 
 
-def _assisted(ratings: pd.DataFrame, shown: pd.DataFrame, test: Planned) -> pd.Series:
-    """What an endpoint of maps counts, for each of the answers shown; empty where it cannot."""
+def _of_test(ratings: pd.DataFrame, shown: pd.DataFrame, test: Planned) -> pd.DataFrame:
     assert test.called_from is not None
-    if test.endpoint == "time":
-        seconds = shown["seconds"].astype(float)
-        return -seconds.where(seconds > 0).map(math.log)
-    after = right_answers(shown, test.called_from, test.lesion_cases)
-    if test.endpoint == "reliance":
-        return after
-    other = test.item + FIRST if test.endpoint == "change" else test.confidence_item
-    beside = main_answers(ratings, other).set_index("trial").reindex(shown["trial"])
-    beside.index = shown.index
-    if test.endpoint == "change":
-        return after - right_answers(beside, test.called_from, test.lesion_cases)
-    return -((pd.to_numeric(beside["value"]) / 100 - after) ** 2)
+    called = (test.called_from, test.lesion_cases)
+    return readings(ratings, shown, test.item, test.confidence_item, *called)
+
+
+def readings(
+    ratings: pd.DataFrame,
+    shown: pd.DataFrame,
+    item: str,
+    confidence_item: str | None,
+    called_from: float,
+    lesion_cases: Collection[str],
+) -> pd.DataFrame:
+    """What was answered before and after a map, for each of the answers ``shown`` to an item.
+
+    Returns
+    -------
+    DataFrame
+        ``first_right, final_right`` (0 or 1), ``first_confidence, confidence`` (0 to 1) and
+        ``first_seconds, seconds``, on the index of ``shown``. What was not asked is empty.
+    """
+
+    def beside(name: str) -> pd.DataFrame:
+        found = main_answers(ratings, name).set_index("trial").reindex(shown["trial"])
+        return found.set_axis(shown.index)
+
+    first, sure = beside(item + FIRST), str(confidence_item)
+    columns = {
+        "first_right": right_answers(first, called_from, lesion_cases),
+        "final_right": right_answers(shown, called_from, lesion_cases),
+        "first_confidence": pd.to_numeric(beside(sure + FIRST)["value"]) / 100,
+        "confidence": pd.to_numeric(beside(sure)["value"]) / 100,
+        "first_seconds": first["seconds"].astype(float),
+        "seconds": shown["seconds"].astype(float),
+    }
+    return pd.DataFrame(columns)
 
 
 def right_answers(

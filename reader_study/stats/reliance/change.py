@@ -4,7 +4,7 @@ An overlay (the map of an explanation, a band of risk, marks of a model) counts 
 right or wrong, decided before anybody reads (a planted change inside or outside it, say).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,15 @@ from reader_study.stats.paired.crossed_share import Contrast, crossed_contrast, 
 from reader_study.stats.tables import check_table, refuse
 
 COLUMNS = ("reader", "case", "overlay", "advice_right", "first_right", "final_right")
+
+
+COUNTED: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "reliance": lambda table: table["final_right"],
+    "change": lambda table: table["final_right"] - table["first_right"],
+    "brier": lambda table: -((table["confidence"] - table["final_right"]) ** 2),
+    "time": lambda table: -np.log(table["seconds"].where(table["seconds"] > 0)),
+}
+"""What each endpoint of maps counts in a reading; higher is better, empty where it cannot tell."""
 
 
 def checked_readings(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from reader_study.stats.paired.crossed_share import crossed_contrast
+from reader_study.stats.reliance.change import COUNTED
 
 
 @dataclass(frozen=True)
@@ -129,15 +130,6 @@ def readers_with_contrast(
     return replace(base, right_helps=found, wrong_harms=found)
 
 
-MEASURES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "reliance": lambda study: study["final_right"],
-    "change": lambda study: study["final_right"] - study["first_right"],
-    "brier": lambda study: -((study["confidence"] - study["final_right"]) ** 2),
-    "time": lambda study: -np.log(study["seconds"]),
-}
-"""What each endpoint of maps counts in a reading; higher is better."""
-
-
 def overlay_decision(
     *, measure: str = "reliance", margin: float = 0.0, alpha: float = 0.05
 ) -> Callable[[pd.DataFrame], bool]:
@@ -145,12 +137,12 @@ def overlay_decision(
 
     Parameters
     ----------
-    measure : one of :data:`MEASURES`
+    measure : one of :data:`reader_study.stats.reliance.change.COUNTED`
     """
 
     def decide(study: pd.DataFrame) -> bool:
         columns = (study[name] for name in ("reader", "case", "overlay"))
-        values = MEASURES[measure](study)
+        values = COUNTED[measure](study)
         found = crossed_contrast(values, *columns, first="own", second="shuffled", level=1 - alpha)
         return bool(found.low > -margin)
 

@@ -19,7 +19,7 @@ from reader_study.examples.demo import (
     open_demo,
     own_reading,
 )
-from reader_study.examples.simulated_demo import _read, read_by_simulated_readers
+from reader_study.examples.simulated_demo import read_by_one, read_by_simulated_readers
 from reader_study.record.bundle import open_bundle
 from reader_study.record.coordinator import opened
 from reader_study.record.study_record import read_unblinded
@@ -87,7 +87,7 @@ def test_twenty_pairs_are_read_and_come_back_as_the_readers_own(tmp_path):
     with pytest.raises(ValueError, match="0 of 20 pairs are answered"):
         own_reading(folder)
     assert not (folder / "unblinded").exists()
-    _read(folder, "R1", np.random.default_rng(1))
+    read_by_one(folder, "R1", np.random.default_rng(1))
     mine = own_reading(folder)
     assert mine["kind"].value_counts().to_dict() == {"main": 15, "repeat": 3, "catch": 2}
     assert mine["case"].nunique() == 15
@@ -128,7 +128,7 @@ def test_the_room_of_a_lesson_closes_when_all_is_handed_in(tmp_path, monkeypatch
     def say(text):
         if "is open at" in text:  # somebody reads while the room is open
             assert not (folder / "own-answers.html").exists()
-            _read(folder, "R1", np.random.default_rng(1))
+            read_by_one(folder, "R1", np.random.default_rng(1))
         said.append(text)
 
     said = []

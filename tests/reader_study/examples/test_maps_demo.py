@@ -13,15 +13,18 @@ from reader_study.analysis.tables import final_ratings, ratings_table
 from reader_study.cli.study import app
 from reader_study.design.analysis_plan import plan_of
 from reader_study.design.overlay import FIRST
+from reader_study.examples.demo import NOTE, DemoPlan, build_demo
 from reader_study.examples.maps_demo import (
     CALLED_FROM,
     MapsPlan,
     cases_of,
+    open_maps_demo,
     own_use_of_maps,
     simulated_maps_demo,
 )
 from reader_study.examples.maps_readers import Habits
-from reader_study.record.study_record import read_unblinded
+from reader_study.record.coordinator import status_of
+from reader_study.record.study_record import read_study, read_unblinded
 from reader_study.stats.reliance.simulated import OverlayReaders
 
 
@@ -110,3 +113,12 @@ def test_readers_whom_maps_do_not_move_are_found_to_differ_in_five_per_cent(stud
         table = outcome_table(ratings.assign(value=drawn), test)
         found.append(estimate(test, table).p_at(0.0) < 0.05)
     assert np.mean(found) < 0.08
+
+
+def test_the_demonstration_refuses_a_folder_with_another_study(tmp_path):
+    folder = tmp_path / "other"
+    build_demo(folder, plan=DemoPlan(readers=1, slabs=3))
+    (folder / NOTE).write_text("code\npassphrase\n", "utf-8")
+    with pytest.raises(ValueError, match="name another folder"):
+        open_maps_demo(folder, port=0, browser=False, say=print)
+    assert not status_of(read_study(folder)).closed
