@@ -7,7 +7,7 @@ torch but the commands that train, denoise with a model, or explain.
 
 import typer
 
-from ctlab.cli import judge, model, passport, series
+from ctlab.cli import denoise, evaluate, explain, passport, series, study_images, train
 from ctlab.console import run
 
 app = typer.Typer(
@@ -26,14 +26,14 @@ for command in (
     series.simulate,
     series.fetch,
     series.deidentify,
-    model.train,
-    model.denoise,
-    model.export,
-    model.arms,
-    model.forced_choice,
-    model.benchmark,
-    judge.evaluate,
-    judge.explain,
+    train.train,
+    denoise.denoise,
+    denoise.export,
+    study_images.arms,
+    study_images.forced_choice,
+    train.benchmark,
+    evaluate.evaluate,
+    explain.explain,
     passport.passport,
     passport.archive,
     passport.rank,

@@ -52,7 +52,7 @@ def test_a_stranger_on_a_read_only_install_denoises(tmp_path):
 def test_compiled_loops_that_another_user_put_there_are_not_run(tmp_path):
     planted = tmp_path / f"ctlab-{STRANGER}"
     planted.mkdir()
-    code = "import os, ctlab, ctlab.assess.fidelity.ssim; print(os.environ['NUMBA_CACHE_DIR'])"
+    code = "import os, ctlab.assess.fidelity._ssim_kernels; print(os.environ['NUMBA_CACHE_DIR'])"
     ended = as_stranger(["-c", code], tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert Path(ended.stdout.strip()).parent == tmp_path

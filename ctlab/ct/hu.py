@@ -63,6 +63,8 @@ LUNG = Window(-600.0, 1500.0, "lung")
 MEDIASTINUM = Window(40.0, 400.0, "mediastinum")
 BONE = Window(400.0, 1800.0, "bone")
 WINDOWS = {w.name: w for w in (LUNG, MEDIASTINUM, BONE)}
+WINDOW_KEYS = {"lung": "l", "mediastinum": "m", "bone": "b"}
+"""Key of each window in every viewer."""
 
 CHEST = Window(-600.0, 1500.0, "chest")
 PROTOCOL_WINDOWS = {

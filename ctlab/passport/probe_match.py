@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ctlab.ct.dicom.header import read_dataset
 from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
-from ctlab.ct.dicom.series import find_series
+from ctlab.ct.dicom.slice_order import find_series
 
 LEAST_LIKENESS = 0.2
 """Correlation with its probe that an answer has at least; an image of something else has none."""

@@ -9,11 +9,10 @@ import anywidget
 import numpy as np
 import traitlets as t
 
-from ctlab.ct.hu import LUNG, WINDOWS, Window
+from ctlab.ct.hu import LUNG, WINDOW_KEYS, WINDOWS, Window
 
 DISPLAY_FILTERS = ["catmull-rom", "mitchell", "linear", "nearest"]
 _HERE = Path(__file__).parent
-_PRESET_KEYS = {"l": "lung", "m": "mediastinum", "b": "bone"}
 _PARTS = (
     "filter",
     "resample",
@@ -114,7 +113,7 @@ class CompareViewer(anywidget.AnyWidget):
 
     @t.default("presets")
     def _default_presets(self) -> list[dict[str, Any]]:
-        return [_preset(WINDOWS[name], key) for key, name in _PRESET_KEYS.items()]
+        return [_preset(WINDOWS[name], key) for name, key in WINDOW_KEYS.items()]
 
     def show(
         self,
@@ -172,7 +171,7 @@ def compare(
     """
     start: dict[str, Any] = {"level_hu": float(window.level_hu), "width_hu": float(window.width_hu)}
     if window.name and window.name not in WINDOWS:
-        known = [_preset(WINDOWS[name], key) for key, name in _PRESET_KEYS.items()]
+        known = [_preset(WINDOWS[name], key) for name, key in WINDOW_KEYS.items()]
         start["presets"] = [*known, _preset(window, "")]
     return CompareViewer(
         **_pixels(left, right, spacing_mm, crop, step), **start, labels=list(labels), **traits

@@ -13,7 +13,7 @@ from ctlab.console import Note, Progress, note_problems
 from ctlab.ct import Volume, Window, read_series
 from ctlab.ct.denoiser import Denoiser, tell_behaviour
 from ctlab.ct.dicom.read import named_uids, refuse_unused
-from ctlab.ct.dicom.series import find_series
+from ctlab.ct.dicom.slice_order import find_series
 
 
 def evaluate_folders(

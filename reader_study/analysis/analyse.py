@@ -4,7 +4,6 @@ It has no options. What the protocol leaves out is not tested, and what went oth
 planned is listed beside the result.
 """
 
-import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -18,6 +17,7 @@ import pandas as pd
 from ctlab.files import plain, write_csv, write_json
 from reader_study.analysis import conduct, secondary
 from reader_study.analysis.answer_validation import check_answers_in_protocol
+from reader_study.analysis.conclusion import conclusion
 from reader_study.analysis.difference_map import difference_maps
 from reader_study.analysis.endpoints.assisted import assisted_answers
 from reader_study.analysis.endpoints.estimates import estimate, judged
@@ -33,8 +33,6 @@ from reader_study.analysis.sensitivity import Estimator, left_out, sensitivity_r
 from reader_study.analysis.tables import final_ratings, marks_table, ratings_table
 from reader_study.analysis.trust import trust_facts
 from reader_study.design.analysis_plan import (
-    FEW_READERS,
-    LEVEL,
     Plan,
     Planned,
     as_facts,
@@ -48,6 +46,7 @@ from reader_study.room.answer_check import CANNOT_JUDGE
 from reader_study.stats.conduct.multiplicity import gatekeeping, holm
 from reader_study.stats.conduct.order_effects import missing_counts
 from reader_study.stats.ordinal.vgc import vgc_curve
+from reader_study.stats.paired.crossed_mean import FEW_READERS
 from reader_study.stats.reliance.summary import reliance_facts, reliance_lines
 from reader_study.stats.roc.curve import roc_curve
 
@@ -237,45 +236,6 @@ def _results(
 def _conclusions(results: dict[str, list[dict[str, Any]]]) -> list[str]:
     """One sentence for each primary comparison, in the words its aim allows."""
     return [conclusion(row, multiple=len(results["primary"]) > 1) for row in results["primary"]]
-
-
-def conclusion(row: dict[str, Any], *, multiple: bool) -> str:
-    """What a primary result does and does not show.
-
-    Examples
-    --------
-    >>> row = {"new": "a", "reference": "b", "aim": "superiority", "value": 0.5, "null": 0.5,
-    ...        "p_adjusted": 1.0, "note": "", "n_readers": 5, "margin": None}
-    >>> conclusion(row, multiple=False)
-    'No difference between a and b was shown; this does not show that they are equal.'
-    """
-    said = _said(row, multiple=multiple)
-    count = row["n_readers"]
-    if 0 < count < FEW_READERS:
-        who = "For this one reader" if count == 1 else f"For these {count} readers"
-        return f"{who}: {said}"
-    return said
-
-
-def _said(row: dict[str, Any], *, multiple: bool) -> str:
-    new, reference, p = row["new"], row["reference"], row["p_adjusted"]
-    if p is None or math.isnan(p):
-        return f"{new} against {reference} could not be estimated: {row['note'] or 'no interval'}."
-    shown = p < 1 - LEVEL
-    after = " after adjustment for several comparisons" if multiple else ""
-    if row["aim"] == "superiority":
-        if shown:
-            better = new if row["value"] > row["null"] else reference
-            worse = reference if better == new else new
-            return f"{better} was better than {worse}{after}."
-        return (
-            f"No difference between {new} and {reference} was shown; this does not show that they "
-            "are equal."
-        )
-    word = "non-inferior" if row["aim"] == "noninferiority" else "equivalent"
-    if shown:
-        return f"{new} was {word} to {reference} within the margin of {row['margin']:g}{after}."
-    return f"{new} was not shown to be {word} to {reference} (margin {row['margin']:g})."
 
 
 # ---------------------------------------------------------------- secondary analyses

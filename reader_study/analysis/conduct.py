@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from reader_study.blinding.unblind import verify_record
-from reader_study.design.analysis_plan import FEW_READERS, Plan
+from reader_study.design.analysis_plan import Plan
 from reader_study.design.overlay import FIRST
 from reader_study.record.anchors import ANCHORS
 from reader_study.record.coordinator import FASTEST_SECONDS, status_of
 from reader_study.record.store import Event
 from reader_study.record.study_record import UnblindedStudy
 from reader_study.room.answer_check import CANNOT_JUDGE
+from reader_study.stats.paired.crossed_mean import FEW_READERS
 
 
 def expected_answers(record: UnblindedStudy) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from reader_study.analysis.tables import final_ratings, ratings_table
 from reader_study.design.analysis_plan import Planned, plan_of
 from reader_study.design.protocol import Case
 from reader_study.record.study_record import UnblindedStudy, read_unblinded
-from reader_study.room.display import first_window
 from reader_study.room.own_results import own_results
+from reader_study.room.viewer_settings import first_window
 from reader_study.stats import share_per_reader, trials_from_ratings
 
 _WITH_TRUTH = {"auc", "sensitivity", "specificity", "correct", "recall"}

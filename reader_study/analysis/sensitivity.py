@@ -15,9 +15,10 @@ from reader_study.analysis.endpoints.outcome_tables import (
     trial_seconds,
 )
 from reader_study.analysis.endpoints.result import Estimate
-from reader_study.design.analysis_plan import CALLED, FEW_READERS, LEVEL, Planned
+from reader_study.design.analysis_plan import CALLED, LEVEL, Planned
 from reader_study.stats.ordinal.clm import clmm
 from reader_study.stats.ordinal.vgc import vgc
+from reader_study.stats.paired.crossed_mean import FEW_READERS
 from reader_study.stats.paired.preference_share import pooled_share
 from reader_study.stats.paired.signed_rank import hodges_lehmann, signed_rank
 

@@ -40,7 +40,7 @@ class Preflight:
 def series_facts(folder: Path) -> SeriesFacts:
     """Facts of the one CT series in a folder, from its headers alone."""
     from ctlab.ct.dicom.read import acquisition_of, choose_series
-    from ctlab.ct.dicom.series import find_series
+    from ctlab.ct.dicom.slice_order import find_series
 
     try:
         plan = choose_series(find_series(folder), folder, None, allow_gaps=True)

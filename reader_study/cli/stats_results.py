@@ -24,6 +24,7 @@ from reader_study.stats.paired.clustered import (
     clustered_signed_rank,
     exact_mcnemar,
 )
+from reader_study.stats.paired.crossed_mean import FEW_READERS
 from reader_study.stats.paired.preference_share import (
     pooled_share,
     position_effect,
@@ -35,8 +36,6 @@ from reader_study.stats.roc.ai_versus_readers import ai_versus_readers
 from reader_study.stats.roc.mrmc import Method, figure_named, mrmc, noninferiority
 from reader_study.stats.roc.obuchowski_rockette import Effect, Mrmc
 from reader_study.stats.tables import as_numbers, check_levels, check_scale, check_table
-
-FEW_READERS = 4
 
 
 def as_planned(

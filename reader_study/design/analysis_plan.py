@@ -8,7 +8,6 @@ from reader_study.design.analysis import Assisted, Called
 from reader_study.design.protocol import Item, Protocol
 
 LEVEL = 0.95
-FEW_READERS = 4
 # Endpoints that count answers from ``called_from`` on as positive calls.
 CALLED: tuple[str, ...] = get_args(Called)
 # Endpoints of maps over the images: right answers from ``called_from`` on, before and after.

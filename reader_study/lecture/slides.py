@@ -11,9 +11,9 @@ import numpy as np
 from ctlab.ct.hu import LUNG, Window
 from reader_study.record.bundle import Bundle, ShownTrial
 from reader_study.record.study_record import Key
-from reader_study.room.display import first_window, room_words
 from reader_study.room.phone import answers_of
 from reader_study.room.questions import questions_of
+from reader_study.room.viewer_settings import first_window, room_words
 
 MOST_PX = 384  # of the longer side on a telephone
 Images = tuple[np.ndarray, np.ndarray | None]

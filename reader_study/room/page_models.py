@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 from reader_study.record.bundle import Bundle, ShownTrial
-from reader_study.room.display import viewer_traits
 from reader_study.room.phone import pad_state
 from reader_study.room.session import ReadingSession
+from reader_study.room.viewer_settings import viewer_traits
 from reader_study.room.widget import OverlayViewer, Panel, Room
 
 _OF_WIDGETS_ALONE = {"layout", "tabbable", "tooltip"}

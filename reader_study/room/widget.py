@@ -17,8 +17,8 @@ from reader_study.record.anchors import write_anchor
 from reader_study.record.bundle import Bundle, ShownTrial, open_bundle
 from reader_study.record.paths import bundle_folder, database_url
 from reader_study.record.store import NotSavedError, Store
-from reader_study.room.display import room_words, trial_traits, viewer_traits
 from reader_study.room.session import ReadingSession
+from reader_study.room.viewer_settings import room_words, trial_traits, viewer_traits
 
 _ROOM = Path(__file__).parent
 _VIEWER = str(CompareViewer._esm).split("export default")[0]

@@ -27,7 +27,7 @@ from ctlab.ct.dicom.header import read_header
 from ctlab.ct.dicom.pixels.decode import DECODERS
 from ctlab.ct.dicom.pixels.jpeg import JPEG
 from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
-from ctlab.ct.dicom.series import find_series, reason_aside
+from ctlab.ct.dicom.slice_order import find_series, reason_aside
 from ctlab.ct.simulation.test_objects import water_cylinder
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"

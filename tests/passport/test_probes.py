@@ -10,7 +10,7 @@ from pydicom.uid import generate_uid
 from scipy.ndimage import gaussian_filter
 
 from ctlab.assess.safety.failure_gallery import ct_noise
-from ctlab.ct.dicom.series import find_series
+from ctlab.ct.dicom.slice_order import find_series
 from ctlab.ct.volume import Acquisition, Volume
 from ctlab.passport import export_probes, find_key, import_probes
 from ctlab.passport.checks import CHECKS

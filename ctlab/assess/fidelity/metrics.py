@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ctlab.assess.fidelity.ssim import MS_WEIGHTS, TAPS, ms_ssim_grey, ssim_grey
+from ctlab.assess.fidelity._ssim_kernels import MS_WEIGHTS, TAPS, ms_ssim_grey, ssim_grey
 from ctlab.assess.fidelity.vif_gmsd import VIF_SMALLEST_PX, gmsd_plane, vif_plane
 from ctlab.ct.hu import CHEST as CHEST
 from ctlab.ct.hu import PROTOCOL_WINDOWS as PROTOCOL_WINDOWS
@@ -128,8 +128,8 @@ def ssim(
     """Structural similarity, 1 for identical images; mean over slices for a volume.
 
     Gaussian window of 11 taps and sigma 1.5 px, as published (see
-    :func:`ctlab.assess.fidelity.ssim.ssim_grey`). scikit-image's default window is another one and
-    gives another value.
+    :func:`ctlab.assess.fidelity._ssim_kernels.ssim_grey`). scikit-image's default window is
+    another one and gives another value.
 
     Parameters
     ----------

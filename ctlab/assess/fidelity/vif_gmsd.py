@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import correlate, correlate1d
 
-from ctlab.assess.fidelity.ssim import gaussian_taps, halve
+from ctlab.assess.fidelity._ssim_kernels import gaussian_taps, halve
 
 VIF_TAPS = (17, 9, 5, 3)
 VIF_NOISE_VARIANCE = 2.0

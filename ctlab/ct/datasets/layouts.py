@@ -19,7 +19,7 @@ from ctlab.ct.datasets.confounders import DomainFacts, arms_in_words
 from ctlab.ct.dicom.discover import list_files
 from ctlab.ct.dicom.header import Header, read_header
 from ctlab.ct.dicom.read import read_series
-from ctlab.ct.dicom.series import reason_aside
+from ctlab.ct.dicom.slice_order import reason_aside
 from ctlab.ct.volume import Volume
 
 _CASE_TABLES = ("Radiologist-S1.csv", "Clinical-S1.csv", "Clinical-S2.csv")

@@ -35,7 +35,7 @@ from ctlab.ct.dicom.kept_attributes import (
 )
 from ctlab.ct.dicom.media.dicomdir import is_index, patient_records
 from ctlab.ct.dicom.pixels.scrub import scrub_pixels
-from ctlab.ct.dicom.series import NO_DATA, overwritten, reason_aside
+from ctlab.ct.dicom.slice_order import NO_DATA, overwritten, reason_aside
 from ctlab.ct.dicom.tags import code_item
 from ctlab.files import fresh_folder, refuse_own_source
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctlab.ct.dicom.read import choose_series, mean_of
-from ctlab.ct.dicom.series import find_series
+from ctlab.ct.dicom.slice_order import find_series
 
 K_MSV_PER_MGY_CM = {"head": 0.0021, "neck": 0.0059, "chest": 0.014, "abdomen": 0.015}
 """Effective dose per dose-length product for adults (AAPM Report 96, 2008, table 3)."""

@@ -13,7 +13,7 @@ from ctlab.ct.dicom.read import (
     tallied,
     undecodable,
 )
-from ctlab.ct.dicom.series import Contents, find_series, plan_series, whole_uid
+from ctlab.ct.dicom.slice_order import Contents, find_series, plan_series, whole_uid
 
 
 @dataclass(frozen=True)

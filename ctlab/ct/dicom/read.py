@@ -15,7 +15,7 @@ from ctlab.ct.dicom.gantry_tilt import shear_mm, straightened
 from ctlab.ct.dicom.header import Header
 from ctlab.ct.dicom.pixels.decode import padding_range_hu
 from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
-from ctlab.ct.dicom.series import (
+from ctlab.ct.dicom.slice_order import (
     Contents,
     Plan,
     find_series,

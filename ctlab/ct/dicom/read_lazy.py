@@ -11,7 +11,7 @@ import numpy as np
 
 from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
 from ctlab.ct.dicom.read import HuTally, choose_series, volume_of
-from ctlab.ct.dicom.series import Plan, find_series
+from ctlab.ct.dicom.slice_order import Plan, find_series
 from ctlab.ct.volume import Volume
 
 KEPT_SLICES = 4

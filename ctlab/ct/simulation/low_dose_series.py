@@ -18,7 +18,7 @@ from ctlab.ct.dicom.read import (
     tallied,
     volume_of,
 )
-from ctlab.ct.dicom.series import Plan, find_series
+from ctlab.ct.dicom.slice_order import Plan, find_series
 from ctlab.ct.dicom.write import NOISE_ADDED, Derivation, SeriesWriter
 from ctlab.ct.noise_level import measure_noise_hu, noise_pair_hu, probe_indices
 from ctlab.ct.simulation.calibration import (

@@ -22,7 +22,6 @@ from reader_study.analysis.endpoints.result import Estimate, from_mrmc, nothing,
 from reader_study.design.analysis_plan import (
     ASSISTED,
     CALLED,
-    FEW_READERS,
     LEVEL,
     UNIT,
     Planned,
@@ -30,7 +29,7 @@ from reader_study.design.analysis_plan import (
 from reader_study.stats.agreement.mrmc_limits import limits_of_agreement
 from reader_study.stats.conduct.reading_time import mean_p
 from reader_study.stats.ordinal.clm import OrdinalFit, clm, clmm
-from reader_study.stats.paired.crossed_mean import NO_SPREAD, CrossedMean, crossed_mean
+from reader_study.stats.paired.crossed_mean import FEW_READERS, NO_SPREAD, CrossedMean, crossed_mean
 from reader_study.stats.paired.preference_share import (
     pooled_share,
     proportion_interval,

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 FEW_READERS = 4
+"""With fewer, tests over random readers do not keep their error rates."""
 NO_SPREAD = (
     "all readings agree: no error can be estimated, and an interval without width says nothing "
     "about new readers or cases"

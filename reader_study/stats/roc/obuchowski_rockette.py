@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from reader_study.stats.paired.crossed_mean import FEW_READERS
 from reader_study.stats.roc.variance_components import (
     Cells,
     between_readers,
@@ -20,7 +21,6 @@ from reader_study.stats.roc.variance_components import (
 )
 
 Effect = Literal["random", "fixed"]
-FEW_READERS = 4
 # Variances of shares that are smaller than this are rounding.
 NEGLIGIBLE = 1e-15
 NO_WIDTH = (

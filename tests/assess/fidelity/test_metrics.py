@@ -18,7 +18,7 @@ from ctlab.assess import (
     ssim,
     vif,
 )
-from ctlab.assess.fidelity.ssim import _both_means, halve
+from ctlab.assess.fidelity._ssim_kernels import _both_means, halve
 from ctlab.ct.hu import Window
 
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from reader_study.analysis.analyse import analyse, conclusion
+from reader_study.analysis.analyse import analyse
+from reader_study.analysis.conclusion import conclusion
 from reader_study.analysis.secondary import estimated
 from reader_study.blinding.amend import amend_study
 from reader_study.cli.study import app

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from ctlab.ct.hu import HU_MIN, WINDOWS, Window
+from ctlab.ct.hu import HU_MIN, WINDOW_KEYS, WINDOWS, Window
 from reader_study.design.texts import load_texts
 from reader_study.record.bundle import Bundle, Image, ShownTrial
-
-_PRESET_KEYS = {"lung": "l", "mediastinum": "m", "bone": "b"}
 
 
 def room_words(bundle: Bundle, texts: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +31,7 @@ def viewer_traits(bundle: Bundle, words: dict[str, Any]) -> dict[str, Any]:
     return {
         "modes": list(view["modes"]),
         "presets": [
-            {"key": _PRESET_KEYS.get(name, ""), "name": name, "level": level, "width": width}
+            {"key": WINDOW_KEYS.get(name, ""), "name": name, "level": level, "width": width}
             for name, (level, width) in _windows(view).items()
         ],
         "probe": view["hu_values"],

@@ -9,7 +9,7 @@ from reader_study.design.protocol import View
 from reader_study.design.texts import load_texts
 from reader_study.record.bundle import open_bundle
 from reader_study.record.paths import bundle_folder
-from reader_study.room.display import room_words, trial_traits, viewer_traits
+from reader_study.room.viewer_settings import room_words, trial_traits, viewer_traits
 
 VIEW = """[view]
 window = "liver"
