@@ -20,7 +20,8 @@ from ctlab.ct.dicom.discover import list_files
 from ctlab.ct.dicom.frames import Frame, frames_of
 from ctlab.ct.dicom.header import read_header
 from ctlab.ct.dicom.pixels.decode import decode_hu
-from ctlab.ct.dicom.pixels.parallel_decode import cores, shared_hu
+from ctlab.ct.dicom.pixels.parallel_decode import shared_hu
+from ctlab.threads import allowed_threads
 
 SOURCES = 8
 SLICES = 400
@@ -85,7 +86,7 @@ def write_compressed(folder: Path, syntax: UID) -> list[Path]:
 def decoding(frames: list[Frame], name: str) -> dict[str, Any]:
     """Workers on all cores beside one process, both through every slice."""
     return compare(
-        f"decode {len(frames)} slices of {name}, workers on {cores()} cores",
+        f"decode {len(frames)} slices of {name}, workers on {allowed_threads()} cores",
         lambda: _total(shared_hu(frames)),
         lambda: _total(decode_hu(frames)),
         peer_name="the same decoder in one process",

@@ -8,11 +8,12 @@ torch but the commands that train, denoise with a model, or explain.
 import typer
 
 from ctlab.cli import denoise, evaluate, explain, passport, series, study_images, train
-from ctlab.console import run
+from ctlab.console import before_each_command, run
 
 app = typer.Typer(
     name="ctlab",
     help="From a CT series to a denoised series whose changes are explained and measured.",
+    callback=before_each_command,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

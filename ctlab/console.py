@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from textwrap import fill
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import typer
 
 from ctlab.files import plain
+from ctlab.threads import bound_threads
 
 EXTRA_OF = {
     **dict.fromkeys(("lightning_fabric", "tensorboard", "torch"), "train"),
@@ -27,6 +28,22 @@ EXTRA_OF = {
 
 _UsageError: Any = typer.BadParameter.mro()[2]
 """Of all errors about options and arguments; typer does not name it."""
+
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        metavar="N",
+        help="most threads of any command; default: the cores of this process",
+    ),
+]
+
+
+def before_each_command(threads: Threads = None) -> None:
+    """Callback of both command lines: what holds for every command."""
+    bound_threads(threads)
 
 
 def run(app: typer.Typer, name: str) -> None:

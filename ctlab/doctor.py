@@ -1,10 +1,11 @@
 """What this installation can do: versions, GPU, DICOM codecs, optional parts."""
 
 import importlib.util
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from ctlab.threads import available_cores
 
 PARTS = {
     "train": ["torch", "lightning-fabric", "tensorboard"],
@@ -53,7 +54,7 @@ def diagnose() -> dict[str, Any]:
         "ok": not lost,
         "ctlab": version("ctlab"),
         "python": platform.python_version(),
-        "cores": os.cpu_count(),
+        "cores": available_cores(),
         "torch": torch_version,
         "cuda": cuda,
         "codecs": codecs,

@@ -14,11 +14,16 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 @contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Errors of the disk say which output they hit: those of a write carry no name of their own."""
+    """Errors of the disk say which output they hit.
+
+    Those of a write carry no name of their own, and those of a copy name its source first, as if
+    that had no space left.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in _DISK and not error.filename:
+        is_of_a_copy = error.filename2 and error.errno != errno.EIO  # the source may be unreadable
+        if error.errno in _DISK and (is_of_a_copy or not error.filename):
             error.filename = str(path)
         raise
 

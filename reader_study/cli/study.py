@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ctlab.console import emit, run
+from ctlab.console import before_each_command, emit, run
 from reader_study.cli import forced_choice, stats, unblind
 from reader_study.cli.analyse import register
 from reader_study.cli.arguments import Json, Passphrase, Study
@@ -14,6 +14,7 @@ from reader_study.cli.lecture import register as register_lecture
 from reader_study.cli.room import register as register_room
 
 app = typer.Typer(
+    callback=before_each_command,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -1,6 +1,8 @@
 """An output folder belongs to one process, and what somebody else put there is never lost."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -209,3 +211,21 @@ def test_errors_of_the_disk_name_the_output(tmp_path):
     with pytest.raises(OSError, match="No space") as failed, write_whole(tmp_path / "a.csv"):
         raise OSError(28, "No space left on device")
     assert failed.value.filename == str(tmp_path / "a.csv")
+
+
+def test_a_copy_that_finds_no_space_names_the_output_and_not_its_source(tmp_path, monkeypatch):
+    source = tmp_path / "source.dcm"
+    source.write_text("whole")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "sendfile", full)
+    monkeypatch.setattr(shutil, "copyfileobj", full)  # where the system has no sendfile
+    with (
+        pytest.raises(OSError, match="No space left") as told,
+        fresh_folder(tmp_path / "out") as part,
+    ):
+        shutil.copyfile(source, part / "copy.dcm")
+    assert told.value.filename == str(tmp_path / "out")
+    assert not (tmp_path / "out").exists()

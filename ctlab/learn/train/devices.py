@@ -1,7 +1,6 @@
 """Devices and processes of training and of denoising: one engine, Lightning Fabric."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 
 from ctlab.learn.config import TrainConfig
+from ctlab.threads import available_cores
 
 
 def open_fabric(*, accelerator: str = "auto", plugins: list[Any] | None = None) -> Fabric:
@@ -54,18 +54,6 @@ def bound_threads() -> int:
     threads = max(1, min(torch.get_num_threads(), share, MOST_THREADS))
     torch.set_num_threads(threads)
     return threads
-
-
-def available_cores() -> int:
-    """Cores that this process may use, by its affinity and by the quota of its container."""
-    seen = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if seen else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")  # "max 100000", or microseconds in each period
-    if quota.is_file():
-        most, period = quota.read_text(encoding="ascii").split()
-        if most != "max":
-            cores = min(cores, max(1, int(most) // int(period)))
-    return cores
 
 
 def make_fabric(config: TrainConfig, *, accelerator: str = "auto") -> Fabric:

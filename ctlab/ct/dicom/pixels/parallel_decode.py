@@ -7,7 +7,6 @@ while workers start, then slices in turn with them. A worker writes each slice a
 pipe is full after a fraction of one, so no more than one slice a worker waits in memory.
 """
 
-import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 
 from ctlab.ct.dicom.frames import Frame
 from ctlab.ct.dicom.pixels.decode import decode_hu
+from ctlab.threads import allowed_threads
 
 START_S = 1.0
 """Time that a worker needs to start, in seconds; this process decodes alone meanwhile."""
@@ -42,16 +42,11 @@ _SLICE_S = {
 """Time to decode 512 x 512 pixels, in seconds."""
 
 
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def worth_sharing(frames: list[Frame]) -> bool:
     """Whether decoding takes long enough for workers to pay, and there are cores for them."""
     if not frames or len({f.path for f in frames}) < 2:
         return False
-    return seconds_to_decode(frames) > WORTH_S and cores() > 1
+    return seconds_to_decode(frames) > WORTH_S and allowed_threads() > 1
 
 
 def seconds_to_decode(frames: list[Frame]) -> float:
@@ -88,7 +83,7 @@ def shared_hu(frames: list[Frame]) -> Iterator[np.ndarray]:
     """
     alone = int(min(START_S / max(seconds_to_decode(frames), 1e-9), 1) * len(frames))
     rest = frames[alone:]
-    turns = max(min(cores(), len(rest)), 1)
+    turns = max(min(allowed_threads(), len(rest)), 1)
     workers: list[subprocess.Popen[bytes]] = []
     try:
         workers.extend(_started(rest[i::turns]) for i in range(1, turns))

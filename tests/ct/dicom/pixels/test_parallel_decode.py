@@ -17,7 +17,7 @@ def sample_frames(count):
 
 @pytest.mark.parametrize(("cores", "alone_s", "workers"), [(2, 0, 1), (3, 0.01, 2), (2, 9, 0)])
 def test_workers_give_the_same_slices_in_order(monkeypatch, cores, alone_s, workers):
-    monkeypatch.setattr(parallel_decode, "cores", lambda: cores)
+    monkeypatch.setattr(parallel_decode, "allowed_threads", lambda: cores)
     monkeypatch.setattr(parallel_decode, "START_S", alone_s)
     started = watch_starts(monkeypatch)
     frames = sample_frames(5)
@@ -37,7 +37,7 @@ def watch_starts(monkeypatch):
 
 
 def test_a_worker_passes_on_what_is_wrong(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel_decode, "cores", lambda: 2)
+    monkeypatch.setattr(parallel_decode, "allowed_threads", lambda: 2)
     monkeypatch.setattr(parallel_decode, "START_S", 0)
     source = list_files(SAMPLE_FOLDER)[0].read_bytes()
     for k in range(2):
@@ -49,7 +49,7 @@ def test_a_worker_passes_on_what_is_wrong(tmp_path, monkeypatch):
 
 
 def test_leaving_early_leaves_no_worker_behind(monkeypatch):
-    monkeypatch.setattr(parallel_decode, "cores", lambda: 2)
+    monkeypatch.setattr(parallel_decode, "allowed_threads", lambda: 2)
     monkeypatch.setattr(parallel_decode, "START_S", 0)
     started = watch_starts(monkeypatch)
     slices = parallel_decode.shared_hu(sample_frames(4))
@@ -59,9 +59,9 @@ def test_leaving_early_leaves_no_worker_behind(monkeypatch):
 
 
 def test_workers_are_for_long_compressed_series_only(monkeypatch):
-    monkeypatch.setattr(parallel_decode, "cores", lambda: 2)
+    monkeypatch.setattr(parallel_decode, "allowed_threads", lambda: 2)
     few = sample_frames(5)
     assert not parallel_decode.worth_sharing(few)
     assert parallel_decode.worth_sharing(few * 300)
-    monkeypatch.setattr(parallel_decode, "cores", lambda: 1)
+    monkeypatch.setattr(parallel_decode, "allowed_threads", lambda: 1)
     assert not parallel_decode.worth_sharing(few * 300)
