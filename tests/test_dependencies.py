@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "ctlab": {"train", "explain", "engines", "fetch", "web"},
     "reader_study": {"study"},
     "book": {"book", "pdf", "explain", "study"},
-    "experiments": {"explain", "study"},
+    "experiments": {"explain", "study", "test"},  # test_quality runs the tests
     "benchmarks": {"explain", "engines", "study", "dev"},
     "tests": {"all"},
 }

@@ -195,3 +195,14 @@ def test_a_weighted_cycle_counts_each_image_by_its_weight(rounding):
     assert (
         plain == losses.cycle(image, returned, rounding_net=rounding, weight=torch.ones(1)).item()
     )
+
+
+@pytest.mark.parametrize(
+    "term",
+    [losses.cycle, losses.mean_shift, losses.transport, lambda a, b: losses.neighbour(b, a, a, 1)],
+    ids=["cycle", "mean_shift", "transport", "neighbour"],
+)
+def test_both_sides_of_an_oblong_patch_count(term):
+    """A difference of 1 everywhere costs the root of the number of pixels, rows times columns."""
+    image = torch.zeros(2, 1, 16, 64)
+    assert term(image, image + 1).item() == pytest.approx(math.sqrt(16 * 64))
