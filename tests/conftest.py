@@ -70,6 +70,12 @@ def made_once(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def mutations(pytestconfig):
+    """How often a file of each format is damaged: 300 times, 30 where slow tests are left out."""
+    return 30 if "not slow" in pytestconfig.option.markexpr else 300
+
+
 @pytest.fixture
 def quick_arms(monkeypatch):
     """Arms of a new study by white noise and blurs; the real ones take twenty seconds."""

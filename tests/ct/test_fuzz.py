@@ -8,6 +8,7 @@ that very file, as pydicom decodes them.
 
 import io
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from ctlab.ct.dicom.pixels.jpeg import JPEG
 from ctlab.ct.dicom.pixels.parallel_decode import stream_hu
 from ctlab.ct.dicom.slice_order import find_series, reason_aside
 from ctlab.ct.simulation.test_objects import water_cylinder
+from tests.files.damage import LENGTHS, damaged
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
 CODECS = Path(__file__).parents[1] / "data" / "codecs"
@@ -43,28 +45,9 @@ def seeds():
     return sorted([*CORPUS.glob("*.dcm"), *jpeg])
 
 
-def mutate(data, rng):
-    """As :mod:`tests.files.damage`, but with bytes that mean something to DICOM."""
-    data = bytearray(data)
-    for _ in range(int(rng.integers(1, 4))):
-        kind = rng.integers(6)
-        at = int(rng.integers(128, len(data) - 4))
-        if kind == 0:
-            data[at] ^= 1 << int(rng.integers(8))
-        elif kind == 1:
-            data[at] = int(rng.integers(256))
-        elif kind == 2:
-            del data[at:]
-        elif kind == 3:
-            del data[at : at + int(rng.integers(1, 40))]
-        elif kind == 4:
-            piece = data[at : at + int(rng.integers(1, 40))]
-            data[at:at] = piece
-        else:
-            data[at : at + 4] = rng.choice([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xfe\xff\x00\xe0"])
-        if len(data) < 140:
-            break
-    return bytes(data)
+def mutate(data, draw):
+    """Damage after the preamble, with bytes that mean something to DICOM (an item begins)."""
+    return damaged(data, draw, start=128, marks=(*LENGTHS, b"\xfe\xff\x00\xe0"))
 
 
 def outcome(path):
@@ -99,13 +82,13 @@ def deadline():
 @pytest.mark.filterwarnings("ignore")  # read_series silences pydicom; the parts alone do not
 @pytest.mark.parametrize("seed_file", seeds(), ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_damaged_bytes(seed_file, tmp_path, deadline):
-    rng = np.random.default_rng(sum(seed_file.name.encode()))
+    draw = random.Random(seed_file.name)
     original = seed_file.read_bytes()
     path = tmp_path / "damaged.dcm"
     survived = 0
     outcome(seed_file)  # loops are compiled on first use
     for number in range(-(-MUTATIONS // len(seeds()))):
-        data = mutate(original, rng)
+        data = mutate(original, draw)
         path.write_bytes(data)
         deadline(LONGEST_S)
         found = outcome(path)
@@ -153,7 +136,7 @@ def test_the_command_line_gives_right_hu_or_one_sentence(
     command, slab, tmp_path, deadline, monkeypatch, capsys
 ):
     """One damaged file among whole ones: JSON and exit code 0 or 1, or one line and 2."""
-    rng = np.random.default_rng(sum(command.encode()))
+    draw = random.Random(command)
     corpus = [[file] for file in seeds()]
     if command == "simulate":  # of small files the noise cannot be measured
         corpus = [slab]
@@ -161,8 +144,8 @@ def test_the_command_line_gives_right_hu_or_one_sentence(
     for number in range(CLI_RUNS[command]):
         folder, out = tmp_path / f"in{number}", tmp_path / f"out{number}"
         folder.mkdir()
-        damaged, *whole = corpus[number % len(corpus)]
-        (folder / "a.dcm").write_bytes(mutate(damaged.read_bytes(), rng))
+        first, *whole = corpus[number % len(corpus)]
+        (folder / "a.dcm").write_bytes(mutate(first.read_bytes(), draw))
         for file in whole:
             (folder / file.name).write_bytes(file.read_bytes())
         deadline(4 * LONGEST_S)

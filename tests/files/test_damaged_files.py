@@ -27,50 +27,12 @@ from ctlab.passport import read_limits, read_passport
 from reader_study.__main__ import main as reader_study
 from reader_study.design.protocol_file import read_protocol
 from reader_study.record.bundle import open_bundle
+from reader_study.report import page
 from reader_study.report.page import write_report
-from tests.files.damage import damaged
+from tests.files.damage import changed, damaged, damaged_json
 
 DATA = Path(__file__).parents[1] / "data"
 PASSPORT = Path(__file__).parents[2] / "experiments" / "shipped_model" / "passport.json"
-OTHER_KINDS = [None, True, -1, 10**30, float("nan"), "", "x", "9" * 300, [], {}, ["a"], {"a": 1}]
-OTHER_KINDS += [[[[[]]]], {"name": None}]
-
-
-def places(value, place=()):
-    """Every place within lists and mappings."""
-    parts = value.items() if isinstance(value, dict) else ()
-    for name, part in enumerate(value) if isinstance(value, list) else parts:
-        yield (*place, name)
-        yield from places(part, (*place, name))
-
-
-def changed(value, draw):
-    """A key removed or renamed, or a value of another kind."""
-    value = copy.deepcopy(value)
-    every = list(places(value))
-    depth = draw.randrange(1, max(map(len, every)) + 1)
-    *path, last = draw.choice([place for place in every if len(place) == depth])
-    inner = value
-    for name in path:
-        inner = inner[name]
-    way = draw.randrange(4)
-    if way == 0:
-        del inner[last]
-    elif way == 1 and isinstance(inner, dict):
-        inner["<b>extra"] = inner.pop(last)
-    else:
-        inner[last] = [inner[last]] if way == 2 else draw.choice(OTHER_KINDS)
-    return value
-
-
-def damaged_json(content, seed, count):
-    """Damaged files of a JSON object, among them one nested three thousand levels deep."""
-    draw = random.Random(seed)
-    yield b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}"
-    yield b"[1]"
-    raw = json.dumps(content).encode()
-    for number in range(count):
-        yield damaged(raw, draw) if number % 3 == 0 else json.dumps(changed(content, draw)).encode()
 
 
 def outcome(action):
@@ -96,17 +58,17 @@ def command(main, words, monkeypatch, capsys):
     return code
 
 
-def test_a_passport(tmp_path, monkeypatch, capsys):
+def test_a_passport(tmp_path, monkeypatch, capsys, mutations):
     whole, bad = tmp_path / "whole", tmp_path / "bad"
     whole.mkdir(), bad.mkdir()
     shutil.copy(PASSPORT, whole / "passport.json")
     codes = []
-    for raw in damaged_json(json.loads(PASSPORT.read_text()), seed=1, count=60):
+    for raw in damaged_json(json.loads(PASSPORT.read_text()), seed=1, count=mutations):
         (bad / "passport.json").write_bytes(raw)
         outcome(lambda: read_passport(bad))
         words = ["passport", "--compare", whole, "--compare", bad, "--json"]
         codes.append(command(ctlab, words, monkeypatch, capsys))
-    assert codes.count(2) > 20
+    assert codes.count(2) > mutations / 4
     assert len(codes) > codes.count(2)
 
 
@@ -115,7 +77,7 @@ def npz(path, facts, **arrays):
     return path
 
 
-def test_an_explanation_map(tmp_path):
+def test_an_explanation_map(tmp_path, mutations):
     pytest.importorskip("torch")
     from ctlab.explain import load_explanation
 
@@ -128,13 +90,13 @@ def test_an_explanation_map(tmp_path):
     path = npz(tmp_path / "map.npz", facts, **arrays)
     raw, draw, refused = path.read_bytes(), random.Random(2), 0
     assert load_explanation(path).in_words()
-    for _ in range(150):
+    for _ in range(mutations):
         path.write_bytes(damaged(raw, draw))
         found = outcome(lambda: load_explanation(path))
         refused += found is None
         assert found is None or np.array_equal(found.signed, ramp)
-    assert refused > 100
-    for _ in range(60):
+    assert refused > mutations / 2
+    for _ in range(mutations):
         npz(path, changed(facts, draw), **arrays)
         if found := outcome(lambda: load_explanation(path)):
             assert found.in_words()
@@ -146,21 +108,21 @@ def test_an_explanation_map(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
-def test_nifti(ending, tmp_path):
+def test_nifti(ending, tmp_path, mutations):
     import nibabel
 
     path = tmp_path / f"v{ending}"
     image = nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.eye(4))
     nibabel.save(image, path)
     raw, draw, refused = path.read_bytes(), random.Random(3), 0
-    for _ in range(150):
+    for _ in range(mutations):
         path.write_bytes(damaged(raw, draw))
         found = outcome(lambda: read_nifti(path))
         refused += found is None
         if found is not None:
             assert np.isfinite(found.hu).all()
             assert all(0 < size < 1000 for size in found.spacing_mm)
-    assert refused > 50
+    assert refused > mutations / 4
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
@@ -174,7 +136,7 @@ def test_nifti_without_a_number_in_every_voxel_is_refused(wrong, tmp_path):
         read_nifti(tmp_path / "v.nii")
 
 
-def test_a_checkpoint(tmp_path):
+def test_a_checkpoint(tmp_path, mutations):
     torch = pytest.importorskip("torch")
     from importlib.resources import files
 
@@ -182,7 +144,7 @@ def test_a_checkpoint(tmp_path):
 
     shipped = Path(str(files("ctlab.learn") / "shipped" / "checkpoint.pt"))
     raw, path, draw = shipped.read_bytes(), tmp_path / "c.pt", random.Random(4)
-    for _ in range(12):
+    for _ in range(mutations):
         path.write_bytes(damaged(raw, draw))
         outcome(lambda: load_checkpoint(path).denoiser())
     whole = torch.load(shipped, weights_only=True)
@@ -203,6 +165,10 @@ def test_a_checkpoint(tmp_path):
     ):
         torch.save(content, path)
         assert outcome(lambda: load_checkpoint(path)) is None
+    for _ in range(mutations):  # the model card, as it lies in the checkpoint
+        torch.save({**whole, "card": changed(whole["card"], draw)}, path)
+        if (found := outcome(lambda: load_checkpoint(path))) is not None:
+            assert found.denoiser().network is not None
 
 
 def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
@@ -216,14 +182,19 @@ def test_a_checkpoint_that_unpacks_to_more_than_its_size_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["limits", "protocol"])
-def test_toml(name, tmp_path, study_folder):
+def test_toml(name, tmp_path, study_folder, mutations):
     read, text = {
         "limits": (read_limits, b'"bias in lung" = 3.0\n"noise SD ratio in lung" = 0.9\n'),
         "protocol": (read_protocol, (study_folder / "protocol.toml").read_bytes()),
     }[name]
     path, draw = tmp_path / f"{name}.toml", random.Random(5)
     deep = b"a = " + b"[" * 3000 + b"]" * 3000, b"a" + b".a" * 3000 + b" = 1"
-    for raw in (*deep, b"\xff", b"format_version = []", *(damaged(text, draw) for _ in range(80))):
+    for raw in (
+        *deep,
+        b"\xff",
+        b"format_version = []",
+        *(damaged(text, draw) for _ in range(mutations)),
+    ):
         path.write_bytes(raw)
         outcome(lambda: read(path))
     path.write_bytes(deep[0])
@@ -239,11 +210,11 @@ def study_folder(tmp_path_factory):
     return folder
 
 
-def test_a_bundle(study_folder, tmp_path, monkeypatch, capsys):
+def test_a_bundle(study_folder, tmp_path, monkeypatch, capsys, mutations):
     study = shutil.copytree(study_folder, tmp_path / "study")
     place = study / "bundle" / "study.json"
     whole, codes = json.loads(place.read_text()), []
-    for number, raw in enumerate(damaged_json(whole, seed=7, count=80)):
+    for number, raw in enumerate(damaged_json(whole, seed=7, count=mutations)):
         place.write_bytes(raw)
         outcome(lambda: open_bundle(study / "bundle"))
         if number < 24:
@@ -266,9 +237,20 @@ def test_an_image_token_leads_nowhere_else(study_folder, tmp_path):
 def test_an_analysis(tmp_path, monkeypatch, capsys):
     study = shutil.copytree(DATA / "analysed-study", tmp_path / "study")
     place = study / "report" / "analysis.json"
-    for raw in damaged_json(json.loads(place.read_text()), seed=6, count=12):
+    for raw in damaged_json(json.loads(place.read_text()), seed=6, count=14):
         place.write_bytes(raw)
         command(reader_study, ["report", study], monkeypatch, capsys)
+
+
+def test_the_texts_of_a_damaged_analysis(tmp_path, monkeypatch, mutations):
+    """Many times what the test above does, without the figures, which take most of its time."""
+    monkeypatch.setattr(page, "pictures", lambda facts: {})
+    study = shutil.copytree(DATA / "analysed-study", tmp_path / "study")
+    place, refused = study / "report" / "analysis.json", 0
+    for raw in damaged_json(json.loads(place.read_text()), seed=8, count=mutations):
+        place.write_bytes(raw)
+        refused += outcome(lambda: write_report(study)) is None
+    assert mutations / 4 < refused < mutations
 
 
 def test_an_analysis_without_what_a_report_shows(tmp_path):

@@ -317,6 +317,11 @@ def _parsed(path: Path) -> Header:
     return replace(header, images=images)
 
 
+def first_line(error: Exception) -> str:
+    """What an error of pydicom says, without the traceback that it adds to its sentence."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def read_dataset(path: Path, *, pixels: bool = True) -> Any:
     """The whole file through pydicom, with every way of failing turned into one.
 
@@ -339,9 +344,10 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Any:
             dataset = pydicom.dcmread(stream, force=not is_marked, stop_before_pixels=not pixels)
             for tag in (*TAGS.values(), *PIXEL_TAGS):  # converted on first use, and may fail then
                 dataset.get(tag)
+            list(dataset.file_meta)
         except Exception as error:
             raise ValueError(
-                f"{path.name} is damaged: its header cannot be read ({error})"
+                f"{path.name} is damaged: its header cannot be read ({first_line(error)})"
             ) from error
     if not dataset or ("SOPClassUID" not in dataset and "Modality" not in dataset):
         kind = ValueError if is_marked else NotDicom

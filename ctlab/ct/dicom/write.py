@@ -3,7 +3,10 @@
 import copy
 import datetime
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 
 from ctlab import __version__
 from ctlab.ct.dicom.frames import CT_CLASSIC, frame_facts
-from ctlab.ct.dicom.header import read_dataset
+from ctlab.ct.dicom.header import first_line, read_dataset
 from ctlab.ct.dicom.pixels.encode import (
     CLIP_HU,
     CLIPPED,
@@ -177,19 +180,30 @@ class SeriesWriter:
             hu = np.clip(hu, *CLIP_HU) if self.clip else hu
             rescale = rescale_of(hu)
             dataset = self.dataset(k, stored_values(hu, rescale), rescale)
-            dataset.save_as(path, enforce_file_format=True)
+            made = BytesIO()  # so that a full disk is not taken for a damaged source
+            with self._copied(k):
+                dataset.save_as(made, enforce_file_format=True)
+        path.write_bytes(made.getbuffer())
         return path
+
+    @contextmanager
+    def _copied(self, k: int) -> Iterator[None]:
+        """Elements of the source are parsed, and written, on first use, and may be damaged."""
+        try:
+            yield
+        except Exception as error:
+            name = self.geometry.sources[k].name if self.geometry.sources else f"slice {k}"
+            raise ValueError(
+                f"the header of {name} cannot be copied ({first_line(error)})"
+            ) from error
 
     def dataset(self, k: int, stored: np.ndarray, rescale: Rescale = (1, INTERCEPT_HU)) -> Any:
         """The complete data set of slice ``k`` with stored values (int16, y, x)."""
         from pydicom.uid import generate_uid
 
         source = self._source(k)
-        try:
+        with self._copied(k):
             dataset = _inherited(source)
-        except Exception as error:  # elements are parsed on first use, and may be damaged
-            name = self.geometry.sources[k].name
-            raise ValueError(f"the header of {name} cannot be copied ({error})") from error
         dataset.SOPClassUID = CT_CLASSIC
         dataset.SOPInstanceUID = generate_uid(prefix=None)
         self._identify(dataset, k)
