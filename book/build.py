@@ -33,14 +33,12 @@ LIVE_SOURCES = (
     "ctlab/learn/shipped/checkpoint.pt",
     "ctlab/learn/engines.py",
     "ctlab/explain/adjoint_graph.py",
-    "ctlab/lessons/material/lesion_eraser.py",
 )
 LIBRARY = (
     "ctlab",
     "reader_study",
     "constraints.txt",
-    "experiments/method_comparison/results.json",
-    "experiments/error_rates/results.json",
+    "experiments",
 )
 
 
@@ -136,15 +134,15 @@ def write_live_networks(texts: list[str]) -> None:
     if not any("live_slice" in text for text in texts):
         return
     folder = HERE / "_vendor" / "live"
-    sources = [*LIVE_SOURCES, *sorted((ROOT / "ctlab/lessons/material").glob("live_*.py"))]
+    sources = [*LIVE_SOURCES, *sorted((ROOT / "ctlab/lessons/live").glob("*.*"))]
     digest = hashlib.sha256(os.environ.get("CTLAB_FAST", "").encode())
     for source in sources:
         digest.update((ROOT / source).read_bytes())
     stamp = folder / "networks.digest"
     if stamp.is_file() and stamp.read_text("utf-8") == digest.hexdigest():
         return
-    code = "import sys; from pathlib import Path; from ctlab.lessons.material import live_networks"
-    code += "; live_networks.write_networks(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from ctlab.lessons.live import networks"
+    code += "; networks.write_networks(Path(sys.argv[1]))"
     environment = execute.environment(without_torch=False)
     shutil.rmtree(folder, ignore_errors=True)
     done = subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, cwd=ROOT)

@@ -6,6 +6,7 @@ one.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,16 +40,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("chapter", nargs="?", default="start", help="chapter to open")
     parser.add_argument("--no-browser", action="store_true", help="print the address only")
+    parser.add_argument("--allow-root", action="store_true", help="as root, in a container")
     options = parser.parse_args()
     known = [source_of(name).stem for name in page_names(read_toc())]
     if options.chapter not in known or not is_notebook(ROOT / "book" / f"{options.chapter}.md"):
         listed = ", ".join(write_notebooks())
         print(f"expected a chapter, got {options.chapter!r}; there are {listed}", file=sys.stderr)
         return 2
+    if not options.allow_root and getattr(os, "geteuid", lambda: 1)() == 0:
+        print(
+            "expected a user other than root, as whom a notebook may change everything; start it "
+            "as one, or in a container: .venv/bin/python book/lab.py CHAPTER --allow-root",
+            file=sys.stderr,
+        )
+        return 2
     path = write_notebooks()[options.chapter]
     print(f"Chapters as notebooks: {FOLDER}. What you change there is kept.")
     command = [sys.executable, "-m", "jupyterlab", str(path)]
-    return subprocess.run([*command, *["--no-browser"] * options.no_browser]).returncode
+    command += ["--no-browser"] * options.no_browser + ["--allow-root"] * options.allow_root
+    return subprocess.run(command).returncode
 
 
 if __name__ == "__main__":

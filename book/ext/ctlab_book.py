@@ -280,6 +280,23 @@ def load_texts(app, pagename, _templatename, _context, _doctree) -> None:
         app.add_js_file("search.js")
 
 
+def name_signature_lines(_app, _pagename, _templatename, context, _doctree) -> None:
+    """Parameters of a signature as lines of it.
+
+    Sphinx writes a list of definitions without terms, which screen readers announce as broken.
+    """
+    if "sig-param" in context.get("body", ""):
+        context["body"] = PARAMETERS.sub(_as_lines, context["body"])
+
+
+PARAMETERS = re.compile(r"<dl>\s*((?:<dd><em class=\"sig-param\">.*?</dd>\s*)+)</dl>", re.DOTALL)
+
+
+def _as_lines(found: re.Match) -> str:
+    lines = found[1].replace("<dd>", '<span class="line">').replace("</dd>", "</span>")
+    return f'<span class="lines">{lines}</span>'
+
+
 def setup(app):
     """Register the additions with Sphinx."""
     app.connect("autodoc-process-signature", name_array_like)
@@ -294,6 +311,7 @@ def setup(app):
     app.connect("html-page-context", escape_titles, priority=900)
     app.connect("html-page-context", offer_pdf, priority=900)
     app.connect("html-page-context", launch_notebooks, priority=900)
+    app.connect("html-page-context", name_signature_lines, priority=900)
     app.connect("html-page-context", keep_texts, priority=900)
     app.connect("html-page-context", load_texts)
     app.connect("build-finished", write_texts)

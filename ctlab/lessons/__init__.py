@@ -22,7 +22,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "material.adaptation_table": ["adaptation_table", "read_adaptation"],
         "material.filter_ladders": ["errors_by_place", "filter_ladder", "rmse_ladder"],
         "material.lesion_survival": ["lesion_pages", "lesion_survival", "quiet_places"],
-        "material.live_slice": ["LIVE_CROP", "LIVE_TRAINING", "live_answer", "live_slice"],
+        "live.figure": ["LIVE_CROP", "LIVE_TRAINING", "live_answer", "live_slice"],
         "material.results": ["experiment_results"],
         "material.torch_mirror": ["objective"],
         "material.toy_cyclegan": ["ToyPlan", "ToyRun", "train_toy", "train_toys"],

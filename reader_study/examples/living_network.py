@@ -22,7 +22,7 @@ from reader_study.room.server import serve
 from reader_study.room.web import Afterwards
 
 _HERE = Path(__file__).parent
-_COMMAND = (sys.executable, "-m", "ctlab.lessons.material.live_process")
+_COMMAND = (sys.executable, "-m", "ctlab.lessons.live.process")
 _LARGEST_QUESTION = 5_000_000  # bytes; a slice of 1024 x 1024 in HU is 4.2 million
 _LONGEST_S = 120.0  # of one answer; the maps of a pixel take a few seconds
 

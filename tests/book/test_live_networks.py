@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from ctlab.learn.inference import denoise_slices
-from ctlab.lessons.material import live_networks
-from ctlab.lessons.material.lesion_eraser import eraser_to_onnx
-from ctlab.lessons.material.live_slice import (
+from ctlab.lessons.live import networks as live_networks
+from ctlab.lessons.live import training_states
+from ctlab.lessons.live.figure import (
     LIVE_TRAINING,
     NETWORKS,
     live_answer,
     live_slice,
 )
+from ctlab.lessons.live.lesion_eraser import eraser_to_onnx
 from ctlab.view.live.scene import Scene, ask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,32 +48,36 @@ def test_the_eraser_takes_nodules_and_leaves_vessels(scene):
     assert erased.denoised[vessel].mean() > kept.denoised[vessel].mean() - 60
 
 
-def test_a_small_network_learns_while_it_trains(scene, monkeypatch):
-    """Untrained it gives back its input; then the error to the truth falls."""
+def test_a_small_network_learns_from_pairs(scene, monkeypatch):
     monkeypatch.setattr(live_networks, "STEPS", 100)
     monkeypatch.setattr(live_networks, "_slices", lambda: (scene.truth[None], scene.noise[:1]))
     live_networks._train.cache_clear()
-    kept = live_networks._train()
+    trained = live_networks._train()
     live_networks._train.cache_clear()
-    assert list(kept) == [0, 5, 10, 20, 40, 80, 100]
-
-    def error(step):
-        def denoise(hu):
-            return denoise_slices(hu[None], kept[step])[0]
-
-        return ask(scene, {}, denoise).numbers["rmse_after_hu"]
-
-    assert error(0) == pytest.approx(40, rel=0.02)
-    assert error(100) < 0.95 * error(40) < 0.95**2 * error(10)
+    found = ask(scene, {}, lambda hu: denoise_slices(hu[None], trained)[0]).numbers
+    assert found["rmse_after_hu"] < 0.9 * found["rmse_before_hu"]
 
 
-def test_states_of_training_are_offered_in_their_order():
-    steps = list(live_networks.KEPT_STEPS.values())
+def test_the_error_falls_along_the_states_of_the_training():
+    """At first the input comes back; each later state is nearer to the truth at a tenth."""
+    assert list(LIVE_TRAINING) == list(live_networks.TRAINED_STEPS)
+    steps = list(live_networks.TRAINED_STEPS.values())
     assert steps == sorted(steps)
-    assert list(LIVE_TRAINING) == [*live_networks.KEPT_STEPS, "supervised"]
-    labels = [f"after {step} steps" for step in [*steps, live_networks.STEPS]]
+    found = [live_answer({"network": name, "dose": 0.1}).numbers for name in LIVE_TRAINING]
+    errors = [numbers["rmse_after_hu"] for numbers in found]
+    assert errors[0] == pytest.approx(found[0]["rmse_before_hu"], rel=0.02)
+    assert errors == sorted(errors, reverse=True)
+    shipped = live_answer({"network": "shipped", "dose": 0.1}).numbers["rmse_after_hu"]
+    assert errors[-1] == pytest.approx(shipped, rel=0.05)
     viewer = live_slice(LIVE_TRAINING, networks_slider="Training")
-    assert [network["label"] for network in viewer.networks] == labels
+    labels = [network["label"] for network in viewer.networks]
+    assert labels[:2] == ["after 1 step", "after 30 steps"]
+    assert labels[-1] == "after 26,000 steps"
+
+
+def test_a_state_that_was_not_kept_is_refused():
+    with pytest.raises(ValueError, match="expected a step of 1, 30"):
+        training_states.read_state(2)
 
 
 @pytest.mark.parametrize("chapter", ["start", "hallucination"])

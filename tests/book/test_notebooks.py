@@ -71,6 +71,10 @@ def test_the_chapters_open_in_jupyterlab_and_what_was_written_is_kept(
     monkeypatch.setattr("sys.argv", ["lab.py", "trainings"])
     assert lab.main() == 2
     assert "expected a chapter, got 'trainings'; there are" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["lab.py", "training"])
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert lab.main() == 2
+    assert "expected a user other than root" in capsys.readouterr().err
 
 
 def test_every_notebook_has_all_names_that_it_uses(written):

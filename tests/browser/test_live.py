@@ -17,7 +17,7 @@ from ctlab.explain.probe.targets import make_target
 from ctlab.learn import load_checkpoint
 from ctlab.learn.engines import to_onnx
 from ctlab.learn.inference import denoise_slices
-from ctlab.lessons.material import live_networks
+from ctlab.lessons.live import networks as live_networks
 from ctlab.view.live.scene import STATE, Scene, ask
 from ctlab.view.live.viewer import live_viewer
 from tests.browser.viewer_page import MODEL

@@ -5,7 +5,7 @@ from typing import Any
 
 from ctlab.lessons.exercises.checking import Exercise, near, number, numeric
 from ctlab.lessons.exercises.quizzes import Option, Question
-from ctlab.lessons.material.live_slice import live_answer
+from ctlab.lessons.live.figure import live_answer
 from ctlab.view.live.scene import STATE, without_last_nodule
 
 LOST = 0.9

@@ -1,6 +1,6 @@
 """The live figure as a process of its own, asked through its pipes; the reading room starts it.
 
-``python -m ctlab.lessons.material.live_process`` speaks as :mod:`ctlab.view.live.pipe` says.
+``python -m ctlab.lessons.live.process`` speaks as :mod:`ctlab.view.live.pipe` says.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from ctlab.lessons.material.live_slice import live_slice, networks_module
+from ctlab.lessons.live.figure import live_slice, networks_module
 from ctlab.view.live.pipe import answer_questions
 
 GOALS = [

@@ -12,6 +12,7 @@ import numpy as np
 from ctlab.ct import simulate_dose
 from ctlab.ct.series_facts import WORDS
 from ctlab.ct.simulation.calibration import calibrate
+from ctlab.lessons.live.training_states import STEPS
 from ctlab.lessons.material.images import nodule_slice
 from ctlab.view.live.scene import Answer, Scene, ask
 from ctlab.view.live.viewer import LiveViewer, live_viewer
@@ -24,10 +25,10 @@ NETWORKS = {
     "eraser": "lesion eraser",
     "random": "shuffled weights",
 }
-"""Networks of the live figure, each with its label; made in ``live_networks.py``."""
-LIVE_TRAINING = {f"step-{step}": f"after {step} steps" for step in (0, 5, 10, 20, 40, 80)}
-LIVE_TRAINING["supervised"] = "after 150 steps"
-"""The network that is trained with pairs, while it trains."""
+"""Networks of the live figure, each with its label; made in ``networks.py``."""
+LIVE_TRAINING = {f"step-{step}": f"after {step:,} steps" for step in STEPS}
+LIVE_TRAINING["step-1"] = "after 1 step"
+"""The shipped recipe, while it trains."""
 _DRAWS = 2
 
 
@@ -85,7 +86,7 @@ def _explain(name: str, hu: np.ndarray, y: int, x: int) -> dict[str, np.ndarray]
 
 
 def networks_module() -> ModuleType:
-    """``live_networks``, which needs torch, where a network is asked for.
+    """``networks``, which needs torch, where a network is asked for.
 
     Raises
     ------
@@ -93,10 +94,10 @@ def networks_module() -> ModuleType:
         Torch or what explains networks is not installed.
     """
     try:
-        from ctlab.lessons.material import live_networks
+        from ctlab.lessons.live import networks
     except ModuleNotFoundError as error:
         raise ValueError(
             f"expected PyTorch and what explains networks, got no {error.name}; "
             'install "ctlab[explain]"'
         ) from None
-    return live_networks
+    return networks

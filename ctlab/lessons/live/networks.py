@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterable
-from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -25,14 +24,16 @@ from ctlab.learn.engines import to_onnx
 from ctlab.learn.inference import denoise_slices
 from ctlab.learn.models.unet import ResidualUNet
 from ctlab.learn.train.checkpoint import HuDenoiser
-from ctlab.lessons.material.lesion_eraser import eraser_to_onnx, lesion_eraser
+from ctlab.learn.train.state import build_denoiser
+from ctlab.lessons.live import training_states
+from ctlab.lessons.live.lesion_eraser import eraser_to_onnx, lesion_eraser
 from ctlab.view.live.scene import noise_factor
 
 NAMES = ("shipped", "supervised", "eraser", "random")
 EXPLAINED = ("shipped", "random")
 WIDTH, PATCH_PX, BATCH, STEPS, RATE = 16, 64, 4, 150, 3e-3
-KEPT_STEPS = {f"step-{step}": step for step in (0, 5, 10, 20, 40, 80)}
-"""States of the network with pairs that are kept while it trains, by their names."""
+TRAINED_STEPS = {f"step-{step}": step for step in training_states.STEPS}
+"""States of the shipped recipe while it trains, by their names."""
 DOSES = (0.03, 0.05, 0.1, 0.25)
 SLICES = (3, 10, 34)  # of the sample; its nodule lies between 10 and 34
 
@@ -50,15 +51,15 @@ def live_network(name: str) -> HuDenoiser:
         denoiser: HuDenoiser = load_checkpoint().denoiser()
         return denoiser
     if name == "supervised":
-        return _train()[STEPS]
-    if name in KEPT_STEPS:
-        return _train()[KEPT_STEPS[name]]
+        return _train()
+    if name in TRAINED_STEPS:
+        return _state(TRAINED_STEPS[name])
     if name == "eraser":
         return lesion_eraser(live_network("shipped"))
     if name == "random":
         probe = DenoiserProbe(live_network("shipped"))
         return cast("HuDenoiser", probe.randomised(np.random.default_rng(0)).model)
-    raise ValueError(f"expected one of {', '.join([*NAMES, *KEPT_STEPS])}, got {name!r}")
+    raise ValueError(f"expected one of {', '.join([*NAMES, *TRAINED_STEPS])}, got {name!r}")
 
 
 def denoise_live(name: str, hu: np.ndarray) -> np.ndarray:
@@ -78,7 +79,7 @@ def explain_live(name: str, hu: np.ndarray, y: int, x: int) -> dict[str, np.ndar
     }
 
 
-def write_networks(folder: Path, names: Iterable[str] = (*NAMES, *KEPT_STEPS)) -> None:
+def write_networks(folder: Path, names: Iterable[str] = (*NAMES, *TRAINED_STEPS)) -> None:
     """Write ``NAME.js`` of each network, which a page loads when a reader asks that network.
 
     Each adds to ``window.ctlabNetworks`` an ONNX graph in base64; of the shipped network and the
@@ -114,9 +115,17 @@ def _slices() -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([one.hu for one in full]), np.stack(noise)
 
 
+def _state(step: int) -> HuDenoiser:
+    shipped = load_checkpoint()
+    network = build_denoiser(shipped.config)
+    weights = {name: torch.from_numpy(w) for name, w in training_states.read_state(step).items()}
+    network.load_state_dict(weights)
+    return HuDenoiser(network, shipped.scale).eval().requires_grad_(False)
+
+
 @cache
-def _train() -> dict[int, HuDenoiser]:
-    """States, by step, of a small U-Net that trains with pairs: nodules at low and full dose."""
+def _train() -> HuDenoiser:
+    """A small U-Net, trained with pairs: nodules at low and full dose."""
     scale, volume = load_checkpoint().scale, load_sample()
     pixel_mm, slice_mm = volume.spacing_mm[1], volume.spacing_mm[0]
     rng = np.random.default_rng(0)
@@ -125,10 +134,7 @@ def _train() -> dict[int, HuDenoiser]:
         network = ResidualUNet(WIDTH)
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    kept = {}
-    for step in range(STEPS + 1):
-        if step in {*KEPT_STEPS.values(), STEPS}:
-            kept[step] = HuDenoiser(deepcopy(network), scale).eval().requires_grad_(False)
+    for _ in range(STEPS):
         drawn = [_patch(rng, pixel_mm, slice_mm) for _ in range(BATCH)]
         full, noise, nodule = (np.stack(part)[:, None] for part in zip(*drawn, strict=True))
         given = scale.to_net(torch.from_numpy(full + noise + nodule))
@@ -137,7 +143,7 @@ def _train() -> dict[int, HuDenoiser]:
         torch.autograd.backward(nn.functional.smooth_l1_loss(network(given), wanted))
         optimiser.step()
         schedule.step()
-    return kept
+    return HuDenoiser(network, scale).eval().requires_grad_(False)
 
 
 def _patch(
