@@ -35,7 +35,7 @@ INSTALL := $(if $(shell command -v uv),uv pip install --python .venv/bin/python,
 JOBS ?= 2
 PYTEST := $(PY) -m pytest --durations=20 $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile --no-loadscope-reorder)
 
-.PHONY: setup book lab test study bench check beside lint unit browser pythons pythons-brief clean assignment release your-study
+.PHONY: setup book lab test study bench check lint unit browser pythons pythons-brief clean assignment release your-study
 
 setup: $(ALL)
 
@@ -99,15 +99,10 @@ pythons-brief:
 	@.ci/torch-free 3.12 brief
 	@.ci/torch-free 3.13 brief
 
-# The book first: the browser tests open its pages. It keeps one core busy for minutes; on the other
-# run style and types, other Pythons, and tests that need neither a browser nor much time for one file.
-BESIDE := tests/stats tests/assess
-beside: lint
-	$(if $(TESTS),,$(MAKE) --no-print-directory unit JOBS=1 TESTS="ctlab reader_study $(BESIDE)")
-
+# The book first: the browser tests open its pages. Style and types, and other Pythons, run beside it.
 check: $(ALL)
-	$(MAKE) --no-print-directory -j2 --output-sync=target book beside $(if $(PYTHON),,pythons-brief)
-	$(PYTEST) $(or $(TESTS),tests $(BESIDE:%=--ignore=%))
+	$(MAKE) --no-print-directory -j2 --output-sync=target book lint $(if $(PYTHON),,pythons-brief)
+	$(PYTEST) $(TESTS)
 
 clean:
 	rm -rf .venv .venv-* dist book/_build book/_vendor book/your-study/pages
