@@ -52,7 +52,7 @@ def test_the_cache_key_changes_with_library_data_pins_and_results(build, library
     seen.add(build.library_digest(library))
     (library / "constraints.txt").write_text("numpy==3")
     seen.add(build.library_digest(library))
-    (library / "experiments" / "method_comparison" / "results.json").write_text("{}")
+    (library / "experiments" / "results.json").write_text("{}")
     seen.add(build.library_digest(library))
     assert len(seen) == 5
 

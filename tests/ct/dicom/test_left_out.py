@@ -188,6 +188,18 @@ def test_a_folder_of_nothing_but_damage_is_said_in_a_sentence(tmp_path):
             read_series(place)
 
 
+def test_an_end_record_that_does_not_lie_at_the_end_hides_no_members(folder, last):
+    """Zeros of a preamble that follow it would read as an empty list."""
+    for comment in (b"\0\0", b"\xff\xff"):
+        whole = bytearray(packed({"1": last}))
+        whole[40:62] = b"PK\5\6" + bytes(16) + comment
+        (folder / "more.zip").write_bytes(bytes(whole[:-30]) + b"x" * 30)
+        with pytest.raises(ValueError, match=r"more\.zip is damaged"):
+            read_series(folder)
+    (folder / "more.zip").write_bytes(packed({"1": last}) + bytes(512))
+    assert len(read_series(folder).hu) == 4, "padding is no damage"
+
+
 @pytest.mark.parametrize("kind", ["flat", "nested", "stored"])
 @pytest.mark.filterwarnings("ignore")
 def test_no_damage_of_a_zip_loses_a_slice_in_silence(folder, last, kind, mutations):

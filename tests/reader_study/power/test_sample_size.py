@@ -195,7 +195,7 @@ def make_reader(*, edge_hu: float):
     """Series in which bravo has ten times alpha's noise; odd cases have a lesion, all an edge."""
 
     def read(folder):
-        noise = np.random.default_rng(sum(str(folder).encode()))
+        noise = np.random.default_rng(sum("/".join(folder.parts[-2:]).encode()))
         number = folder.name.rpartition("-")[2]
         hu = np.full((3, 32, 32), -800.0)
         hu[:, 8:14, 8:14] += edge_hu

@@ -67,7 +67,13 @@ def _plain_name(name: str) -> str:
 
 
 def _list_bytes(stream: Path | BytesIO) -> int:
-    """Size of a zip's list of members, by its end record; 0 where there is none."""
+    """Size of a zip's list of members, by its end record; 0 where there is none.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        More than padding follows the end record: its list would leave members out.
+    """
     if isinstance(stream, Path):
         with stream.open("rb") as file:
             file.seek(0, 2)
@@ -77,7 +83,9 @@ def _list_bytes(stream: Path | BytesIO) -> int:
         tail = stream.getbuffer()[-(1 << 17) :].tobytes()
     size = 0
     if len(end := tail[tail.rfind(b"PK\5\6") :]) >= 22 and end[:2] == b"PK":
-        size = struct.unpack_from("<I", end, 12)[0]
+        size, comment = struct.unpack_from("<I4xH", end, 12)
+        if len(end) < 22 + comment or end[22 + comment :].strip(b"\0"):
+            raise zipfile.BadZipFile("its end record does not lie at its end")
     if size == 0xFFFFFFFF and len(end := tail[tail.rfind(b"PK\6\6") :]) >= 56:
         size = struct.unpack_from("<Q", end, 40)[0]
     return size
